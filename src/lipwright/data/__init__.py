@@ -1,0 +1,1 @@
+"""Raw video to corpus, and the datasets that read a corpus."""

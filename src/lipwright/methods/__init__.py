@@ -1,0 +1,1 @@
+"""How a network becomes lip-sync: one file per method behind one contract."""

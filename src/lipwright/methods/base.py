@@ -1,0 +1,72 @@
+"""The contract between a lip-sync network and the pipeline that dubs a video with it.
+
+A method sees aligned square face crops and windows of speech features; it knows nothing of files,
+tracks, time stamps or pasting. Everything above this line (``lipwright.dubbing``) knows nothing of
+networks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor
+
+from lipwright.media.mel import AudioSpec
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What a method made of a batch of faces.
+
+    Attributes:
+        faces: (B, 3, S, S) in [-1, 1], the face speaking.
+        baseline: (B, 3, S, S) in [-1, 1] or None: the *unedited* input faces as this method's
+            own autoencoder draws them. The difference ``faces - baseline`` is then the edit alone,
+            free of the autoencoder's blur and colour bias, and the compositor can keep the pores,
+            beard and lip colour of the source wherever the edit is small.
+    """
+
+    faces: Tensor
+    baseline: Tensor | None = None
+
+
+@runtime_checkable
+class Method(Protocol):
+    """Audio-driven lip-sync on aligned crops.
+
+    Attributes:
+        name: registry name, for example ``"vq"``.
+        size: side S of the square face crop in pixels.
+        audio: which window of the mel spectrogram one frame sees.
+        model_id: name and content hash of the checkpoint, for reports and manifests.
+    """
+
+    name: str
+    size: int
+    audio: AudioSpec
+    model_id: str
+
+    def start(self, reference: Tensor) -> Any:
+        """Prepare one face track.
+
+        Args:
+            reference: (R, 3, S, S) in [-1, 1], R >= 1 looks of this face from the source video.
+
+        Returns:
+            A state object to be passed to :meth:`render`.
+        """
+        ...
+
+    def render(self, faces: Tensor, audio: Tensor, state: Any) -> Rendered:
+        """Draw the faces speaking.
+
+        Frames of one track arrive in order, in batches; the state carries what a recurrent method
+        needs, so that the result does not depend on the batch size.
+
+        Args:
+            faces: (B, 3, S, S) in [-1, 1], the aligned source frames (head pose, light, identity).
+            audio: (B, 80, W) log-mel windows, W = ``audio.steps``.
+            state: what :meth:`start` returned.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Networks only: plain numbers in, tensors out; no files, no configuration."""

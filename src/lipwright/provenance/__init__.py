@@ -1,0 +1,1 @@
+"""Invisible watermark, content credentials, consent record, verification."""

@@ -1,0 +1,1 @@
+"""One trainer, the losses one per file, the stages as small classes."""

@@ -1,0 +1,1 @@
+"""Model files: registry, cache, the shipped default."""

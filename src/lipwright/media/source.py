@@ -1,0 +1,96 @@
+"""Opening media files that may be anything: damaged, hostile, not media at all.
+
+Every file that enters Lipwright comes through :func:`open_media`, so that whatever is wrong with
+it ends in one sentence. Only local files and only formats that hold pictures or sound are opened:
+play-lists that point elsewhere and the demuxer that draws text files as video are refused.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+import av.container
+import av.error
+import av.logging
+
+from lipwright.errors import LipwrightError
+
+av.logging.set_level(av.logging.PANIC)  # libav's remarks are not for the user
+log = logging.getLogger(__name__)
+
+_CONTAINERS = (
+    "mov,mp4,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,h264,hevc,vc1,ivf,obu,av1,flv,asf,ogg,"
+    "mxf,nut,rm,dv,gxf,y4m,yuv4mpegpipe,mjpeg,mjpeg_2000,gif,apng,wtv,3gp,swf,roq,smk,bink,"
+    "wav,w64,aiff,au,caf,mp3,aac,flac,ac3,eac3,dts,truehd,amr,amrnb,amrwb,ape,wv,tta,mpc,mpc8,"
+    "tak,voc,loas,latm,opus,spx,sox,nist,dsf,"
+    "image2,bmp_pipe,dds_pipe,dpx_pipe,exr_pipe,gif_pipe,hdr_pipe,j2k_pipe,jpeg_pipe,jpegls_pipe,"
+    "jpegxl_pipe,jpegxl_anim,pam_pipe,pbm_pipe,pcx_pipe,pgm_pipe,png_pipe,ppm_pipe,psd_pipe,"
+    "qoi_pipe,sgi_pipe,sunrast_pipe,tiff_pipe,webp_pipe,webp,xbm_pipe,xpm_pipe"
+)
+_OPTIONS = {
+    "format_whitelist": _CONTAINERS,
+    "protocol_whitelist": "file",
+    "pattern_type": "none",  # a picture called a%d.png is one picture
+}
+
+
+def check_file(path: Path, what: str) -> None:
+    """Raise LipwrightError unless ``path`` is a readable, non-empty, ordinary file.
+
+    Args:
+        path: the file.
+        what: what the caller calls it, for the message: "video", "speech file".
+    """
+    try:
+        if path.is_dir():
+            raise LipwrightError(
+                f"The {what} {path} is a folder; give the path of a file inside it."
+            )
+        if not path.exists():
+            raise LipwrightError(f"The {what} {path} does not exist; check the path.")
+        if not path.is_file():
+            raise LipwrightError(
+                f"The {what} {path} is not an ordinary file; copy it to a file first."
+            )
+        if path.stat().st_size == 0:
+            raise LipwrightError(f"The {what} {path} is empty (0 bytes); give a complete file.")
+        with path.open("rb"):
+            pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise LipwrightError(
+            f"The {what} {path} cannot be read ({reason}); check its name and permissions."
+        ) from error
+
+
+@contextmanager
+def open_media(path: str | Path, what: str) -> Iterator[av.container.InputContainer]:
+    """Open a local media file for reading and close it at the end.
+
+    Args:
+        path: the file.
+        what: what the caller calls it, for the messages: "video", "speech file".
+
+    Raises:
+        LipwrightError: the file is missing, empty, unreadable or no media file.
+    """
+    path = Path(path)
+    check_file(path, what)
+    try:
+        container = av.open(
+            f"file:{path.absolute()}", mode="r", options=_OPTIONS, metadata_errors="replace"
+        )
+    except (av.error.FFmpegError, ValueError, OSError) as error:
+        log.debug("cannot open %s", path, exc_info=True)
+        raise LipwrightError(
+            f"The {what} {path} is not a media file that can be read, or it is damaged from the "
+            "start; check that it plays, and convert it to MP4 or WAV."
+        ) from error
+    try:
+        yield container
+    finally:
+        container.close()

@@ -1,0 +1,207 @@
+"""Residual compositing: put the *edit* into the picture, not the network's redrawing of the face.
+
+A method draws faces of S = 128 or 256 pixels; in the frame the same face may measure 300 to 1500.
+Pasting its picture would replace pores, beard and lip colour by a soft copy of them. But a method
+that shows its own copy B of the unedited face beside the speaking face G tells what it *changed*:
+
+    edit = G - B
+
+Where the edit is small, it is enlarged and added to the untouched full-resolution frame X: all of
+the texture stays, and at the border of the mask, where G is B, the result is exactly X, without a
+seam. Where the edit is large, the mouth has really moved, and X's own lips must not shine through;
+there the drawn face takes over, with the colour error of the network (low frequencies of F - B,
+where F is the source face at S pixels) put right:
+
+    out = X + mask * ((1 - r) * up(G - B)  +  r * (up(G + low(F - B)) - X))
+
+r runs smoothly from 0 to 1 with the local size of the edit. With no B, r is 1 and the colour is
+matched along the rim of the mask.
+
+All pictures here are float32 RGB in [0, 1], (h, w, 3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+Detail = Literal["keep", "off"]
+
+SMALL_EDIT = 0.035
+"""Largest channel difference up to which the edit is added to the source (9 of 255 levels) ..."""
+LARGE_EDIT = 0.12
+"""... and from which the drawn face replaces it (31 of 255 levels)."""
+EDIT_SPREAD = 0.03
+"""The size of an edit counts for its surroundings within this share of S: the rim of a moved lip
+lies beside the pixels that changed."""
+COLOUR_SIGMA = 0.06
+"""Width, as a share of S, of what counts as low frequency in the network's colour error."""
+SHARPEN_FROM = 1.4
+"""A drawn face enlarged by more than this gets a little acutance back ..."""
+SHARPEN_GAIN = 0.6
+SHARPEN_LIMIT = 0.03
+"""... never more than this much (8 of 255 levels), so that edges get no halo."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What a method did to one face, in crop pixels.
+
+    Attributes:
+        change: (S, S, 3) the edit to be added to the source.
+        drawn: (S, S, 3) the picture that takes over where the edit is large.
+        replace: (S, S) in [0, 1], the weight r of ``drawn``.
+        mask: (S, S) in [0, 1], where anything may change at all; 0 along the border.
+    """
+
+    change: Array
+    drawn: Array
+    replace: Array
+    mask: Array
+
+
+def prepare(
+    generated: Array, baseline: Array | None, source: Array, mask: Array, detail: Detail = "keep"
+) -> Edit:
+    """Take apart what the method drew.
+
+    Args:
+        generated: (S, S, 3) the speaking face G.
+        baseline: (S, S, 3) the method's copy B of the source face, or None.
+        source: (S, S, 3) the source face F.
+        mask: (S, S) in [0, 1].
+        detail: ``keep`` as above; ``off`` pastes the drawn face, colour matched, everywhere.
+    """
+    if baseline is None:
+        drawn = generated + rim_colour(source - generated, mask)
+        return Edit(np.zeros_like(generated), drawn, np.ones_like(mask), mask)
+    change = generated - baseline
+    drawn = generated + low_frequencies(source - baseline)
+    replace = np.ones_like(mask) if detail == "off" else replacement(change)
+    return Edit(change, drawn, replace, mask)
+
+
+def replacement(change: Array) -> Array:
+    """The weight r, (S, S): 0 where nothing moved, 1 where the mouth moved."""
+    size = change.shape[0]
+    reach = max(1, round(EDIT_SPREAD * size))
+    amount = np.abs(change).max(axis=2)
+    # The mean over a small neighbourhood first: single-pixel noise of the decoder is no movement.
+    amount = cv2.GaussianBlur(amount, (0, 0), max(0.5, 0.4 * reach))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    amount = cv2.dilate(amount, kernel)
+    step = np.clip((amount - SMALL_EDIT) / (LARGE_EDIT - SMALL_EDIT), 0.0, 1.0)
+    smooth = step * step * (3.0 - 2.0 * step)
+    return np.asarray(cv2.GaussianBlur(smooth, (0, 0), max(0.5, 0.4 * reach)), dtype=np.float32)
+
+
+def low_frequencies(picture: Array) -> Array:
+    """The part of a picture that is wider than ``COLOUR_SIGMA`` of its side."""
+    sigma = COLOUR_SIGMA * picture.shape[0]
+    return np.asarray(
+        cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), dtype=np.float32
+    )
+
+
+def rim_colour(error: Array, mask: Array) -> Array:
+    """A smooth colour correction that is right along the rim of the mask.
+
+    Inside the mask the two pictures differ on purpose, so only the rim (mask between 0 and 1/2)
+    and what lies just outside it can say which colours differ by mistake; a normalised convolution
+    carries it inwards.
+
+    Args:
+        error: (S, S, 3) source minus generated.
+        mask: (S, S) in [0, 1].
+    """
+    rim = (np.clip(1.0 - 2.0 * mask, 0.0, 1.0) * (near(mask) > 0.02)).astype(np.float32)
+    if float(rim.sum()) <= 0.0:
+        return np.zeros_like(error)
+    total = np.zeros_like(error)
+    weight = np.zeros_like(mask)
+    # Narrow first: near the rim the correction follows it closely; the widest reaches the centre.
+    for share, trust in ((COLOUR_SIGMA, 1.0), (3.0 * COLOUR_SIGMA, 1e-2), (0.5, 1e-4)):
+        sigma = share * mask.shape[0]
+        total += trust * cv2.GaussianBlur(error * rim[:, :, None], (0, 0), sigma)
+        weight += trust * cv2.GaussianBlur(rim, (0, 0), sigma)
+    return np.asarray(total / np.maximum(weight, 1e-12)[:, :, None], dtype=np.float32)
+
+
+def near(mask: Array) -> Array:
+    """The mask with its surroundings, as far as the colour correction looks."""
+    reach = max(1, round(COLOUR_SIGMA * mask.shape[0]))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    return np.asarray(cv2.dilate(mask, kernel), dtype=np.float32)
+
+
+def bounds(mask: Array, crop_to_frame: NDArray[np.float64]) -> tuple[int, int, int, int] | None:
+    """Box (x0, y0, x1, y1) of frame pixels that the mask can touch, or None for an empty mask.
+
+    Args:
+        mask: (S, S).
+        crop_to_frame: (2, 3) affine from crop pixels to frame pixels (pixel centres at integers).
+    """
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return None
+    x0, x1 = float(columns[0] - 1), float(columns[-1] + 1)
+    y0, y1 = float(rows[0] - 1), float(rows[-1] + 1)
+    corners = np.array([[x0, y0, 1], [x1, y0, 1], [x0, y1, 1], [x1, y1, 1]])
+    points = corners @ crop_to_frame.T
+    low, high = np.floor(points.min(axis=0)), np.ceil(points.max(axis=0))
+    return int(low[0]), int(low[1]), int(high[0]) + 1, int(high[1]) + 1
+
+
+def delta(
+    edit: Edit, region: Array, crop_to_region: NDArray[np.float64], strength: float = 1.0
+) -> tuple[Array, Array]:
+    """What to add to a region of the frame.
+
+    Args:
+        edit: what the method did.
+        region: (h, w, 3) the source picture X of that region.
+        crop_to_region: (2, 3) affine from crop pixels to pixels of the region.
+        strength: scales the mask; between 0 and 1 where a face comes into or goes out of use.
+
+    Returns:
+        The difference (h, w, 3), exactly 0 where the method changed nothing, and the mask (h, w).
+    """
+    height, width = region.shape[:2]
+    scale = float(np.sqrt(abs(np.linalg.det(crop_to_region[:, :2]))))
+    change, replace, drawn = edit.change, edit.replace, edit.drawn
+    if scale > SHARPEN_FROM:
+        drawn = sharpen(drawn)
+    if scale < 1.0:  # a face smaller than the crop: nothing finer than a frame pixel may remain
+        sigma = 0.5 * float(np.sqrt(1.0 / scale**2 - 1.0))
+        change, drawn = _soften(change, sigma), _soften(drawn, sigma)
+
+    def up(picture: Array, how: int, border: int) -> Array:
+        warped = cv2.warpAffine(
+            picture, crop_to_region, (width, height), flags=how, borderMode=border
+        )
+        return np.asarray(warped, dtype=np.float32)
+
+    mask = up(edit.mask, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT) * np.float32(strength)
+    weight = up(replace, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)[:, :, None]
+    result = up(change, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE) * (1.0 - weight)
+    if weight.any():
+        result += (up(drawn, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE) - region) * weight
+    result *= mask[:, :, None]
+    return result, mask
+
+
+def sharpen(picture: Array) -> Array:
+    """Unsharp mask of one crop pixel, bounded."""
+    soft = cv2.GaussianBlur(picture, (0, 0), 1.0, borderType=cv2.BORDER_REPLICATE)
+    gain = np.clip(SHARPEN_GAIN * (picture - soft), -SHARPEN_LIMIT, SHARPEN_LIMIT)
+    return np.asarray(picture + gain, dtype=np.float32)
+
+
+def _soften(picture: Array, sigma: float) -> Array:
+    blurred = cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(blurred, dtype=np.float32)

@@ -1,0 +1,158 @@
+"""Which source frame is shown when: the output's frames and their exact timestamps.
+
+A lip-sync model thinks in 25 frames per second, a video in its own rhythm. The output keeps the
+rhythm of the source, variable frame rates included: every output frame is a source frame with a
+timestamp in integer ticks of the source's time base, and nothing here is ever a float.
+
+When the speech outlasts the video, the video continues backward and then forward again
+("ping-pong"), every frame being shown for as long as it was shown the first time. The first and
+the last frame are not doubled at the turns, so that the motion does not stop there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipwright.errors import LipwrightError
+
+Length = Literal["auto", "video", "speech"]
+LENGTHS: tuple[Length, ...] = ("auto", "video", "speech")
+
+STILL_RATE = Fraction(25)
+"""Frames per second of a video made from a still picture."""
+
+MAX_FRAMES = 20_000_000
+"""More output frames than this (four days at 50 frames per second) mean damaged timestamps."""
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The plan of the output in time.
+
+    Attributes:
+        time_base: seconds per tick.
+        source: (n,) int64, index of the source frame shown as output frame k.
+        pts: (n,) int64, strictly increasing ticks, the first is 0.
+        durations: (n,) int64, ticks for which output frame k is shown.
+    """
+
+    time_base: Fraction
+    source: NDArray[np.int64]
+    pts: NDArray[np.int64]
+    durations: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return int(self.pts.size)
+
+    def time(self, k: int) -> Fraction:
+        """Seconds from the start of the output at which frame ``k`` appears."""
+        return int(self.pts[k]) * self.time_base
+
+    @property
+    def end(self) -> Fraction:
+        """Seconds from the start of the output at which the last frame ends."""
+        return (int(self.pts[-1]) + int(self.durations[-1])) * self.time_base
+
+
+def ping_pong(k: NDArray[np.int64] | int, count: int) -> NDArray[np.int64]:
+    """Index of the frame shown at step ``k`` >= 0 when ``count`` frames run to and fro.
+
+    For 4 frames: 0 1 2 3 2 1 0 1 2 3 ...
+    """
+    steps = np.asarray(k, dtype=np.int64)
+    if count == 1:
+        return np.zeros_like(steps)
+    phase = steps % (2 * (count - 1))
+    return np.asarray(np.minimum(phase, 2 * (count - 1) - phase), dtype=np.int64)
+
+
+def shown_ticks(pts: Sequence[int], last: int, time_base: Fraction) -> NDArray[np.int64]:
+    """Ticks for which every source frame is shown.
+
+    Args:
+        pts: ticks of the source frames, strictly increasing.
+        last: ticks of the last frame as its container gives them, 0 when unknown. Then the median
+            of the other frames is taken, and for a single frame 1/25 s.
+        time_base: seconds per tick.
+    """
+    ticks = np.diff(np.asarray(pts, dtype=np.int64))
+    if last <= 0:
+        usual = float(np.median(ticks)) if ticks.size else float(1 / (STILL_RATE * time_base))
+        last = max(1, round(usual))
+    return np.append(ticks, np.int64(last))
+
+
+def increasing(pts: Sequence[int]) -> list[int]:
+    """Damaged timestamps made strictly increasing: an offender comes one tick after the one before.
+
+    Every decoded frame has its own place in the output; none is dropped.
+    """
+    out: list[int] = []
+    for value in pts:
+        out.append(value if not out or value > out[-1] else out[-1] + 1)
+    return out
+
+
+def still(speech: Fraction) -> Timeline:
+    """A single picture shown at 25 frames per second for as long as the speech lasts."""
+    count = max(1, _ceil(speech * STILL_RATE))
+    _check(count)
+    ticks = np.arange(count, dtype=np.int64)
+    return Timeline(1 / STILL_RATE, np.zeros_like(ticks), ticks, np.ones_like(ticks))
+
+
+def build(
+    pts: Sequence[int], last: int, time_base: Fraction, speech: Fraction, length: Length
+) -> Timeline:
+    """Lay the source frames out in time.
+
+    Args:
+        pts: ticks of the N >= 1 source frames; the output starts at 0 whatever the first one is.
+        last: ticks of the last frame, 0 when unknown.
+        time_base: seconds per tick.
+        speech: seconds of speech.
+        length: ``video`` shows every source frame once; ``speech`` shows frames as long as the
+            speech lasts, cutting the video or continuing it to and fro; ``auto`` is the longer one.
+
+    Raises:
+        LipwrightError: if the timestamps would need an absurd number of frames.
+    """
+    clean = increasing(pts)
+    shown = shown_ticks(clean, last, time_base)
+    count = len(clean)
+    wanted = _ceil(speech / time_base)  # ticks: frame k is needed if it appears before this one
+    once = np.asarray(clean, dtype=np.int64) - clean[0]
+    video_ticks = int(once[-1] + shown[-1])
+    if length == "video" or (length == "auto" and wanted <= video_ticks):
+        return Timeline(time_base, np.arange(count, dtype=np.int64), once, shown)
+    if wanted <= video_ticks:
+        keep = max(1, int(np.searchsorted(once, wanted, side="left")))
+        return Timeline(time_base, np.arange(keep, dtype=np.int64), once[:keep], shown[:keep])
+    period = max(1, 2 * (count - 1))
+    lap = ping_pong(np.arange(period, dtype=np.int64), count)
+    lap_ticks = int(shown[lap].sum())
+    laps = _ceil(Fraction(wanted, lap_ticks))
+    _check(laps * period)
+    source = np.tile(lap, laps)
+    durations = shown[source]
+    ticks = np.concatenate(([0], np.cumsum(durations[:-1])))
+    keep = int(np.searchsorted(ticks, wanted, side="left"))
+    return Timeline(time_base, source[:keep], ticks[:keep], durations[:keep])
+
+
+def _ceil(value: Fraction) -> int:
+    return -(-value.numerator // value.denominator)
+
+
+def _check(frames: int) -> None:
+    if frames > MAX_FRAMES:
+        raise LipwrightError(
+            f"the video's timestamps would need {frames:,} output frames; its frame rate is damaged, "
+            "re-encode the video first"
+        )

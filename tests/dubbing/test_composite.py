@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lipwright.dubbing import composite
+
+S = 64
+IDENTITY = np.array([[1.0, 0, 0], [0, 1, 0]])
+
+
+def picture(seed: int, size: int = S) -> composite.Array:
+    return np.random.default_rng(seed).random((size, size, 3), dtype=np.float32)
+
+
+def flat(value: float, size: int = S) -> composite.Array:
+    return np.full((size, size, 3), value, np.float32)
+
+
+def disc(size: int = S) -> composite.Array:
+    y, x = np.mgrid[:size, :size]
+    r = np.hypot(x - size / 2, y - 0.7 * size)
+    return np.clip((0.25 * size - r) / (0.1 * size), 0, 1).astype(np.float32)
+
+
+def similarity(scale: float, degrees: float, tx: float, ty: float) -> np.ndarray:
+    a = np.radians(degrees)
+    return np.array(
+        [[scale * np.cos(a), -scale * np.sin(a), tx], [scale * np.sin(a), scale * np.cos(a), ty]]
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    scale=st.floats(0.3, 5),
+    degrees=st.floats(-40, 40),
+    tx=st.floats(-30, 30),
+    ty=st.floats(-30, 30),
+    seed=st.integers(0, 5),
+)
+def test_nothing_edited_changes_nothing_at_all(
+    scale: float, degrees: float, tx: float, ty: float, seed: int
+) -> None:
+    copy = picture(seed)
+    edit = composite.prepare(copy, copy.copy(), picture(seed + 1), disc())
+    region = picture(9, 120)
+    difference, mask = composite.delta(edit, region, similarity(scale, degrees, tx, ty))
+    assert not difference.any()
+    assert mask.min() >= 0
+    assert mask.max() <= 1
+
+
+def test_no_mask_no_change() -> None:
+    edit = composite.prepare(picture(1), picture(2), picture(3), np.zeros((S, S), np.float32))
+    difference, mask = composite.delta(edit, picture(4), IDENTITY)
+    assert not difference.any()
+    assert not mask.any()
+    assert composite.bounds(edit.mask, IDENTITY) is None
+
+
+def test_small_edit_is_added_and_the_source_keeps_its_texture() -> None:
+    edit = composite.prepare(flat(0.52), flat(0.50), flat(0.3), np.ones((S, S), np.float32))
+    assert edit.replace.max() == 0
+    region = picture(5)
+    difference, _ = composite.delta(edit, region, IDENTITY)
+    inner = difference[8:-8, 8:-8]
+    assert inner == pytest.approx(np.full_like(inner, 0.02), abs=1e-6)
+
+
+def test_large_edit_is_the_drawn_face_with_its_colour_put_right() -> None:
+    # G = 0.7, B = 0.4, F = 0.45: the network draws this face 0.05 too dark
+    edit = composite.prepare(flat(0.7), flat(0.4), flat(0.45), np.ones((S, S), np.float32))
+    assert edit.replace.min() == pytest.approx(1)
+    region = picture(6)
+    difference, _ = composite.delta(edit, region, IDENTITY)
+    out = (region + difference)[4:-4, 4:-4]
+    assert out == pytest.approx(np.full_like(out, 0.75), abs=1e-5)
+
+
+def test_middle_edit_by_hand() -> None:
+    middle = (composite.SMALL_EDIT + composite.LARGE_EDIT) / 2  # smooth step of 1/2 is 1/2
+    edit = composite.prepare(flat(0.5 + middle), flat(0.5), flat(0.5), np.full((S, S), 0.8, np.float32))
+    difference, mask = composite.delta(edit, flat(0.2), IDENTITY)
+    assert mask[32, 32] == pytest.approx(0.8)
+    expected = 0.8 * (0.5 * middle + 0.5 * (0.5 + middle - 0.2))
+    assert difference[32, 32] == pytest.approx(np.full(3, expected), abs=1e-5)
+
+
+def test_strength_scales_the_difference() -> None:
+    edit = composite.prepare(picture(1), picture(2), picture(3), disc())
+    full, _ = composite.delta(edit, picture(4), IDENTITY)
+    half, mask = composite.delta(edit, picture(4), IDENTITY, strength=0.5)
+    assert half == pytest.approx(full / 2, abs=1e-6)
+    assert mask.max() == pytest.approx(0.5)
+
+
+def test_weight_is_continuous_in_the_edit_and_in_space() -> None:
+    last = -1.0
+    for value in np.linspace(0, 0.2, 60):
+        r = composite.replacement(flat(float(value)))
+        assert r.max() - r.min() < 1e-4
+        assert 0 <= float(r[0, 0]) - last < 0.15 or last < 0
+        last = float(r[0, 0])
+    assert last == pytest.approx(1, abs=1e-5)
+    spot = np.zeros((128, 128, 3), np.float32)
+    spot[80:90, 50:80] = 0.5
+    r = composite.replacement(spot)
+    assert r[85, 65] > 0.95
+    assert r[10, 10] == 0
+    assert max(np.abs(np.diff(r, axis=0)).max(), np.abs(np.diff(r, axis=1)).max()) < 0.3
+
+
+def test_without_a_baseline_the_rim_matches_the_source() -> None:
+    source, drawn = flat(0.6), flat(0.6)
+    drawn[..., 0] -= 0.1  # the network draws too little red
+    drawn[40:50, 28:38] += 0.2  # and a mouth
+    edit = composite.prepare(drawn, None, source, disc())
+    difference, mask = composite.delta(edit, source, IDENTITY)
+    rim = (mask > 0.02) & (mask < 0.3)
+    assert np.abs(difference[rim]).max() < 0.02
+    assert (source + difference)[45, 32] == pytest.approx([0.8, 0.8, 0.8], abs=0.03)
+
+
+def test_detail_off_pastes_the_face() -> None:
+    edit = composite.prepare(flat(0.52), flat(0.50), flat(0.5), disc(), detail="off")
+    assert edit.replace.min() == 1
+
+
+def test_bounds_hold_all_of_the_mask() -> None:
+    mask = disc()
+    for matrix in (similarity(3.3, 25, 40, 7), similarity(0.4, -70, 50, 50), IDENTITY):
+        edit = composite.prepare(flat(0.9), flat(0.1), flat(0.1), mask)
+        _, whole = composite.delta(edit, flat(0.1, 400), matrix + [[0, 0, 100], [0, 0, 100]])
+        box = composite.bounds(mask, matrix + [[0, 0, 100], [0, 0, 100]])
+        assert box is not None
+        x0, y0, x1, y1 = box
+        outside = whole.copy()
+        outside[y0:y1, x0:x1] = 0
+        assert not outside.any()
+        assert whole.any()
+
+
+def test_small_faces_are_not_aliased() -> None:
+    stripes = flat(0.0)
+    stripes[:, ::2] = 1.0
+    edit = composite.prepare(stripes, flat(0.5), flat(0.5), np.ones((S, S), np.float32), "off")
+    difference, _ = composite.delta(edit, flat(0.5, 16), similarity(0.25, 0, 0, 0))
+    assert np.abs(difference[2:-2, 2:-2]).max() < 0.03
+
+
+def test_sharpening_is_bounded() -> None:
+    step = flat(0.2)
+    step[:, 32:] = 0.8
+    sharp = composite.sharpen(step)
+    assert np.abs(sharp - step).max() <= composite.SHARPEN_LIMIT + 1e-6
+    assert composite.sharpen(flat(0.4)) == pytest.approx(flat(0.4))

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from lipwright.dubbing.queues import ByteQueue, Crew
+
+
+def test_order_and_bound() -> None:
+    crew = Crew()
+    queue = crew.queue(100)
+    seen: list[object] = []
+    most: list[int] = []
+
+    def produce() -> None:
+        for k in range(200):
+            queue.put(k, 30)
+            most.append(queue.held)
+        queue.finish()
+
+    crew.start("produce", produce)
+    crew.start("consume", lambda: seen.extend(queue))
+    crew.wait()
+    assert seen == list(range(200))
+    assert max(most) <= 90
+
+
+def test_item_larger_than_the_bound_passes_alone() -> None:
+    queue: ByteQueue[str] = ByteQueue(10)
+    queue.put("huge", 1000)
+    queue.finish()
+    assert list(queue) == ["huge"]
+    assert queue.held == 0
+
+
+@pytest.mark.parametrize("failing", ["first", "middle", "last"])
+def test_error_in_any_thread_ends_all(failing: str) -> None:
+    crew = Crew()
+    one, two = crew.queue(10), crew.queue(10)
+
+    def first() -> None:
+        k = 0
+        while True:  # endless: only the stop ends it
+            if failing == "first" and k == 5:
+                raise ValueError("first")
+            one.put(k, 5)
+            k += 1
+
+    def middle() -> None:
+        for item in one:
+            if failing == "middle" and item == 5:
+                raise ValueError("middle")
+            two.put(item, 5)
+
+    def last() -> None:
+        for item in two:
+            if failing == "last" and item == 5:
+                raise ValueError("last")
+
+    for work in (first, middle, last):
+        crew.start(work.__name__, work)
+    with pytest.raises(ValueError, match=failing):
+        crew.wait()
+    assert not [t for t in threading.enumerate() if t.name.startswith("lipwright-")]
+
+
+def test_interrupt_in_the_waiting_thread_ends_all() -> None:
+    crew = Crew()
+    queue = crew.queue(10)
+
+    def produce() -> None:
+        while True:
+            queue.put(0, 20)
+
+    crew.start("produce", produce)
+
+    def tick() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        crew.wait(tick)
+    assert not [t for t in threading.enumerate() if t.name.startswith("lipwright-")]

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lipwright.dubbing import timeline
+from lipwright.errors import LipwrightError
+
+TB = Fraction(1, 1000)
+
+
+def test_ping_pong_turns_without_doubling_the_end_frames() -> None:
+    assert timeline.ping_pong(np.arange(10), 4).tolist() == [0, 1, 2, 3, 2, 1, 0, 1, 2, 3]
+    assert timeline.ping_pong(np.arange(4), 2).tolist() == [0, 1, 0, 1]
+    assert timeline.ping_pong(np.arange(3), 1).tolist() == [0, 0, 0]
+
+
+def test_variable_rate_video_continues_backward_with_each_frames_own_duration() -> None:
+    # frames last 40, 100, 20 and (given) 30 ms: 190 ms of video for 300 ms of speech
+    line = timeline.build([500, 540, 640, 660], 30, TB, Fraction(3, 10), "auto")
+    assert line.source.tolist() == [0, 1, 2, 3, 2, 1]
+    assert line.pts.tolist() == [0, 40, 140, 160, 190, 210]
+    assert line.durations.tolist() == [40, 100, 20, 30, 20, 100]
+    assert line.end == Fraction(310, 1000)
+    assert line.time(4) == Fraction(19, 100)
+
+
+@pytest.mark.parametrize(
+    ("length", "speech", "frames"),
+    [
+        ("auto", Fraction(1), 50),  # the video is the longer one
+        ("auto", Fraction(3), 75),
+        ("video", Fraction(3), 50),
+        ("video", Fraction(1), 50),
+        ("speech", Fraction(1), 25),
+        ("speech", Fraction(26, 25) + Fraction(1, 16000), 27),  # one sample more needs one frame more
+        ("speech", Fraction(1, 16000), 1),
+        ("speech", Fraction(3), 75),
+    ],
+)
+def test_length(length: timeline.Length, speech: Fraction, frames: int) -> None:
+    line = timeline.build([40 * i for i in range(50)], 40, TB, speech, length)
+    assert len(line) == frames
+    assert line.pts.tolist() == [40 * k for k in range(frames)]
+
+
+def test_ntsc_rate_stays_rational() -> None:
+    base = Fraction(1001, 30000)
+    line = timeline.build(list(range(90)), 1, base, Fraction(60), "auto")
+    assert line.time(1798) == 1798 * base
+    assert len(line) == 1799  # 60 s hold 1798.2 frames: the last one begins before the end
+    assert line.time(len(line) - 1) < 60 <= line.end
+
+
+def test_unknown_last_duration_is_the_usual_one() -> None:
+    assert timeline.shown_ticks([0, 40, 80, 200], 0, TB).tolist() == [40, 40, 120, 40]
+    assert timeline.shown_ticks([7], 0, TB).tolist() == [40]
+
+
+def test_damaged_timestamps_still_give_every_frame_a_place() -> None:
+    assert timeline.increasing([5, 5, 3, 9, 10]) == [5, 6, 7, 9, 10]
+
+
+def test_still_picture_lasts_as_long_as_the_speech() -> None:
+    line = timeline.still(Fraction(101, 100))
+    assert len(line) == 26
+    assert set(line.source.tolist()) == {0}
+    assert line.time(25) == 1
+    assert len(timeline.still(Fraction(1, 16000))) == 1
+
+
+def test_absurd_timestamps_are_refused() -> None:
+    with pytest.raises(LipwrightError, match="damaged"):
+        timeline.build([0, 1], 1, Fraction(1, 1_000_000), Fraction(3600), "auto")
+
+
+@given(
+    gaps=st.lists(st.integers(1, 300), min_size=0, max_size=12),
+    last=st.integers(0, 200),
+    ms=st.integers(1, 4000),
+    length=st.sampled_from(timeline.LENGTHS),
+)
+def test_properties(gaps: list[int], last: int, ms: int, length: timeline.Length) -> None:
+    pts = np.cumsum([0, *gaps]).tolist()
+    line = timeline.build(pts, last, TB, Fraction(ms, 1000), length)
+    assert line.pts[0] == 0
+    assert (np.diff(line.pts) > 0).all()
+    assert (np.diff(line.pts) == line.durations[:-1]).all()
+    assert (np.abs(np.diff(line.source)) == (1 if len(pts) > 1 else 0)).all()
+    shown = timeline.shown_ticks(pts, last, TB)
+    assert (line.durations == shown[line.source]).all()
+    if length == "video":
+        assert len(line) == len(pts)
+    else:
+        assert line.end >= Fraction(ms, 1000)
+    if length == "speech" and len(line) > 1:
+        assert line.time(len(line) - 1) < Fraction(ms, 1000)

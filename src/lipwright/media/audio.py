@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import av.container
@@ -68,7 +69,6 @@ def load_speech(path: str | Path) -> Samples:
 def _decoded(container: av.container.InputContainer) -> Iterator[av.AudioFrame]:
     """All decodable frames of the first audio stream; damaged packets are skipped."""
     stream = container.streams.audio[0]
-    stream.thread_type = "AUTO"
     packets = container.demux(stream)
     while True:
         try:
@@ -117,7 +117,7 @@ def mix_down(frame: av.AudioFrame) -> Samples:
     level; surrounds come in 3 dB below the fronts. The weights are not scaled down further to rule
     out overshoot (floats do not clip): that would make speech from a 5.1 mix 10 dB too quiet.
     """
-    raw = frame.to_ndarray()
+    raw: npt.NDArray[Any] = frame.to_ndarray()
     channels = [channel.name for channel in frame.layout.channels]
     count = frame.layout.nb_channels
     table = raw if frame.format.is_planar else raw.reshape(-1, count).T

@@ -1,0 +1,282 @@
+"""What a video is: size, orientation, time, pixel format and colour, found by a look at its start.
+
+Two coordinate systems are in use. *Storage* is the decoded planes as they are. *Display* is the
+picture as a player shows it: turned upright, with square pixels, origin in the top left corner.
+Both put the centre of the first pixel at 0, as ``cv2.warpAffine`` does.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.container
+import av.error
+import numpy as np
+import numpy.typing as npt
+from av.stream import Disposition
+
+from lipwright.errors import LipwrightError
+from lipwright.media.colour import ColourTags, resolve_tags
+from lipwright.media.planes import layout_is_rgb, layout_of, planar_name
+from lipwright.media.source import open_media
+
+Affine = npt.NDArray[np.float64]  # (2, 3)
+
+MAX_PIXELS = 2**27  # 16k x 8k; anything larger is a damaged header or an attack on the memory
+_DEFAULT_RATE = Fraction(25)
+_MAX_ASPECT = 16
+_UPRIGHT = (1, 0, 0, 1)
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """Facts about the video stream of a file.
+
+    Attributes:
+        path: the file.
+        width, height: of the stored picture in pixels.
+        rotation: 0, 90, 180 or 270, degrees clockwise that turn the stored picture upright.
+        mirrored: whether the stored picture is to be mirrored left to right before that turn.
+        display_matrix: the nine numbers of the container that say so, verbatim, or None.
+        sample_aspect: width of a stored pixel over its height.
+        time_base: seconds per unit of a timestamp.
+        average_rate: frames per second; 25 where the file does not say.
+        pix_fmt: plain planar pixel format of the frames that the reader gives.
+        source_pix_fmt: pixel format inside the file.
+        bit_depth: bits per component, 8 to 16.
+        colour: colour tags and what they mean.
+        duration: seconds, None if unknown.
+        frame_count: an estimate, None if unknown.
+        is_still: a picture rather than a video.
+        has_audio: whether the file has an audio stream too.
+        container: libav's name of the file format.
+        codec: libav's name of the decoder.
+        stream_index: index of the video stream in the file.
+    """
+
+    path: Path
+    width: int
+    height: int
+    rotation: int
+    mirrored: bool
+    display_matrix: tuple[int, ...] | None
+    sample_aspect: Fraction
+    time_base: Fraction
+    average_rate: Fraction
+    pix_fmt: str
+    source_pix_fmt: str
+    bit_depth: int
+    colour: ColourTags
+    duration: Fraction | None
+    frame_count: int | None
+    is_still: bool
+    has_audio: bool
+    container: str
+    codec: str
+    stream_index: int
+
+    @property
+    def square_size(self) -> tuple[float, float]:
+        """Width and height in storage orientation once the pixels are square."""
+        return float(self.width * self.sample_aspect), float(self.height)
+
+    @property
+    def display_size(self) -> tuple[int, int]:
+        """Width and height of the picture as shown."""
+        width, height = self.square_size
+        size = (max(1, round(width)), max(1, round(height)))
+        return size if self.rotation in (0, 180) else (size[1], size[0])
+
+    @property
+    def turn(self) -> tuple[int, int, int, int]:
+        """(a, b, c, d), each -1, 0 or 1: x' = a x + c y and y' = b x + d y turn upright."""
+        a, b, c, d = {
+            0: (1, 0, 0, 1),
+            90: (0, 1, -1, 0),
+            180: (-1, 0, 0, -1),
+            270: (0, -1, 1, 0),
+        }[self.rotation]
+        return (-a, -b, c, d) if self.mirrored else (a, b, c, d)
+
+    @property
+    def storage_to_display(self) -> Affine:
+        """(2, 3) float64: stored pixel coordinates -> display coordinates."""
+        aspect = float(self.sample_aspect)
+        stretch = np.array([[aspect, 0.0, (aspect - 1.0) / 2.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+        a, b, c, d = self.turn
+        width, height = self.square_size
+        right, bottom = width - 1.0, height - 1.0
+        turn = np.array(
+            [
+                [a, c, (right if a < 0 else 0.0) + (bottom if c < 0 else 0.0)],
+                [b, d, (right if b < 0 else 0.0) + (bottom if d < 0 else 0.0)],
+            ]
+        )
+        result: Affine = turn @ stretch
+        return result
+
+
+def probe(path: str | Path) -> VideoInfo:
+    """Open a video or picture, decode its first frame and say what it is.
+
+    Raises:
+        LipwrightError: missing, empty or unreadable file, no picture in it, nothing decodable.
+    """
+    path = Path(path)
+    with open_media(path, "video") as container:
+        stream = pick_video_stream(container, path)
+        frame = _first_frame(container, stream)
+        if frame is None:
+            raise LipwrightError(
+                f"No frame of the video {path} could be decoded: it is damaged or cut off; check "
+                "that it plays."
+            )
+        return describe(path, container, stream, frame)
+
+
+def pick_video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
+    """The first real video stream, else a cover picture; LipwrightError if there is neither."""
+    streams = [s for s in container.streams.video if s.codec_context is not None]
+    moving = [s for s in streams if not s.disposition & Disposition.attached_pic]
+    if not streams:
+        raise LipwrightError(
+            f"There is no picture in {path}; give a video or a still picture as VIDEO."
+        )
+    stream = (moving or streams)[0]
+    if stream.width * stream.height > MAX_PIXELS:
+        raise LipwrightError(
+            f"The picture of {path} claims {stream.width}x{stream.height} pixels, which is more "
+            "than can be handled; scale it down first."
+        )
+    return stream
+
+
+def describe(
+    path: Path,
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+    frame: av.VideoFrame,
+) -> VideoInfo:
+    """Collect the facts from an open file and its first decoded frame."""
+    context = stream.codec_context
+    source_format = frame.format.name
+    pix_fmt = planar_name(source_format)
+    layout = layout_of(pix_fmt)
+    assert layout is not None  # planar_name gives plain planar formats only
+    code_range = frame.color_range or context.color_range
+    if source_format.startswith("yuvj"):
+        code_range = 2
+
+    def tag(of_frame: int, of_stream: int) -> int:
+        return int(of_stream if of_frame == 2 else of_frame)
+
+    colour = resolve_tags(
+        tag(frame.colorspace, context.colorspace),
+        tag(frame.color_primaries, context.color_primaries),
+        tag(frame.color_trc, context.color_trc),
+        int(code_range),
+        is_rgb=layout_is_rgb(source_format),
+        height=frame.height,
+    )
+    time_base = stream.time_base or Fraction(1, 90_000)
+    is_still = (
+        container.format.name == "image2"
+        or container.format.name.endswith("_pipe")
+        or bool(stream.disposition & (Disposition.attached_pic | Disposition.still_image))
+    )
+    rate = _sane_rate(stream, is_still)
+    duration = _duration(container, stream, time_base)
+    matrix = _display_matrix(frame)
+    rotation, mirrored = _orientation(matrix)
+    count = stream.frames or (round(duration * rate) if duration is not None else 0)
+    return VideoInfo(
+        path=path,
+        width=frame.width,
+        height=frame.height,
+        rotation=rotation,
+        mirrored=mirrored,
+        display_matrix=matrix,
+        sample_aspect=_sane_aspect(stream.sample_aspect_ratio),
+        time_base=time_base,
+        average_rate=rate,
+        pix_fmt=pix_fmt,
+        source_pix_fmt=source_format,
+        bit_depth=layout.depth,
+        colour=colour,
+        duration=None if is_still else duration,
+        frame_count=1 if is_still else (count or None),
+        is_still=is_still,
+        has_audio=bool(container.streams.audio),
+        container=container.format.name,
+        codec=context.name,
+        stream_index=stream.index,
+    )
+
+
+def _first_frame(
+    container: av.container.InputContainer, stream: av.VideoStream
+) -> av.VideoFrame | None:
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except (av.error.FFmpegError, OSError):
+            packet = None
+        try:
+            frames = packet.decode() if packet is not None else stream.decode(None)
+        except (av.error.FFmpegError, ValueError):
+            frames = []
+        if frames:
+            return frames[0]
+        if packet is None:
+            return None
+
+
+def _sane_aspect(aspect: Fraction | None) -> Fraction:
+    if not aspect or not Fraction(1, _MAX_ASPECT) <= aspect <= _MAX_ASPECT:
+        return Fraction(1)
+    return Fraction(aspect)
+
+
+def _sane_rate(stream: av.VideoStream, is_still: bool) -> Fraction:
+    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
+        if not is_still and rate and Fraction(1, 1000) <= rate <= 1000:
+            return Fraction(rate)
+    return _DEFAULT_RATE
+
+
+def _duration(
+    container: av.container.InputContainer, stream: av.VideoStream, time_base: Fraction
+) -> Fraction | None:
+    if stream.duration is not None and stream.duration > 0:
+        return stream.duration * time_base
+    if container.duration is not None and container.duration > 0:
+        return Fraction(container.duration, 1_000_000)
+    return None
+
+
+def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...] | None:
+    """The nine 16.16 numbers of libav's display matrix, row by row."""
+    data = frame.side_data.get("DISPLAYMATRIX")
+    raw = bytes(data) if data is not None else b""  # type: ignore[call-overload]
+    if len(raw) != 36:
+        return None
+    matrix = struct.unpack("=9i", raw)
+    return matrix if any(matrix[:2]) and any(matrix[3:5]) else None
+
+
+def _orientation(matrix: tuple[int, ...] | None) -> tuple[int, bool]:
+    """(clockwise quarter turns in degrees, mirrored) nearest to a display matrix."""
+    if matrix is None:
+        return 0, False
+    a, b, _, c, d = matrix[:5]
+    mirrored = a * d - b * c < 0
+    if mirrored:
+        a, b = -a, -b
+    degrees = math.degrees(math.atan2(b, a))
+    return round(degrees / 90.0) % 4 * 90, mirrored

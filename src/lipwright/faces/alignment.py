@@ -1,0 +1,172 @@
+"""The crop that a network sees: upright, eyes in a fixed place, still while the mouth moves.
+
+The crop is a similarity transform, fitted by least squares to landmarks that speech does not move
+(eye corners, bridge of the nose): Umeyama, "Least-Squares Estimation of Transformation Parameters
+Between Two Point Patterns" (PAMI 1991), equations 38 to 43, without reflection. Rotation and place
+are fitted in the picture plane. The scale is the ratio of the point sets' extents in space, depth
+included: in the plane a head that turns gets narrower, and the crop would zoom in on it.
+
+A transform is a 2x3 matrix from the unit square (0, 0) .. (1, 1) of the crop to display pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Affine = NDArray[np.float64]
+
+STABLE_POINTS = (33, 133, 362, 263, 168, 6, 197, 195)
+EYE_LINE = 0.33  # height of the eyes in the crop
+EYE_DISTANCE = 0.44  # between the outer eye corners; puts the lips near 0.68, the chin near 0.92
+
+# Mean shape of frontal faces in units of the distance between the outer eye corners, origin midway
+# between them, y down, z away from the viewer; made symmetric.
+_SHAPE = np.array(
+    [
+        [-0.500, 0.000, 0.000],
+        [-0.192, 0.018, -0.060],
+        [0.192, 0.018, -0.060],
+        [0.500, 0.000, 0.000],
+        [0.000, -0.050, -0.250],
+        [0.000, 0.040, -0.300],
+        [0.000, 0.120, -0.360],
+        [0.000, 0.190, -0.420],
+    ]
+)
+TEMPLATE: NDArray[np.float64] = _SHAPE * EYE_DISTANCE + np.array([0.5, EYE_LINE, 0.0])
+"""(8, 3) where the stable points lie in the unit square; z in the same unit."""
+
+
+def estimate(landmarks: NDArray[np.floating]) -> Affine:
+    """The crop of one face.
+
+    Args:
+        landmarks: (478 or 468, 2 or 3) display pixels. Without a third column the scale is
+            fitted in the plane as well.
+
+    Returns:
+        2x3 similarity from the unit square to display pixels.
+
+    Raises:
+        ValueError: the stable points coincide or are not finite.
+    """
+    points = np.asarray(landmarks, np.float64)[list(STABLE_POINTS)]
+    return fit_similarity(TEMPLATE[:, : points.shape[1]], points)
+
+
+def fit_similarity(source: NDArray[np.float64], target: NDArray[np.float64]) -> Affine:
+    """Similarity that takes ``source`` to ``target`` with the least squared error.
+
+    Args:
+        source: (N, 2 or 3).
+        target: the same shape. A third column enters the scale only.
+
+    Returns:
+        2x3: rotation times scale, and translation.
+
+    Raises:
+        ValueError: a point set has no extent or is not finite.
+    """
+    from_mean, to_mean = source.mean(axis=0), target.mean(axis=0)
+    a, b = source - from_mean, target - to_mean
+    extent_a, extent_b = float((a**2).sum()), float((b**2).sum())
+    if not (np.isfinite(extent_b) and np.isfinite(extent_a)) or min(extent_a, extent_b) <= 1e-12:
+        raise ValueError("points without extent have no similarity transform")
+    # In the plane the singular value decomposition of the covariance has a closed form: the angle
+    # that maximises the correlation is the argument of sum(conj(a) b) as complex numbers.
+    along = float((a[:, 0] * b[:, 0] + a[:, 1] * b[:, 1]).sum())
+    across = float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum())
+    length = float(np.hypot(along, across))
+    if length <= 1e-12 * np.sqrt(extent_a * extent_b):
+        raise ValueError("points without common direction have no similarity transform")
+    if source.shape[1] == 2:
+        scale = length / extent_a  # equation 42: trace(DS) / variance
+    else:
+        scale = float(np.sqrt(extent_b / extent_a))
+    linear = scale / length * np.array([[along, -across], [across, along]])
+    return np.column_stack([linear, to_mean[:2] - linear @ from_mean[:2]])
+
+
+def parameters(transforms: Sequence[Affine]) -> NDArray[np.float64]:
+    """(T, 4) log scale, angle in radians without jumps, x and y of the crop's centre."""
+    stack = np.asarray(transforms, np.float64).reshape(-1, 2, 3)
+    centre = stack[:, :, :2] @ np.array([0.5, 0.5]) + stack[:, :, 2]
+    angle = np.arctan2(stack[:, 1, 0], stack[:, 0, 0])
+    scale = np.hypot(stack[:, 0, 0], stack[:, 1, 0])
+    return np.column_stack([np.log(scale), np.unwrap(angle), centre])
+
+
+def from_parameters(values: NDArray[np.float64]) -> list[Affine]:
+    """The inverse of :func:`parameters`."""
+    scale = np.exp(values[:, 0])
+    c, s = np.cos(values[:, 1]) * scale, np.sin(values[:, 1]) * scale
+    linear = np.stack([np.stack([c, -s], axis=1), np.stack([s, c], axis=1)], axis=1)
+    offset = values[:, 2:] - linear @ np.array([0.5, 0.5])
+    return list(np.concatenate([linear, offset[:, :, None]], axis=2))
+
+
+def smooth(transforms: Sequence[Affine], radius: int = 2) -> list[Affine]:
+    """Centred moving mean of the crops of consecutive frames of one shot.
+
+    Size, angle and place of the centre are averaged. Near the ends the window shrinks on both sides
+    alike, so that a steady motion is not delayed.
+
+    Args:
+        transforms: T similarities, one per frame, without gaps (see :func:`fill_gaps`).
+        radius: frames on either side; 2 gives a mean of five, 0 changes nothing.
+    """
+    if not len(transforms):
+        return []
+    values = parameters(transforms)
+    count = len(values)
+    index = np.arange(count)
+    reach = np.minimum(np.minimum(index, count - 1 - index), radius)
+    total = np.concatenate([np.zeros((1, 4)), np.cumsum(values - values[0], axis=0)])
+    mean = (total[index + reach + 1] - total[index - reach]) / (2 * reach + 1)[:, None]
+    return from_parameters(mean + values[0])
+
+
+def fill_gaps(transforms: Sequence[Affine | None], longest: int = 25) -> list[Affine | None]:
+    """Bridge short gaps between two known crops of one shot by interpolation.
+
+    Args:
+        transforms: one per frame, None where the face was not found.
+        longest: gaps of more frames stay, as do gaps at either end.
+    """
+    filled = list(transforms)
+    known = [i for i, t in enumerate(filled) if t is not None]
+    for before, after in zip(known, known[1:], strict=False):
+        missing = after - before - 1
+        first, last = filled[before], filled[after]
+        if not 0 < missing <= longest or first is None or last is None:
+            continue
+        ends = parameters([first, last])
+        share = np.arange(1, missing + 1)[:, None] / (missing + 1)
+        filled[before + 1 : after] = from_parameters(ends[0] + share * (ends[1] - ends[0]))
+    return filled
+
+
+def to_pixels(transform: Affine, size: int) -> Affine:
+    """The same crop from the pixels of a ``size`` x ``size`` picture to display pixels.
+
+    Pixel centres are at whole numbers on both sides, as OpenCV's warps expect it; the unit square
+    spans from the outer edge of the first pixel to the outer edge of the last.
+    """
+    linear = transform[:, :2] / size
+    offset = transform[:, 2] + linear @ np.array([0.5, 0.5])
+    return np.column_stack([linear, offset])
+
+
+def invert(transform: Affine) -> Affine:
+    """The inverse of an affine transform, 2x3."""
+    linear = np.linalg.inv(transform[:, :2])
+    return np.column_stack([linear, -linear @ transform[:, 2]])
+
+
+def apply(transform: Affine, points: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Transform points (..., 2); further columns are dropped."""
+    xy = np.asarray(points, np.float64)[..., :2]
+    return np.asarray(xy @ transform[:, :2].T + transform[:, 2])

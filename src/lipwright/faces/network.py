@@ -1,0 +1,82 @@
+"""A MediaPipe ``.tflite`` network, run by OpenVINO: one float image in, its output tensors out."""
+
+from __future__ import annotations
+
+import threading
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipwright.errors import LipwrightError
+
+Float32 = NDArray[np.float32]
+
+
+@lru_cache(maxsize=1)
+def _core() -> Any:
+    import openvino
+
+    return openvino.Core()
+
+
+class Network:
+    """One compiled network with a fixed square RGB input.
+
+    Instances may be shared by threads; calls are then made one after the other.
+
+    Attributes:
+        side: height and width of the input in pixels.
+        output_names: names of the output tensors.
+    """
+
+    def __init__(self, path: Path, *, threads: int = 1) -> None:
+        """Read and compile.
+
+        Args:
+            path: the ``.tflite`` file.
+            threads: how many CPU threads one call uses.
+
+        Raises:
+            LipwrightError: OpenVINO cannot read the file.
+        """
+        try:
+            model = _core().read_model(str(path))
+            batch, height, width, channels = model.inputs[0].partial_shape
+            self.side = int(height.get_length())
+            if batch.is_dynamic:
+                model.reshape([1, height.get_length(), width.get_length(), channels.get_length()])
+            compiled = _core().compile_model(
+                model,
+                "CPU",
+                {
+                    "INFERENCE_NUM_THREADS": threads,
+                    "INFERENCE_PRECISION_HINT": "f32",  # reproducible, and bf16 moves the lips
+                    "PERFORMANCE_HINT": "LATENCY",
+                },
+            )
+        except RuntimeError as error:
+            raise LipwrightError(
+                f"the network file {str(path)!r} cannot be loaded; fetch it anew"
+            ) from error
+        self.output_names = [output.get_any_name() for output in compiled.outputs]
+        self._request = compiled.create_infer_request()
+        self._lock = threading.Lock()
+
+    def __call__(self, image: Float32) -> dict[str, Float32]:
+        """Run once.
+
+        Args:
+            image: (side, side, 3) float32 in the value range the network was trained with.
+
+        Returns:
+            Output tensors by name, copied out.
+        """
+        with self._lock:
+            self._request.infer({0: np.ascontiguousarray(image)[None]}, share_inputs=True)
+            return {
+                name: np.array(self._request.get_output_tensor(index).data, np.float32)
+                for index, name in enumerate(self.output_names)
+            }

@@ -1,0 +1,152 @@
+"""Checkpoints: one safetensors file with a JSON header; loading one never runs code from it.
+
+Header (metadata key ``lipwright``): ``format``, ``method``, ``networks`` (constructor arguments of
+each network by name), ``audio``, ``size``, ``training`` (what it was trained on and for how long),
+``licence``, ``parents`` (hashes of checkpoints that this one was built from). Tensors are named
+``<network>.<parameter>``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from lipwright.errors import LipwrightError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded checkpoint.
+
+    Attributes:
+        path: where it came from.
+        header: the JSON header.
+        tensors: by full name, as stored (usually float16).
+        sha256: of the file.
+    """
+
+    path: Path
+    header: dict[str, Any]
+    tensors: dict[str, Tensor] = field(repr=False)
+    sha256: str = ""
+
+    @property
+    def model_id(self) -> str:
+        """``method/size-hash``, short enough for a report and exact enough to find the file."""
+        return f"{self.header['method']}-{self.header.get('size', '')}-{self.sha256[:12]}"
+
+    def network(self, name: str) -> dict[str, Tensor]:
+        """State dict of one network, in float32.
+
+        Raises:
+            LipwrightError: the checkpoint has no such network.
+        """
+        start = name + "."
+        found = {
+            k[len(start) :]: (v.float() if v.is_floating_point() else v)
+            for k, v in self.tensors.items()
+            if k.startswith(start)
+        }
+        if not found:
+            raise LipwrightError(
+                f"{self.path} holds no network '{name}' but "
+                f"{', '.join(sorted(self.header.get('networks', {}))) or 'none'}; "
+                "give the checkpoint of another stage."
+            )
+        return found
+
+    def load_into(self, name: str, module: nn.Module) -> None:
+        """Load a network's weights, strictly.
+
+        Raises:
+            LipwrightError: names or shapes do not fit.
+        """
+        try:
+            module.load_state_dict(self.network(name), strict=True)
+        except RuntimeError as error:
+            detail = " ".join(str(error).split())[:300]
+            raise LipwrightError(
+                f"{self.path} does not fit the network '{name}' that its own header describes "
+                f"({detail}); the file is damaged or from another version."
+            ) from error
+
+
+def save_checkpoint(
+    path: Path, header: dict[str, Any], modules: dict[str, nn.Module], half: bool = True
+) -> None:
+    """Write a checkpoint atomically; floating tensors in float16 when ``half``."""
+    tensors: dict[str, Tensor] = {}
+    for name, module in modules.items():
+        for key, value in module.state_dict().items():
+            value = value.detach().cpu()
+            if value.is_floating_point():
+                value = value.to(torch.float16 if half else torch.float32)
+            tensors[f"{name}.{key}"] = value.contiguous().clone()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    header = {"format": FORMAT, **header}
+    try:
+        save_file(tensors, str(temporary), metadata={"lipwright": json.dumps(header)})
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The JSON header of a checkpoint.
+
+    Raises:
+        LipwrightError: not a safetensors file, or not one of ours, or of a newer format.
+    """
+    if not path.is_file():
+        raise LipwrightError(f"there is no checkpoint at {path}; check the path given by --weights.")
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise LipwrightError(
+            f"{path} is not a readable safetensors checkpoint ({error}); it may be damaged or of "
+            "another kind."
+        ) from error
+    try:
+        header = json.loads(metadata["lipwright"])
+        version = int(header["format"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise LipwrightError(
+            f"{path} was not written by lipwright (no header); give a lipwright checkpoint."
+        ) from error
+    if version > FORMAT:
+        raise LipwrightError(
+            f"{path} has checkpoint format {version}, this lipwright reads up to {FORMAT}; "
+            "upgrade lipwright."
+        )
+    assert isinstance(header, dict)
+    return header
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint (see :func:`read_header` for the errors)."""
+    header = read_header(path)
+    with safe_open(str(path), framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    return Checkpoint(path, header, tensors, file_sha256(path))
+
+
+def file_sha256(path: Path) -> str:
+    """Hex sha256 of a file's content."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

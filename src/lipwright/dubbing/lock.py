@@ -1,0 +1,81 @@
+"""One job at a time for one output file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from types import TracebackType
+
+from lipwright.errors import LipwrightError
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+
+class OutputLock:
+    """Holds ``.NAME.lipwright-lock`` beside the output while the job runs.
+
+    The operating system drops the lock when a job dies, however it dies; a lock file that a killed
+    job left behind stops nobody and goes away with the next job.
+
+    Raises:
+        LipwrightError: on entry, if another job holds the lock or the folder cannot be written.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self.path = out.with_name(f".{out.name}.lipwright-lock")
+        self._handle: int | None = None
+
+    def __enter__(self) -> OutputLock:
+        while self._handle is None:
+            try:
+                handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+            except OSError as error:
+                raise LipwrightError(
+                    f"The folder {self._out.parent} cannot be written "
+                    f"({error.strerror or error}); choose another output or mend its permissions."
+                ) from error
+            try:
+                _acquire(handle)
+                # The job before may have removed the file between our open and our lock; then we
+                # hold a lock on nothing and have to try again.
+                if os.path.samestat(os.fstat(handle), os.stat(self.path)):
+                    self._handle = handle
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                raise LipwrightError(
+                    f"Another job is writing {self._out} at this moment; wait for it or choose "
+                    "another output."
+                ) from error
+            finally:
+                if self._handle is None:
+                    os.close(handle)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        handle, self._handle = self._handle, None
+        if handle is None:
+            return
+        if sys.platform == "win32":  # an open file cannot be removed there
+            os.close(handle)
+            self.path.unlink(missing_ok=True)
+        else:
+            self.path.unlink(missing_ok=True)
+            os.close(handle)
+
+
+def _acquire(handle: int) -> None:
+    if sys.platform == "win32":
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,204 @@
+"""What was done to every frame, and why: JSON for machines, two lines for people."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from lipwright import __version__
+from lipwright.errors import LipwrightError
+
+Status = Literal["synced", "silent", "held", "passed_through"]
+"""synced: the mouth follows the speech. silent: nobody speaks, the mouth rests. held: the face was
+lost for a moment and its place taken from the frames around. passed_through: untouched."""
+
+STATUSES: tuple[Status, ...] = ("synced", "silent", "held", "passed_through")
+
+NO_FACE = "no face found"
+TOO_SMALL = "face too small"
+TURNED_AWAY = "face turned away"
+OUTSIDE = "face leaves the picture"
+OTHER_PERSON = "another person's face"
+NO_SPEECH = "no speech"
+LOST = "face lost for a moment"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A stretch of output frames that had the same fate.
+
+    Attributes:
+        first, last: numbers of the first and the last frame, from 0.
+        status: see ``Status``.
+        reason: why; empty for ``synced``.
+    """
+
+    first: int
+    last: int
+    status: Status
+    reason: str
+
+    @property
+    def count(self) -> int:
+        """Number of frames."""
+        return self.last - self.first + 1
+
+
+def run_lengths(fates: Iterable[tuple[Status, str]]) -> list[Run]:
+    """Join equal neighbours, beginning with frame 0."""
+    runs: list[Run] = []
+    for k, (status, reason) in enumerate(fates):
+        if runs and (runs[-1].status, runs[-1].reason) == (status, reason):
+            runs[-1] = Run(runs[-1].first, k, status, reason)
+        else:
+            runs.append(Run(k, k, status, reason))
+    return runs
+
+
+@dataclass(frozen=True)
+class TrackSummary:
+    """One person in one shot.
+
+    Attributes:
+        track: number, as ``--face`` takes it.
+        first, last: source frames.
+        seconds: from the first to the last.
+        frames: in how many source frames the face was seen.
+        size: median side of the face's box in display pixels.
+        speaks: whether the speech was given to this face.
+        references: source frames that showed the method how this face looks.
+    """
+
+    track: int
+    first: int
+    last: int
+    seconds: float
+    frames: int
+    size: int
+    speaks: bool
+    references: tuple[int, ...]
+
+
+@dataclass
+class Report:
+    """The record of one job.
+
+    Attributes:
+        video, speech, out: the files as given.
+        runs: the fate of every output frame.
+        tracks: the people.
+        seconds: length of the output.
+        rate: mean frames per second of the output.
+        model: ``name`` and ``id`` of the method.
+        settings: the options that shape the frames.
+        timings: seconds spent, by stage.
+        watermark: identifier written into the picture, or None.
+        manifest: identifier of the signed manifest, or None.
+        resumed_from: first frame that this run rendered itself.
+        warnings: sentences about what was not as it should be.
+    """
+
+    video: str
+    speech: str
+    out: str
+    runs: list[Run] = field(default_factory=list)
+    tracks: list[TrackSummary] = field(default_factory=list)
+    seconds: float = 0.0
+    rate: float = 0.0
+    model: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+    watermark: str | None = None
+    manifest: str | None = None
+    resumed_from: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def frames(self) -> int:
+        """Number of output frames."""
+        return self.runs[-1].last + 1 if self.runs else 0
+
+    def counts(self) -> dict[Status, int]:
+        """Frames per status; every status is listed."""
+        counter: Counter[Status] = Counter()
+        for run in self.runs:
+            counter[run.status] += run.count
+        return {status: counter[status] for status in STATUSES}
+
+    def reasons(self) -> dict[str, int]:
+        """Frames that were passed through, per reason."""
+        counter: Counter[str] = Counter()
+        for run in self.runs:
+            if run.status == "passed_through":
+                counter[run.reason] += run.count
+        return dict(counter.most_common())
+
+    def status_of(self, frame: int) -> Run:
+        """The run that holds an output frame."""
+        return next(run for run in self.runs if run.first <= frame <= run.last)
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything as plain JSON values."""
+        data = asdict(self)
+        data["runs"] = [[run.first, run.last, run.status, run.reason] for run in self.runs]
+        return {
+            "lipwright_report": 1,
+            "versions": versions(),
+            "frames": self.frames,
+            "counts": self.counts(),
+            "passed_through_reasons": self.reasons(),
+            **data,
+        }
+
+    def write(self, path: Path) -> None:
+        """Save as JSON.
+
+        Raises:
+            LipwrightError: if the file cannot be written.
+        """
+        try:
+            path.write_text(json.dumps(self.as_json(), indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise LipwrightError(
+                f"The report {path} cannot be written ({error.strerror or error}); choose another "
+                "place for it."
+            ) from error
+
+    def summary_lines(self) -> list[str]:
+        """Two lines: what became of the frames, and what is to be known beside that."""
+        counts = self.counts()
+        parts = [f"{counts['synced']} synced"]
+        parts += [f"{counts['silent']} at rest (no speech)"] if counts["silent"] else []
+        parts += [f"{counts['held']} bridged (face lost for a moment)"] if counts["held"] else []
+        if counts["passed_through"]:
+            why = ", ".join(f"{count} {reason}" for reason, count in self.reasons().items())
+            parts.append(f"{counts['passed_through']} untouched ({why})")
+        spent = self.timings.get("total", 0.0)
+        rendered = self.frames - self.resumed_from
+        speed = f", {rendered / spent:.1f} frames/s" if spent > 0 else ""
+        first = f"{self.frames} frames, {self.seconds:.1f} s: " + ", ".join(parts) + "."
+        speaking = [str(track.track) for track in self.tracks if track.speaks]
+        shown = ", ".join(speaking[:6]) + (f" and {len(speaking) - 6} more" if speaking[6:] else "")
+        second = f"Face {shown or 'none'} of {len(self.tracks)}; took {spent:.1f} s{speed}"
+        if self.warnings:
+            second += f"; {len(self.warnings)} warning" + ("s" if len(self.warnings) > 1 else "")
+            second += f": {self.warnings[0]}"
+        return [first, second if second.endswith(".") else second + "."]
+
+
+def versions() -> dict[str, str]:
+    """The programs that made the output."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"lipwright": __version__, "python": platform.python_version()}
+    for package in ("torch", "av", "numpy", "opencv-python-headless", "openvino"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lipwright.dubbing import report
+from lipwright.dubbing.report import Report, Run, TrackSummary, run_lengths
+from lipwright.errors import LipwrightError
+
+FATES = [
+    ("passed_through", report.NO_FACE),
+    ("passed_through", report.NO_FACE),
+    ("passed_through", report.OTHER_PERSON),
+    ("synced", ""),
+    ("silent", report.NO_SPEECH),
+    ("synced", ""),
+    ("held", report.LOST),
+]
+
+
+def sample() -> Report:
+    track = TrackSummary(3, 0, 6, 0.28, 7, 120, True, (1, 4))
+    return Report(
+        "a.mp4", "b.wav", "c.mp4", run_lengths(FATES), [track], 0.28, 25.0, timings={"total": 2.0}
+    )
+
+
+def test_runs_and_counts() -> None:
+    made = sample()
+    assert made.runs[0] == Run(0, 1, "passed_through", report.NO_FACE)
+    assert made.frames == 7
+    assert made.counts() == {"synced": 2, "silent": 1, "held": 1, "passed_through": 3}
+    assert made.reasons() == {report.NO_FACE: 2, report.OTHER_PERSON: 1}
+    assert made.status_of(4).status == "silent"
+
+
+@given(st.lists(st.sampled_from(FATES)))
+def test_run_lengths_lose_nothing(fates: list[tuple[report.Status, str]]) -> None:
+    runs = run_lengths(fates)
+    assert [(r.status, r.reason) for r in runs for _ in range(r.count)] == fates
+    assert all(a.last + 1 == b.first for a, b in zip(runs, runs[1:], strict=False))
+    assert all((a.status, a.reason) != (b.status, b.reason) for a, b in zip(runs, runs[1:], strict=False))
+
+
+def test_json(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    sample().write(path)
+    data = json.loads(path.read_text())
+    assert data["frames"] == 7
+    assert data["runs"][1] == [2, 2, "passed_through", report.OTHER_PERSON]
+    assert data["tracks"][0]["references"] == [1, 4]
+    assert data["versions"]["lipwright"]
+    with pytest.raises(LipwrightError, match="report"):
+        sample().write(tmp_path / "no" / "report.json")
+
+
+def test_two_lines_for_people() -> None:
+    made = sample()
+    made.warnings.append("The video breaks off; it was used up to there.")
+    first, second = made.summary_lines()
+    assert first == (
+        "7 frames, 0.3 s: 2 synced, 1 at rest (no speech), 1 bridged (face lost for a moment), "
+        "3 untouched (2 no face found, 1 another person's face)."
+    )
+    assert second.startswith("Face 3 of 1; took 2.0 s, 3.5 frames/s; 1 warning: The video")
+    assert "none" in Report("a", "b", "c").summary_lines()[1]

@@ -1,0 +1,102 @@
+"""A packed corpus: what training reads. Plain arrays, so that it needs no video library.
+
+``CORPUS/packed/`` holds
+
+* ``frames.npy``: uint8 (N, C, C, 3) RGB, aligned crops of all clips one after another, C = crop
+  size plus the margin for shift and scale jitter (opened as a memory map);
+* ``mel.npy``: float16 (M, 80), 100 columns a second, all clips one after another;
+* ``features.npz``: per frame ``opening`` (inner lips over face height) and ``lips`` (lip shape);
+* ``rows.json``: per clip its id, identity, split, source, first frame, frames, first mel column.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipwright.errors import LipwrightError
+
+
+@dataclass(frozen=True)
+class ClipRow:
+    """One clip of a packed corpus; ``columns`` mel columns begin at ``column``."""
+
+    clip: str
+    identity: str
+    split: str
+    source: str
+    start: int
+    frames: int
+    column: int
+    columns: int
+
+
+class PackedCorpus:
+    """Read access to ``CORPUS/packed``.
+
+    Attributes:
+        frames: (N, C, C, 3) uint8 memory map.
+        mel: (M, 80) float16.
+        opening: (N,) float32 mouth opening over face height.
+        lips: (N, K) float32 lip shape.
+        rows: the clips.
+        size: crop side without margin; ``margin`` pixels surround it on every side.
+    """
+
+    def __init__(self, corpus: Path) -> None:
+        folder = corpus / "packed"
+        if not (folder / "rows.json").is_file():
+            raise LipwrightError(
+                f"{corpus} holds no packed corpus; make one with 'lipwright prepare SRC -o {corpus}'."
+            )
+        header = json.loads((folder / "rows.json").read_text(encoding="utf-8"))
+        self.folder = folder
+        self.size: int = header["size"]
+        self.margin: int = header["margin"]
+        self.rows = [ClipRow(**row) for row in header["clips"]]
+        self.frames: NDArray[np.uint8] = np.load(folder / "frames.npy", mmap_mode="r")
+        self.mel: NDArray[np.float16] = np.load(folder / "mel.npy")
+        with np.load(folder / "features.npz") as features:
+            self.opening: NDArray[np.float32] = features["opening"]
+            self.lips: NDArray[np.float32] = features["lips"]
+
+    def split(self, name: str) -> list[ClipRow]:
+        """The clips of ``train`` or ``val``.
+
+        Raises:
+            LipwrightError: there are none.
+        """
+        rows = [r for r in self.rows if r.split == name]
+        if not rows:
+            raise LipwrightError(f"{self.folder} has no clips of split '{name}'.")
+        return rows
+
+    def clip_mel(self, row: ClipRow) -> NDArray[np.float16]:
+        """(80, columns) of one clip."""
+        return self.mel[row.column : row.column + row.columns].T
+
+    def summary(self) -> dict[str, object]:
+        """Clips, identities, frames and minutes per split, for model cards."""
+        out: dict[str, object] = {}
+        for name in sorted({r.split for r in self.rows}):
+            rows = [r for r in self.rows if r.split == name]
+            frames = sum(r.frames for r in rows)
+            out[name] = {
+                "clips": len(rows),
+                "identities": len({r.identity for r in rows}),
+                "frames": frames,
+                "minutes": round(frames / 25 / 60, 1),
+            }
+        return out
+
+
+def write_rows(folder: Path, rows: list[ClipRow], size: int, margin: int) -> None:
+    """Write ``rows.json``, the file that makes a packed corpus complete (so it comes last)."""
+    content = {"size": size, "margin": margin, "clips": [asdict(r) for r in rows]}
+    temporary = folder / ".rows.json.part"
+    temporary.write_text(json.dumps(content), encoding="utf-8")
+    temporary.replace(folder / "rows.json")

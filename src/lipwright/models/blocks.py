@@ -1,0 +1,122 @@
+"""Building blocks of the VQGAN encoder and decoder.
+
+The block plan follows the convolutional autoencoder of VQGAN (Esser et al., "Taming Transformers",
+CVPR 2021, section 3.1), which Gupta et al. (WACV 2023, section 3.1) use unchanged: pre-activation
+residual blocks with group normalisation, single-head self-attention at the lowest resolution,
+asymmetric padding before a strided convolution, nearest-neighbour upsampling.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def norm(channels: int, groups: int) -> nn.GroupNorm:
+    """Group normalisation as VQGAN uses it (eps 1e-6, affine)."""
+    return nn.GroupNorm(groups, channels, eps=1e-6)
+
+
+class ResidualBlock(nn.Module):
+    """norm, SiLU, conv3, norm, SiLU, dropout, conv3, plus the input.
+
+    Shapes: (B, c_in, H, W) -> (B, c_out, H, W).
+    """
+
+    def __init__(self, c_in: int, c_out: int, groups: int = 32, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.norm1 = norm(c_in, groups)
+        self.conv1 = nn.Conv2d(c_in, c_out, 3, padding=1)
+        self.norm2 = norm(c_out, groups)
+        self.dropout = nn.Dropout(dropout)
+        self.conv2 = nn.Conv2d(c_out, c_out, 3, padding=1)
+        self.skip = nn.Identity() if c_in == c_out else nn.Conv2d(c_in, c_out, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the block's output, same height and width."""
+        h: Tensor = self.conv1(F.silu(self.norm1(x)))
+        h = self.conv2(self.dropout(F.silu(self.norm2(h))))
+        out: Tensor = self.skip(x) + h
+        return out
+
+
+class SpatialAttention(nn.Module):
+    """Single-head self-attention over all positions, with a residual connection."""
+
+    def __init__(self, channels: int, groups: int = 32) -> None:
+        super().__init__()
+        self.norm = norm(channels, groups)
+        self.q = nn.Conv2d(channels, channels, 1)
+        self.k = nn.Conv2d(channels, channels, 1)
+        self.v = nn.Conv2d(channels, channels, 1)
+        self.project = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        b, c, h, w = x.shape
+        n = self.norm(x)
+        q, k, v = (f(n).flatten(2).transpose(1, 2) for f in (self.q, self.k, self.v))
+        # scaled_dot_product_attention divides by sqrt(C), as the source does.
+        a = F.scaled_dot_product_attention(q, k, v)
+        out: Tensor = self.project(a.transpose(1, 2).reshape(b, c, h, w))
+        return x + out
+
+
+class Downsample(nn.Module):
+    """Halve height and width: zero-pad right and bottom by one, conv3 with stride 2."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H/2, W/2)."""
+        out: Tensor = self.conv(F.pad(x, (0, 1, 0, 1)))
+        return out
+
+
+class Upsample(nn.Module):
+    """Double height and width: nearest neighbour, then conv3."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, 2H, 2W)."""
+        out: Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+        return out
+
+
+def initialise_normal(module: nn.Module, std: float = 0.02) -> None:
+    """Weights from N(0, std), batch-norm gains from N(1, std), biases zero (PatchGAN's rule)."""
+    for m in module.modules():
+        if isinstance(m, nn.Conv2d):
+            nn.init.normal_(m.weight, 0.0, std)
+            if m.bias is not None:
+                nn.init.zeros_(m.bias)
+        elif isinstance(m, nn.BatchNorm2d):
+            nn.init.normal_(m.weight, 1.0, std)
+            nn.init.zeros_(m.bias)
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Number of trainable and frozen parameters (buffers not counted)."""
+    return sum(p.numel() for p in module.parameters())
+
+
+def l2_normalise(x: Tensor, dim: int = 1) -> Tensor:
+    """x / max(|x|, 1e-6) along ``dim``, in float32."""
+    return F.normalize(x.float(), dim=dim, eps=1e-6)
+
+
+__all__ = [
+    "Downsample",
+    "ResidualBlock",
+    "SpatialAttention",
+    "Upsample",
+    "count_parameters",
+    "initialise_normal",
+    "l2_normalise",
+    "norm",
+]

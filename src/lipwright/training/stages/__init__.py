@@ -1,0 +1,1 @@
+"""Training stages: one small class per file."""

@@ -1,0 +1,305 @@
+"""The one training loop: CPU, one GPU or many, resumable to the bit on one machine.
+
+A stage says what is trained and what one step does; the trainer owns precision, processes,
+schedule, averaging, logs, validation, samples and checkpoints.
+
+Exact resume rests on one rule: the randomness of a step (which examples, which augmentation, which
+dead code is revived) is a function of (seed, step, process) alone. A checkpoint therefore needs
+weights, optimiser state and the step number, and no generator state.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lipwright.errors import LipwrightError
+from lipwright.training.config import OptimiserConfig, RunConfig
+from lipwright.training.ema import AveragedWeights
+
+log = logging.getLogger("lipwright.train")
+
+
+@dataclass
+class Context:
+    """What a stage may use in a step: the device, autocast and process numbers."""
+
+    device: torch.device
+    autocast: Callable[[], Any]
+    rank: int = 0
+    world: int = 1
+
+    def rng(self, seed: int, step: int) -> np.random.Generator:
+        """The generator of one step of one process."""
+        return np.random.default_rng([seed, step, self.rank])
+
+
+class Stage(Protocol):
+    """A small class that knows one training stage.
+
+    ``networks`` are trained; ``step`` returns named scalar losses of which ``"loss"`` is minimised
+    by the main optimiser (a second optimiser, if any, is stepped inside ``second_step``).
+    """
+
+    name: str
+    run: RunConfig
+    optimiser: OptimiserConfig
+    network: nn.Module
+    critic: nn.Module | None
+
+    def step(self, network: nn.Module, step: int, context: Context) -> dict[str, Tensor]:
+        """Draw the batch of ``step`` and return its losses."""
+        ...
+
+    def critic_step(self, critic: nn.Module, step: int, context: Context) -> Tensor | None:
+        """Loss of the critic on the batch just drawn, or None when it rests."""
+        ...
+
+    def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
+        """Held-out measures of the averaged network; keys become columns of the log."""
+        ...
+
+    def samples(self, network: nn.Module, folder: Path, step: int, context: Context) -> None:
+        """Write pictures that show how it goes."""
+        ...
+
+    def export(self, network: nn.Module, path: Path, history: dict[str, Any]) -> None:
+        """Write the checkpoint that other stages and inference read."""
+        ...
+
+
+@dataclass
+class Progress:
+    """Counters that survive a resume."""
+
+    step: int = 0
+    seconds: float = 0.0
+    measures: list[dict[str, float]] = field(default_factory=list)
+
+
+def learning_rate(config: OptimiserConfig, step: int, steps: int) -> float:
+    """Linear warm-up, then constant or cosine decay to ``final * lr``."""
+    warm = min(1.0, (step + 1) / max(1, config.warmup))
+    if config.schedule == "constant":
+        return config.lr * warm
+    done = min(1.0, step / max(1, steps))
+    cosine = 0.5 * (1.0 + math.cos(math.pi * done))
+    return config.lr * warm * (config.final + (1.0 - config.final) * cosine)
+
+
+def build_optimiser(config: OptimiserConfig, network: nn.Module) -> torch.optim.Optimizer:
+    """AdamW or Adam over the parameters that require a gradient."""
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    if config.name == "adamw":
+        return torch.optim.AdamW(
+            parameters, config.lr, betas=config.betas, weight_decay=config.weight_decay
+        )
+    if config.name == "adam":
+        return torch.optim.Adam(parameters, config.lr, betas=config.betas)
+    raise LipwrightError(f"there is no optimiser '{config.name}'; use adamw or adam.")
+
+
+def train(stage: Stage, out: Path, device: str = "auto") -> Progress:
+    """Run a stage to its last step (or time limit), resuming from ``out`` where it left off.
+
+    Writes ``out/last.pt`` (resumable), ``out/log.jsonl``, TensorBoard events, ``out/samples/`` and,
+    at the end and at every checkpoint, ``out/<stage>.safetensors``.
+
+    Raises:
+        LipwrightError: the folder belongs to another stage, or the loss is not finite.
+    """
+    from accelerate import Accelerator
+
+    run = stage.run
+    on_cpu = device == "cpu" or (device == "auto" and not torch.cuda.is_available())
+    accelerator = Accelerator(
+        mixed_precision="bf16" if run.precision == "bf16" else "no", cpu=on_cpu
+    )
+    context = Context(
+        accelerator.device,
+        accelerator.autocast,
+        accelerator.process_index,
+        accelerator.num_processes,
+    )
+    main = accelerator.is_main_process
+    out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(run.seed)
+    network = stage.network.to(context.device, memory_format=torch.channels_last)
+    average = AveragedWeights(network, run.ema) if run.ema > 0 else None
+    optimiser = build_optimiser(stage.optimiser, network)
+    critic = stage.critic.to(context.device) if stage.critic is not None else None
+    second = build_optimiser(stage.optimiser, critic) if critic is not None else None
+    progress = Progress()
+    state = {
+        "network": network,
+        "average": average.module if average else None,
+        "critic": critic,
+        "optimiser": optimiser,
+        "second": second,
+    }
+    last = out / "last.pt"
+    if last.exists():
+        _load(last, stage.name, state, average, progress, context.device)
+        if main:
+            log.info("resumed %s at step %d", stage.name, progress.step)
+    wrapped: nn.Module = accelerator.prepare(network)
+    wrapped_critic = accelerator.prepare(critic) if critic is not None else None
+    compiled = torch.compile(wrapped) if run.compile else wrapped
+    writer = _Log(out, main)
+    started = saved = time.monotonic()
+    base_seconds = progress.seconds
+    stop = False
+    while progress.step < run.steps and not stop:
+        step = progress.step
+        torch.manual_seed((run.seed * 1_000_003 + step) * 64 + context.rank)
+        rate = learning_rate(stage.optimiser, step, run.steps)
+        for o in (optimiser, second):
+            for group in o.param_groups if o is not None else []:
+                group["lr"] = rate
+        network.train()
+        losses = stage.step(compiled, step, context)
+        if not math.isfinite(float(losses["loss"].detach())):
+            raise LipwrightError(
+                f"the loss of stage {stage.name} is not finite at step {step}; lower "
+                "optimiser.lr or set run.precision=fp32, and resume from the last checkpoint."
+            )
+        optimiser.zero_grad(set_to_none=True)
+        accelerator.backward(losses["loss"])
+        if stage.optimiser.clip > 0:
+            torch.nn.utils.clip_grad_norm_(network.parameters(), stage.optimiser.clip)
+        optimiser.step()
+        if wrapped_critic is not None and second is not None:
+            critic_loss = stage.critic_step(wrapped_critic, step, context)
+            if critic_loss is not None:
+                second.zero_grad(set_to_none=True)
+                accelerator.backward(critic_loss)
+                second.step()
+                losses["critic"] = critic_loss.detach()
+        if average is not None:
+            average.update(network)
+        progress.step = step + 1
+        now = time.monotonic()
+        progress.seconds = base_seconds + now - started
+        if progress.step % run.log_every == 0 or progress.step == run.steps:
+            writer.write("train", progress, {k: float(v.detach()) for k, v in losses.items()}, rate)
+        judged = average.module if average else network
+        if progress.step % run.validate_every == 0 or progress.step == run.steps:
+            measures = _validate(stage, judged, context)
+            progress.measures.append({"step": progress.step, **measures})
+            writer.write("validation", progress, measures, rate)
+            if main:
+                stage.samples(judged, out / "samples", progress.step, context)
+        stop = run.max_minutes is not None and now - started > 60 * run.max_minutes
+        if stop or progress.step == run.steps or now - saved > 60 * run.checkpoint_minutes:
+            saved = now
+            if main:
+                _save(last, stage.name, state, average, progress)
+                stage.export(judged, out / f"{stage.name}.safetensors", history(progress))
+            accelerator.wait_for_everyone()
+    writer.close()
+    return progress
+
+
+def history(progress: Progress) -> dict[str, Any]:
+    """What a checkpoint's header says about its training."""
+    return {
+        "steps": progress.step,
+        "minutes": round(progress.seconds / 60, 1),
+        "validation": progress.measures[-1] if progress.measures else {},
+    }
+
+
+def _validate(stage: Stage, network: nn.Module, context: Context) -> dict[str, float]:
+    network.eval()
+    with torch.no_grad():
+        return stage.validate(network, context)
+
+
+def _save(
+    path: Path,
+    name: str,
+    state: dict[str, Any],
+    average: AveragedWeights | None,
+    progress: Progress,
+) -> None:
+    """Write the resumable state atomically."""
+    content: dict[str, Any] = {
+        "stage": name,
+        "step": progress.step,
+        "seconds": progress.seconds,
+        "measures": progress.measures,
+        "updates": average.updates if average else 0,
+    }
+    content |= {k: v.state_dict() for k, v in state.items() if v is not None}
+    temporary = path.with_suffix(".part")
+    torch.save(content, temporary)
+    os.replace(temporary, path)
+
+
+def _load(
+    path: Path,
+    name: str,
+    state: dict[str, Any],
+    average: AveragedWeights | None,
+    progress: Progress,
+    device: torch.device,
+) -> None:
+    content = torch.load(path, map_location=device, weights_only=True)
+    if content.get("stage") != name:
+        raise LipwrightError(
+            f"{path} belongs to stage {content.get('stage')}, not {name}; choose another folder."
+        )
+    for key, target in state.items():
+        if target is not None:
+            target.load_state_dict(content[key])
+    if average is not None:
+        average.updates = int(content["updates"])
+    progress.step = int(content["step"])
+    progress.seconds = float(content["seconds"])
+    progress.measures = list(content["measures"])
+
+
+class _Log:
+    """JSON lines, TensorBoard where it is installed, and one line of text per row."""
+
+    def __init__(self, out: Path, active: bool) -> None:
+        self.active = active
+        self.file = (out / "log.jsonl").open("a", encoding="utf-8") if active else None
+        self.board: Any = None
+        if active:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+
+                self.board = SummaryWriter(str(out / "tensorboard"))
+            except ImportError:
+                log.info("tensorboard is not installed; logging to log.jsonl only")
+
+    def write(self, kind: str, progress: Progress, values: dict[str, float], rate: float) -> None:
+        if self.file is None:
+            return
+        row = {"kind": kind, "step": progress.step, "seconds": round(progress.seconds, 1)}
+        row |= {k: round(v, 6) for k, v in values.items()} | {"lr": rate}
+        self.file.write(json.dumps(row) + "\n")
+        self.file.flush()
+        text = " ".join(f"{k} {v:.4f}" for k, v in values.items())
+        log.info("%s %d (%.0f s): %s", kind, progress.step, progress.seconds, text)
+        if self.board is not None:
+            for k, v in values.items():
+                self.board.add_scalar(f"{kind}/{k}", v, progress.step)
+
+    def close(self) -> None:
+        if self.file is not None:
+            self.file.close()
+        if self.board is not None:
+            self.board.close()

@@ -15,12 +15,13 @@ from pathlib import Path
 import av
 import av.container
 import av.error
-import av.logging
 
 from lipwright.errors import LipwrightError
 
-av.logging.set_level(av.logging.PANIC)  # libav's remarks are not for the user
 log = logging.getLogger(__name__)
+
+# Leave av.logging at its default (None, silent). Any other level makes libav's decoding threads
+# wait for Python's global lock while close() holds it and waits for them: a deadlock.
 
 _CONTAINERS = (
     "mov,mp4,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,h264,hevc,vc1,ivf,obu,av1,flv,asf,ogg,"

@@ -1,0 +1,308 @@
+"""Looking at a part of a frame, and changing it, without converting the rest.
+
+A crop is warped straight from the stored planes: luma and chroma are sampled where they lie and
+only the crop's own pixels are converted to RGB. An edit is a *difference* in RGB that is carried
+to the planes by the linear part of the colour conversion,
+
+    codes_new = codes_old + round(M * delta_RGB),
+
+so that nothing is converted there and back: a zero difference leaves every bit as it was. A luma
+sample changes only inside the mask; a chroma sample only if all luma samples that it covers do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from lipwright.media.colour import ColourCode, colour_code
+from lipwright.media.info import Affine, VideoInfo
+from lipwright.media.planes import PixelLayout, Plane, layout_of, plane_views
+
+Picture = npt.NDArray[np.float32]
+Box = tuple[int, int, int, int]
+
+_LINEAR = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+_CENTRED_CHROMA = ("mjpeg", "mpeg1video", "png", "webp", "gif")
+
+
+def crop_to_storage(info: VideoInfo, crop_to_display: Affine) -> Affine:
+    """Turn an affine (2, 3) that ends in display coordinates into one that ends in storage."""
+    inverse = cv2.invertAffineTransform(info.storage_to_display)
+    result: Affine = inverse @ np.vstack([crop_to_display, [0.0, 0.0, 1.0]])
+    return result
+
+
+def storage_box(info: VideoInfo, box_display: tuple[float, float, float, float]) -> Box:
+    """Smallest box of stored pixels that covers a box (x0, y0, x1, y1) of display pixels.
+
+    ``x1`` and ``y1`` are exclusive in both. The result is clipped to the picture and may be empty.
+    """
+    x0, y0, x1, y1 = box_display
+    corners = np.array([[x0 - 0.5, y0 - 0.5, 1.0], [x1 - 0.5, y1 - 0.5, 1.0]])
+    inverse = cv2.invertAffineTransform(info.storage_to_display)
+    points = np.nan_to_num(corners @ inverse.T) + 0.5
+    low = np.floor(points.min(axis=0) + 1e-6)
+    high = np.ceil(points.max(axis=0) - 1e-6)
+    left, top = (int(v) for v in np.clip(low, 0, [info.width, info.height]))
+    right, bottom = (int(v) for v in np.clip(high, 0, [info.width, info.height]))
+    return left, top, max(left, right), max(top, bottom)
+
+
+def sample_crop(
+    frame: av.VideoFrame, info: VideoInfo, crop_to_display: Affine, size: tuple[int, int]
+) -> Picture:
+    """Warp a crop out of a frame.
+
+    Bilinear, after averaging whole pixels where the crop shrinks the picture by 2 or more; beyond
+    the picture its edge is repeated.
+
+    Args:
+        frame: a plain planar frame, as the reader gives it.
+        info: of its video.
+        crop_to_display: (2, 3) crop pixels -> display pixels.
+        size: (width, height) of the crop.
+
+    Returns:
+        (height, width, 3) float32 RGB in [0, 1].
+
+    Raises:
+        ValueError: the map is not finite or the frame is not plain planar.
+    """
+    layout, code = _layout_and_code(frame, info)
+    to_luma = crop_to_storage(info, crop_to_display)
+    if not np.isfinite(to_luma).all():
+        raise ValueError("crop_to_display is not finite")
+    views = plane_views(frame)
+    channels = [_warped(views[layout.planes[0]], to_luma, size)]
+    to_chroma = _luma_to_chroma(layout, info) @ np.vstack([to_luma, [0.0, 0.0, 1.0]])
+    channels += [_warped(views[plane], to_chroma, size) for plane in layout.planes[1:]]
+    return np.clip(_to_rgb(channels, code), 0.0, 1.0)
+
+
+class RegionEdit:
+    """A rectangle of a frame, opened as RGB for an edit.
+
+    Attributes:
+        box: (x0, y0, x1, y1) in stored pixels, x1 and y1 exclusive: the box that was asked for,
+            clipped to the picture and grown to whole chroma samples. It may be empty.
+    """
+
+    def __init__(self, frame: av.VideoFrame, info: VideoInfo, box: Box) -> None:
+        """Open the rectangle ``box`` (x0, y0, x1, y1 of stored pixels) of a plain planar frame."""
+        self._frame = frame
+        self._info = info
+        self._layout, self._code = _layout_and_code(frame, info)
+        across, down = self._layout.chroma_x, self._layout.chroma_y
+        x0, x1 = max(0, box[0]) // across * across, min(frame.width, -(-box[2] // across) * across)
+        y0, y1 = max(0, box[1]) // down * down, min(frame.height, -(-box[3] // down) * down)
+        self.box: Box = (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else (x0, y0, x0, y0)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) of the rectangle."""
+        x0, y0, x1, y1 = self.box
+        return y1 - y0, x1 - x0
+
+    @property
+    def rgb(self) -> Picture:
+        """(h, w, 3) float32: the rectangle as stored (not turned), nominally in [0, 1].
+
+        Codes beyond the nominal range give values beyond [0, 1].
+        """
+        x0, y0, x1, y1 = self.box
+        if x0 == x1:
+            return np.zeros((0, 0, 3), np.float32)
+        views = plane_views(self._frame)
+        channels = [views[self._layout.planes[0]][y0:y1, x0:x1].astype(np.float32)]
+        shift = np.array([[1.0, 0.0, x0], [0.0, 1.0, y0], [0.0, 0.0, 1.0]])
+        to_chroma = _luma_to_chroma(self._layout, self._info) @ shift
+        for plane in self._layout.planes[1:]:
+            if self._layout.chroma_x == self._layout.chroma_y == 1:
+                channels.append(views[plane][y0:y1, x0:x1].astype(np.float32))
+            else:
+                channels.append(_warped(views[plane], to_chroma, (x1 - x0, y1 - y0)))
+        return _to_rgb(channels, self._code)
+
+    def apply(self, delta: Picture, mask: npt.NDArray[Any] | None = None) -> None:
+        """Add a difference to the frame, in place.
+
+        The frame's memory is made private first, should the decoder still refer to it. (Two Python
+        names for one frame stay one frame: copy with ``planes.private_copy`` what is to be kept.)
+
+        Args:
+            delta: (h, w, 3) float32 difference in RGB, or (h, w) the same for R, G and B.
+            mask: (h, w), nonzero where pixels may change; default: where ``delta`` is not zero.
+        """
+        if delta.shape[:2] != self.shape or (mask is not None and mask.shape != self.shape):
+            raise ValueError(f"the region has the shape {self.shape}, not {delta.shape[:2]}")
+        if 0 in self.shape:
+            return
+        if delta.ndim == 2:
+            delta = cv2.merge([delta, delta, delta])
+        if not np.isfinite(cv2.sumElems(delta)[:3]).all():  # cheap, and hardly ever so
+            delta = np.where(np.isfinite(delta).all(axis=2, keepdims=True), delta, np.float32(0.0))
+        inside = _nonzero(delta) if mask is None else np.asarray(mask) > 0
+        layout, highest = self._layout, self._code.highest
+        matrix = self._code.to_codes.astype(np.float32)
+        x0, y0, x1, y1 = self.box
+        self._frame.make_writable()
+        views = plane_views(self._frame)
+        weight = inside.astype(np.float32)
+        whole = layout.chroma_x == layout.chroma_y == 1 and not layout.is_gray
+        rows = matrix if whole else np.ascontiguousarray(matrix[:1])
+        planes = layout.planes if whole else layout.planes[:1]
+        changes = cv2.split(cv2.transform(delta, rows))
+        for plane, change in zip(planes, changes, strict=True):
+            _add(views[plane][y0:y1, x0:x1], change * weight, highest)
+        if whole or layout.is_gray:
+            return
+        across, down = layout.chroma_x, layout.chroma_y
+        small = _group_mean(delta, across, down)
+        covered = _all_covered(inside, across, down)
+        left, top = x0 // across, y0 // down
+        area = np.s_[top : top + covered.shape[0], left : left + covered.shape[1]]
+        changes = cv2.split(cv2.transform(small, np.ascontiguousarray(matrix[1:])))
+        for plane, change in zip(layout.planes[1:], changes, strict=True):
+            _add(views[plane][area], change * covered, highest)
+
+
+def apply_delta(
+    frame: av.VideoFrame,
+    info: VideoInfo,
+    box: Box,
+    delta: Picture,
+    mask: npt.NDArray[Any] | None = None,
+) -> None:
+    """Add ``delta`` (h, w, 3) RGB to the rectangle ``box`` of stored pixels, in place.
+
+    The box may have any position and size; what lies outside the picture is ignored. See
+    :meth:`RegionEdit.apply` for the rest.
+    """
+    edit = RegionEdit(frame, info, box)
+    x0, y0, x1, y1 = edit.box
+    height, width = edit.shape
+    if 0 in edit.shape:
+        return
+    padded = np.zeros((height, width, *delta.shape[2:]), np.float32)
+    allowed = np.zeros((height, width), np.uint8)
+    left, top = max(x0, box[0]), max(y0, box[1])
+    right, bottom = min(x1, box[2]), min(y1, box[3])
+    source = np.s_[top - box[1] : bottom - box[1], left - box[0] : right - box[0]]
+    target = np.s_[top - y0 : bottom - y0, left - x0 : right - x0]
+    padded[target] = delta[source]
+    if mask is None:
+        allowed[target] = (delta[source] != 0).reshape(bottom - top, right - left, -1).any(axis=2)
+    else:
+        allowed[target] = np.asarray(mask)[source] > 0
+    edit.apply(padded, allowed)
+
+
+def _layout_and_code(frame: av.VideoFrame, info: VideoInfo) -> tuple[PixelLayout, ColourCode]:
+    layout = layout_of(frame.format.name)
+    if layout is None:
+        raise ValueError(f"{frame.format.name} is not plain planar")
+    return layout, colour_code(info.colour.name, info.colour.full_range, layout.depth)
+
+
+def _luma_to_chroma(layout: PixelLayout, info: VideoInfo) -> Affine:
+    """(2, 3) stored luma coordinates -> coordinates on the chroma planes.
+
+    Horizontally, chroma lies on the left luma sample of each group (H.264, HEVC, VP9 by default)
+    or in the middle of it (JPEG, MPEG-1); vertically in the middle.
+    """
+    across, down = float(layout.chroma_x), float(layout.chroma_y)
+    centred = info.codec in _CENTRED_CHROMA
+    return np.array(
+        [
+            [1.0 / across, 0.0, (0.5 / across - 0.5) if centred else 0.0],
+            [0.0, 1.0 / down, 0.5 / down - 0.5],
+        ]
+    )
+
+
+def _to_rgb(channels: list[Picture], code: ColourCode) -> Picture:
+    if len(channels) == 1:
+        gray = (channels[0] - np.float32(code.offset[0])) / np.float32(code.to_codes[0].sum())
+        return np.asarray(cv2.merge([gray, gray, gray]), np.float32)
+    return np.asarray(cv2.transform(cv2.merge(channels), code.decode), np.float32)
+
+
+def _warped(plane: Plane, to_plane: Affine, size: tuple[int, int]) -> Picture:
+    """Sample a plane at the points that a (2, 3) map gives for every pixel of a crop (w, h)."""
+    width, height = size
+    corners = np.array([[0.0, 0.0], [width - 1, 0.0], [0.0, height - 1], [width - 1, height - 1]])
+    points = corners @ to_plane[:, :2].T + to_plane[:, 2]
+    # How many samples lie between two neighbouring pixels of the crop, along each axis.
+    steps = np.hypot(to_plane[:, 0], to_plane[:, 1])
+    shrink = np.maximum(np.floor(steps + 1e-6), 1.0).astype(int)
+    (low_x, high_x), (low_y, high_y) = (
+        _span(points[:, axis], int(shrink[axis]), plane.shape[1 - axis]) for axis in (0, 1)
+    )
+    patch = plane[low_y:high_y, low_x:high_x]
+    if shrink.max() > 1:
+        patch = _group_mean(patch, int(shrink[0]), int(shrink[1]))
+    matrix = to_plane.copy()
+    # Sample x of the plane is (x - low + 0.5) / shrink - 0.5 of the patch.
+    for axis, low in ((0, low_x), (1, low_y)):
+        matrix[axis, 2] += 0.5 - low
+        matrix[axis] /= shrink[axis]
+        matrix[axis, 2] -= 0.5
+    return np.asarray(
+        cv2.warpAffine(
+            np.ascontiguousarray(patch, dtype=np.float32),
+            matrix,
+            (width, height),
+            flags=_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        ),
+        np.float32,
+    )
+
+
+def _span(points: npt.NDArray[np.float64], step: int, length: int) -> tuple[int, int]:
+    """Range of samples needed for points, in whole groups of ``step`` counted from sample 0.
+
+    Starting groups at sample 0 keeps the averages still while the crop moves.
+    """
+    low = int(np.clip(np.floor(points.min()) - step, 0, length - 1)) // step * step
+    high = int(np.clip(np.ceil(points.max()) + step + 1, low + 1, length))
+    return low, min(length, -(-high // step) * step)
+
+
+def _group_mean(samples: Plane, across: int, down: int) -> Picture:
+    """Mean over groups of ``across`` x ``down`` samples; the last ones repeat the edge."""
+    height, width = samples.shape[:2]
+    missing_x, missing_y = -width % across, -height % down
+    if missing_x or missing_y:
+        samples = cv2.copyMakeBorder(samples, 0, missing_y, 0, missing_x, cv2.BORDER_REPLICATE)
+    size = (samples.shape[1] // across, samples.shape[0] // down)
+    return np.asarray(cv2.resize(samples, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _nonzero(delta: Picture) -> npt.NDArray[np.bool_]:
+    red, green, blue = cv2.split(delta)
+    return np.asarray((red != 0) | (green != 0) | (blue != 0))
+
+
+def _all_covered(inside: npt.NDArray[np.bool_], across: int, down: int) -> Picture:
+    """1 where all luma samples of a chroma sample are inside, else 0."""
+    height, width = inside.shape
+    padded = np.pad(inside, ((0, -height % down), (0, -width % across)), mode="edge")
+    covered = padded[::down, ::across].copy()
+    for y in range(down):
+        for x in range(across):
+            covered &= padded[y::down, x::across]
+    return covered.astype(np.float32)
+
+
+def _add(target: Plane, change: Picture, highest: int) -> None:
+    """Put clip(round(target + change), 0, highest) into the frame's memory."""
+    total = cv2.add(target, change, dtype=cv2.CV_8U if target.dtype == np.uint8 else cv2.CV_16U)
+    if highest < np.iinfo(target.dtype).max:
+        np.minimum(total, highest, out=total)
+    np.copyto(target, total)

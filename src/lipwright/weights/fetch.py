@@ -57,12 +57,15 @@ def cache_folder() -> Path:
     """The folder that downloaded files are kept in (not necessarily there yet)."""
     if named := os.environ.get("LIPWRIGHT_CACHE"):
         return Path(named).expanduser()
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    try:
+        if sys.platform == "win32":
+            base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        elif sys.platform == "darwin":
+            base = Path.home() / "Library" / "Caches"
+        else:
+            base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # a user without a home, as containers have them
+        base = Path(tempfile.gettempdir())
     return base / "lipwright"
 
 
@@ -295,6 +298,7 @@ def _store(entry: Entry, source: Source, data: bytes) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _beside(path) as temporary:
             temporary.write_bytes(data)
+            temporary.chmod(0o644)  # not a secret: a shared cache serves other users too
             os.replace(temporary, path)
     except OSError as error:
         raise LipwrightError(

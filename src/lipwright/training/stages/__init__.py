@@ -1,1 +1,171 @@
-"""Training stages: one small class per file."""
+"""Training stages, and the entry points of ``lipwright train``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lipwright.errors import LipwrightError
+from lipwright.training.config import apply_overrides, parse, read_yaml
+
+log = logging.getLogger("lipwright.train")
+
+STAGES = ("vqgan", "pose-vqgan", "codes", "expert", "generator", "vq", "all")
+"""``codes`` caches the code grids, ``vq`` joins the networks to one checkpoint, ``all`` runs all."""
+
+def find_config(name: str) -> Path:
+    """A config folder by path, or a shipped one by its size: ``tiny``, ``base`` or ``paper``.
+
+    Raises:
+        LipwrightError: there is none.
+    """
+    path = Path(name)
+    if path.exists():
+        return path
+    shipped = Path(__file__).resolve().parents[2] / "configs" / "vq" / f"{name}.yaml"
+    local = Path("configs") / "vq" / f"{name}.yaml"
+    for candidate in (local, shipped):
+        if candidate.is_file():
+            return candidate
+    raise LipwrightError(
+        f"there is no config '{name}'; give a YAML file, or tiny, base or paper for the shipped ones."
+    )
+
+
+def run_stage(
+    stage: str,
+    data: Path,
+    config: Path | str,
+    out: Path,
+    overrides: list[str],
+    device: str = "auto",
+) -> None:
+    """Run one training stage, or ``all`` of them in order.
+
+    Every stage keeps its files in ``out/<stage>/`` and finds those of earlier stages there. A stage
+    that has finished is not run again; an interrupted one is resumed.
+
+    Args:
+        stage: one of :data:`STAGES`.
+        data: a prepared corpus (``lipwright prepare``).
+        config: a YAML file with one section per stage, or the name of a shipped one.
+        out: the run folder.
+        overrides: ``key=value``; inside one stage ``run.steps=100``, with ``all`` the stage comes
+            first: ``generator.run.steps=100``.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        LipwrightError: unknown stage, wrong config, missing earlier stage, training failure.
+    """
+    if stage not in STAGES:
+        raise LipwrightError(
+            f"there is no training stage '{stage}'; choose from {', '.join(STAGES)}."
+        )
+    path = find_config(str(config))
+    values = read_yaml(path)
+    if stage == "all":
+        values = apply_overrides(values, overrides)
+        for name in ("vqgan", "pose-vqgan", "codes", "expert", "generator", "vq"):
+            if name == "expert" and not values.get("expert"):
+                continue
+            log.info("stage %s", name)
+            _RUNNERS[name](data, values.get(name) or {}, out, device, str(path))
+        return
+    section = apply_overrides(values.get(stage) or {}, overrides)
+    _RUNNERS[stage](data, section, out, device, str(path))
+
+
+def _vqgan(pose: bool) -> Callable[[Path, dict[str, Any], Path, str, str], None]:
+    def runner(data: Path, values: dict[str, Any], out: Path, device: str, where: str) -> None:
+        from lipwright.data.packed import PackedCorpus
+        from lipwright.training.stages.vqgan import VQGANConfig, VQGANStage
+        from lipwright.training.trainer import train
+
+        config = parse(VQGANConfig, values, where)
+        stage = VQGANStage(config, PackedCorpus(data), pose)
+        train(stage, out / stage.name, device)
+
+    return runner
+
+
+def _codes(data: Path, values: dict[str, Any], out: Path, device: str, where: str) -> None:
+    from lipwright.data.codes import cache_codes
+    from lipwright.data.packed import PackedCorpus
+
+    unknown = set(values) - {"flip", "batch"}
+    if unknown:
+        raise LipwrightError(f"the config {where} is wrong at 'codes.{sorted(unknown)[0]}'.")
+    chosen = "cpu" if device == "cpu" or not torch.cuda.is_available() else "cuda"
+    cache_codes(
+        PackedCorpus(data),
+        _made(out, "vqgan"),
+        _made(out, "pose-vqgan"),
+        out / "codes",
+        torch.device(chosen),
+        bool(values.get("flip", False)),
+        int(values.get("batch", 64)),
+    )
+
+
+def _expert(data: Path, values: dict[str, Any], out: Path, device: str, where: str) -> None:
+    from lipwright.data.codes import CodeCorpus
+    from lipwright.data.packed import PackedCorpus
+    from lipwright.training.stages.expert import ExpertConfig, ExpertStage
+    from lipwright.training.trainer import train
+
+    config = parse(ExpertConfig, values, where)
+    stage = ExpertStage(config, CodeCorpus(PackedCorpus(data), out / "codes"))
+    train(stage, out / stage.name, device)
+
+
+def _generator(data: Path, values: dict[str, Any], out: Path, device: str, where: str) -> None:
+    from lipwright.data.codes import CodeCorpus
+    from lipwright.data.packed import PackedCorpus
+    from lipwright.training.stages.generator import GeneratorConfig, GeneratorStage
+    from lipwright.training.trainer import train
+
+    config = parse(GeneratorConfig, values, where)
+    lip_dim = int(config.model.get("lip_dim", 8))
+    codes = CodeCorpus(PackedCorpus(data), out / "codes", lip_dim)
+    expert = out / "expert" / "expert.safetensors"
+    needed = config.loss.sync > 0
+    if needed and not expert.is_file():
+        raise LipwrightError(
+            f"the sync loss needs the expert {expert}; run the stage 'expert' first, or set "
+            "loss.sync=0."
+        )
+    stage = GeneratorStage(config, codes, _made(out, "vqgan"), expert if needed else None)
+    train(stage, out / stage.name, device)
+
+
+def _vq(data: Path, values: dict[str, Any], out: Path, device: str, where: str) -> None:
+    from lipwright.training.join import join_vq
+
+    join_vq(
+        _made(out, "vqgan"),
+        _made(out, "pose-vqgan"),
+        _made(out, "generator"),
+        out / "vq.safetensors",
+        values,
+    )
+
+
+def _made(out: Path, stage: str) -> Path:
+    path = out / stage / f"{stage}.safetensors"
+    if not path.is_file():
+        raise LipwrightError(f"{path} is missing; run the stage '{stage}' first.")
+    return path
+
+
+_RUNNERS: dict[str, Callable[[Path, dict[str, Any], Path, str, str], None]] = {
+    "vqgan": _vqgan(pose=False),
+    "pose-vqgan": _vqgan(pose=True),
+    "codes": _codes,
+    "expert": _expert,
+    "generator": _generator,
+    "vq": _vq,
+}

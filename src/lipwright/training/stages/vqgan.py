@@ -20,6 +20,7 @@ from lipwright.data.packed import PackedCorpus
 from lipwright.models.cosine_quantiser import CosineQuantiser
 from lipwright.models.discriminator import PatchDiscriminator
 from lipwright.models.quantiser import perplexity
+from lipwright.models.vq_pipeline import blank_lower_half
 from lipwright.models.vqgan import VQGAN
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.adversarial import (
@@ -32,17 +33,6 @@ from lipwright.training.losses.reconstruction import gradient_l1, mouth_weight_m
 from lipwright.training.pictures import write_sheet
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
-
-MASK_VALUE = -1.0
-"""Black in [-1, 1]; the same constant blanks the lower half in training and at inference."""
-
-
-def blank_lower_half(x: Tensor) -> Tensor:
-    """(B, 3, S, S) -> the same with rows S/2 and below set to black."""
-    out = x.clone()
-    out[:, :, x.shape[2] // 2 :] = MASK_VALUE
-    return out
-
 
 class VQGANLoss(Section):
     """Weights of the terms; ``adversarial_start`` is the step at which the PatchGAN joins."""

@@ -1,0 +1,146 @@
+"""Code grids of a corpus, cached once: ``expert`` and ``generator`` never touch pixels.
+
+``FOLDER/`` holds ``face.npy`` and ``pose.npy``, uint16 (V, N, 16, 16) with V variants of every
+frame (0 plain, 1 mirrored), ``books.npz`` with both codebooks scaled to unit component variance,
+and ``header.json`` with the hashes of the VQGANs that made them. A frame costs 512 bytes per
+VQGAN and variant.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lipwright.data.augment import NONE, crop_batch
+from lipwright.data.packed import PackedCorpus
+from lipwright.errors import LipwrightError
+from lipwright.models.vq_pipeline import blank_lower_half
+from lipwright.models.vqgan import VQGAN
+from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
+
+log = logging.getLogger("lipwright.train")
+
+
+def load_vqgan(checkpoint: Checkpoint, network: str = "vqgan") -> VQGAN:
+    """The VQGAN of a checkpoint, in eval mode."""
+    model = VQGAN(**checkpoint.header["networks"][network])
+    checkpoint.load_into(network, model)
+    return model.eval().requires_grad_(False)
+
+
+def cache_codes(
+    corpus: PackedCorpus,
+    face: Path,
+    pose: Path,
+    out: Path,
+    device: torch.device,
+    flip: bool = False,
+    batch: int = 64,
+) -> None:
+    """Encode every frame of a packed corpus with both VQGANs; resumable by variant.
+
+    Nothing is done when the folder already holds the codes of the same checkpoints and frames.
+    """
+    checkpoints = {"face": load_checkpoint(face), "pose": load_checkpoint(pose)}
+    header = {
+        "face": checkpoints["face"].sha256,
+        "pose": checkpoints["pose"].sha256,
+        "frames": len(corpus.frames),
+        "variants": 2 if flip else 1,
+    }
+    path = out / "header.json"
+    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) == header:
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    books = {}
+    for name, checkpoint in checkpoints.items():
+        model = load_vqgan(checkpoint).to(device, memory_format=torch.channels_last)
+        grids: NDArray[np.uint16] | None = None
+        for variant in range(header["variants"]):
+            for start in range(0, len(corpus.frames), batch):
+                stacked = torch.from_numpy(np.array(corpus.frames[start : start + batch]))
+                x = crop_batch(stacked.to(device), corpus.size, NONE)
+                x = x.flip(3) if variant else x
+                x = blank_lower_half(x) if name == "pose" else x
+                low = device.type == "cpu" or torch.cuda.is_bf16_supported()
+                with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=low):
+                    indices = model.indices(x.contiguous(memory_format=torch.channels_last))
+                if grids is None:
+                    shape = (header["variants"], len(corpus.frames), *indices.shape[1:])
+                    grids = np.zeros(shape, np.uint16)
+                grids[variant, start : start + batch] = indices.cpu().numpy()
+                if start % (batch * 100) == 0:
+                    log.info("codes %s/%d: %d of %d", name, variant, start, len(corpus.frames))
+        assert grids is not None
+        np.save(out / f"{name}.npy", grids)
+        books[name] = model.quantiser.codebook.detach().float().cpu().numpy()
+        books[f"{name}_sigma"] = np.float32(books[name].std())
+    np.savez(out / "books.npz", **books)
+    path.write_text(json.dumps(header), encoding="utf-8")
+
+
+class CodeCorpus:
+    """Code grids beside the sound and the mouth measures of a packed corpus.
+
+    Attributes:
+        packed: clips, mel, openings.
+        face, pose: (V, N, 16, 16) uint16.
+        face_book, pose_book: (entries, D) float32, divided by their standard deviation.
+        face_sigma, pose_sigma: these deviations (``sigma_c``).
+        motion: (N, K) float32 lip shape: the K strongest principal components of the lip contours
+            about their clip's mean, each with unit variance on the training split.
+    """
+
+    def __init__(self, packed: PackedCorpus, folder: Path, lip_dim: int = 8) -> None:
+        if not (folder / "header.json").is_file():
+            raise LipwrightError(
+                f"{folder} holds no cached codes; run the stage 'codes' (or 'all') first."
+            )
+        self.packed = packed
+        self.header = json.loads((folder / "header.json").read_text(encoding="utf-8"))
+        if self.header["frames"] != len(packed.frames):
+            raise LipwrightError(
+                f"the codes in {folder} were made from another corpus; delete the folder and run "
+                "the stage 'codes' again."
+            )
+        self.face: NDArray[np.uint16] = np.load(folder / "face.npy")
+        self.pose: NDArray[np.uint16] = np.load(folder / "pose.npy")
+        with np.load(folder / "books.npz") as books:
+            self.face_sigma = float(books["face_sigma"])
+            self.pose_sigma = float(books["pose_sigma"])
+            self.face_book = torch.from_numpy(books["face"] / self.face_sigma)
+            self.pose_book = torch.from_numpy(books["pose"] / self.pose_sigma)
+        self.motion = lip_motion(packed, lip_dim)
+        self._mel = [torch.from_numpy(packed.clip_mel(r).astype(np.float32)) for r in packed.rows]
+        self._at = {r.clip: i for i, r in enumerate(packed.rows)}
+
+    def clip_mel(self, clip: str) -> Tensor:
+        """(80, columns) log-mel of a clip."""
+        return self._mel[self._at[clip]]
+
+
+def lip_motion(packed: PackedCorpus, lip_dim: int) -> NDArray[np.float32]:
+    """Principal components of lip contours about each clip's mean (see :class:`CodeCorpus`)."""
+    motion = packed.lips.astype(np.float64).copy()
+    train = np.zeros(len(motion), bool)
+    for r in packed.rows:
+        part = slice(r.start, r.start + r.frames)
+        motion[part] -= motion[part].mean(axis=0)
+        train[part] = r.split == "train"
+    values, vectors = np.linalg.eigh(np.cov(motion[train].T))
+    order = np.argsort(values)[::-1][: min(lip_dim, motion.shape[1])]
+    scale = np.sqrt(np.maximum(values[order], 1e-12))
+    out = motion @ vectors[:, order] / scale
+    # The sign of a component is arbitrary: the first one shall grow with the mouth's opening.
+    if np.corrcoef(out[train, 0], packed.opening[train])[0, 1] < 0:
+        out[:, 0] = -out[:, 0]
+    if out.shape[1] < lip_dim:
+        out = np.pad(out, ((0, 0), (0, lip_dim - out.shape[1])))
+    return out.clip(-4, 4).astype(np.float32)

@@ -1,0 +1,119 @@
+"""VQ lip-sync: the default method.
+
+Gupta et al., "Towards Generating Ultra-High Resolution Talking-Face Videos with Lip
+Synchronization" (WACV 2023). See docs/methods/vq.md for what is theirs and what is ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from lipwright.errors import LipwrightError
+from lipwright.media.mel import AudioSpec
+from lipwright.methods.base import Rendered
+from lipwright.methods.engine import Engine, build_engine
+from lipwright.models.generator import CodeGenerator
+from lipwright.models.look_generator import LookGenerator
+from lipwright.models.vq_pipeline import CodeEncoder, FrameRenderer, LookEncoder
+from lipwright.models.vqgan import VQGAN
+from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
+
+BATCH = 8
+"""Frames per call of the network; smaller batches are filled up, so that every frame is computed by
+the same kernels whatever batch it came in."""
+
+
+@dataclass(frozen=True)
+class VQState:
+    """What one face track needs: the encoded reference looks."""
+
+    looks: tuple[Tensor, ...]
+
+
+class VQMethod:
+    """The contract of :class:`lipwright.methods.base.Method` for VQ lip-sync.
+
+    Args:
+        checkpoint: a joined checkpoint (training stage ``vq``).
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        backend: ``auto``, ``torch`` or ``openvino``.
+    """
+
+    name = "vq"
+    stateless = True
+
+    def __init__(self, checkpoint: Checkpoint, device: str = "auto", backend: str = "auto") -> None:
+        header = checkpoint.header
+        if header["method"] != "vq":
+            raise LipwrightError(
+                f"{checkpoint.path} is a checkpoint of '{header['method']}', not of a dubbing "
+                "method; join the stages with 'lipwright train vq' first."
+            )
+        self.size = int(header["size"])
+        self.audio = AudioSpec(**header["audio"])
+        self.model_id = checkpoint.model_id
+        looks, frames = build_networks(checkpoint)
+        self.looks: Engine = build_engine(looks, device, backend)
+        self.frames: Engine = build_engine(frames, device, backend)
+        self.backend = self.frames.name
+
+    def start(self, reference: Tensor) -> VQState:
+        """Encode (R, 3, S, S) looks in [-1, 1], R >= 1."""
+        return VQState(self.looks(reference))
+
+    def render(self, faces: Tensor, audio: Tensor, state: VQState) -> Rendered:
+        """Draw (B, 3, S, S) faces with (B, 80, steps) speech."""
+        n = len(faces)
+        speaking, baseline = [], []
+        for start in range(0, n, BATCH):
+            x, mel = faces[start : start + BATCH], audio[start : start + BATCH]
+            missing = BATCH - len(x)
+            if missing:
+                x = torch.cat([x, x[-1:].expand(missing, -1, -1, -1)])
+                mel = torch.cat([mel, mel[-1:].expand(missing, -1, -1)])
+            a, b = self.frames(x, mel, *state.looks)
+            speaking.append(a[: BATCH - missing])
+            baseline.append(b[: BATCH - missing])
+        return Rendered(torch.cat(speaking), torch.cat(baseline))
+
+
+def build_networks(checkpoint: Checkpoint) -> tuple[nn.Module, nn.Module]:
+    """The two inference graphs of a joined checkpoint, with its weights, in eval mode.
+
+    Raises:
+        LipwrightError: header or weights are damaged.
+    """
+    header = checkpoint.header
+    try:
+        networks = header["networks"]
+        face = VQGAN(**networks["face"])
+        pose = CodeEncoder(VQGAN(**networks["pose"]))
+        kind = LookGenerator if header["arch"] == "looks" else CodeGenerator
+        generator = kind(**networks["generator"])
+        sigma = header["sigma"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise LipwrightError(
+            f"the header of {checkpoint.path} is incomplete or wrong ({error}); the file is "
+            "damaged or from another version."
+        ) from error
+    checkpoint.load_into("face", face)
+    checkpoint.load_into("pose", pose)
+    checkpoint.load_into("generator", generator)
+    looks = LookEncoder(face, generator, float(sigma["face"]))
+    frames = FrameRenderer(
+        face, pose, generator, float(sigma["face"]), float(sigma["pose"]), header["snap"]
+    )
+    return looks.eval().requires_grad_(False), frames.eval().requires_grad_(False)
+
+
+def load_vq(path: Path, device: str = "auto", backend: str = "auto") -> VQMethod:
+    """Load a joined checkpoint.
+
+    Raises:
+        LipwrightError: missing, damaged, or of another kind.
+    """
+    return VQMethod(load_checkpoint(path), device, backend)

@@ -1,0 +1,220 @@
+"""A lip-sync generator in code space that draws on several looks of the person.
+
+The paper's generator (:mod:`lipwright.models.generator`) sees one reference frame through a
+bottleneck, and published reviews of it name the result: lips that look alike on everybody. Here a
+handful of reference frames ("looks": mouth closed, half open, open) is encoded once per video, and
+at every cell the decoder attends to these looks with a query that knows the speech. As the crops
+are aligned, the same cell of every look shows the same part of the face, so attention over looks at
+one cell is enough. The head compares each cell with the codebook by cosine, so the network predicts
+code indices (cross-entropy) and, by the same numbers, code vectors.
+
+Inputs, outputs and training are otherwise those of Gupta et al. (WACV 2023, section 3.1).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lipwright.models.audio_encoder import SpeechEncoder
+from lipwright.models.blocks import norm
+
+
+@dataclass
+class Looks:
+    """Encoded reference frames: keys and values per attention site, (B, R, C, h, w) each."""
+
+    keys: list[Tensor]
+    values: list[Tensor]
+
+    def expand(self, n: int) -> Looks:
+        """The looks of one face (B = 1) for a batch of ``n`` frames, without copying."""
+        return Looks(
+            [k.expand(n, *k.shape[1:]) for k in self.keys],
+            [v.expand(n, *v.shape[1:]) for v in self.values],
+        )
+
+
+class ModulatedBlock(nn.Module):
+    """Residual block whose second normalisation is scaled and shifted by the speech vector."""
+
+    def __init__(self, channels: int, speech: int, groups: int) -> None:
+        super().__init__()
+        self.norm1 = norm(channels, groups)
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.norm2 = norm(channels, groups)
+        self.modulate = nn.Linear(speech, 2 * channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        # The block starts as the identity plus little, and the speech without effect.
+        nn.init.zeros_(self.modulate.weight)
+        nn.init.zeros_(self.modulate.bias)
+        nn.init.zeros_(self.conv2.weight)
+
+    def forward(self, x: Tensor, speech: Tensor) -> Tensor:
+        """x (B, C, h, w), speech (B, S) -> (B, C, h, w)."""
+        scale, shift = self.modulate(speech)[:, :, None, None].chunk(2, dim=1)
+        h = self.conv1(F.silu(self.norm1(x)))
+        h = self.norm2(h) * (1.0 + scale) + shift
+        out: Tensor = x + self.conv2(F.silu(h))
+        return out
+
+
+class LookAttention(nn.Module):
+    """At every cell: multi-head attention over the R looks at that cell."""
+
+    def __init__(self, channels: int, look_channels: int, heads: int, groups: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = norm(channels, groups)
+        self.query = nn.Conv2d(channels, channels, 1)
+        self.key = nn.Conv2d(look_channels, channels, 1)
+        self.value = nn.Conv2d(look_channels, channels, 1)
+        self.project = nn.Conv2d(channels, channels, 1)
+
+    def encode(self, look: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of look features (N, C_look, h, w)."""
+        return self.key(look), self.value(look)
+
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """x (B, C, h, w); keys and values (B, R, C, h, w)."""
+        b, c, h, w = x.shape
+        r, d = keys.shape[1], c // self.heads
+        q = self.query(self.norm(x)).reshape(b, 1, self.heads, d, h, w)
+        k = keys.reshape(b, r, self.heads, d, h, w)
+        v = values.reshape(b, r, self.heads, d, h, w)
+        score = (q * k).sum(3, keepdim=True) / math.sqrt(d)
+        mixed = (score.softmax(1) * v).sum(1).reshape(b, c, h, w)
+        out: Tensor = x + self.project(mixed)
+        return out
+
+
+class LookGenerator(nn.Module):
+    """U-Net on pose codes, modulated by speech, attending to looks.
+
+    Args:
+        code_dim: channels D of a code grid.
+        channels: widths at 16, 8 and 4 cells.
+        blocks: residual blocks at 16 (decoder), 8 (decoder) and 4 cells.
+        speech: length of the speech vector.
+        audio_steps: mel columns of a window.
+        audio_channels: widths of the speech encoder.
+        heads: attention heads.
+        groups: of the group normalisation.
+        lip_dim: length of the lip shape that an auxiliary head reads off the speech vector.
+    """
+
+    def __init__(
+        self,
+        code_dim: int = 64,
+        channels: Sequence[int] = (128, 160, 224),
+        blocks: Sequence[int] = (2, 1, 1),
+        speech: int = 256,
+        audio_steps: int = 20,
+        audio_channels: Sequence[int] = (32, 64, 96, 128),
+        audio_blocks: int = 1,
+        heads: int = 4,
+        groups: int = 16,
+        lip_dim: int = 8,
+        pose_dim: int | None = None,
+    ) -> None:
+        super().__init__()
+        c16, c8, c4 = channels
+        self.code_dim = code_dim
+        self.speech = SpeechEncoder(
+            audio_steps, speech, audio_channels, audio_blocks, final_relu=False
+        )
+        self.lips = nn.Linear(speech, lip_dim)
+        self.place = nn.Parameter(0.02 * torch.randn(1, c16, 16, 16))
+
+        self.look_stem = nn.Conv2d(code_dim, c16, 3, padding=1)
+        self.look16 = nn.Sequential(
+            norm(c16, groups), nn.SiLU(), nn.Conv2d(c16, c16, 3, padding=1)
+        )
+        self.look8 = nn.Sequential(
+            norm(c16, groups), nn.SiLU(), nn.Conv2d(c16, c8, 3, stride=2, padding=1)
+        )
+
+        self.stem = nn.Conv2d(pose_dim or code_dim, c16, 3, padding=1)
+        self.enc16 = ModulatedBlock(c16, speech, groups)
+        self.down8 = nn.Conv2d(c16, c8, 3, stride=2, padding=1)
+        self.enc8 = ModulatedBlock(c8, speech, groups)
+        self.see8 = LookAttention(c8, c8, heads, groups)
+        self.down4 = nn.Conv2d(c8, c4, 3, stride=2, padding=1)
+        self.mid4 = nn.ModuleList(ModulatedBlock(c4, speech, groups) for _ in range(blocks[2]))
+        self.up8 = nn.Conv2d(c4, c8, 3, padding=1)
+        self.dec8 = nn.ModuleList(ModulatedBlock(c8, speech, groups) for _ in range(blocks[1]))
+        self.look_at8 = LookAttention(c8, c8, heads, groups)
+        self.up16 = nn.Conv2d(c8, c16, 3, padding=1)
+        self.look_at16 = LookAttention(c16, c16, heads, groups)
+        self.dec16 = nn.ModuleList(ModulatedBlock(c16, speech, groups) for _ in range(blocks[0]))
+        self.head = nn.Sequential(
+            norm(c16, groups), nn.SiLU(), nn.Conv2d(c16, code_dim, 3, padding=1)
+        )
+        # Sharpness of the softmax over entries; exp keeps it positive.
+        self.log_sharpness = nn.Parameter(torch.tensor(math.log(12.0)))
+
+    def encode_looks(self, looks: Tensor) -> Looks:
+        """(B, R, D, 16, 16) reference codes -> their keys and values, once per video."""
+        b, r = looks.shape[:2]
+        x16 = self.look_stem(looks.flatten(0, 1))
+        x16 = x16 + self.look16(x16)
+        x8 = self.look8(x16)
+        keys, values = [], []
+        for site, x in ((self.see8, x8), (self.look_at8, x8), (self.look_at16, x16)):
+            k, v = site.encode(x)
+            keys.append(k.unflatten(0, (b, r)))
+            values.append(v.unflatten(0, (b, r)))
+        return Looks(keys, values)
+
+    def forward(self, pose: Tensor, looks: Looks, mel: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw code grids.
+
+        Args:
+            pose: (B, D, 16, 16) Pose-VQGAN codes.
+            looks: of the same batch size, from :meth:`encode_looks`.
+            mel: (B, 80, audio_steps).
+
+        Returns:
+            (B, D, 16, 16) code vectors of length sqrt(D), not snapped, and the lip shape
+            (B, lip_dim) that the speech alone suggests.
+        """
+        speech = self.speech(mel)
+        lips = self.lips(speech)
+        a = F.silu(speech)
+        x16 = self.enc16(self.stem(pose) + self.place, a)
+        x8 = self.enc8(self.down8(x16), a)
+        x8 = self.see8(x8, looks.keys[0], looks.values[0])
+        x = self.down4(x8)
+        for block in self.mid4:
+            x = block(x, a)
+        x = self.up8(F.interpolate(x, scale_factor=2.0)) + x8
+        x = self.look_at8(x, looks.keys[1], looks.values[1])
+        for block in self.dec8:
+            x = block(x, a)
+        x = self.up16(F.interpolate(x, scale_factor=2.0)) + x16
+        x = self.look_at16(x, looks.keys[2], looks.values[2])
+        for block in self.dec16:
+            x = block(x, a)
+        codes = F.normalize(self.head(x).float(), dim=1, eps=1e-6) * math.sqrt(self.code_dim)
+        return codes, lips
+
+    def logits(self, codes: Tensor, codebook: Tensor) -> Tensor:
+        """(B, D, h, w) code vectors, (N, D) entries -> (B, N, h, w) log-odds of the entries."""
+        unit = codes / math.sqrt(self.code_dim)
+        entries = F.normalize(codebook.float(), dim=1)
+        return torch.einsum("bdhw,nd->bnhw", unit, entries) * self.log_sharpness.exp()
+
+
+def soft_codes(logits: Tensor, codebook: Tensor) -> Tensor:
+    """Expected entry under softmax(logits), brought back to the entries' length.
+
+    (B, N, h, w), (N, D) -> (B, D, h, w). Smoother in time than the most likely entry, and sharper
+    than the raw vector.
+    """
+    mean = torch.einsum("bnhw,nd->bdhw", logits.softmax(1), codebook.float())
+    return F.normalize(mean, dim=1, eps=1e-6) * codebook.float().norm(dim=1).mean()

@@ -1,0 +1,144 @@
+"""The networks of VQ lip-sync as they run at inference: two graphs with tensors in and out.
+
+:class:`LookEncoder` runs once per face track, :class:`FrameRenderer` once per batch of frames. They
+hold no files and no state, so that a backend can compile each as one graph.
+
+Gupta et al. (WACV 2023, section 3.1 and figure 3): pose code of the frame whose lower half is
+blanked, reference codes, a window of speech; the Face-VQGAN's decoder draws the result.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lipwright.models.cosine_quantiser import CosineQuantiser
+from lipwright.models.generator import CodeGenerator
+from lipwright.models.look_generator import LookGenerator, Looks, soft_codes
+from lipwright.models.quantiser import VectorQuantiser
+from lipwright.models.vqgan import VQGAN, Encoder
+
+MASK_VALUE = -1.0
+"""Black in [-1, 1]; the same constant blanks the lower half in training and at inference."""
+
+Snap = Literal["soft", "raw", "entry"]
+
+
+def blank_lower_half(x: Tensor) -> Tensor:
+    """(B, 3, S, S) -> the same with rows S/2 and below set to black."""
+    half = x.shape[2] // 2
+    return torch.cat([x[:, :, :half], torch.full_like(x[:, :, half:], MASK_VALUE)], dim=2)
+
+
+class CodeEncoder(nn.Module):
+    """The encoding half of a VQGAN: image to codebook entries."""
+
+    def __init__(self, vqgan: VQGAN) -> None:
+        super().__init__()
+        self.encoder: Encoder = vqgan.encoder
+        self.pre = vqgan.pre
+        self.quantiser: VectorQuantiser | CosineQuantiser = vqgan.quantiser
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, S, S) in [-1, 1] -> (B, D, h, w) entries."""
+        z = self.pre(self.encoder(x))
+        if isinstance(self.quantiser, CosineQuantiser):
+            z = F.normalize(z.float(), dim=1, eps=1e-6)
+        return self.quantiser.lookup(self.quantiser.nearest(z))
+
+
+class LookEncoder(nn.Module):
+    """Reference pictures to what the generator attends to.
+
+    For :class:`~lipwright.models.look_generator.LookGenerator` keys and values per attention site,
+    for the paper's generator the code grid of the first picture.
+    """
+
+    def __init__(self, face: VQGAN, generator: LookGenerator | CodeGenerator, sigma: float) -> None:
+        super().__init__()
+        self.encode = CodeEncoder(face)
+        self.generator = generator
+        self.sigma = sigma
+
+    def forward(self, reference: Tensor) -> tuple[Tensor, ...]:
+        """(R, 3, S, S) -> tensors with a leading dimension of 1."""
+        codes = self.encode(reference) / self.sigma
+        if isinstance(self.generator, CodeGenerator):
+            return (codes[:1],)
+        looks = self.generator.encode_looks(codes.unsqueeze(0))
+        return (*looks.keys, *looks.values)
+
+
+class FrameRenderer(nn.Module):
+    """Frames, speech and looks to speaking faces.
+
+    Args:
+        face, pose: the two VQGANs.
+        generator: either generator.
+        face_sigma, pose_sigma: standard deviations of the codebooks.
+        snap: what is decoded: ``raw`` code vectors, the most likely ``entry``, or the ``soft``
+            expected entry.
+    """
+
+    book: Tensor
+
+    def __init__(
+        self,
+        face: VQGAN,
+        pose: CodeEncoder,
+        generator: LookGenerator | CodeGenerator,
+        face_sigma: float,
+        pose_sigma: float,
+        snap: Snap = "soft",
+    ) -> None:
+        super().__init__()
+        self.encode_face = CodeEncoder(face)
+        self.encode_pose = pose
+        self.generator = generator
+        self.post = face.post
+        self.decoder = face.decoder
+        self.face_sigma = face_sigma
+        self.pose_sigma = pose_sigma
+        self.snap = snap
+        self.register_buffer("book", face.quantiser.codebook.detach().clone() / face_sigma)
+
+    def forward(self, faces: Tensor, mel: Tensor, *looks: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw a batch.
+
+        Args:
+            faces: (B, 3, S, S) in [-1, 1].
+            mel: (B, 80, steps).
+            looks: from :class:`LookEncoder`, leading dimension 1.
+
+        Returns:
+            Speaking faces and the reconstruction of the source faces, (B, 3, S, S) in [-1, 1].
+        """
+        pose = self.encode_pose(blank_lower_half(faces)) / self.pose_sigma
+        codes = self._draw(pose, mel, looks)
+        source = self.encode_face(faces)
+        both = torch.cat([codes * self.face_sigma, source])
+        pictures = self.decoder(self.post(both)).clamp(-1.0, 1.0)
+        speaking, baseline = pictures.chunk(2)
+        return speaking, baseline
+
+    def _draw(self, pose: Tensor, mel: Tensor, looks: tuple[Tensor, ...]) -> Tensor:
+        if isinstance(self.generator, CodeGenerator):
+            codes: Tensor = self.generator(pose, looks[0].expand(len(pose), -1, -1, -1), mel)
+            return self._nearest(codes) if self.snap == "entry" else codes
+        n = len(looks) // 2
+        state = Looks(list(looks[:n]), list(looks[n:]))
+        drawn, _ = self.generator(pose, state, mel)
+        if self.snap == "raw":
+            return drawn
+        logits = self.generator.logits(drawn, self.book)
+        if self.snap == "soft":
+            return soft_codes(logits, self.book)
+        return F.embedding(logits.argmax(1), self.book).permute(0, 3, 1, 2)
+
+    def _nearest(self, codes: Tensor) -> Tensor:
+        flat = codes.permute(0, 2, 3, 1)
+        distance = (self.book * self.book).sum(1) - 2.0 * flat @ self.book.T
+        return F.embedding(distance.argmin(-1), self.book).permute(0, 3, 1, 2)

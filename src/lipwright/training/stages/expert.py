@@ -1,0 +1,175 @@
+"""Stage ``expert``: the lip-sync expert in code space.
+
+Gupta et al. (WACV 2023, section 3.1): positives share the time step, negatives are windows of
+another time of the same clip. A minimum distance between the two keeps near-positives out (with
+windows of 25 frames a shift of one frame still shares 24).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+
+from lipwright.data.codes import CodeCorpus
+from lipwright.data.packed import ClipRow
+from lipwright.errors import LipwrightError
+from lipwright.models.expert import SyncExpert
+from lipwright.training.config import OptimiserConfig, RunConfig, Section
+from lipwright.training.losses.sync import sync_accuracy, sync_loss
+from lipwright.training.trainer import Context
+from lipwright.weights.checkpoint import save_checkpoint
+
+
+class ExpertConfig(Section):
+    """Config of the stage ``expert``; ``min_offset`` in frames between a negative's two times."""
+
+    model: dict[str, Any] = Field(default_factory=dict)
+    optimiser: OptimiserConfig = OptimiserConfig(lr=1e-4, schedule="constant")
+    run: RunConfig = RunConfig(batch=64)
+    min_offset: int = 5
+    gain: float = 0.4
+    balance: float = 0.5
+
+
+class PairSampler:
+    """Draws windows of codes with matching or shifted speech.
+
+    Raises:
+        LipwrightError: no clip is long enough for a window and a negative.
+    """
+
+    def __init__(self, codes: CodeCorpus, split: str, window: int, min_offset: int) -> None:
+        self.codes = codes
+        self.window = window
+        self.min_offset = min_offset
+        self.rows = [r for r in codes.packed.split(split) if r.frames >= window + min_offset]
+        if not self.rows:
+            raise LipwrightError(
+                f"no clip of split '{split}' has the {window + min_offset} frames that a window of "
+                f"{window} and a shifted one need; use a smaller model.window or longer clips."
+            )
+
+    def draw(self, rng: np.random.Generator, weights: NDArray[np.float64]) -> tuple[Any, ...]:
+        """One pair: (row, start of the speech, start of the frames, label, variant)."""
+        row = self.rows[int(rng.choice(len(self.rows), p=weights))]
+        last = row.frames - self.window
+        t = int(rng.integers(last + 1))
+        label = bool(rng.random() < 0.5)
+        other = t
+        if not label:
+            far = [u for u in range(last + 1) if abs(u - t) >= self.min_offset]
+            if far:
+                other = int(rng.choice(far))
+            else:
+                label = True
+        return row, t, other, label, int(rng.integers(self.codes.face.shape[0]))
+
+    def tensors(
+        self, draws: list[tuple[Any, ...]], device: torch.device
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Codes (B, T, D, 16, 16), mel (B, 80, 4T) and labels (B,) of drawn pairs."""
+        grids, mels = [], []
+        for row, t, other, _, variant in draws:
+            first = row.start + other
+            grids.append(self.codes.face[variant, first : first + self.window].astype(np.int64))
+            mels.append(mel_of_window(self.codes, row, t, self.window))
+        index = torch.from_numpy(np.stack(grids)).to(device)
+        book = self.codes.face_book.to(device)
+        codes = torch.nn.functional.embedding(index, book).permute(0, 1, 4, 2, 3)
+        labels = torch.tensor([d[3] for d in draws], device=device)
+        return codes, torch.stack(mels).to(device), labels
+
+
+def mel_of_window(codes: CodeCorpus, row: ClipRow, t: int, window: int) -> Tensor:
+    """(80, 4 * window) mel of frames t .. t + window - 1: columns [4t, 4t + 4 window)."""
+    mel = codes.clip_mel(row.clip)[:, 4 * t : 4 * (t + window)]
+    missing = 4 * window - mel.shape[1]
+    return torch.nn.functional.pad(mel, (0, missing), value=-4.0) if missing else mel
+
+
+def row_weights(rows: list[ClipRow], balance: float) -> NDArray[np.float64]:
+    """Drawing probabilities: frames of the clip times (frames of its identity) ** -balance."""
+    per: dict[str, int] = {}
+    for r in rows:
+        per[r.identity] = per.get(r.identity, 0) + r.frames
+    w = np.array([r.frames * per[r.identity] ** -balance for r in rows], dtype=np.float64)
+    return w / w.sum()
+
+
+class ExpertStage:
+    """Trains :class:`~lipwright.models.expert.SyncExpert` on cached codes."""
+
+    name = "expert"
+
+    def __init__(self, config: ExpertConfig, codes: CodeCorpus) -> None:
+        self.config = config
+        self.run = config.run
+        self.optimiser = config.optimiser
+        self.codes = codes
+        torch.manual_seed(config.run.seed)
+        model = {"code_dim": codes.face_book.shape[1], **config.model}
+        self.arguments = model
+        self.network: nn.Module = SyncExpert(**model)
+        self.critic: nn.Module | None = None
+        window = int(model.get("window", 25))
+        self.train_pairs = PairSampler(codes, "train", window, config.min_offset)
+        self.held_out = PairSampler(codes, "val", window, config.min_offset)
+        self.weights = row_weights(self.train_pairs.rows, config.balance)
+
+    def step(self, network: nn.Module, step: int, context: Context) -> dict[str, Tensor]:
+        """BCE of one batch of 50/50 pairs; speech level jittered by ``gain`` (0.08 is 1 dB)."""
+        rng = context.rng(self.run.seed, step)
+        draws = [self.train_pairs.draw(rng, self.weights) for _ in range(self.run.batch)]
+        grids, mel, labels = self.train_pairs.tensors(draws, context.device)
+        level = rng.uniform(-self.config.gain, self.config.gain, (len(draws), 1, 1))
+        mel = (mel + torch.from_numpy(level.astype(np.float32)).to(mel.device)).clamp(-4, 4)
+        with context.autocast():
+            cosine = network(grids, mel)
+        return {
+            "loss": sync_loss(cosine, labels),
+            "accuracy": sync_accuracy(cosine.detach(), labels),
+        }
+
+    def critic_step(self, critic: nn.Module, step: int, context: Context) -> Tensor | None:
+        """There is no critic."""
+        return None
+
+    def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
+        """Loss and accuracy on 50/50 pairs of validation identities, at two minimum offsets."""
+        out: dict[str, float] = {}
+        for name, offset in (("", self.config.min_offset), ("_offset1", 1)):
+            sampler = PairSampler(self.codes, "val", self.held_out.window, offset)
+            weights = row_weights(sampler.rows, 1.0)
+            rng = np.random.default_rng(11)
+            losses, accuracies = [], []
+            for _ in range(self.run.validate_batches):
+                draws = [sampler.draw(rng, weights) for _ in range(self.run.batch)]
+                grids, mel, labels = sampler.tensors(draws, context.device)
+                with context.autocast():
+                    cosine = network(grids, mel)
+                losses.append(float(sync_loss(cosine, labels)))
+                accuracies.append(float(sync_accuracy(cosine, labels)))
+            out[f"sync_loss{name}"] = float(np.mean(losses))
+            out[f"accuracy{name}"] = float(np.mean(accuracies))
+        return out
+
+    def samples(self, network: nn.Module, folder: Path, step: int, context: Context) -> None:
+        """An expert draws nothing."""
+
+    def export(self, network: nn.Module, path: Path, history: dict[str, Any]) -> None:
+        """Network ``expert``; the header carries the validation accuracy that gates its use."""
+        header = {
+            "method": "expert",
+            "size": self.codes.packed.size,
+            "networks": {"expert": self.arguments},
+            "training": {**history, "data": self.codes.packed.summary()},
+            "parents": {"vqgan": self.codes.header["face"]},
+            "licence": "research use only (see LICENSE_weights)",
+        }
+        save_checkpoint(path, header, {"expert": network})

@@ -1,0 +1,411 @@
+"""Stage ``generator``: lip-sync in code space.
+
+Gupta et al. (WACV 2023, section 3.1): pose code, reference code and 200 ms of speech give the code
+grid of the target frame; L1 in code space plus, once its gate has opened, the sync loss of the
+frozen expert. ``arch: paper`` is that generator; ``arch: looks`` (the default) attends to several
+reference frames and predicts code indices, see :mod:`lipwright.models.look_generator`.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lipwright.data.codes import CodeCorpus, load_vqgan
+from lipwright.data.packed import ClipRow
+from lipwright.errors import LipwrightError
+from lipwright.media.mel import SILENCE, AudioSpec, windows
+from lipwright.models.expert import SyncExpert
+from lipwright.models.generator import CodeGenerator
+from lipwright.models.look_generator import LookGenerator, soft_codes
+from lipwright.training.config import OptimiserConfig, RunConfig, Section
+from lipwright.training.losses.codes import cell_weights, code_cross_entropy, code_l1
+from lipwright.training.losses.reconstruction import gradient_l1, mouth_weight_map, weighted_l1
+from lipwright.training.losses.sync import sync_loss
+from lipwright.training.pictures import write_sheet
+from lipwright.training.stages.expert import mel_of_window, row_weights
+from lipwright.training.trainer import Context
+from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
+
+
+class GeneratorLoss(Section):
+    """Weights of the terms.
+
+    Attributes:
+        l1: code vectors, the paper's term. cross_entropy: code indices (``arch: looks`` only).
+        lips: squared error of the lip shape that the speech vector alone must tell.
+        sync: of the expert, in a convex combination with the rest, once the gate is open.
+        sync_gate: the gate opens when the validation sync loss falls below.
+        min_accuracy: an expert with less validation accuracy is refused.
+        pixel: L1 between the decoded prediction and the decoded target, mouth-weighted, on
+            ``pixel_frames`` frames of the batch.
+        mouth, lower, upper: weights of the code cells.
+    """
+
+    l1: float = 0.5
+    cross_entropy: float = 1.0
+    lips: float = 0.5
+    sync: float = 0.03
+    sync_gate: float = 0.75
+    min_accuracy: float = 0.85
+    pixel: float = 0.0
+    pixel_frames: int = 8
+    mouth: float = 4.0
+    lower: float = 1.5
+    upper: float = 0.25
+
+
+class GeneratorConfig(Section):
+    """Config of the stage ``generator``.
+
+    Attributes:
+        arch: ``looks`` or ``paper``.
+        window: consecutive frames of one clip in a batch; as many as the expert's when it is used.
+        looks: most reference frames; each step draws 1 to so many.
+        min_distance: frames between a target and a look of the same clip.
+        other_clip: probability that the looks come from another clip of the person.
+        silence: probability that a frame with a resting mouth is shown with silent speech.
+        gain, floor: jitter of the speech level and of its noise floor, in mel units (0.08 = 1 dB).
+    """
+
+    arch: Literal["looks", "paper"] = "looks"
+    model: dict[str, Any] = Field(default_factory=dict)
+    audio: dict[str, int] = Field(default_factory=dict)
+    loss: GeneratorLoss = GeneratorLoss()
+    optimiser: OptimiserConfig = OptimiserConfig(lr=5e-4)
+    run: RunConfig = RunConfig(batch=32)
+    window: int = 1
+    looks: int = 5
+    min_distance: int = 3
+    other_clip: float = 0.25
+    silence: float = 0.06
+    gain: float = 0.4
+    floor: float = 1.0
+    balance: float = 0.5
+
+
+class TrainedGenerator(nn.Module):
+    """A generator with the state of its sync gate, and one forward pass for all losses."""
+
+    sync_on: Tensor
+
+    def __init__(self, generator: LookGenerator | CodeGenerator, book: Tensor) -> None:
+        super().__init__()
+        self.generator = generator
+        self.register_buffer("book", book, persistent=False)
+        self.register_buffer("sync_on", torch.zeros((), dtype=torch.bool))
+
+    def forward(
+        self, pose: Tensor, looks: Tensor, mel: Tensor
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """pose (B, D, 16, 16), looks (B, R, D, 16, 16), mel -> codes, lip shape, logits."""
+        if isinstance(self.generator, CodeGenerator):
+            return self.generator(pose, looks[:, 0], mel).float(), None, None
+        codes, lips = self.generator(pose, self.generator.encode_looks(looks), mel)
+        assert isinstance(self.book, Tensor)
+        return codes, lips, self.generator.logits(codes, self.book)
+
+
+class GeneratorStage:
+    """Trains a generator on cached codes.
+
+    Args:
+        config: see :class:`GeneratorConfig`.
+        codes: cached code grids.
+        face: the Face-VQGAN's checkpoint (samples, and the pixel term).
+        expert: checkpoint of the sync expert, or None to train without.
+    """
+
+    name = "generator"
+
+    def __init__(
+        self, config: GeneratorConfig, codes: CodeCorpus, face: Path, expert: Path | None = None
+    ) -> None:
+        self.config = config
+        self.run = config.run
+        self.optimiser = config.optimiser
+        self.codes = codes
+        self.audio = AudioSpec(**config.audio)
+        torch.manual_seed(config.run.seed)
+        arguments = {
+            "code_dim": codes.face_book.shape[1],
+            "audio_steps": self.audio.steps,
+            **config.model,
+        }
+        if config.arch == "looks" and codes.pose_book.shape[1] != codes.face_book.shape[1]:
+            arguments["pose_dim"] = codes.pose_book.shape[1]
+        self.arguments = arguments
+        kind = LookGenerator if config.arch == "looks" else CodeGenerator
+        self.network: nn.Module = TrainedGenerator(kind(**arguments), codes.face_book)
+        self.critic: nn.Module | None = None
+        self.vqgan = load_vqgan(load_checkpoint(face))
+        self.rows = codes.packed.split("train")
+        self.weights = row_weights(self.rows, config.balance)
+        self.by_identity: dict[str, list[ClipRow]] = {}
+        for r in codes.packed.rows:
+            self.by_identity.setdefault(r.identity, []).append(r)
+        self.expert = self._load_expert(expert)
+
+    def _load_expert(self, path: Path | None) -> SyncExpert | None:
+        if path is None or self.config.loss.sync <= 0:
+            return None
+        checkpoint = load_checkpoint(path)
+        accuracy = float(checkpoint.header["training"]["validation"].get("accuracy", 0.0))
+        if accuracy < self.config.loss.min_accuracy:
+            raise LipwrightError(
+                f"the expert {path} reaches {accuracy:.1%} on validation pairs, below the "
+                f"{self.config.loss.min_accuracy:.0%} that its loss needs to help; train it longer, "
+                "or set loss.sync=0."
+            )
+        expert = SyncExpert(**checkpoint.header["networks"]["expert"])
+        checkpoint.load_into("expert", expert)
+        if expert.window != self.config.window:
+            raise LipwrightError(
+                f"the expert sees {expert.window} frames, the generator is trained on windows of "
+                f"{self.config.window}; set window={expert.window}."
+            )
+        # Eval mode matters as much as freezing: batch statistics must not follow the generator.
+        return expert.eval().requires_grad_(False)
+
+    def draw(self, rows: list[ClipRow], p: np.ndarray, rng: np.random.Generator, n: int) -> Any:
+        """Draw ``n`` windows: frame indices, clips, look indices, silence flags, variants."""
+        c = self.config
+        count = int(rng.integers(1, c.looks + 1))
+        picks = []
+        for _ in range(n):
+            row = rows[int(rng.choice(len(rows), p=p))]
+            t = int(rng.integers(max(1, row.frames - c.window + 1)))
+            silent = bool(rng.random() < c.silence) and c.window == 1
+            if silent:
+                opening = self.codes.packed.opening[row.start : row.start + row.frames]
+                closed = np.flatnonzero(opening <= np.quantile(opening, 0.1))
+                t = int(rng.choice(closed))
+            picks.append((row, t, self._looks(row, t, count, rng), silent))
+        return picks
+
+    def _looks(self, row: ClipRow, t: int, count: int, rng: np.random.Generator) -> list[int]:
+        """Frame numbers of ``count`` looks, spread over the quantiles of mouth opening."""
+        c = self.config
+        source = row
+        others = [r for r in self.by_identity[row.identity] if r.clip != row.clip]
+        if others and rng.random() < c.other_clip:
+            source = others[int(rng.integers(len(others)))]
+        frames = np.arange(source.frames)
+        if source is row:
+            far = np.abs(frames - (t + (c.window - 1) / 2)) >= c.min_distance + c.window / 2
+            frames = frames[far] if far.any() else frames
+        order = frames[np.argsort(self.codes.packed.opening[source.start + frames])]
+        bins = np.array_split(order, count) if len(order) >= count else [order] * count
+        return [source.start + int(rng.choice(b)) for b in bins]
+
+    def tensors(
+        self, picks: Any, rng: np.random.Generator | None, device: torch.device
+    ) -> dict[str, Tensor]:
+        """Network inputs and targets of drawn windows; jitter of the speech when ``rng``."""
+        c = self.config
+        variants = self.codes.face.shape[0]
+        faces, poses, looks, mels, motion = [], [], [], [], []
+        for row, t, refs, silent in picks:
+            v = int(rng.integers(variants)) if rng is not None else 0
+            at = np.minimum(np.arange(t, t + c.window), row.frames - 1)
+            faces.append(self.codes.face[v, row.start + at])
+            poses.append(self.codes.pose[v, row.start + at])
+            looks.append(np.repeat(self.codes.face[v, refs][None], c.window, axis=0))
+            mel = self.codes.clip_mel(row.clip)
+            mel = torch.full_like(mel, SILENCE) if silent else mel
+            if rng is not None:
+                mel = jitter_speech(mel, rng, c.gain, c.floor)
+            mels.append(windows(mel, [Fraction(int(i), 25) for i in at], self.audio))
+            target = torch.from_numpy(self.codes.motion[row.start + at])
+            # What silence says of the lips is that they rest, whatever their neighbours do.
+            motion.append(target)
+
+        def grid(parts: list[np.ndarray]) -> Tensor:
+            return torch.from_numpy(np.concatenate(parts).astype(np.int64)).to(device)
+
+        face_book = self.codes.face_book.to(device)
+        pose_book = self.codes.pose_book.to(device)
+        index = grid(faces)
+        return {
+            "index": index,
+            "target": F.embedding(index, face_book).permute(0, 3, 1, 2),
+            "pose": F.embedding(grid(poses), pose_book)
+            .permute(0, 3, 1, 2)
+            .contiguous(memory_format=torch.channels_last),
+            "looks": F.embedding(grid(looks), face_book).permute(0, 1, 4, 2, 3),
+            "mel": torch.cat(mels).to(device),
+            "motion": torch.cat(motion).to(device),
+        }
+
+    def step(self, network: nn.Module, step: int, context: Context) -> dict[str, Tensor]:
+        """Losses of one batch."""
+        c, loss = self.config, self.config.loss
+        rng = context.rng(self.run.seed, step)
+        picks = self.draw(self.rows, self.weights, rng, self.run.batch // c.window)
+        batch = self.tensors(picks, rng, context.device)
+        with context.autocast():
+            codes, lips, logits = network(batch["pose"], batch["looks"], batch["mel"])
+        weight = cell_weights(loss.mouth, loss.lower, loss.upper, context.device)
+        out = {"l1": code_l1(codes, batch["target"], weight)}
+        total = loss.l1 * out["l1"]
+        if logits is not None and loss.cross_entropy > 0:
+            out["ce"] = code_cross_entropy(logits, batch["index"], weight)
+            out["hits"] = mouth_hits(logits, batch["index"])
+            total = total + loss.cross_entropy * out["ce"]
+        if lips is not None and loss.lips > 0:
+            out["lips"] = F.mse_loss(lips.float(), batch["motion"])
+            total = total + loss.lips * out["lips"]
+        if loss.pixel > 0:
+            out["pixel"] = self._pixel(codes, logits, batch["target"], rng, context)
+            total = total + loss.pixel * out["pixel"]
+        plain = getattr(network, "module", network)
+        if self.expert is not None and bool(plain.sync_on):
+            self.expert.to(context.device)
+            mel = torch.stack(
+                [mel_of_window(self.codes, row, t, c.window) for row, t, _, _ in picks]
+            ).to(context.device)
+            cosine = self.expert(codes.unflatten(0, (-1, c.window)), mel)
+            out["sync"] = sync_loss(cosine, torch.ones_like(cosine))
+            total = (1 - loss.sync) * total + loss.sync * out["sync"]
+        out["loss"] = total
+        return out
+
+    def _pixel(
+        self,
+        codes: Tensor,
+        logits: Tensor | None,
+        target: Tensor,
+        rng: np.random.Generator,
+        context: Context,
+    ) -> Tensor:
+        """Mouth-weighted L1 of decoded frames, on a few frames of the batch."""
+        self.vqgan.to(context.device)
+        n = min(self.config.loss.pixel_frames, len(codes))
+        at = torch.from_numpy(rng.permutation(len(codes))[:n]).to(context.device)
+        book = self.codes.face_book.to(context.device)
+        drawn = codes[at] if logits is None else soft_codes(logits[at], book)
+        with context.autocast():
+            y = self.vqgan.decode(drawn * self.codes.face_sigma)
+            with torch.no_grad():
+                x = self.vqgan.decode(target[at] * self.codes.face_sigma)
+        weight = mouth_weight_map(x.shape[-1], 4.0, context.device)
+        return weighted_l1(y.float(), x.float(), weight) + gradient_l1(
+            y.float(), x.float(), weight
+        )
+
+    def critic_step(self, critic: nn.Module, step: int, context: Context) -> Tensor | None:
+        """There is no critic in code space."""
+        return None
+
+    def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
+        """On validation clips, against copying the first look: code L1, hits, lip correlation."""
+        assert isinstance(network, TrainedGenerator)
+        loss = self.config.loss
+        rows = self.codes.packed.split("val")
+        p = row_weights(rows, 1.0)
+        rng = np.random.default_rng(5)
+        weight = cell_weights(loss.mouth, loss.lower, loss.upper, context.device)
+        sums: dict[str, list[float]] = {}
+        syncs = []
+        for _ in range(self.run.validate_batches):
+            picks = self.draw(rows, p, rng, max(1, 32 // self.config.window))
+            batch = self.tensors(picks, None, context.device)
+            with context.autocast():
+                codes, _, logits = network(batch["pose"], batch["looks"], batch["mel"])
+            row = {
+                "l1": float(code_l1(codes, batch["target"], weight)),
+                "copy_l1": float(code_l1(batch["looks"][:, 0], batch["target"], weight)),
+            }
+            if logits is not None:
+                row["ce"] = float(code_cross_entropy(logits, batch["index"], weight))
+                row["hits"] = float(mouth_hits(logits, batch["index"]))
+            for k, value in row.items():
+                sums.setdefault(k, []).append(value)
+            if self.expert is not None:
+                w = self.config.window
+                mel = torch.stack([mel_of_window(self.codes, r, t, w) for r, t, _, _ in picks])
+                self.expert.to(context.device)
+                cosine = self.expert(codes.unflatten(0, (-1, w)), mel.to(context.device))
+                syncs.append(float(sync_loss(cosine, torch.ones_like(cosine))))
+        out = {k: float(np.mean(v)) for k, v in sums.items()}
+        if syncs:
+            out["sync"] = float(np.mean(syncs))
+            if out["sync"] < loss.sync_gate:
+                network.sync_on.fill_(True)
+                assert isinstance(self.network, TrainedGenerator)
+                self.network.sync_on.fill_(True)
+        generator = network.generator
+        if isinstance(generator, LookGenerator):
+            out["lip_correlation"] = self._lip_correlation(generator, rows, context)
+        return out
+
+    def _lip_correlation(
+        self, generator: LookGenerator, rows: list[ClipRow], context: Context
+    ) -> float:
+        """Mean over clips: correlation of the first lip component, told by speech, with the real."""
+        values = []
+        for row in rows[:: max(1, len(rows) // 60)]:
+            mel = self.codes.clip_mel(row.clip)
+            w = windows(mel, [Fraction(i, 25) for i in range(row.frames)], self.audio)
+            with context.autocast():
+                told = generator.lips(generator.speech(w.to(context.device)))[:, 0].float().cpu()
+            real = self.codes.motion[row.start : row.start + row.frames, 0]
+            r = np.corrcoef(told.numpy(), real)[0, 1]
+            values.append(0.0 if np.isnan(r) else float(r))
+        return float(np.mean(values))
+
+    def samples(self, network: nn.Module, folder: Path, step: int, context: Context) -> None:
+        """First look, target and prediction, decoded; validation identities."""
+        assert isinstance(network, TrainedGenerator)
+        rows = self.codes.packed.split("val")
+        rng = np.random.default_rng(3)
+        picks = self.draw(rows, row_weights(rows, 1.0), rng, max(1, 12 // self.config.window))
+        batch = self.tensors(picks, None, context.device)
+        self.vqgan.to(context.device)
+        sigma = self.codes.face_sigma
+        with torch.no_grad(), context.autocast():
+            codes, _, logits = network(batch["pose"], batch["looks"], batch["mel"])
+            rows_of = [batch["looks"][:, 0], batch["target"], codes]
+            if logits is not None:
+                rows_of.append(soft_codes(logits, self.codes.face_book.to(context.device)))
+            pictures = [self.vqgan.decode(r[:12].float() * sigma).float() for r in rows_of]
+        write_sheet(pictures, folder / f"{step:07d}.png")
+
+    def export(self, network: nn.Module, path: Path, history: dict[str, Any]) -> None:
+        """Network ``generator`` with its arguments, audio window and parents in the header."""
+        assert isinstance(network, TrainedGenerator)
+        header = {
+            "method": "generator",
+            "arch": self.config.arch,
+            "size": self.codes.packed.size,
+            "audio": {"steps": self.audio.steps, "before": self.audio.before},
+            "networks": {"generator": self.arguments},
+            "training": {
+                **history,
+                "data": self.codes.packed.summary(),
+                "loss": self.config.loss.model_dump(),
+                "sync_on": bool(network.sync_on),
+            },
+            "parents": {k: self.codes.header[k] for k in ("face", "pose")},
+            "licence": "research use only (see LICENSE_weights)",
+        }
+        save_checkpoint(path, header, {"generator": network.generator})
+
+
+def jitter_speech(mel: Tensor, rng: np.random.Generator, gain: float, floor: float) -> Tensor:
+    """Change the level by up to ``gain`` mel units and raise the noise floor by up to ``floor``."""
+    level = float(rng.uniform(-gain, gain))
+    bottom = SILENCE + floor * float(rng.random()) ** 3
+    return (mel + level).clamp(bottom, 4.0)
+
+
+def mouth_hits(logits: Tensor, index: Tensor) -> Tensor:
+    """Share of mouth cells whose most likely entry is the true one."""
+    return (logits[:, :, 8:15, 4:12].argmax(1) == index[:, 8:15, 4:12]).float().mean()

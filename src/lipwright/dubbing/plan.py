@@ -1,0 +1,397 @@
+"""The plan: what pass 1 found out about a video, small enough to keep and to save.
+
+Shots, timestamps, and per track the crop of every frame. It says nothing about the speech, the
+method or whose mouth moves; so one plan serves every later dub of the same video.
+
+On disk it is a file of JSON lines: a header, one line per track followed by its reference pictures
+(PNG), and a footer. The pictures stay on disk until a track begins to speak. A file without its
+footer is the work of a killed job and is not used. Numbers are rounded when the plan is made, not
+when it is saved, so that a plan from the cache gives exactly the same frames as a fresh one.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lipwright import __version__
+from lipwright.dubbing.references import Look
+from lipwright.errors import LipwrightError
+from lipwright.faces import alignment
+
+FORMAT = 1
+_END_BYTES = 1 << 20
+
+# What is known of a face in a frame.
+SEEN, LOST, MISSING, TOO_SMALL, TURNED_AWAY, OUTSIDE = range(6)
+USABLE = (SEEN, LOST)
+
+_DECIMALS = 5
+POINT_RANGE = (-0.5, 1.5)
+"""Outline points are stored as 16-bit fractions of this range, in parts of the crop's side."""
+
+
+@dataclass(frozen=True)
+class PlannedFace:
+    """One face in one source frame.
+
+    Attributes:
+        track: its number.
+        crop: (2, 3) similarity from the unit square to display pixels.
+        points: (K, 2) float32 landmarks of the face's outline, in parts of the crop's side.
+        state: SEEN, LOST (place taken from the neighbours) or why it cannot be used.
+        strength: (0, 1], how much of the edit is shown: below 1 where a face comes or goes.
+    """
+
+    track: int
+    crop: alignment.Affine
+    points: NDArray[np.float32]
+    state: int
+    strength: float
+
+    @property
+    def side(self) -> float:
+        """Side of the crop in display pixels."""
+        return float(np.hypot(self.crop[0, 0], self.crop[1, 0]))
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """Extent (x0, y0, x1, y1) of the crop in display pixels."""
+        corners = alignment.apply(self.crop, np.array([[0, 0], [1, 0], [0, 1], [1, 1]]))
+        (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)
+        return float(x0), float(y0), float(x1), float(y1)
+
+
+@dataclass(frozen=True)
+class Track:
+    """One person in one shot; row i belongs to source frame ``first + i``.
+
+    Attributes:
+        number: as ``--face`` takes it, counted from 0 in order of appearance.
+        shot: index of the shot.
+        first: source frame of the first row.
+        crops: (n, 4) smoothed crop parameters, see ``faces.alignment.parameters``.
+        points: (n, K, 2) uint16 outline, see ``POINT_RANGE``.
+        openings: (n,) float32 of the mouth.
+        states: (n,) uint8.
+        strength: (n,) float32.
+        looks: frames and openings of the reference pictures.
+        offsets: where their lines begin in the plan's file.
+    """
+
+    number: int
+    shot: int
+    first: int
+    crops: NDArray[np.float64]
+    points: NDArray[np.uint16]
+    openings: NDArray[np.float32]
+    states: NDArray[np.uint8]
+    strength: NDArray[np.float32]
+    looks: tuple[tuple[int, float], ...] = ()
+    offsets: tuple[int, ...] = field(default=(), compare=False)
+
+    @property
+    def last(self) -> int:
+        """Source frame of the last row."""
+        return self.first + len(self.states) - 1
+
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """(n,) whether the mouth can be drawn."""
+        return np.isin(self.states, USABLE)
+
+    @property
+    def sides(self) -> NDArray[np.float64]:
+        """(n,) sides of the crops in display pixels."""
+        return np.asarray(np.exp(self.crops[:, 0]))
+
+    def face(self, frame: int) -> PlannedFace | None:
+        """The face in a source frame; None outside the track and where it was not found."""
+        row = frame - self.first
+        if not 0 <= row < len(self.states) or self.states[row] == MISSING:
+            return None
+        crop = alignment.from_parameters(self.crops[row : row + 1])[0]
+        return PlannedFace(
+            self.number,
+            crop,
+            unpack_points(self.points[row]),
+            int(self.states[row]),
+            float(self.strength[row]),
+        )
+
+
+def pack_points(points: NDArray[np.floating]) -> NDArray[np.uint16]:
+    """Outline points as 16-bit numbers."""
+    low, high = POINT_RANGE
+    share = (np.asarray(points, np.float64) - low) / (high - low)
+    return np.round(np.clip(np.nan_to_num(share), 0.0, 1.0) * 65535).astype(np.uint16)
+
+
+def unpack_points(packed: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """The inverse of :func:`pack_points`."""
+    low, high = POINT_RANGE
+    return (packed.astype(np.float64) / 65535 * (high - low) + low).astype(np.float32)
+
+
+def settle(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Round to what a saved plan keeps."""
+    return np.round(np.asarray(values, np.float64), _DECIMALS)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Which file a plan belongs to.
+
+    Attributes:
+        size: bytes.
+        modified: time of the last change in nanoseconds.
+        digest: sha256 of the first and the last MiB.
+    """
+
+    size: int
+    modified: int
+    digest: str
+
+    @classmethod
+    def of(cls, path: Path) -> Source:
+        """Look at a file."""
+        try:
+            stat = path.stat()
+            digest = hashlib.sha256()
+            with path.open("rb") as file:
+                digest.update(file.read(_END_BYTES))
+                file.seek(max(0, stat.st_size - _END_BYTES))
+                digest.update(file.read(_END_BYTES))
+        except OSError as error:
+            raise LipwrightError(
+                f"The file {path} cannot be read ({error.strerror or error}); check its permissions."
+            ) from error
+        return cls(stat.st_size, stat.st_mtime_ns, digest.hexdigest())
+
+
+@dataclass
+class Plan:
+    """Everything that pass 1 found.
+
+    Attributes:
+        source: the file.
+        settings: how it was looked at.
+        time_base: seconds per tick.
+        pts: ticks of every source frame.
+        last_duration: ticks of the last frame.
+        shots: (first, last) source frame of every shot.
+        tracks: by number.
+        warnings: what the reader had to say.
+        path: the file that holds the reference pictures.
+    """
+
+    source: Source
+    settings: dict[str, Any]
+    time_base: Fraction
+    pts: list[int]
+    last_duration: int
+    shots: list[tuple[int, int]]
+    tracks: list[Track]
+    warnings: list[str]
+    path: Path
+    _file: IO[bytes] | None = None
+
+    def __enter__(self) -> Plan:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def references(self, track: Track) -> list[NDArray[np.uint8]]:
+        """The reference crops of a track, (S, S, 3) uint8 RGB, closed mouths first."""
+        if self._file is None:  # stays open: another job may tidy the cache meanwhile
+            self._file = self.path.open("rb")
+        pictures = []
+        for offset in track.offsets:
+            self._file.seek(offset)
+            png = base64.b64decode(json.loads(self._file.readline())["png"])
+            decoded = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+            pictures.append(np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8))
+        return pictures
+
+
+class PlanWriter:
+    """Writes a plan as it grows; nothing but the columns of the tracks stays in memory."""
+
+    def __init__(self, path: Path, source: Source, settings: dict[str, Any]) -> None:
+        self.path = path
+        self._source, self._settings = source, settings
+        self._file = path.open("wb")
+        self._tracks: list[Track] = []
+        header = {"lipwright_plan": FORMAT, "source": asdict(source), "settings": settings}
+        self._line({**header, "version": __version__})
+
+    def add(self, track: Track, looks: list[Look]) -> None:
+        """Append a finished track with its reference pictures."""
+        self._line(
+            {
+                "track": track.number,
+                "shot": track.shot,
+                "first": track.first,
+                "crops": track.crops.tolist(),
+                "openings": settle(track.openings).tolist(),
+                "states": track.states.tolist(),
+                "strength": settle(track.strength).tolist(),
+                "outline": list(track.points.shape[1:]),
+                "points": base64.b64encode(track.points.astype("<u2").tobytes()).decode(),
+            }
+        )
+        offsets = []
+        for look in looks:
+            offsets.append(self._file.tell())
+            _, png = cv2.imencode(".png", cv2.cvtColor(look.crop, cv2.COLOR_RGB2BGR))
+            picture = base64.b64encode(png.tobytes()).decode()
+            opening = round(look.opening, _DECIMALS)
+            self._line({"look": look.frame, "opening": opening, "png": picture})
+        shown = tuple((look.frame, round(look.opening, _DECIMALS)) for look in looks)
+        self._tracks.append(
+            Track(**{**vars(track), "looks": shown, "offsets": tuple(offsets)}),
+        )
+
+    def finish(
+        self,
+        time_base: Fraction,
+        pts: list[int],
+        last_duration: int,
+        shots: list[tuple[int, int]],
+        warnings: list[str],
+    ) -> Plan:
+        """Write the footer and close."""
+        self._line(
+            {
+                "frames": len(pts),
+                "time_base": [time_base.numerator, time_base.denominator],
+                "steps": np.diff(np.asarray([0, *pts], dtype=np.int64)).tolist(),
+                "last_duration": last_duration,
+                "shots": shots,
+                "warnings": warnings,
+            }
+        )
+        self._file.close()
+        tracks = sorted(self._tracks, key=lambda track: track.number)
+        return Plan(
+            self._source,
+            self._settings,
+            time_base,
+            pts,
+            last_duration,
+            shots,
+            tracks,
+            warnings,
+            self.path,
+        )
+
+    def discard(self) -> None:
+        """Close and remove an unfinished file."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+    def _line(self, data: dict[str, Any]) -> None:
+        self._file.write(json.dumps(data, separators=(",", ":")).encode() + b"\n")
+
+
+def load(path: Path, source: Source, settings: dict[str, Any]) -> Plan | None:
+    """A saved plan, or None if there is none, if it is unfinished or belongs to something else."""
+    try:
+        return _load(path, source, settings)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # damaged: a cache is only a cache
+
+
+def _load(path: Path, source: Source, settings: dict[str, Any]) -> Plan | None:
+    tracks: list[Track] = []
+    looks: list[tuple[int, float]] = []
+    offsets: list[int] = []
+
+    def close_track() -> None:
+        if tracks:
+            last = {**vars(tracks[-1]), "looks": tuple(looks), "offsets": tuple(offsets)}
+            tracks[-1] = Track(**last)
+        looks.clear()
+        offsets.clear()
+
+    footer: dict[str, Any] | None = None
+    for number, (offset, data) in enumerate(_lines(path)):
+        if number == 0:
+            same = data["lipwright_plan"] == FORMAT and data["version"] == __version__
+            if not same or data["source"] != asdict(source) or data["settings"] != settings:
+                return None
+        elif "look" in data:
+            looks.append((int(data["look"]), float(data["opening"])))
+            offsets.append(offset)
+        elif "track" in data:
+            close_track()
+            tracks.append(_track(data))
+        else:
+            close_track()
+            footer = data
+    if footer is None:
+        return None
+    pts = np.cumsum(np.asarray(footer["steps"], dtype=np.int64)).tolist()
+    if len(pts) != footer["frames"]:
+        return None
+    return Plan(
+        source,
+        settings,
+        Fraction(*footer["time_base"]),
+        pts,
+        int(footer["last_duration"]),
+        [(int(a), int(b)) for a, b in footer["shots"]],
+        sorted(tracks, key=lambda track: track.number),
+        [str(sentence) for sentence in footer["warnings"]],
+        path,
+    )
+
+
+def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Offset and content of every line; the pictures are not decoded."""
+    with path.open("rb") as file:
+        while True:
+            offset = file.tell()
+            line = file.readline()
+            if not line:
+                return
+            if line.startswith(b'{"look"'):
+                head, _, rest = line.partition(b',"png"')
+                if not rest.endswith(b'"}\n'):
+                    raise ValueError("cut off")
+                line = head + b"}"
+            yield offset, json.loads(line)
+
+
+def _track(data: dict[str, Any]) -> Track:
+    count = len(data["states"])
+    points = np.frombuffer(base64.b64decode(data["points"]), "<u2").astype(np.uint16)
+    return Track(
+        int(data["track"]),
+        int(data["shot"]),
+        int(data["first"]),
+        np.asarray(data["crops"], np.float64).reshape(count, 4),
+        points.reshape(count, *data["outline"]),
+        np.asarray(data["openings"], np.float32),
+        np.asarray(data["states"], np.uint8),
+        np.asarray(data["strength"], np.float32),
+    )

@@ -1,0 +1,118 @@
+"""A few good looks at every face, chosen while the video is read for the first time.
+
+A method wants to see what it shall draw: these teeth, this beard, these lips, open and closed. The
+candidates of a face are sorted into bins by how far the mouth is open; each bin keeps its best
+few, sharp and frontal and not all from one second. At the end of the track the looks are
+taken so that their openings cover the range that this person showed.
+
+Only the crops are kept, not the frames; a face costs at most ``BINS * PER_BIN`` small pictures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+BINS = 16
+OPENING_RANGE = 0.24
+"""Mouth openings from 0 to this are spread over the bins; wider ones share the last."""
+PER_BIN = 3
+APART_SECONDS = 0.4
+"""Two looks of one bin are at least this far apart; of closer ones the better is kept."""
+COUNT = 8
+"""Looks per face."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One candidate.
+
+    Attributes:
+        frame: source frame.
+        seconds: its time.
+        opening: of the mouth, as ``faces.measure.mouth_opening`` gives it.
+        quality: the higher the better, comparable inside one track.
+        crop: (S, S, 3) uint8 RGB.
+    """
+
+    frame: int
+    seconds: float
+    opening: float
+    quality: float
+    crop: NDArray[np.uint8]
+
+
+def sharpness(crop: NDArray[np.uint8]) -> float:
+    """Energy of the finest structures in the middle of the face, after taking out contrast."""
+    size = crop.shape[0]
+    inner = crop[size // 5 : size - size // 10, size // 5 : size - size // 5]
+    grey = cv2.cvtColor(inner, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    contrast = float(grey.std()) + 4.0
+    return float(cv2.Laplacian(grey, cv2.CV_32F).std()) / contrast
+
+
+def quality(crop: NDArray[np.uint8], yaw: float, score: float) -> float:
+    """Sharp, frontal and surely a face.
+
+    Args:
+        crop: (S, S, 3) uint8 RGB.
+        yaw: degrees that the head is turned by.
+        score: probability of a face.
+    """
+    frontal = max(0.0, float(np.cos(np.radians(min(90.0, abs(yaw)))))) ** 2
+    return sharpness(crop) * frontal * score
+
+
+class Gallery:
+    """The candidates of one track."""
+
+    def __init__(self) -> None:
+        self._bins: list[list[Look]] = [[] for _ in range(BINS)]
+
+    def __len__(self) -> int:
+        return sum(map(len, self._bins))
+
+    def wants(self, opening: float, seconds: float) -> bool:
+        """Whether a look is worth sampling: its bin is not yet full, or it is time for a better."""
+        bin_ = self._bins[_bin(opening)]
+        return len(bin_) < PER_BIN or all(
+            abs(look.seconds - seconds) >= APART_SECONDS / 2 for look in bin_
+        )
+
+    def add(self, look: Look) -> None:
+        """Keep the look if it is among the best of its bin."""
+        bin_ = self._bins[_bin(look.opening)]
+        close = [other for other in bin_ if abs(other.seconds - look.seconds) < APART_SECONDS]
+        if close:
+            if all(look.quality > other.quality for other in close):
+                for other in close:
+                    bin_.remove(other)
+                bin_.append(look)
+            return
+        bin_.append(look)
+        bin_.sort(key=lambda kept: -kept.quality)
+        del bin_[PER_BIN:]
+
+    def choose(self, count: int = COUNT) -> list[Look]:
+        """Up to ``count`` looks, from the most closed to the most open mouth."""
+        looks = [look for bin_ in self._bins for look in bin_]
+        if len(looks) <= count:
+            return sorted(looks, key=lambda look: (look.opening, look.frame))
+        openings = np.array([look.opening for look in looks])
+        qualities = np.array([look.quality for look in looks])
+        rank = qualities / max(1e-9, float(qualities.max()))
+        spread = max(1e-6, float(openings.max() - openings.min()))
+        chosen: list[int] = []
+        for target in np.linspace(openings.min(), openings.max(), count):
+            # A better picture may stand in for one whose opening fits a little better.
+            cost = np.abs(openings - target) / spread - 0.15 * rank
+            cost[chosen] = np.inf
+            chosen.append(int(cost.argmin()))
+        return sorted((looks[i] for i in chosen), key=lambda look: (look.opening, look.frame))
+
+
+def _bin(opening: float) -> int:
+    return int(np.clip(opening / OPENING_RANGE * BINS, 0, BINS - 1))

@@ -1,0 +1,299 @@
+"""Pass 2: draw the mouths, frame after frame, in bounded memory.
+
+Four threads hand each other frames through queues that count bytes:
+
+    decode and sample crops  ->  method  ->  composite and mark  ->  encode
+
+Frames travel in windows of at most ``batch_size`` frames; a window never crosses the end of a
+segment, and its size depends on nothing but the settings. So a resumed job calls the method with
+the very batches of an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import av
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lipwright.dubbing import composite
+from lipwright.dubbing.frames import FrameStore, frame_bytes
+from lipwright.dubbing.plan import PlannedFace
+from lipwright.dubbing.queues import Crew
+from lipwright.dubbing.schedule import Schedule
+from lipwright.faces import alignment, paste
+from lipwright.media.info import VideoInfo
+from lipwright.media.mel import SILENCE, windows
+from lipwright.media.region import RegionEdit, crop_to_storage, sample_crop
+from lipwright.methods.base import Method
+
+QUEUE_BYTES = 160 << 20
+"""Bound of each of the three queues."""
+WINDOW_BYTES = 160 << 20
+"""A window of frames holds no more than this, or a single frame."""
+
+Picture = NDArray[np.float32]
+
+
+class Marker(Protocol):
+    """The last pixel step: the invisible watermark."""
+
+    def mark(
+        self,
+        frame: av.VideoFrame,
+        info: VideoInfo,
+        boxes: list[tuple[float, float, float, float]],
+    ) -> None:
+        """Write the mark into a frame, in place; ``boxes`` are the drawn faces, display px."""
+        ...
+
+
+class Sink(Protocol):
+    """Takes the finished frames in order."""
+
+    def write(self, k: int, native: av.VideoFrame) -> None:
+        """Output frame ``k``."""
+        ...
+
+    def end_segment(self) -> None:
+        """All frames up to a segment's end have been written."""
+        ...
+
+
+@dataclass
+class Face:
+    """A face on its way through the threads."""
+
+    planned: PlannedFace
+    source: Picture
+    generated: Picture | None = None
+    baseline: Picture | None = None
+
+
+@dataclass
+class Work:
+    """A frame on its way through the threads."""
+
+    k: int
+    native: av.VideoFrame
+    faces: list[Face] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a render needs to know.
+
+    Attributes:
+        info: of the video.
+        store: its frames.
+        schedule: what is to be done with each output frame.
+        method: draws the faces.
+        mel: (80, T) spectrogram of the speech.
+        enhance: makes (B, 3, S, S) faces better, or None.
+        marker: writes the watermark, or None.
+        batch_size: frames per window.
+        segment: frames per segment of the output.
+        detail: see ``composite.prepare``.
+    """
+
+    info: VideoInfo
+    store: FrameStore
+    schedule: Schedule
+    method: Method
+    mel: Tensor
+    enhance: Callable[[Tensor], Tensor] | None = None
+    marker: Marker | None = None
+    batch_size: int = 8
+    segment: int = 250
+    detail: composite.Detail = "keep"
+
+
+def render(
+    job: Job, sink: Sink, start: int = 0, progress: Callable[[int], None] = lambda done: None
+) -> None:
+    """Render output frames ``start`` (the first of a segment) to the last into ``sink``.
+
+    Raises:
+        LipwrightError: and whatever else any of the threads met; all have ended by then.
+    """
+    crew = Crew()
+    decoded, drawn, finished = (crew.queue(QUEUE_BYTES) for _ in range(3))
+    artist = Artist(job)
+    begin = start
+    if start < len(job.schedule) and not getattr(job.method, "stateless", False):
+        # A recurrent method has to see the shot from its beginning again, in the same windows.
+        begin = job.schedule.shot_pass(start) // job.segment * job.segment
+    written = [start]
+    frame_size, crop_size = frame_bytes(job.info), 12 * job.method.size**2
+
+    def size(work: Work) -> int:
+        return frame_size + 3 * crop_size * len(work.faces)
+
+    def decode() -> None:
+        for work in _decoded(job, begin):
+            decoded.put(work, size(work))
+        decoded.finish()
+
+    def draw() -> None:
+        for window in _windows(decoded, job):
+            artist.draw(window)
+            for work in window:
+                if work.k >= start:  # before that, only a recurrent method's memory is rebuilt
+                    drawn.put(work, size(work))
+        drawn.finish()
+
+    def compose() -> None:
+        for item in drawn:
+            assert isinstance(item, Work)
+            put_in(item, job)
+            item.faces.clear()
+            finished.put(item, frame_size)
+        finished.finish()
+
+    def encode() -> None:
+        for item in finished:
+            assert isinstance(item, Work)
+            sink.write(item.k, item.native)
+            if (item.k + 1) % job.segment == 0 or item.k + 1 == len(job.schedule):
+                sink.end_segment()
+            written[0] = item.k + 1
+
+    for work in (decode, draw, compose, encode):
+        crew.start(work.__name__, work)
+    crew.wait(lambda: progress(written[0]))
+    progress(written[0])
+
+
+def preview(job: Job, frames: list[int]) -> Iterator[tuple[av.VideoFrame, av.VideoFrame]]:
+    """Single output frames, before and after, each as if its shot began with it."""
+    from lipwright.media.planes import private_copy
+
+    artist = Artist(job)
+    for k in frames:
+        source = int(job.schedule.timeline.source[k])
+        work = _work(job, k, next(job.store.forward(source, source + 1)).native)
+        before = private_copy(work.native)
+        artist.draw([work])
+        put_in(work, job)
+        yield before, work.native
+
+
+def _decoded(job: Job, begin: int) -> Iterator[Work]:
+    order = job.schedule.timeline.source[begin:]
+    for k, frame in enumerate(job.store.follow(order), begin):
+        yield _work(job, k, frame.native)
+
+
+def _work(job: Job, k: int, native: av.VideoFrame) -> Work:
+    work = Work(k, native)
+    side = job.method.size
+    for planned in job.schedule.faces(k):
+        to_display = alignment.to_pixels(planned.crop, side)
+        work.faces.append(Face(planned, sample_crop(native, job.info, to_display, (side, side))))
+    return work
+
+
+def _windows(queue: Any, job: Job) -> Iterator[list[Work]]:
+    most = max(1, min(job.batch_size, WINDOW_BYTES // frame_bytes(job.info)))
+    window: list[Work] = []
+    for work in queue:
+        window.append(work)
+        if len(window) == most or (work.k + 1) % job.segment == 0:
+            yield window
+            window = []
+    if window:
+        yield window
+
+
+class Artist:
+    """Calls the method, one batch per track and window, and keeps its state for each of them."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._states: dict[tuple[int, int], Any] = {}
+
+    @torch.inference_mode()
+    def draw(self, window: list[Work]) -> None:
+        """Fill in ``generated`` and ``baseline`` of all faces of a window."""
+        job = self._job
+        groups: dict[tuple[int, int], list[tuple[int, Face]]] = {}
+        for work in window:
+            for face in work.faces:
+                key = (face.planned.track, job.schedule.shot_pass(work.k))
+                groups.setdefault(key, []).append((work.k, face))
+        last_pass = job.schedule.shot_pass(window[-1].k)
+        for key, members in groups.items():
+            if key not in self._states:
+                self._states[key] = job.method.start(self._reference(key[0]))
+            faces = torch.from_numpy(np.stack([face.source for _, face in members]))
+            faces = faces.permute(0, 3, 1, 2) * 2.0 - 1.0
+            made = job.method.render(faces, self._audio([k for k, _ in members]), self._states[key])
+            generated = made.faces.float().cpu()
+            if job.enhance is not None:
+                generated = job.enhance(generated)
+            pictures = _pictures(generated)
+            copies = None if made.baseline is None else _pictures(made.baseline.float().cpu())
+            for i, (_, face) in enumerate(members):
+                face.generated = pictures[i]
+                face.baseline = None if copies is None else copies[i]
+        # A shot that has passed comes back, if ever, as another pass with a state of its own.
+        self._states = {key: state for key, state in self._states.items() if key[1] == last_pass}
+
+    def _audio(self, frames: list[int]) -> Tensor:
+        """(B, 80, W) windows, faded to silence where nobody speaks."""
+        schedule = self._job.schedule
+        times = [schedule.timeline.time(k) for k in frames]
+        audio = windows(self._job.mel, times, self._job.method.audio)
+        activity = torch.from_numpy(schedule.activity[frames])[:, None, None].to(audio)
+        return SILENCE + activity * (audio - SILENCE)
+
+    def _reference(self, number: int) -> Tensor:
+        """(R, 3, S, S) in [-1, 1]."""
+        schedule, side = self._job.schedule, self._job.method.size
+        looks = []
+        for picture in schedule.plan.references(schedule.track(number)):
+            if picture.shape[0] != side:
+                how = cv2.INTER_AREA if side < picture.shape[0] else cv2.INTER_CUBIC
+                picture = np.asarray(cv2.resize(picture, (side, side), interpolation=how), np.uint8)
+            looks.append(picture)
+        stack = torch.from_numpy(np.stack(looks)).permute(0, 3, 1, 2)
+        return stack.float() / 127.5 - 1.0
+
+
+def _pictures(faces: Tensor) -> list[Picture]:
+    """(B, 3, S, S) in [-1, 1] -> (S, S, 3) each in [0, 1]."""
+    unit = ((faces + 1.0) / 2.0).clamp(0.0, 1.0).permute(0, 2, 3, 1)
+    return list(np.ascontiguousarray(unit.numpy(), dtype=np.float32))
+
+
+def put_in(work: Work, job: Job) -> None:
+    """Edit the frame, and mark it."""
+    side = job.method.size
+    for face in work.faces:
+        assert face.generated is not None
+        mask = face_mask(face.planned, side)
+        edit = composite.prepare(face.generated, face.baseline, face.source, mask, job.detail)
+        to_frame = crop_to_storage(job.info, alignment.to_pixels(face.planned.crop, side))
+        box = composite.bounds(mask, to_frame)
+        if box is None:
+            continue
+        region = RegionEdit(work.native, job.info, box)
+        if 0 in region.shape:
+            continue
+        to_region = to_frame.copy()
+        to_region[:, 2] -= region.box[:2]
+        difference, inside = composite.delta(edit, region.rgb, to_region, face.planned.strength)
+        region.apply(difference, inside)
+    if job.marker is not None and work.faces:
+        job.marker.mark(work.native, job.info, [face.planned.box for face in work.faces])
+
+
+def face_mask(planned: PlannedFace, side: int) -> Picture:
+    """(S, S) where the mouth of a planned face may change its crop."""
+    return paste.outline_mask(planned.points * np.float32(side) - np.float32(0.5), side)

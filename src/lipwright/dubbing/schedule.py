@@ -1,0 +1,204 @@
+"""Whose mouth moves in which output frame, and what the report says of that frame.
+
+A pure function of the plan, the timeline and the speech: the fate of every frame is known before
+the first one is rendered.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipwright.dubbing import report
+from lipwright.dubbing.plan import (
+    LOST,
+    MISSING,
+    OUTSIDE,
+    TOO_SMALL,
+    TURNED_AWAY,
+    USABLE,
+    Plan,
+    PlannedFace,
+    Track,
+)
+from lipwright.dubbing.report import Run, Status, TrackSummary, run_lengths
+from lipwright.dubbing.timeline import Timeline
+from lipwright.errors import LipwrightError
+
+_REASONS = {
+    TOO_SMALL: report.TOO_SMALL,
+    TURNED_AWAY: report.TURNED_AWAY,
+    OUTSIDE: report.OUTSIDE,
+}
+
+
+def select(plan: Plan, face: str, video: Path) -> frozenset[int]:
+    """Numbers of the tracks that speak.
+
+    Args:
+        plan: of the video.
+        face: ``largest``: in every shot the face that fills most of it, counted over its frames;
+            ``all``; or track numbers separated by commas.
+        video: for the message.
+
+    Raises:
+        LipwrightError: if that is no one.
+    """
+    able = [track for track in plan.tracks if track.usable.any() and track.offsets]
+    if not able:
+        raise LipwrightError(
+            f"No usable face was found in {video}{_why_not(plan)}; give a video that shows a "
+            "person's face from the front."
+        )
+    if face == "all":
+        return frozenset(track.number for track in able)
+    if face == "largest":
+        best: dict[int, Track] = {}
+        for track in able:
+            if track.shot not in best or _presence(track) > _presence(best[track.shot]):
+                best[track.shot] = track
+        return frozenset(track.number for track in best.values())
+    try:
+        wanted = frozenset(int(word) for word in face.split(","))
+    except ValueError:
+        raise LipwrightError(
+            f"The face {face!r} is neither 'largest' nor 'all' nor a face number; the report of a "
+            "first run lists the numbers."
+        ) from None
+    known = {track.number for track in able}
+    if not wanted <= known:
+        missing = ", ".join(str(number) for number in sorted(wanted - known))
+        listed = ", ".join(
+            f"{track.number} (frames {track.first} to {track.last})" for track in able[:8]
+        )
+        more = f" and {len(able) - 8} more" if len(able) > 8 else ""
+        raise LipwrightError(
+            f"There is no usable face {missing} in {video}; choose from {listed}{more}."
+        )
+    return wanted
+
+
+def _presence(track: Track) -> float:
+    """Area of a face, summed over the frames in which it can be used."""
+    return float((track.sides[track.usable] ** 2).sum())
+
+
+def _why_not(plan: Plan) -> str:
+    """In brackets, the commonest reason for which the faces of a video cannot be used."""
+    states = [int(state) for track in plan.tracks for state in track.states if state in _REASONS]
+    if not states:
+        return ""
+    commonest = max(set(states), key=states.count)
+    return f" ({_REASONS[commonest]} wherever there is one)"
+
+
+class Schedule:
+    """What is to be done with every output frame."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        timeline: Timeline,
+        speaking: frozenset[int],
+        activity: NDArray[np.float32],
+    ) -> None:
+        """Args:
+        plan: of the video.
+        timeline: of the output.
+        speaking: numbers of the tracks that speak.
+        activity: (n,) how much speech there is at each output frame.
+        """
+        self.plan, self.timeline, self.activity = plan, timeline, activity
+        self.speaking = speaking
+        self._tracks = {track.number: track for track in plan.tracks}
+        self._by_shot: list[list[Track]] = [[] for _ in plan.shots]
+        for track in plan.tracks:
+            self._by_shot[track.shot].append(track)
+        self._starts = [first for first, _ in plan.shots]
+        shot = np.searchsorted(self._starts, timeline.source, side="right") - 1
+        self._shot: NDArray[np.int64] = np.asarray(shot, dtype=np.int64)
+        index = np.arange(shot.size)
+        fresh = np.concatenate(([True], shot[1:] != shot[:-1]))
+        self._pass = np.maximum.accumulate(np.where(fresh, index, 0))
+
+    def __len__(self) -> int:
+        return len(self.timeline)
+
+    def track(self, number: int) -> Track:
+        """A track by its number."""
+        return self._tracks[number]
+
+    def shot_pass(self, k: int) -> int:
+        """The first output frame of the stretch around ``k`` that stays inside one shot."""
+        return int(self._pass[k])
+
+    def faces(self, k: int) -> list[PlannedFace]:
+        """Faces to be drawn in output frame ``k``, by track number."""
+        frame = int(self.timeline.source[k])
+        found = (
+            track.face(frame)
+            for track in self._by_shot[int(self._shot[k])]
+            if track.number in self.speaking
+        )
+        return [face for face in found if face is not None and face.state in USABLE]
+
+    def fates(self) -> Iterator[tuple[Status, str]]:
+        """Status and reason of every output frame."""
+        of_source = [self._fate(frame) for frame in range(len(self.plan.pts))]
+        for k, frame in enumerate(self.timeline.source):
+            status, reason = of_source[int(frame)]
+            if status == "synced" and self.activity[k] <= 0.0:
+                status, reason = "silent", report.NO_SPEECH
+            yield status, reason
+
+    def runs(self) -> list[Run]:
+        """The fates, joined into stretches."""
+        return run_lengths(self.fates())
+
+    def _fate(self, frame: int) -> tuple[Status, str]:
+        """What becomes of a source frame while somebody speaks."""
+        shot = bisect_right(self._starts, frame) - 1
+        others = False
+        reason = ""
+        lost = False
+        for track in self._by_shot[shot]:
+            face = track.face(frame)
+            if face is None:
+                continue
+            if track.number not in self.speaking:
+                others = True
+            elif face.state in _REASONS:
+                reason = reason or _REASONS[face.state]
+            elif face.state == LOST:
+                lost = True
+            else:
+                return "synced", ""
+        if lost:
+            return "held", report.LOST
+        if not reason:
+            reason = report.OTHER_PERSON if others else report.NO_FACE
+        return "passed_through", reason
+
+    def summaries(self) -> list[TrackSummary]:
+        """The track table of the report."""
+        table = []
+        for track in self.plan.tracks:
+            seen = track.states != MISSING
+            ticks = self.plan.pts[track.last] - self.plan.pts[track.first]
+            table.append(
+                TrackSummary(
+                    track=track.number,
+                    first=track.first,
+                    last=track.last,
+                    seconds=round(float(ticks * self.plan.time_base), 3),
+                    frames=int(seen.sum()),
+                    size=round(float(np.median(track.sides[seen]))) if seen.any() else 0,
+                    speaks=track.number in self.speaking,
+                    references=tuple(frame for frame, _ in track.looks),
+                )
+            )
+        return table

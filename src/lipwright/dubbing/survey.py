@@ -1,0 +1,297 @@
+"""Pass 1: read the video once, at reduced size, and find out who is where.
+
+Cuts end shots, and nothing is carried across them: tracks, smoothing and bridging of gaps stay
+inside a shot. A shot that has ended is settled at once and only its columns are kept, so that memory
+hardly grows with the length of the video.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipwright.dubbing.plan import (
+    LOST,
+    MISSING,
+    OUTSIDE,
+    SEEN,
+    TOO_SMALL,
+    TURNED_AWAY,
+    USABLE,
+    Plan,
+    PlanWriter,
+    Track,
+    pack_points,
+    settle,
+)
+from lipwright.dubbing.references import Gallery, Look, quality
+from lipwright.faces import alignment, measure
+from lipwright.faces.cuts import CutDetector
+from lipwright.faces.landmarks import PatchSampler
+from lipwright.faces.paste import OUTLINE_POINTS
+from lipwright.faces.tracker import FaceObservation
+from lipwright.media.info import VideoInfo
+from lipwright.media.reader import Frame, VideoReader
+from lipwright.media.region import sample_crop
+
+THUMBNAIL_SIDE = 960
+"""Longest side of the pictures in which faces are looked for: a quarter of 4K."""
+REFERENCE_SIZE = 256
+REFERENCE_FACES = 4
+"""Reference pictures are collected for so many of the largest faces of a frame."""
+
+MIN_SIDE = 40.0
+"""Crops of fewer display pixels hold no mouth worth drawing."""
+TURNED_DEGREES, BACK_DEGREES = 60.0, 52.0
+"""A head turned further than the first is a profile until it is back within the second."""
+HELD_SECONDS = 0.25
+"""A face that is lost for no longer than this is taken to be where its neighbours say."""
+FADE_SECONDS = 0.12
+"""A face that comes into use or goes out of it inside a shot fades in or out."""
+SMOOTH_RADIUS = 2
+MOUTH = np.array([[0.5, 0.69]])
+"""Middle of the mouth in the unit square of the crop."""
+
+
+class Tracker(Protocol):
+    """What the survey needs of a face tracker."""
+
+    def update(
+        self, image: NDArray[np.uint8], scale: float = 1.0, patch: PatchSampler | None = None
+    ) -> list[FaceObservation]:
+        """Take the next frame."""
+        ...
+
+    def reset(self) -> None:
+        """Forget all faces."""
+        ...
+
+
+@dataclass
+class _Sighting:
+    """A face in one frame, as found."""
+
+    frame: int
+    crop: alignment.Affine
+    points: NDArray[np.float32]
+    opening: float
+    yaw: float
+
+
+@dataclass
+class _Growing:
+    """A track of the shot that is being read."""
+
+    number: int
+    sightings: list[_Sighting] = field(default_factory=list)
+    gallery: Gallery = field(default_factory=Gallery)
+
+
+def settings(tracker: object) -> dict[str, Any]:
+    """What a plan depends on beside the video; part of its identity in the cache."""
+    network = getattr(getattr(tracker, "_landmarker", None), "name", type(tracker).__name__)
+    return {
+        "thumbnail": THUMBNAIL_SIDE,
+        "reference": REFERENCE_SIZE,
+        "smooth": SMOOTH_RADIUS,
+        "landmarks": network,
+        "outline": len(OUTLINE_POINTS),
+    }
+
+
+def survey(
+    video: Path,
+    writer: PlanWriter,
+    tracker: Tracker,
+    progress: Callable[[int, int | None], None] = lambda done, total: None,
+) -> Plan:
+    """Make the plan of a video.
+
+    Args:
+        video: the file.
+        writer: takes the tracks as they are finished; closed on success only.
+        tracker: finds and follows faces.
+        progress: called after every frame with the number done and an estimate of all.
+
+    Raises:
+        LipwrightError: if nothing of the video can be decoded.
+    """
+    pts: list[int] = []
+    shots: list[tuple[int, int]] = []
+    with VideoReader(video) as reader:
+        surveyor = _Surveyor(reader.info, writer, tracker)
+        cuts = CutDetector()
+        last_duration = 0
+        for frame in reader:
+            image, scale = frame.thumbnail(THUMBNAIL_SIDE)
+            if cuts.is_cut(image):
+                shots.append(surveyor.end_shot(frame.index - 1))
+                tracker.reset()
+            surveyor.take(frame, image, scale)
+            pts.append(frame.pts)
+            last_duration = frame.duration
+            progress(len(pts), reader.info.frame_count)
+        shots.append(surveyor.end_shot(len(pts) - 1))
+        return writer.finish(reader.info.time_base, pts, last_duration, shots, reader.warnings)
+
+
+class _Surveyor:
+    def __init__(self, info: VideoInfo, writer: PlanWriter, tracker: Tracker) -> None:
+        self._info, self._writer, self._tracker = info, writer, tracker
+        self._tracks: dict[int, _Growing] = {}
+        self._numbers = 0
+        self._shot = 0
+        self._first = 0
+
+    def take(self, frame: Frame, image: NDArray[np.uint8], scale: float) -> None:
+        """Look at one frame."""
+        patch = partial(sample_crop, frame.native, self._info)
+        faces = self._tracker.update(image, scale, patch)
+        faces = sorted(faces, key=lambda face: -float(np.prod(face.box[2:] - face.box[:2])))
+        for rank, face in enumerate(faces):
+            try:
+                crop = alignment.estimate(face.landmarks)
+            except ValueError:
+                continue  # landmarks that fell into a point
+            track = self._tracks.get(face.track)
+            if track is None:
+                track = self._tracks[face.track] = _Growing(self._numbers)
+                self._numbers += 1
+            sighting = _Sighting(
+                frame.index,
+                crop,
+                np.asarray(face.landmarks[list(OUTLINE_POINTS), :2], np.float32),
+                float(measure.mouth_opening(face.landmarks)),
+                float(measure.yaw(face.landmarks)),
+            )
+            track.sightings.append(sighting)
+            if rank < REFERENCE_FACES and self._state(sighting, False) == SEEN:
+                self._consider(track.gallery, sighting, frame, face.score)
+
+    def _consider(self, gallery: Gallery, seen: _Sighting, frame: Frame, score: float) -> None:
+        """Take a reference picture if there is use for one."""
+        seconds = float(frame.time)
+        if not gallery.wants(seen.opening, seconds):
+            return
+        to_display = alignment.to_pixels(seen.crop, REFERENCE_SIZE)
+        size = (REFERENCE_SIZE, REFERENCE_SIZE)
+        picture = sample_crop(frame.native, self._info, to_display, size)
+        crop = np.asarray(np.rint(picture * 255.0), np.uint8)
+        good = quality(crop, seen.yaw, score)
+        gallery.add(Look(frame.index, seconds, seen.opening, good, crop))
+
+    def _state(self, seen: _Sighting, turned: bool) -> int:
+        """Whether a face can be used; ``turned`` says that it was a profile just before."""
+        if float(np.hypot(seen.crop[0, 0], seen.crop[1, 0])) < MIN_SIDE:
+            return TOO_SMALL
+        if abs(seen.yaw) > (BACK_DEGREES if turned else TURNED_DEGREES):
+            return TURNED_AWAY
+        x, y = alignment.apply(seen.crop, MOUTH)[0]
+        width, height = self._info.display_size
+        return SEEN if 0 <= x < width and 0 <= y < height else OUTSIDE
+
+    def end_shot(self, last: int) -> tuple[int, int]:
+        """Settle the tracks of the shot that ends with source frame ``last``."""
+        first = self._first
+        for growing in self._tracks.values():
+            track = self._settled(growing, first, last)
+            self._writer.add(track, growing.gallery.choose())
+        self._tracks.clear()
+        self._first = last + 1
+        self._shot += 1
+        return first, last
+
+    def _settled(self, growing: _Growing, shot_first: int, shot_last: int) -> Track:
+        """Gaps bridged, crops smoothed, states and strengths decided."""
+        seen = {sighting.frame: sighting for sighting in growing.sightings}
+        first, last = growing.sightings[0].frame, growing.sightings[-1].frame
+        count = last - first + 1
+        rate = self._info.average_rate
+        found = [seen[f].crop if f in seen else None for f in range(first, last + 1)]
+        filled = alignment.fill_gaps(found, math.floor(HELD_SECONDS * rate))
+        crops = np.zeros((count, 4))
+        points = np.zeros((count, len(OUTLINE_POINTS), 2))
+        openings = np.zeros(count)
+        states = np.full(count, MISSING, np.uint8)
+        for start, stop in _stretches([crop is not None for crop in filled]):
+            smooth = alignment.smooth([c for c in filled[start:stop] if c is not None], SMOOTH_RADIUS)
+            crops[start:stop] = alignment.parameters(smooth)
+            turned = False
+            for row in range(start, stop):
+                sighting = seen.get(first + row)
+                if sighting is None:
+                    states[row] = LOST
+                    continue
+                states[row] = self._state(sighting, turned)
+                turned = states[row] == TURNED_AWAY
+                to_unit = alignment.invert(smooth[row - start])
+                points[row] = alignment.apply(to_unit, sighting.points)
+                openings[row] = sighting.opening
+            _bridge(states[start:stop], points[start:stop], openings[start:stop])
+        usable = np.isin(states, USABLE)
+        fade = max(1, math.ceil(FADE_SECONDS * rate))
+        at_start, at_end = first == shot_first, last == shot_last
+        return Track(
+            number=growing.number,
+            shot=self._shot,
+            first=first,
+            crops=settle(crops),
+            points=pack_points(points),
+            openings=settle(openings).astype(np.float32),
+            states=states,
+            strength=settle(fades(usable, fade, at_start, at_end)).astype(np.float32),
+        )
+
+
+def fades(
+    usable: NDArray[np.bool_], frames: int, starts_with_shot: bool, ends_with_shot: bool
+) -> NDArray[np.float64]:
+    """How strongly the edit of each frame shows.
+
+    Args:
+        usable: (n,) whether it can be shown at all.
+        frames: length of a fade.
+        starts_with_shot, ends_with_shot: there is no fade at a cut.
+
+    Returns:
+        (n,) in [0, 1], 0 exactly where not usable.
+    """
+    strength = np.zeros(usable.size)
+    for start, stop in _stretches(usable.tolist()):
+        index = np.arange(stop - start)
+        share = np.ones(index.size)
+        if start > 0 or not starts_with_shot:
+            share = np.minimum(share, (index + 1) / (frames + 1))
+        if stop < usable.size or not ends_with_shot:
+            share = np.minimum(share, (index.size - index) / (frames + 1))
+        strength[start:stop] = share * share * (3.0 - 2.0 * share)
+    return strength
+
+
+def _bridge(
+    states: NDArray[np.uint8], points: NDArray[np.float64], openings: NDArray[np.float64]
+) -> None:
+    """Give LOST rows the outline between their neighbours'; a gap beside an unusable face is lost
+    with it."""
+    known = np.flatnonzero(states != LOST)
+    rows = np.arange(states.size)
+    flat = points.reshape(states.size, -1)
+    for column in (*flat.T, openings):
+        column[:] = np.interp(rows, known, column[known])
+    for start, stop in _stretches((states == LOST).tolist()):
+        for neighbour in (states[start - 1], states[stop]):
+            if neighbour not in USABLE:
+                states[start:stop] = neighbour
+
+
+def _stretches(flags: list[bool]) -> list[tuple[int, int]]:
+    """(start, stop) of every run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], np.asarray(flags, np.int8), [0]))))
+    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]

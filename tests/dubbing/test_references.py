@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lipwright.dubbing import references
+from lipwright.dubbing.references import Gallery, Look
+
+BLANK = np.zeros((4, 4, 3), np.uint8)
+
+
+def look(frame: int, opening: float, quality: float = 1.0) -> Look:
+    return Look(frame, frame / 25, opening, quality, BLANK)
+
+
+def test_looks_cover_the_openings() -> None:
+    gallery = Gallery()
+    for frame in range(1000):
+        gallery.add(look(frame, 0.1 * abs(np.sin(frame / 9))))
+    chosen = gallery.choose()
+    openings = [c.opening for c in chosen]
+    assert len(chosen) == references.COUNT
+    assert openings == sorted(openings)
+    assert openings[0] < 0.015
+    assert openings[-1] > 0.09
+    assert max(np.diff(openings)) < 0.03
+    assert len({c.frame for c in chosen}) == len(chosen)
+
+
+def test_the_better_of_two_neighbours_is_kept() -> None:
+    gallery = Gallery()
+    gallery.add(look(0, 0.05, 1.0))
+    gallery.add(look(5, 0.05, 2.0))
+    gallery.add(look(9, 0.05, 1.5))
+    assert [c.frame for c in gallery.choose()] == [5]
+    assert not gallery.wants(0.05, 0.2) or len(gallery) < references.PER_BIN
+
+
+def test_a_single_look_is_enough() -> None:
+    gallery = Gallery()
+    assert gallery.choose() == []
+    gallery.add(look(3, 0.5))
+    assert [c.frame for c in gallery.choose()] == [3]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 500), st.floats(0, 0.5), st.floats(0, 1)), max_size=200),
+    st.integers(1, 12),
+)
+def test_bounded(items: list[tuple[int, float, float]], count: int) -> None:
+    gallery = Gallery()
+    for frame, opening, good in items:
+        gallery.add(look(frame, opening, good))
+    assert len(gallery) <= references.BINS * references.PER_BIN
+    chosen = gallery.choose(count)
+    assert len(chosen) == min(count, len(gallery))
+
+
+def test_sharp_and_frontal_is_better() -> None:
+    rng = np.random.default_rng(0)
+    sharp = rng.integers(0, 255, (128, 128, 3), dtype=np.uint8)
+    soft = np.asarray(cv2.GaussianBlur(sharp, (0, 0), 2), np.uint8)
+    assert references.sharpness(sharp) > 2 * references.sharpness(soft)
+    assert references.quality(sharp, 0, 0.9) > references.quality(sharp, 40, 0.9)
+    assert references.quality(sharp, 0, 0.9) > references.quality(sharp, 0, 0.5)
+    assert references.quality(sharp, 120, 0.9) < 1e-9

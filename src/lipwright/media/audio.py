@@ -18,7 +18,7 @@ from lipwright.errors import LipwrightError
 from lipwright.media.mel import SAMPLE_RATE
 from lipwright.media.source import open_media
 
-__all__ = ["SAMPLE_RATE", "load_speech"]
+__all__ = ["SAMPLE_RATE", "decoded_audio", "first_sample_time", "load_speech", "mix_down"]
 
 Samples = npt.NDArray[np.float32]
 
@@ -56,7 +56,7 @@ def load_speech(path: str | Path) -> Samples:
             raise LipwrightError(
                 f"The speech file {path} has no audio stream; give a file with sound."
             )
-        pieces = list(_resampled(_decoded(container)))
+        pieces = list(_resampled(decoded_audio(container)))
     wave = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
     if wave.size == 0:
         raise LipwrightError(
@@ -66,10 +66,38 @@ def load_speech(path: str | Path) -> Samples:
     return np.nan_to_num(wave, copy=False)
 
 
-def _decoded(container: av.container.InputContainer) -> Iterator[av.AudioFrame]:
-    """All decodable frames of the first audio stream; damaged packets are skipped."""
-    stream = container.streams.audio[0]
-    packets = container.demux(stream)
+def decoded_audio(container: av.container.InputContainer) -> Iterator[av.AudioFrame]:
+    """Decodable frames of the first audio stream without holes.
+
+    Damaged packets are skipped; where timestamps leave a hole, frames of silence fill it.
+    """
+    expected: Fraction | None = None
+    for frame in _decodable(container):
+        rate = frame.sample_rate
+        if not 0 < rate <= _MAX_RATE or frame.samples == 0:
+            continue
+        if frame.pts is not None and frame.time_base is not None:
+            start = frame.pts * frame.time_base
+            if expected is not None and _SHORTEST_GAP < start - expected < _LONGEST_GAP:
+                yield from _silence(frame, round((start - expected) * rate))
+            expected = start
+        if expected is not None:
+            expected += Fraction(frame.samples, rate)
+        yield frame
+
+
+def first_sample_time(path: Path) -> Fraction:
+    """Timestamp in seconds of the sample that :func:`load_speech` returns first; 0 if unknown."""
+    with open_media(path, "speech file") as container:
+        for frame in decoded_audio(container):
+            if frame.pts is not None and frame.time_base is not None:
+                return Fraction(frame.pts * frame.time_base)
+            break
+    return Fraction(0)
+
+
+def _decodable(container: av.container.InputContainer) -> Iterator[av.AudioFrame]:
+    packets = container.demux(container.streams.audio[0])
     while True:
         try:
             packet = next(packets)
@@ -83,28 +111,31 @@ def _decoded(container: av.container.InputContainer) -> Iterator[av.AudioFrame]:
             continue
 
 
+def _silence(like: av.AudioFrame, samples: int) -> Iterator[av.AudioFrame]:
+    """Silent frames of at most a second in the format of another frame."""
+    while samples > 0:
+        count = min(samples, like.sample_rate)
+        frame = av.AudioFrame(like.format.name, like.layout, count)
+        frame.sample_rate = like.sample_rate
+        level = 128 if like.format.name in ("u8", "u8p") else 0
+        planes: tuple[Any, ...] = frame.planes
+        for plane in planes:
+            np.frombuffer(plane, np.uint8)[:] = level
+        yield frame
+        samples -= count
+
+
 def _resampled(frames: Iterator[av.AudioFrame]) -> Iterator[Samples]:
-    """Mix down, fill holes, and bring everything to 16 kHz with soxr's high-quality filter."""
+    """Mix down and bring everything to 16 kHz with soxr's high-quality filter."""
     converter: soxr.ResampleStream | None = None
     current_rate = 0
-    expected: Fraction | None = None
     for frame in frames:
         rate = frame.sample_rate
-        if not 0 < rate <= _MAX_RATE or frame.samples == 0:
-            continue
         if converter is None or rate != current_rate:
             if converter is not None:
                 yield converter.resample_chunk(np.zeros(0, np.float32), last=True)
             converter = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
             current_rate = rate
-        if frame.pts is not None and frame.time_base is not None:
-            start = frame.pts * frame.time_base
-            if expected is not None and _SHORTEST_GAP < start - expected < _LONGEST_GAP:
-                hole = round((start - expected) * rate)
-                yield converter.resample_chunk(np.zeros(hole, np.float32))
-            expected = start
-        if expected is not None:
-            expected += Fraction(frame.samples, rate)
         yield converter.resample_chunk(mix_down(frame))
     if converter is not None:
         yield converter.resample_chunk(np.zeros(0, np.float32), last=True)

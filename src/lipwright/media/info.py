@@ -57,6 +57,7 @@ class VideoInfo:
         container: libav's name of the file format.
         codec: libav's name of the decoder.
         stream_index: index of the video stream in the file.
+        start_pts: timestamp of the first frame, in units of ``time_base``.
     """
 
     path: Path
@@ -79,6 +80,7 @@ class VideoInfo:
     container: str
     codec: str
     stream_index: int
+    start_pts: int
 
     @property
     def square_size(self) -> tuple[float, float]:
@@ -215,6 +217,7 @@ def describe(
         container=container.format.name,
         codec=context.name,
         stream_index=stream.index,
+        start_pts=frame.pts or 0,
     )
 
 

@@ -1,0 +1,169 @@
+"""Which encoder, pixel format and options suit a video and the file that it goes into."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+import av
+
+from lipwright.errors import LipwrightError
+from lipwright.media.info import VideoInfo
+from lipwright.media.planes import layout_of
+
+Kind = Literal["mp4", "mov", "mkv", "webm"]
+
+KINDS: dict[str, Kind] = {
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".mkv": "mkv",
+    ".webm": "webm",
+}
+MUXERS: dict[Kind, str] = {"mp4": "mp4", "mov": "mov", "mkv": "matroska", "webm": "webm"}
+
+_SMALL_PICTURE = 1280 * 720
+_AV1_MIN_SIDE = 16
+_HEVC_MIN_SIDE = 64
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How the pictures are to be stored.
+
+    Attributes:
+        codec: libav's name of the encoder.
+        pix_fmt: pixel format that the encoder is given.
+        options: private options of the encoder.
+        size: (width, height) of the stored picture.
+        sample_aspect: of the stored picture.
+        codec_tag: four-character code, where the container's default is not the one to use.
+    """
+
+    codec: str
+    pix_fmt: str
+    options: dict[str, str] = field(default_factory=dict)
+    size: tuple[int, int] = (0, 0)
+    sample_aspect: Fraction = Fraction(1)
+    codec_tag: str | None = None
+
+
+def kind_of(out: Path) -> Kind:
+    """The container that a file name asks for; LipwrightError for one that is not offered."""
+    kind = KINDS.get(out.suffix.lower())
+    if kind is None:
+        raise LipwrightError(
+            f"The output {out} has no known video suffix; use .mp4, .mov, .mkv or .webm."
+        )
+    return kind
+
+
+def choose_encoding(
+    kind: Kind, info: VideoInfo, crf: int = 16, lossless: bool = False, preset: str | None = None
+) -> Encoding:
+    """Choose the encoder.
+
+    Lossy: H.264 (8 and 10 bit, 4:2:0, 4:2:2 and 4:4:4 kept; 12 bit and more as HEVC 12 bit). What
+    H.264 cannot hold, 4:2:0 of odd size, becomes AV1, or VP9 where a picture is tiny. WebM gets
+    AV1, or VP9 for 4:2:2 and 4:4:4. RGB and gray pictures become YUV 4:2:0.
+    Lossless: FFV1 in Matroska, the exact pixel format kept.
+
+    Args:
+        kind: of container.
+        info: of the source.
+        crf: quality on x264's scale, 0 (best) to 51; mapped to the scale of other encoders.
+        lossless: store every bit.
+        preset: of x264; by default chosen by picture size.
+
+    Raises:
+        LipwrightError: ``lossless`` in a container other than Matroska, or a pixel format that
+            cannot be stored without loss.
+    """
+    if not 0 <= crf <= 51:
+        raise LipwrightError(f"The quality --crf {crf} is out of range; give a value from 0 to 51.")
+    if lossless:
+        return _lossless(kind, info)
+    width, height = info.width, info.height
+    sampling, depth = _sampling(info.pix_fmt), _depth(info.bit_depth)
+    fits_h264 = {
+        "420": width % 2 == 0 and height % 2 == 0,
+        "422": width % 2 == 0,
+        "444": True,
+    }[sampling]
+    if kind == "webm" or not fits_h264:
+        return _free_codec(kind, info, sampling, depth, crf)
+    aspect = info.sample_aspect
+    if depth == 12 and min(width, height) >= _HEVC_MIN_SIDE:
+        options = {"preset": "superfast", "crf": str(crf), "x265-params": "log-level=none"}
+        tag = "hvc1" if kind in ("mp4", "mov") else None
+        return Encoding("libx265", f"yuv{sampling}p12le", options, (width, height), aspect, tag)
+    speed = preset or ("fast" if width * height <= _SMALL_PICTURE else "veryfast")
+    pix_fmt = f"yuv{sampling}p" if depth == 8 else f"yuv{sampling}p10le"
+    return Encoding("libx264", pix_fmt, {"preset": speed, "crf": str(crf)}, (width, height), aspect)
+
+
+def _free_codec(kind: Kind, info: VideoInfo, sampling: str, depth: int, crf: int) -> Encoding:
+    """AV1 or VP9."""
+    size, aspect = (info.width, info.height), info.sample_aspect
+    if aspect != 1 and kind in ("webm", "mkv"):
+        # These encoders have no sample aspect and libav's Matroska gets none here: store the
+        # picture with square pixels rather than squeezed.
+        size = (max(1, round(info.width * aspect)), info.height)
+        aspect = Fraction(1)
+    if (sampling == "420" or depth > 8) and min(size) >= _AV1_MIN_SIDE:
+        os.environ.setdefault("SVT_LOG", "1")  # errors only; it writes to the terminal by itself
+        options = {"preset": "9", "crf": str(max(1, round(crf * 1.5)))}
+        pix_fmt = "yuv420p" if depth == 8 else "yuv420p10le"
+        return Encoding("libsvtav1", pix_fmt, options, size, aspect)
+    options = {
+        "deadline": "realtime",
+        "cpu-used": "7",
+        "row-mt": "1",
+        "b": "0",
+        "crf": str(max(1, round(crf * 1.5))),
+    }
+    return Encoding("libvpx-vp9", f"yuv{sampling}p", options, size, aspect)
+
+
+def _lossless(kind: Kind, info: VideoInfo) -> Encoding:
+    if kind != "mkv":
+        raise LipwrightError(
+            "--lossless writes FFV1 in Matroska; give an output that ends in .mkv."
+        )
+    size = (info.width, info.height)
+    stored = {"gbrp": "bgr0", "gbrap": "bgra"}.get(info.pix_fmt, info.pix_fmt)
+    known = {f.name for f in av.Codec("ffv1", "w").video_formats or []}
+    if stored not in known:
+        raise LipwrightError(
+            f"{info.path} has the pixel format {info.source_pix_fmt}, which FFV1 cannot hold "
+            "without loss; leave --lossless away."
+        )
+    fits_h264 = info.width % 2 == 0 and info.height % 2 == 0
+    if info.sample_aspect != 1 and fits_h264 and stored in _X264_FORMATS:
+        # Only a codec that carries the sample aspect itself keeps it through libav's Matroska.
+        options = {"preset": "veryfast", "qp": "0"}
+        return Encoding("libx264", stored, options, size, info.sample_aspect)
+    options = {"level": "3", "g": "1", "slices": "12", "slicecrc": "1"}
+    return Encoding("ffv1", stored, options, size, info.sample_aspect)
+
+
+_X264_FORMATS = ("yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le")
+
+
+def _sampling(pix_fmt: str) -> str:
+    layout = layout_of(pix_fmt)
+    assert layout is not None
+    if layout.is_gray or layout.is_rgb:
+        return "420"
+    if layout.chroma_y == 1:
+        return {1: "444", 2: "422"}.get(layout.chroma_x, "420")
+    return "444" if layout.chroma_x == 1 else "420"
+
+
+def _depth(bits: int) -> int:
+    if bits <= 8:
+        return 8
+    return 10 if bits <= 10 else 12

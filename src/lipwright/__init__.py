@@ -1,5 +1,57 @@
-"""Lipwright: lips that match speech, in any talking-face video."""
+"""Lipwright: lips that match speech, in any talking-face video.
+
+The public API::
+
+    import lipwright
+
+    report = lipwright.dub("interview.mp4", "speech.wav", "dubbed.mp4")
+    method = lipwright.load_method("vq")
+    print(lipwright.verify("dubbed.mp4"))
+
+Everything is loaded when it is first used, so that ``import lipwright`` costs nothing.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from lipwright.errors import LipwrightError
+
+if TYPE_CHECKING:
+    from lipwright.dubbing.job import dub
+    from lipwright.dubbing.options import DubOptions
+    from lipwright.dubbing.report import Report
+    from lipwright.methods.registry import load_method
+    from lipwright.provenance.verify import verify
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "DubOptions",
+    "LipwrightError",
+    "Report",
+    "__version__",
+    "dub",
+    "load_method",
+    "verify",
+]
+
+_HOMES = {
+    "DubOptions": "lipwright.dubbing.options",
+    "Report": "lipwright.dubbing.report",
+    "dub": "lipwright.dubbing.job",
+    "load_method": "lipwright.methods.registry",
+    "verify": "lipwright.provenance.verify",
+}
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name not in _HOMES:
+        raise AttributeError(f"module 'lipwright' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

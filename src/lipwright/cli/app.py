@@ -1,0 +1,115 @@
+"""The Typer application and what becomes of errors.
+
+Exit codes: 0 done; 1 could not (one sentence on standard error: what, where, what to do); 2 wrong
+usage; 130 interrupted. ``--debug``, accepted before and after the command, shows the traceback.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from lipwright import __version__
+from lipwright.cli import doctor, dub, training, weights
+from lipwright.errors import Interrupted, LipwrightError
+
+REPORT_AT = "the project's issue tracker"
+
+app = typer.Typer(
+    name="lipwright",
+    help="Lips that match speech, in any talking-face video.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"lipwright {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option(
+            "--debug", help="Show the traceback of an error; also accepted after the command."
+        ),
+    ] = False,
+) -> None:
+    """Lips that match speech, in any talking-face video."""
+
+
+dub.register(app)
+weights.register(app)
+training.register(app)
+doctor.register(app)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and leave the process with its exit code.
+
+    Args:
+        arguments: the words after the program's name; ``sys.argv[1:]`` by default.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = _take_flag(words, "--debug")
+    # A polite request to end (a closed session, a batch system) is cleaned up like Ctrl-C.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app(words, prog_name="lipwright")
+        sys.exit(0)
+    except Interrupted as error:
+        _fail(error, str(error) or "interrupted", 130, debug)
+    except KeyboardInterrupt as error:
+        _fail(error, "interrupted", 130, debug)
+    except LipwrightError as error:
+        _fail(error, str(error), 1, debug)
+    except MemoryError as error:
+        _fail(error, "not enough memory; close other programs or use a smaller video", 1, debug)
+    except Exception as error:
+        sentence = (
+            f"internal error ({type(error).__name__}: {_one_line(error)}), please report it at "
+            f"{REPORT_AT}; run again with --debug for the details"
+        )
+        _fail(error, sentence, 1, debug)
+
+
+def _take_flag(words: list[str], flag: str) -> bool:
+    """Remove ``flag`` wherever it stands before ``--``; True if it was there."""
+    end = words.index("--") if "--" in words else len(words)
+    found = flag in words[:end]
+    words[:end] = [word for word in words[:end] if word != flag]
+    return found
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= 200 else text[:197] + "..."
+
+
+def _fail(error: BaseException, sentence: str, code: int, debug: bool) -> NoReturn:
+    if debug:
+        traceback.print_exception(error, file=sys.stderr)
+    print(f"lipwright: {sentence}", file=sys.stderr)
+    sys.exit(code)

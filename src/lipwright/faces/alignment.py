@@ -12,6 +12,7 @@ A transform is a 2x3 matrix from the unit square (0, 0) .. (1, 1) of the crop to
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,10 +89,8 @@ def fit_similarity(source: NDArray[np.float64], target: NDArray[np.float64]) -> 
     length = float(np.hypot(along, across))
     if length <= 1e-12 * np.sqrt(extent_a * extent_b):
         raise ValueError("points without common direction have no similarity transform")
-    if source.shape[1] == 2:
-        scale = length / extent_a  # equation 42: trace(DS) / variance
-    else:
-        scale = float(np.sqrt(extent_b / extent_a))
+    # In the plane equation 42, trace(DS) / variance; in space the ratio of the extents.
+    scale = length / extent_a if source.shape[1] == 2 else float(np.sqrt(extent_b / extent_a))
     linear = scale / length * np.array([[along, -across], [across, along]])
     return np.column_stack([linear, to_mean[:2] - linear @ from_mean[:2]])
 
@@ -181,7 +180,7 @@ def fill_gaps(transforms: Sequence[Affine | None], longest: int = 25) -> list[Af
     """
     filled = list(transforms)
     known = [i for i, t in enumerate(filled) if t is not None]
-    for before, after in zip(known, known[1:], strict=False):
+    for before, after in pairwise(known):
         missing = after - before - 1
         first, last = filled[before], filled[after]
         if not 0 < missing <= longest or first is None or last is None:

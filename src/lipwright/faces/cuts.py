@@ -1,12 +1,13 @@
 """Scene cuts, found frame by frame while a video streams by.
 
-The measure is that of PySceneDetect's content detector (mean change of hue, saturation and
-brightness from one frame to the next), the decision that of its adaptive detector (the change must
-also stand out from the changes around it). That package is not used itself, because its adaptive
-detector looks ahead and answers some frames late, while a tracker has to be told of a cut before it
-sees the first frame of the new shot; so here only the frames before count. Two remedies for false
-alarms are added: hue counts only as far as there is colour, and a picture that keeps its structure
-while its brightness jumps is a flash, not a cut.
+The measure is close to that of PySceneDetect's content detector (mean change of hue, saturation and
+brightness from one frame to the next), the decision to that of its adaptive detector (the change
+must also stand out from the changes around it). That package is not used itself, because its
+adaptive detector looks ahead and answers some frames late, while a tracker has to be told of a cut
+before it sees the first frame of the new shot; so here only the frames before count. Three remedies
+are added: hue and saturation count only as far as there is light and colour (in the dark they are
+noise), dark pictures are held to a lower threshold, and a picture that keeps its structure while
+its brightness jumps is a flash, not a cut.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 SIDE = 96  # px; what a cut changes is seen at this size, and noise is averaged away
+LIGHT = 80.0  # mean brightness from which on the threshold holds in full
 
 
 class CutDetector:
     """Says whether a frame begins a new shot."""
 
     def __init__(
-        self, *, threshold: float = 18.0, ratio: float = 3.0, similarity: float = 0.75
+        self, *, threshold: float = 12.0, ratio: float = 3.0, similarity: float = 0.75
     ) -> None:
         """Set up.
 
@@ -54,15 +56,16 @@ class CutDetector:
         if last is None or last.shape != now.shape:
             self.score = 0.0
             return last is not None  # another picture format cannot be the same shot
-        colourful = np.minimum(now[..., 1], last[..., 1]) / 255.0
         turn = np.abs(now[..., 0] - last[..., 0])
-        hue = float((np.minimum(turn, 180.0 - turn) * colourful).mean())
-        saturation = float(np.abs(now[..., 1] - last[..., 1]).mean())
+        turn = np.minimum(turn, 180.0 - turn)  # OpenCV counts hue in steps of two degrees
+        hue = float((turn * np.minimum(now[..., 1], last[..., 1])).mean()) / 255.0
+        colour = float(np.abs(now[..., 1] - last[..., 1]).mean())
         brightness = float(np.abs(now[..., 2] - last[..., 2]).mean())
-        self.score = (hue + saturation + brightness) / 3.0
+        self.score = (hue + colour + brightness) / 3.0
+        light = max(float(now[..., 2].mean()), float(last[..., 2].mean()))
         usual = float(np.mean(self._recent)) if self._recent else 0.0
         cut = (
-            self.score >= self.threshold
+            self.score >= self.threshold * min(1.0, max(0.25, light / LIGHT))
             and self.score >= self.ratio * usual
             and _correlation(now[..., 2], last[..., 2]) < self.similarity
         )
@@ -74,11 +77,14 @@ class CutDetector:
 
 
 def _features(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Small picture of hue (0 to 180), colour (saturation times brightness) and brightness."""
     height, width = image.shape[:2]
     scale = min(1.0, SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2HSV), np.float32)
+    hsv = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2HSV), np.float32)
+    hsv[..., 1] *= hsv[..., 2] * np.float32(1 / 255)
+    return hsv
 
 
 def _correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:

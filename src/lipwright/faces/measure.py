@@ -37,7 +37,7 @@ def _distance(points: Points, first: int, second: int, axes: int = 2) -> NDArray
 
 
 def mouth_opening(landmarks: Points) -> Measure:
-    """Gap between the inner lips over the height of the face (forehead to chin); about 0 to 0.25."""
+    """Gap between the inner lips over the height of the face (forehead to chin), about 0 to 0.2."""
     gap = _distance(landmarks, 13, 14)
     return _plain(gap / np.maximum(_distance(landmarks, FOREHEAD, CHIN), 1e-9))
 
@@ -72,7 +72,7 @@ def lip_shape(landmarks: Points) -> NDArray[np.float64]:
     lips = points[..., list(LIP_POINTS), :2] - mean
     x = c * lips[..., 0] - s * lips[..., 1]
     y = s * lips[..., 0] + c * lips[..., 1]
-    return np.stack([x, y], axis=-1) + template.mean(axis=0)
+    return np.asarray(np.stack([x, y], axis=-1) + template.mean(axis=0))
 
 
 def eye_opening(landmarks: Points) -> Measure:

@@ -1,4 +1,4 @@
-"""Where a drawn face goes into the picture: soft masks in crop pixels, and the colour at their edge.
+"""Where a drawn face goes into the picture: soft masks in crop pixels, and the colour at the edge.
 
 The lower-face mask covers the lips, the chin, the jaw and the lower cheeks, so that a jaw that
 drops takes its surroundings along (a mask of the lips alone leaves the old chin in place). It keeps
@@ -84,7 +84,7 @@ def outline_mask(
     length = np.maximum(np.linalg.norm(inward, axis=1, keepdims=True), 1e-6)
     moved = jaw + inward * np.minimum(1.2 * edge / length, 0.5)
     # Points move down the more the nearer they are to the chin, for the jaw turns about the ears.
-    along = np.clip(((moved - middle) @ down) / (0.25 * height**2), 0.0, 1.0)
+    along = np.clip(((moved - middle) @ down) / (0.15 * height**2), 0.0, 1.0)
     along = along * along * (3.0 - 2.0 * along)
     moved = moved + along[:, None] * down * (opening + 1.2 * edge / height)
     nose = (2.0 * nose_tip + bridge) / 3.0
@@ -177,7 +177,8 @@ def _soft_hull(corners: NDArray[np.float64], size: int, sigma: float) -> Float32
         fixed = np.round(near * (1 << _SUBPIXEL)).astype(np.int32)
         cv2.fillConvexPoly(mask, cv2.convexHull(fixed[:, None]), 1.0, cv2.LINE_8, _SUBPIXEL)
         if sigma > 0.3:
-            mask = cv2.GaussianBlur(mask, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
+            # A chin that reaches over the border is faded out there, once, not by the blur as well.
+            mask = cv2.GaussianBlur(mask, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
         mask = mask * _fade(size)
     # What is left of the blur's tail below half a level of 8 bits is cut off.
     return np.asarray(np.clip((mask - 0.002) / 0.996, 0.0, 1.0), np.float32)
@@ -186,7 +187,7 @@ def _soft_hull(corners: NDArray[np.float64], size: int, sigma: float) -> Float32
 @lru_cache(maxsize=8)
 def _fade(size: int) -> Float32:
     """One inside, smoothly zero towards the border."""
-    distance = np.minimum(np.arange(size), np.arange(size)[::-1]) / max(1.0, 0.04 * size)
+    distance = np.minimum(np.arange(size), np.arange(size)[::-1]) / max(1.0, 0.06 * size)
     ramp = np.clip(distance, 0.0, 1.0)
     ramp = ramp * ramp * (3.0 - 2.0 * ramp)
     return np.asarray(ramp[:, None] * ramp[None, :], np.float32)

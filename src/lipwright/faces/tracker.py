@@ -1,4 +1,4 @@
-"""Who is where, frame after frame: detection now and then, landmarks in every frame, tracks by motion.
+"""Who is where: detection now and then, landmarks in every frame, tracks by overlap and motion.
 
 A face that was seen in the last frame is looked for where it should be now (its landmarks moved on
 by a constant velocity); the detector runs every few frames for new faces and at once when a face
@@ -252,6 +252,8 @@ class FaceTracker:
             mesh = self._mesh(region_of_points(mesh.points), image, scale, patch)
             box = _extent(mesh)
             if mesh.presence < self.options.min_presence_new or _is_taken(box, boxes):
+                continue
+            if not self._is_inside(box, image, scale):
                 continue
             boxes.append(box)
             track = self._take_up(box, {*seen, *found})

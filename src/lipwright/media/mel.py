@@ -110,7 +110,7 @@ def mel_spectrogram(wave: Tensor) -> Tensor:
     """
     if wave.ndim != 1:
         raise ValueError(f"mel_spectrogram wants a mono wave (n,), got {tuple(wave.shape)}")
-    wave = torch.nan_to_num(wave.float())
+    wave = torch.nan_to_num(wave.float(), nan=0.0, posinf=LIMIT, neginf=-LIMIT)
     columns = 1 + wave.numel() // HOP
     # Centring with pad_mode="constant", made explicit: half a window of zeros on either side.
     # (Reflection, librosa's old default, would mirror speech into the time before it starts.)

@@ -170,8 +170,30 @@ def to_planar(frame: av.VideoFrame) -> av.VideoFrame:
         _copy_properties(frame, result)
         result.color_range = 2
         return result
+    if name.startswith(("p0", "p2", "p4")):
+        return _unpacked_semiplanar(frame, target)
     full = 2 if frame.color_range == 2 or layout_is_rgb(name) else 1
     result = frame.reformat(format=target, src_color_range=full, dst_color_range=full)
+    _copy_properties(frame, result)
+    return result
+
+
+def _unpacked_semiplanar(frame: av.VideoFrame, target: str) -> av.VideoFrame:
+    """P010 and its kin: chroma interleaved, the value in the high bits.
+
+    Done here because libswscale dithers on this way.
+    """
+    result = av.VideoFrame(frame.width, frame.height, target)
+    layout = layout_of(target)
+    assert layout is not None
+    luma, blue, red = plane_views(result)
+    shift = 16 - layout.depth
+    order = ">u2" if frame.format.is_big_endian else "<u2"
+    packed: tuple[Any, ...] = frame.planes
+    first, second = (np.frombuffer(plane, order).reshape(plane.height, -1) for plane in packed)
+    np.right_shift(first[:, : luma.shape[1]], shift, out=luma)
+    np.right_shift(second[:, : 2 * blue.shape[1] : 2], shift, out=blue)
+    np.right_shift(second[:, 1 : 2 * red.shape[1] : 2], shift, out=red)
     _copy_properties(frame, result)
     return result
 

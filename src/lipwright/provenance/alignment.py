@@ -1,0 +1,162 @@
+"""Where the grid of the mark lies in a file that may have been scaled, cropped or turned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from lipwright.provenance.lattice import CHIPS, TILE, chips
+from lipwright.provenance.marker import grown_span
+from lipwright.provenance.singular import SIDE, Array
+from lipwright.provenance.watermark import STEP, strengths
+
+Half = npt.NDArray[np.float32]
+FloatBox = tuple[float, float, float, float]
+Sums = npt.NDArray[np.float64]
+
+PERIOD = TILE * SIDE
+"""The grid repeats after so many samples of 2x2 pixels."""
+GREY = 128.0 * 2 * SIDE
+"""Singular value of a block without colour."""
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How a file's picture is brought onto the grid: turned, mirrored, scaled, then shifted.
+
+    Attributes:
+        scale_x, scale_y: pixels of the marked original per pixel of the file.
+        shift_x, shift_y: where the file's corner lies on the grid, in steps of 2 pixels.
+        turns: quarter turns counter-clockwise, done first.
+        mirrored: left and right exchanged, done second.
+        gain: factor on the distance of U from grey, undoing a change of contrast or brightness.
+        tint: radians by which the votes are turned back, undoing a shift of hue.
+    """
+
+    scale_x: float = 1.0
+    scale_y: float = 1.0
+    shift_x: float = 0.0
+    shift_y: float = 0.0
+    turns: int = 0
+    mirrored: bool = False
+    gain: float = 1.0
+    tint: float = 0.0
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the grid lies where the embedder put it."""
+        return self == Alignment()
+
+    def place(self, half: Half) -> Half:
+        """The file's U plane on the grid: row 0, column 0 begins a tile; 128 where nothing is."""
+        half = turned(half, self.turns, self.mirrored)
+        shift_x, shift_y = self.shift_x % PERIOD, self.shift_y % PERIOD
+        if (self.scale_x, self.scale_y, shift_x, shift_y) == (1.0, 1.0, 0.0, 0.0):
+            return half
+        height, width = half.shape
+        if min(self.scale_x, self.scale_y) < 0.75:  # shrinking: every sample must count
+            size = (max(1, round(width * self.scale_x)), max(1, round(height * self.scale_y)))
+            half = cv2.resize(half, size, interpolation=cv2.INTER_AREA)
+            scale_x, scale_y = size[0] / width, size[1] / height
+        else:
+            scale_x, scale_y = 1.0, 1.0
+        left_x, left_y = self.scale_x / scale_x, self.scale_y / scale_y
+        out = (
+            int(np.ceil(width * self.scale_x + shift_x)),
+            int(np.ceil(height * self.scale_y + shift_y)),
+        )
+        # Edges scale with the factor, centres of samples lie half a sample further in.
+        matrix = np.array(
+            [
+                [left_x, 0.0, shift_x + 0.5 * left_x - 0.5],
+                [0.0, left_y, shift_y + 0.5 * left_y - 0.5],
+            ]
+        )
+        return np.asarray(
+            cv2.warpAffine(
+                half, matrix, out, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+            ),
+            np.float32,
+        )
+
+    def place_box(self, box: FloatBox, shape: tuple[int, int]) -> FloatBox:
+        """A box x0, y0, x1, y1 of the file's 2-pixel samples, on the grid.
+
+        Args:
+            box: edges, so that the first sample spans 0 to 1.
+            shape: of the file's U plane, before anything is done to it.
+        """
+        x0, y0, x1, y1 = box
+        height, width = float(shape[0]), float(shape[1])
+        for _ in range(self.turns % 4):
+            x0, y0, x1, y1 = y0, width - x1, y1, width - x0
+            height, width = width, height
+        if self.mirrored:
+            x0, x1 = width - x1, width - x0
+        shift_x, shift_y = self.shift_x % PERIOD, self.shift_y % PERIOD
+        return (
+            x0 * self.scale_x + shift_x,
+            y0 * self.scale_y + shift_y,
+            x1 * self.scale_x + shift_x,
+            y1 * self.scale_y + shift_y,
+        )
+
+    def marked_window(self, face: FloatBox, shape: tuple[int, int]) -> FloatBox:
+        """The part of the grid, in samples, that the embedder marks around a face of the file."""
+        whole = self.place_box((0.0, 0.0, float(shape[1]), float(shape[0])), shape)
+        x0, y0, x1, y1 = self.place_box(face, shape)
+        across = grown_span(2 * x0, 2 * x1, 2 * whole[0], 2 * whole[2])
+        down = grown_span(2 * y0, 2 * y1, 2 * whole[1], 2 * whole[3])
+        return across[0] / 2, down[0] / 2, across[1] / 2, down[1] / 2
+
+
+def turned(plane: npt.NDArray[Any], turns: int, mirrored: bool) -> npt.NDArray[Any]:
+    """Quarter turns counter-clockwise, then left and right exchanged."""
+    plane = np.rot90(plane, turns)
+    return np.ascontiguousarray(plane[:, ::-1] if mirrored else plane)
+
+
+class PlacedFrame:
+    """Votes of one frame on the grid, to be summed over any window."""
+
+    def __init__(self, half: Half, alignment: Alignment, gains: tuple[float, ...] = (1.0,)) -> None:
+        """Read the blocks of a U plane.
+
+        Args:
+            half: (H, W) U in 0..255, averaged over 2x2 pixels.
+            alignment: where the grid lies.
+            gains: factors to be tried on top of the alignment's own.
+        """
+        self._alignment = alignment
+        self._shape = (half.shape[0], half.shape[1])
+        strength = strengths(alignment.place(half))
+        factors = alignment.gain * np.asarray(gains, np.float32)[:, None, None]
+        angle = (GREY + (strength[None] - GREY) * factors) * (2.0 * np.pi / STEP)
+        self.votes: Array = -np.sin(angle - alignment.tint)
+        self._chips = chips(0, 0, *strength.shape)
+
+    def whole(self) -> Sums:
+        """(G + 1, 160) sums of votes over the picture; the last row counts the votes."""
+        height, width = self._shape
+        box = (0.0, 0.0, float(width), float(height))
+        return self._sums(self._alignment.place_box(box, self._shape))
+
+    def face(self, face: FloatBox) -> Sums:
+        """The same around a face, given in 2-pixel samples of the file."""
+        return self._sums(self._alignment.marked_window(face, self._shape))
+
+    def _sums(self, window: FloatBox) -> Sums:
+        """Over the blocks that lie inside a window wholly."""
+        rows, columns = self._chips.shape
+        x0, y0 = (max(0, int(np.ceil(v / SIDE - 1e-6))) for v in window[:2])
+        x1 = min(columns, int(np.floor(window[2] / SIDE + 1e-6)))
+        y1 = min(rows, int(np.floor(window[3] / SIDE + 1e-6)))
+        if x0 >= x1 or y0 >= y1:
+            return np.zeros((len(self.votes) + 1, CHIPS))
+        index = self._chips[y0:y1, x0:x1].ravel()
+        sums = [np.bincount(index, v[y0:y1, x0:x1].ravel(), CHIPS) for v in self.votes]
+        return np.stack([*sums, np.bincount(index, minlength=CHIPS)])

@@ -1,0 +1,214 @@
+"""One pass over a file: what all its frames say about the bits, at a few given alignments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from lipwright.media.info import VideoInfo
+from lipwright.media.reader import Frame, VideoReader
+from lipwright.media.region import storage_box
+from lipwright.provenance.alignment import Alignment, FloatBox, Half, PlacedFrame
+from lipwright.provenance.chroma import half_plane
+from lipwright.provenance.lattice import CHIPS, ID_BITS, id_bits
+from lipwright.provenance.significance import errors_allowed
+
+FaceFinder = Callable[[Frame], list[tuple[float, float, float, float]]]
+"""Boxes x0, y0, x1, y1 of the faces of the next frame, in display pixels."""
+
+_SAMPLE_BYTES = 96 * 2**20
+_MOST_SAMPLES = 48
+_GUESSED_LENGTH = 250
+THUMBNAIL_SIDE = 640
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A frame kept for the search: its U plane (float16) and its faces in 2-pixel samples."""
+
+    half: npt.NDArray[np.float16]
+    faces: list[FloatBox]
+
+
+@dataclass
+class Collected:
+    """What a pass found.
+
+    Attributes:
+        info: of the file.
+        alignments: A alignments, each tried with the same G gains; A G hypotheses in all.
+        gains: the factors.
+        sums: (A G, 2, 160) sums of votes, [:, 0] around the faces, [:, 1] over whole frames.
+        counts: (A, 2, 160) how many votes went into the sums.
+        matches: (A G, N) frames in which a face carries id n.
+        matches_whole: the same for the whole frame.
+        frames: number of frames.
+        frames_with_face: of them with a face.
+        faces: per frame, boxes in 2-pixel samples; given to a second pass.
+        samples: frames kept for the search.
+        warnings: what was wrong with the file.
+    """
+
+    info: VideoInfo
+    alignments: list[Alignment]
+    gains: tuple[float, ...]
+    sums: npt.NDArray[np.float64]
+    counts: npt.NDArray[np.float64]
+    matches: npt.NDArray[np.int64]
+    matches_whole: npt.NDArray[np.int64]
+    frames: int = 0
+    frames_with_face: int = 0
+    faces: list[list[FloatBox]] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def alignment(self, hypothesis: int) -> Alignment:
+        """The alignment of a row of ``sums``, its gain included."""
+        base = self.alignments[hypothesis // len(self.gains)]
+        gain = base.gain * self.gains[hypothesis % len(self.gains)]
+        return Alignment(**{**base.__dict__, "gain": gain})
+
+
+def collect(
+    path: str | Path,
+    alignments: Callable[[VideoInfo], list[Alignment]],
+    gains: tuple[float, ...],
+    mark_ids: list[int],
+    *,
+    find_faces: FaceFinder | None = None,
+    known_faces: list[list[FloatBox]] | None = None,
+    keep_samples: bool = False,
+) -> Collected:
+    """Read a file once.
+
+    Args:
+        path: video or picture.
+        alignments: gives the alignments to be tried, from the facts about the file.
+        gains: factors tried at each of them.
+        mark_ids: ids that frames are compared with, one by one.
+        find_faces: finds the faces; None looks at whole frames only.
+        known_faces: the ``faces`` of an earlier pass, instead of looking for them again.
+        keep_samples: keep some frames for the search.
+
+    Raises:
+        LipwrightError: the file cannot be read.
+    """
+    words = np.array([id_bits(i) for i in mark_ids], np.int64).reshape(len(mark_ids), ID_BITS)
+    with VideoReader(path) as reader:
+        tried = alignments(reader.info)
+        hypotheses = len(tried) * len(gains)
+        result = Collected(
+            reader.info,
+            tried,
+            gains,
+            np.zeros((hypotheses, 2, CHIPS)),
+            np.zeros((len(tried), 2, CHIPS)),
+            np.zeros((hypotheses, len(mark_ids)), np.int64),
+            np.zeros((hypotheses, len(mark_ids)), np.int64),
+        )
+        allowed = _allowed_errors(2.0 * hypotheses * max(1, len(mark_ids)))
+        thinning = _Thinning(reader.info) if keep_samples else None
+        for frame in reader:
+            half = half_plane(frame.native, reader.info)
+            if known_faces is not None:
+                faces = known_faces[frame.index] if frame.index < len(known_faces) else []
+            else:
+                found = find_faces(frame) if find_faces else []
+                faces = [f for f in (_in_samples(reader.info, b) for b in found) if f]
+            result.faces.append(faces)
+            result.frames += 1
+            result.frames_with_face += bool(faces)
+            if thinning:
+                thinning.offer(half, faces, result.samples)
+            _add_frame(result, half, faces, words, allowed)
+        result.warnings += reader.warnings
+    return result
+
+
+def _add_frame(
+    result: Collected,
+    half: Half,
+    faces: list[FloatBox],
+    words: npt.NDArray[np.int64],
+    allowed: npt.NDArray[np.int64],
+) -> None:
+    for number, alignment in enumerate(result.alignments):
+        rows = slice(number * len(result.gains), (number + 1) * len(result.gains))
+        placed = PlacedFrame(half, alignment, result.gains)
+        whole = placed.whole()
+        result.sums[rows, 1] += whole[:-1]
+        result.counts[number, 1] += whole[-1]
+        result.matches_whole[rows] += _carries(whole[:-1], words, allowed)
+        carried = np.zeros_like(result.matches[rows], dtype=bool)
+        for face in faces:
+            sums = placed.face(face)
+            result.sums[rows, 0] += sums[:-1]
+            result.counts[number, 0] += sums[-1]
+            carried |= _carries(sums[:-1], words, allowed)
+        result.matches[rows] += carried
+
+
+def _carries(
+    sums: npt.NDArray[np.float64], words: npt.NDArray[np.int64], allowed: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
+    """(G, N) whether the bits read from one region are an id, but for a few wrong ones."""
+    read = sums[:, None, :ID_BITS]
+    covered = read != 0
+    wrong = (covered & ((read > 0) != (words[None] == 1))).sum(axis=2)
+    result: npt.NDArray[np.bool_] = wrong <= allowed[covered.sum(axis=2)]
+    return result
+
+
+def _allowed_errors(attempts: float) -> npt.NDArray[np.int64]:
+    """(33,) wrong bits allowed when 0..32 bits could be read."""
+    return np.array([errors_allowed(n, attempts) for n in range(ID_BITS + 1)], np.int64)
+
+
+def _in_samples(info: VideoInfo, box: tuple[float, float, float, float]) -> FloatBox | None:
+    """A display box in 2-pixel samples of the stored picture; None outside of it."""
+    x0, y0, x1, y1 = storage_box(info, (box[0], box[1], box[2], box[3]))
+    return (x0 / 2, y0 / 2, x1 / 2, y1 / 2) if x0 < x1 and y0 < y1 else None
+
+
+class _Thinning:
+    """Keeps frames spread evenly over a video of unknown length, in bounded memory."""
+
+    def __init__(self, info: VideoInfo) -> None:
+        one = max(1, info.width * info.height // 2)
+        self._most = int(min(_MOST_SAMPLES, max(4, _SAMPLE_BYTES // one)))
+        self._stride = max(1, (info.frame_count or _GUESSED_LENGTH) // self._most)
+        self._seen = 0
+
+    def offer(self, half: Half, faces: list[FloatBox], samples: list[Sample]) -> None:
+        if self._seen % self._stride == 0:
+            if len(samples) >= self._most:
+                del samples[1::2]
+                self._stride *= 2
+            if self._seen % self._stride == 0:
+                samples.append(Sample(half.astype(np.float16), faces))
+        self._seen += 1
+
+
+def face_finder() -> FaceFinder:
+    """The face tracker of the product, reset at scene cuts.
+
+    Raises:
+        LipwrightError: its network files cannot be had.
+    """
+    from lipwright.faces.cuts import CutDetector
+    from lipwright.faces.tracker import FaceTracker
+
+    tracker, cuts = FaceTracker(), CutDetector()
+
+    def find(frame: Frame) -> list[tuple[float, float, float, float]]:
+        image, scale = frame.thumbnail(THUMBNAIL_SIDE)
+        if cuts.is_cut(image):
+            tracker.reset()
+        boxes = [face.box for face in tracker.update(image, scale)]
+        return [(float(b[0]), float(b[1]), float(b[2]), float(b[3])) for b in boxes]
+
+    return find

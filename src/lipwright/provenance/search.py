@@ -1,0 +1,272 @@
+"""Finding the grid in a file that was cropped, zoomed, turned or mirrored.
+
+The votes of *all* possible block positions are computed at once: for an even block the singular
+value is 8 times the block's mean, so a box filter and a sine per sample give them. Because the
+grid repeats every 32 blocks, the votes of a picture, then of all frames, fold into one tile of
+128x128 samples. Correlating that tile with the pilot by a Fourier transform judges all its 16,384
+shifts together; turning and mirroring the tile instead of the video judges those cases too.
+Votes are kept as complex phases, so that a shift of hue, or of colour contrast on a face of even
+colour, is only a rotation to be tried.
+
+The candidates are then judged with real singular values, on the frames that were kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from lipwright.provenance.alignment import PERIOD, Alignment, Half, PlacedFrame, turned
+from lipwright.provenance.collect import Sample
+from lipwright.provenance.lattice import CHIPS, ID_BITS, TILE, pilot_bits, tile_chips
+from lipwright.provenance.significance import Judge
+from lipwright.provenance.singular import SIDE
+from lipwright.provenance.watermark import STEP
+
+Tile = npt.NDArray[np.complex64]
+Shape = tuple[int, int]
+Sums = npt.NDArray[np.float64]
+
+TINTS = 8
+ORIENTATIONS = 8
+REGIONS = 2
+_PER_TILE = 2
+_KEPT = 6
+_FINALISTS = 2
+_FEW = 12
+
+_ZOOMS = tuple(round(0.90 + 0.005 * k, 3) for k in range(41))
+_LADDER = (2.0, 1.5, 4 / 3, 3.0, 2.25, 2.5, 0.75, 2 / 3, 0.5)
+SCALES = (1.0, *(z for z in _ZOOMS if z != 1.0), *_LADDER)
+"""Scales tried: 0.90 to 1.10 in steps of half a percent, and the usual ones between video sizes."""
+_ZOOM_STEP = 0.005
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A place where the grid may lie.
+
+    Attributes:
+        alignment: the place.
+        log10: bound on the probability of chance for this one place.
+        region: 0 around the faces, 1 whole frames.
+    """
+
+    alignment: Alignment
+    log10: float
+    region: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """Result of a search.
+
+    Attributes:
+        rescaled: the best place of a copy that was scaled and nothing else; empty without samples.
+        moved: the best places of any other copy, best first.
+    """
+
+    rescaled: list[Candidate]
+    moved: list[Candidate]
+
+
+def hypotheses(scales: int) -> float:
+    """How many alignments are judged for ``moved``, refinement included."""
+    return float(scales * PERIOD**2 * ORIENTATIONS * TINTS * REGIONS * _NEIGHBOURS)
+
+
+def find_grid(
+    samples: Sequence[Sample], scales: Sequence[tuple[float, float]], judge: Judge
+) -> Found:
+    """Look for the grid at all shifts, orientations and tints of some scales.
+
+    Args:
+        samples: frames of the file.
+        scales: (x, y) pixels of the marked original per pixel of the file.
+        judge: knows the ids that are looked for.
+    """
+    rescaled: list[Candidate] = []
+    moved: list[Candidate] = []
+    if not samples:
+        return Found(rescaled, moved)
+    shape = (samples[0].half.shape[0], samples[0].half.shape[1])
+    for scale in scales:
+        for region, tile in enumerate(_tiles(samples, scale)):
+            if np.any(tile):
+                sums = _sums(_by_phase(tile)[0, 0], 0, 0)
+                log10 = float(judge(sums[None]).min())
+                rescaled.append(Candidate(Alignment(*scale), log10, region))
+                moved += _in_tile(tile, scale, region, shape, judge)
+    moved.sort(key=_by_log10)
+    refined = sorted((_refine(c, samples, judge) for c in moved[:_KEPT]), key=_by_log10)
+    return Found(sorted(rescaled, key=_by_log10)[:1], refined[:_FINALISTS])
+
+
+def _by_log10(candidate: Candidate) -> float:
+    return candidate.log10
+
+
+def _tiles(samples: Sequence[Sample], scale: tuple[float, float]) -> list[Tile]:
+    """Phases of all frames folded into a tile: around the faces, and everywhere."""
+    plain = Alignment(*scale)
+    tiles = [np.zeros((PERIOD, PERIOD), np.complex64) for _ in range(REGIONS)]
+    for sample in samples:
+        half = sample.half.astype(np.float32)
+        phase = _phases(plain.place(half))
+        if phase.size == 0:
+            continue
+        tiles[1] += _folded(phase, 0, 0)
+        shape = (half.shape[0], half.shape[1])
+        for face in sample.faces:
+            x0, y0, x1, y1 = (max(0, int(v)) for v in plain.marked_window(face, shape))
+            part = phase[y0 : max(y0, y1 - SIDE + 1), x0 : max(x0, x1 - SIDE + 1)]
+            tiles[0] += _folded(part, x0, y0)
+    return tiles
+
+
+def _phases(half: Half) -> Tile:
+    """exp(i angle) of the block that begins at each sample, as far as it lies in the picture."""
+    height, width = half.shape
+    if height < SIDE or width < SIDE:
+        return np.zeros((0, 0), np.complex64)
+    mean = cv2.boxFilter(half, -1, (SIDE, SIDE), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
+    angle = mean[: height - SIDE + 1, : width - SIDE + 1] * np.float32(2 * SIDE * 2 * np.pi / STEP)
+    real, imaginary = cv2.polarToCart(np.ones_like(angle), angle)
+    return np.asarray(real + 1j * imaginary, np.complex64)
+
+
+def _folded(part: Tile, x0: int, y0: int) -> Tile:
+    """Sum of a window of the plane over all tiles that it touches."""
+    left, top = x0 % PERIOD, y0 % PERIOD
+    height, width = part.shape
+    padded = np.pad(part, ((top, -(top + height) % PERIOD), (left, -(left + width) % PERIOD)))
+    rows, columns = padded.shape[0] // PERIOD, padded.shape[1] // PERIOD
+    folded: Tile = padded.reshape(rows, PERIOD, columns, PERIOD).sum(axis=(0, 2))
+    return folded
+
+
+@lru_cache(maxsize=1)
+def _pilot_spectrum() -> npt.NDArray[np.complex128]:
+    signs = np.zeros(CHIPS)
+    signs[ID_BITS:] = pilot_bits().astype(np.float64) * 2.0 - 1.0
+    return np.conj(np.fft.fft2(signs[tile_chips()]))
+
+
+@lru_cache(maxsize=1)
+def _id_rows_spectrum() -> npt.NDArray[np.complex128]:
+    rows = (tile_chips()[:, 0] < ID_BITS).astype(np.float64)
+    return np.conj(np.fft.fft(rows))
+
+
+def _in_tile(
+    tile: Tile, scale: tuple[float, float], region: int, shape: Shape, judge: Judge
+) -> list[Candidate]:
+    """The most promising shifts of a tile in each of its eight orientations."""
+    places: list[Alignment] = []
+    sums: list[Sums] = []
+    rows_of, columns_of = np.indices((PERIOD, PERIOD))
+    for orientation in range(ORIENTATIONS):
+        turns, mirrored = orientation % 4, orientation >= 4
+        view, at_row, at_column = (
+            _by_phase(turned(part, turns, mirrored)) for part in (tile, rows_of, columns_of)
+        )
+        pilot = np.fft.ifft2(np.fft.fft2(view) * _pilot_spectrum())
+        rows = np.fft.ifft(np.fft.fft(view, axis=2) * _id_rows_spectrum()[:, None], axis=2)
+        for number in range(TINTS):
+            angle = 2 * np.pi * number / TINTS
+            tint = np.exp(-1j * angle)
+            # How well the pilot fits, and how clearly the rows of the id agree on any id.
+            score = np.abs((rows * tint).imag).sum(axis=3, keepdims=True) - (pilot * tint).imag
+            for flat in np.argpartition(score, -_PER_TILE, axis=None)[-_PER_TILE:]:
+                at = np.unravel_index(int(flat), score.shape)
+                x, y = float(at_column[at]), float(at_row[at])
+                where = _with_corner_at(x, y, scale, turns, mirrored, shape)
+                places.append(replace(where, tint=angle))
+                sums.append(_sums(view[at[0], at[1]] * tint, int(at[2]), int(at[3])))
+    log10 = judge(np.array(sums)).min(axis=1)
+    best = np.argsort(log10)[:_KEPT]
+    return [Candidate(places[k], float(log10[k]), region) for k in best]
+
+
+def _sums(blocks: npt.NDArray[Any], row: int, column: int) -> Sums:
+    """(160,) sums of votes if the grid begins at a block of a (32, 32) tile of phases."""
+    moved = np.roll(blocks, (-row, -column), axis=(0, 1))
+    return np.asarray(np.bincount(tile_chips().ravel(), -moved.imag.ravel(), CHIPS), np.float64)
+
+
+def _by_phase(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """(128, 128) -> (4, 4, 32, 32): offset inside a block, then block."""
+    return plane.reshape(TILE, SIDE, TILE, SIDE).transpose(1, 3, 0, 2)
+
+
+def _with_corner_at(
+    x: float, y: float, scale: tuple[float, float], turns: int, mirrored: bool, shape: Shape
+) -> Alignment:
+    """The alignment that puts the block at (x, y) of the scaled file at the grid's corner."""
+    # The file is turned before it is scaled: its two scales change places with each quarter.
+    scale_x, scale_y = scale if turns % 2 == 0 else (scale[1], scale[0])
+    plain = Alignment(scale_x, scale_y, turns=turns, mirrored=mirrored)
+    block = (x / scale[0], y / scale[1], (x + SIDE) / scale[0], (y + SIDE) / scale[1])
+    left, top, _, _ = plain.place_box(block, shape)
+    return replace(plain, shift_x=-left, shift_y=-top)
+
+
+def _refine(candidate: Candidate, samples: Sequence[Sample], judge: Judge) -> Candidate:
+    """Climb to a better neighbour, first in scale, then in shift."""
+    few = samples[:: max(1, len(samples) // _FEW)]
+    shape = (samples[0].half.shape[0], samples[0].half.shape[1])
+    best = replace(candidate, log10=_fit(candidate, few, judge))
+    for neighbours in (_scale_neighbours, _shift_neighbours):
+        for alignment in neighbours(best.alignment, shape):
+            other = replace(candidate, alignment=alignment)
+            log10 = _fit(other, few, judge)
+            if log10 < best.log10:
+                best = replace(other, log10=log10)
+    return best
+
+
+def _scale_neighbours(alignment: Alignment, shape: Shape) -> list[Alignment]:
+    """Half a step smaller and larger, about the middle of the picture."""
+    result = []
+    box = (0.0, 0.0, float(shape[1]), float(shape[0]))
+    x0, y0, x1, y1 = replace(alignment, shift_x=0.0, shift_y=0.0).place_box(box, shape)
+    for change in (-_ZOOM_STEP / 2, _ZOOM_STEP / 2):
+        result.append(
+            replace(
+                alignment,
+                scale_x=alignment.scale_x * (1 + change),
+                scale_y=alignment.scale_y * (1 + change),
+                shift_x=alignment.shift_x - change * (x0 + x1) / 2,
+                shift_y=alignment.shift_y - change * (y0 + y1) / 2,
+            )
+        )
+    return result
+
+
+def _shift_neighbours(alignment: Alignment, shape: Shape) -> list[Alignment]:
+    """Half a sample, which is one pixel, to all sides."""
+    return [
+        replace(alignment, shift_x=alignment.shift_x + dx, shift_y=alignment.shift_y + dy)
+        for dx in (-0.5, 0.0, 0.5)
+        for dy in (-0.5, 0.0, 0.5)
+        if dx or dy
+    ]
+
+
+_NEIGHBOURS = 3 * 9
+
+
+def _fit(candidate: Candidate, samples: Sequence[Sample], judge: Judge) -> float:
+    sums = np.zeros(CHIPS)
+    for sample in samples:
+        placed = PlacedFrame(sample.half.astype(np.float32), candidate.alignment)
+        parts = [placed.face(f) for f in sample.faces] if candidate.region == 0 else None
+        for part in [placed.whole()] if parts is None else parts:
+            sums += part[0]
+    return float(judge(sums[None]).min())

@@ -1,0 +1,177 @@
+"""Everything that one output needs, in one object: mark frames, sign the file, note the id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import av
+
+from lipwright.media.info import VideoInfo
+from lipwright.provenance.certificate import Credentials, load_credentials, local_credentials
+from lipwright.provenance.consent import Consent, first_run_notice, parse_consent
+from lipwright.provenance.lattice import format_id
+from lipwright.provenance.manifest import Input, Statement, finish
+from lipwright.provenance.marker import DEFAULT_REGION, SCHEME, FaceBox, Marker, Region
+from lipwright.provenance.registry import Entry, HashedFile, now, register, unused_id
+
+NO_WATERMARK = "No watermark: the output cannot be recognised once it is encoded again."
+NO_MANIFEST = "No manifest: the output does not say that AI changed it."
+
+
+@dataclass(frozen=True)
+class ProvenanceOptions:
+    """What the user chose; text as the command line takes it.
+
+    Attributes:
+        watermark: mark the frames.
+        region: where: ``face``, ``frame`` or ``both``.
+        mark_id: a certain id rather than a random one, for example when a job is resumed.
+        manifest: sign the file.
+        consent: "who, purpose, date" or the path of a YAML file.
+        certificate, key: PEM files to sign with rather than the self-made certificate.
+        time_stamp_url: a time stamp authority, asked over the network; None asks nobody.
+    """
+
+    watermark: bool = True
+    region: Region = DEFAULT_REGION
+    mark_id: int | None = None
+    manifest: bool = True
+    consent: str | None = None
+    certificate: str | Path | None = None
+    key: str | Path | None = None
+    time_stamp_url: str | None = None
+
+
+@dataclass
+class Provenance:
+    """The provenance of one output, from the first frame to the complete file.
+
+    Everything that the user may have got wrong is found out when it is made, before any work.
+
+    Attributes:
+        options: what the user chose.
+        model: name and hash of the model.
+        inputs: what the output is made from; the edited video or picture first.
+        details: more facts for the manifest.
+        mark_id: the id, None without a watermark.
+        notices: lines to be shown to the user before the work begins.
+        sidecar: the manifest's file where it could not go inside, once written.
+    """
+
+    options: ProvenanceOptions
+    inputs: list[Input]
+    model: str = ""
+    details: Mapping[str, str] = field(default_factory=dict)
+    mark_id: int | None = field(init=False, default=None)
+    notices: list[str] = field(init=False, default_factory=list)
+    sidecar: Path | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        """Check the options.
+
+        Raises:
+            LipwrightError: unusable consent, certificate, key, region or id.
+        """
+        options = self.options
+        self.consent: Consent | None = parse_consent(options.consent) if options.consent else None
+        self._credentials: Credentials | None = None
+        if options.manifest:
+            self._credentials = _credentials(options)
+        else:
+            self.notices.append(NO_MANIFEST)
+        self._marker: Marker | None = None
+        if options.watermark:
+            self.mark_id = unused_id() if options.mark_id is None else options.mark_id
+            self._marker = Marker(self.mark_id, options.region)
+        else:
+            self.notices.append(NO_WATERMARK)
+        notice = first_run_notice(self.consent)
+        if notice:
+            self.notices += notice.splitlines()
+        self._size: tuple[int, int] | None = None
+
+    def mark(
+        self, frame: av.VideoFrame, info: VideoInfo, face_boxes_display: Iterable[FaceBox]
+    ) -> None:
+        """Mark a frame in place, as the last pixel step; does nothing with ``--no-watermark``."""
+        self._size = (info.width, info.height)
+        if self._marker is not None:
+            self._marker.mark(frame, info, face_boxes_display)
+
+    def finish(self, complete: Path, out: Path) -> None:
+        """Sign the complete file and register its id, before it gets its final name.
+
+        Args:
+            complete: the file under its temporary name; may be rewritten.
+            out: its final name.
+
+        Raises:
+            LipwrightError: it could not be signed or registered; ``complete`` is unchanged.
+        """
+        if self._credentials is not None:
+            statement = Statement(
+                self.inputs,
+                self.model,
+                self.mark_id,
+                self._marker.region if self._marker else "",
+                self.consent,
+                self.details,
+            )
+            self.sidecar = finish(
+                complete,
+                out,
+                statement,
+                self._credentials,
+                time_stamp_url=self.options.time_stamp_url,
+            )
+        if self._marker is not None and self._marker.marked and self.mark_id is not None:
+            hashed = HashedFile.of(complete)
+            entry = Entry(
+                mark_id=self.mark_id,
+                time=now(),
+                output=HashedFile(out.name, hashed.sha256, hashed.bytes),
+                inputs=[i.hashed for i in self.inputs],
+                size=self._size,
+                region=self._marker.region,
+                model=self.model,
+            )
+            register(entry)
+
+    def to_json(self) -> dict[str, Any]:
+        """What the job's report says about provenance; plain types."""
+        marker = self._marker
+        return {
+            "watermark": None
+            if marker is None
+            else {
+                "id": format_id(marker.mark_id),
+                "region": marker.region,
+                "scheme": SCHEME,
+                "frames_marked": marker.marked,
+                "frames_unmarked": marker.unmarked,
+            },
+            "manifest": None
+            if self._credentials is None
+            else {
+                "signer": "self-made" if self._credentials.self_made else "given certificate",
+                "sidecar": self.sidecar.name if self.sidecar else None,
+            },
+            "consent": self.consent.to_json() if self.consent else None,
+            "inputs": [
+                {"role": i.role, "name": i.hashed.name, "sha256": i.hashed.sha256}
+                for i in self.inputs
+            ],
+        }
+
+
+def _credentials(options: ProvenanceOptions) -> Credentials:
+    from lipwright.errors import LipwrightError
+
+    if options.certificate is None and options.key is None:
+        return local_credentials()
+    if options.certificate is None or options.key is None:
+        raise LipwrightError("A certificate needs its key: give both --certificate and --key.")
+    return load_credentials(options.certificate, options.key)

@@ -1,0 +1,225 @@
+"""``lipwright verify FILE``: where does this come from, and was it changed since?
+
+Two witnesses are heard. The manifest says everything, but is lost when somebody encodes the video
+again. The watermark says only an id, but survives. One of them is enough.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from lipwright.errors import LipwrightError
+from lipwright.provenance.detect import DetectionReport, Search, detect_file
+from lipwright.provenance.lattice import parse_id
+from lipwright.provenance.reading import ManifestReport, read_manifest
+from lipwright.provenance.registry import Entry, HashedFile, read_registry
+
+Status = Literal["valid", "nothing", "broken"]
+EXIT_CODES: dict[Status, int] = {"valid": 0, "nothing": 3, "broken": 4}
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What ``verify`` found.
+
+    Attributes:
+        path: the file.
+        status: ``valid``: a manifest or a watermark was found and nothing contradicts it;
+            ``nothing``: neither was found; ``broken``: the manifest does not hold.
+        sentences: what was found, in plain words.
+        manifest: None if there is none.
+        watermark: None if the file is no picture or video.
+        entry: the entry of this computer's registry for the watermark's id.
+        unchanged: whether the file is, to the byte, the one that was registered; None if unknown.
+    """
+
+    path: str
+    status: Status
+    sentences: list[str]
+    manifest: ManifestReport | None
+    watermark: DetectionReport | None
+    entry: Entry | None
+    unchanged: bool | None
+
+    @property
+    def exit_code(self) -> int:
+        """0 found and valid, 3 nothing found, 4 broken."""
+        return EXIT_CODES[self.status]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain types for ``json.dumps``."""
+        return {
+            "path": self.path,
+            "status": self.status,
+            "exit_code": self.exit_code,
+            "sentences": list(self.sentences),
+            "manifest": asdict(self.manifest) if self.manifest else None,
+            "watermark": self.watermark.to_json() if self.watermark else None,
+            "registered": self.entry.to_json() if self.entry else None,
+            "unchanged": self.unchanged,
+        }
+
+
+@dataclass
+class _Findings:
+    sentences: list[str] = field(default_factory=list)
+    broken: bool = False
+
+
+def verify(
+    path: str | Path,
+    *,
+    trust_anchors: str | Path | None = None,
+    faces: bool = True,
+    mode: Search = "auto",
+) -> Verification:
+    """Read the manifest and the watermark of a file and say what they are worth.
+
+    Args:
+        path: video or picture.
+        trust_anchors: PEM file of certificate authorities that are trusted; without it no signer
+            is, and an intact manifest is ``valid`` but not ``trusted``.
+        faces: see :func:`detect.detect_file`.
+        mode: see there.
+
+    Raises:
+        LipwrightError: the file does not exist or cannot be read at all.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise LipwrightError(f"There is no file {path}; check the name.")
+    manifest = read_manifest(path, Path(trust_anchors) if trust_anchors else None)
+    entries = read_registry()
+    ids = [e.mark_id for e in entries]
+    promised = _promised(manifest)
+    if promised is not None:
+        ids = [promised, *ids]
+    found = _Findings()
+    watermark = None
+    try:
+        sizes = [e.size for e in entries if e.size]
+        watermark = detect_file(path, ids, sizes=sizes, faces=faces, mode=mode)
+    except LipwrightError as error:
+        found.sentences.append(f"The watermark could not be looked for: {error}")
+    entry = _entry(entries, watermark, promised)
+    unchanged = _unchanged(path, entry)
+    _tell_manifest(manifest, watermark, found)
+    _tell_watermark(manifest, watermark, found)
+    _tell_entry(entry, unchanged, found)
+    status: Status = "nothing"
+    if found.broken:
+        status = "broken"
+    elif manifest is not None or (watermark is not None and watermark.found):
+        status = "valid"
+    return Verification(str(path), status, found.sentences, manifest, watermark, entry, unchanged)
+
+
+def _promised(manifest: ManifestReport | None) -> int | None:
+    try:
+        return parse_id(manifest.mark_id) if manifest and manifest.mark_id else None
+    except LipwrightError:
+        return None
+
+
+def _entry(
+    entries: list[Entry], watermark: DetectionReport | None, promised: int | None
+) -> Entry | None:
+    wanted = promised
+    if watermark is not None and watermark.mark_id is not None:
+        wanted = parse_id(watermark.mark_id)
+    return next((e for e in entries if e.mark_id == wanted), None)
+
+
+def _unchanged(path: Path, entry: Entry | None) -> bool | None:
+    if entry is None or entry.output is None:
+        return None
+    return HashedFile.of(path).sha256 == entry.output.sha256
+
+
+def _tell_manifest(
+    manifest: ManifestReport | None, watermark: DetectionReport | None, found: _Findings
+) -> None:
+    if manifest is None:
+        if watermark is not None and watermark.found:
+            found.sentences.append(
+                "There is no C2PA manifest: it was lost, as happens when a video is encoded again "
+                "or its metadata are removed."
+            )
+        else:
+            found.sentences.append("There is no C2PA manifest.")
+        return
+    where = f"beside the file ({manifest.sidecar})" if manifest.sidecar else "inside the file"
+    if manifest.state == "broken":
+        found.broken = True
+        reasons = "; ".join(manifest.problems) or "it does not pass the checks"
+        found.sentences.append(f"The C2PA manifest {where} is broken: {reasons}.")
+        return
+    found.sentences.append(
+        f"The C2PA manifest {where} is intact: the file is as it was when it was signed."
+    )
+    found.sentences.append(_signer(manifest))
+    if manifest.ai_edited:
+        model = f" The model was {manifest.model}." if manifest.model else ""
+        what = " ".join(manifest.edits) or "AI made or changed parts of it."
+        found.sentences.append(f"It says that AI took part: {what}{model}")
+    for item in manifest.inputs:
+        found.sentences.append(
+            f"Made from {item.get('role', 'file')} {item.get('name', '?')} "
+            f"(sha256 {item.get('sha256', '')[:16]}...)."
+        )
+    if manifest.consent:
+        consent = manifest.consent
+        found.sentences.append(
+            f"Consent on record: {consent.get('who')}, {consent.get('purpose')}, "
+            f"{consent.get('date')}."
+        )
+    elif manifest.generator.startswith("lipwright"):
+        found.sentences.append("No consent is on record.")
+
+
+def _signer(manifest: ManifestReport) -> str:
+    if manifest.state == "trusted":
+        return f"It is signed by {manifest.signer}, whom your trust anchors vouch for."
+    if manifest.signed_here:
+        return "It is signed with this computer's own certificate, not by a public authority."
+    if manifest.self_made:
+        return "It is signed with a self-made certificate: nobody vouches for the signer's name."
+    name = manifest.signer or "an unnamed signer"
+    return f"It is signed by {name}; no authority that is known here vouches for that."
+
+
+def _tell_watermark(
+    manifest: ManifestReport | None, watermark: DetectionReport | None, found: _Findings
+) -> None:
+    if watermark is None:
+        return
+    found.sentences.append(watermark.sentence())
+    found.sentences.extend(watermark.warnings)
+    promised = manifest.mark_id if manifest is not None else None
+    if promised and watermark.mark_id and watermark.mark_id != promised:
+        found.broken = True
+        found.sentences.append(
+            f"But the manifest belongs to the watermark {promised}: it was put on another video."
+        )
+    elif promised and not watermark.found:
+        found.sentences.append(
+            f"The manifest promises the watermark {promised}, which is too faint to be found here."
+        )
+
+
+def _tell_entry(entry: Entry | None, unchanged: bool | None, found: _Findings) -> None:
+    if entry is None:
+        return
+    sources = ", ".join(i.name for i in entry.inputs) or "unknown files"
+    name = entry.output.name if entry.output else "an output"
+    found.sentences.append(
+        f"This computer's registry knows the id: {name}, made {entry.time} from {sources}."
+    )
+    if unchanged is not None:
+        found.sentences.append(
+            "The file is that output to the byte."
+            if unchanged
+            else "The file is not that output to the byte: it was changed or encoded again."
+        )

@@ -24,7 +24,9 @@ def make_corpus(root: Path, clips: int = 6, frames: int = 40, size: int = 32) ->
             dark = mouth * np.exp(-(((y - 0.72) / (0.03 + 0.1 * o)) ** 2))
             pictures.append((colour * (light * (1 - 0.8 * dark))[..., None]).clip(0, 255))
         steps = np.repeat(opening, 4)
-        mels.append(np.outer(steps, np.linspace(1, 0.2, 80)) * 8 - 4 + rng.normal(0, 0.1, (len(steps), 80)))
+        mels.append(
+            np.outer(steps, np.linspace(1, 0.2, 80)) * 8 - 4 + rng.normal(0, 0.1, (len(steps), 80))
+        )
         openings.append(opening)
         rows.append(
             ClipRow(

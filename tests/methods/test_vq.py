@@ -1,0 +1,141 @@
+"""The VQ method: batch size, backends, errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lipwright.errors import LipwrightError
+from lipwright.methods.base import Method
+from lipwright.methods.engine import build_engine, choose_device
+from lipwright.methods.registry import DEFAULTS, load_method, shipped
+from lipwright.methods.vq import VQMethod
+from lipwright.models.look_generator import LookGenerator
+from lipwright.models.vq_pipeline import CodeEncoder
+from lipwright.models.vqgan import VQGAN
+from lipwright.weights.checkpoint import save_checkpoint
+
+FACE = {
+    "channels": [8, 16],
+    "blocks": 1,
+    "z_channels": 16,
+    "dim": 8,
+    "n_codes": 32,
+    "attention": False,
+    "groups": 4,
+    "patch": 2,
+    "codebook": "cosine",
+}
+GENERATOR = {
+    "code_dim": 8,
+    "channels": [16, 16, 16],
+    "speech": 16,
+    "audio_channels": [4, 4, 8, 8],
+    "groups": 4,
+    "heads": 2,
+    "lip_dim": 3,
+}
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    face, pose, generator = VQGAN(**FACE), VQGAN(**FACE), LookGenerator(**GENERATOR)
+    for p in generator.parameters():
+        if not p.any():
+            torch.nn.init.normal_(p, 0.0, 0.1)
+    header = {
+        "method": "vq",
+        "arch": "looks",
+        "size": 64,
+        "audio": {"steps": 20, "before": 8},
+        "snap": "soft",
+        "sigma": {"face": 1.0, "pose": 1.0},
+        "networks": {"face": FACE, "pose": FACE, "generator": GENERATOR},
+    }
+    path = tmp_path_factory.mktemp("vq") / "vq.safetensors"
+    save_checkpoint(path, header, {"face": face, "pose": CodeEncoder(pose), "generator": generator})
+    return path
+
+
+def inputs(n: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    g = torch.Generator().manual_seed(1)
+    faces = torch.rand(n, 3, 64, 64, generator=g) * 2 - 1
+    return faces, torch.rand(n, 80, 20, generator=g) * 8 - 4, torch.rand(4, 3, 64, 64, generator=g)
+
+
+@pytest.mark.parametrize("backend", ["torch", "openvino"])
+def test_result_does_not_depend_on_the_batch_size(checkpoint: Path, backend: str) -> None:
+    method = load_method(checkpoint, "cpu", backend)
+    assert isinstance(method, Method)
+    faces, mel, reference = inputs(11)
+    state = method.start(reference)
+    whole = method.render(faces, mel, state)
+    for size in (1, 4):
+        parts = [
+            method.render(faces[i : i + size], mel[i : i + size], state)
+            for i in range(0, 11, size)
+        ]
+        assert torch.equal(torch.cat([p.faces for p in parts]), whole.faces)
+        assert torch.equal(torch.cat([p.baseline for p in parts]), whole.baseline)
+
+
+def test_backends_agree(checkpoint: Path) -> None:
+    """Float32 to rounding, except where rounding turned a code; bfloat16 in the mean."""
+    from lipwright.methods.engine import OpenVinoEngine
+
+    faces, mel, reference = inputs(8)
+    ours = load_method(checkpoint, "cpu", "torch")
+    assert isinstance(ours, VQMethod)
+    expected = ours.render(faces, mel, ours.start(reference))
+    for precision, tolerance in (("f32", 2e-3), ("bf16", 4e-2)):
+        looks = OpenVinoEngine(ours.looks.module, precision)  # type: ignore[attr-defined]
+        frames = OpenVinoEngine(ours.frames.module, precision)  # type: ignore[attr-defined]
+        a, b = frames(faces, mel, *looks(reference))
+        assert (a - expected.faces).abs().mean() < tolerance
+        assert (b - expected.baseline).abs().mean() < tolerance
+
+
+def test_mouth_of_the_source_does_not_leak(checkpoint: Path) -> None:
+    method = load_method(checkpoint, "cpu", "torch")
+    faces, mel, reference = inputs(2)
+    state = method.start(reference)
+    changed = faces.clone()
+    changed[:, :, 32:] = 0.3
+    a, b = method.render(faces, mel, state), method.render(changed, mel, state)
+    assert torch.equal(a.faces, b.faces)
+    assert not torch.equal(a.baseline, b.baseline)
+
+
+def test_wrong_checkpoints_are_refused_in_one_sentence(checkpoint: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.safetensors"
+    text.write_text("hello")
+    with pytest.raises(LipwrightError, match="not a readable safetensors"):
+        load_method(text)
+    with pytest.raises(LipwrightError, match="no method and no checkpoint"):
+        load_method(tmp_path / "missing.safetensors")
+    other = tmp_path / "other.safetensors"
+    save_checkpoint(other, {"method": "expert", "networks": {}}, {"x": torch.nn.Linear(1, 1)})
+    with pytest.raises(LipwrightError, match="not a dubbing method"):
+        load_method(other)
+    data = bytearray(checkpoint.read_bytes())
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(data[: len(data) // 2])
+    with pytest.raises(LipwrightError):
+        load_method(cut)
+
+
+def test_devices_and_backends_by_name() -> None:
+    with pytest.raises(LipwrightError, match="no device 'tpu'"):
+        choose_device("tpu")
+    with pytest.raises(LipwrightError, match="no backend 'onnx'"):
+        build_engine(torch.nn.Identity(), "cpu", "onnx")
+    assert choose_device("cpu").type == "cpu"
+
+
+@pytest.mark.parametrize("name", sorted(DEFAULTS))
+def test_every_default_is_shipped_and_loads(name: str) -> None:
+    assert shipped(name).stat().st_size < 25_000_000
+    assert load_method(name, "cpu", "torch").name == name

@@ -1,0 +1,119 @@
+"""Expert and generators: sizes, shapes, what flows where."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from lipwright.models.audio_encoder import SpeechEncoder
+from lipwright.models.blocks import count_parameters
+from lipwright.models.expert import SyncExpert
+from lipwright.models.generator import CodeGenerator
+from lipwright.models.look_generator import LookGenerator, Looks, soft_codes
+
+
+def small_expert(window: int) -> SyncExpert:
+    torch.manual_seed(0)
+    return SyncExpert(window, 8, 4, (8, 8, 8, 8), 16, (4, 4, 8, 8), 1)
+
+
+def small_looks(**changes: object) -> LookGenerator:
+    torch.manual_seed(0)
+    arguments = {
+        "code_dim": 8,
+        "channels": (16, 16, 16),
+        "speech": 16,
+        "audio_channels": (4, 4, 8, 8),
+        "groups": 4,
+        "heads": 2,
+        "lip_dim": 3,
+        **changes,
+    }
+    model = LookGenerator(**arguments).eval()  # type: ignore[arg-type]
+    for p in model.parameters():  # wake the layers that start at zero
+        if not p.any():
+            torch.nn.init.normal_(p, 0.0, 0.2)
+    return model
+
+
+def test_sizes_of_the_paper() -> None:
+    with torch.device("meta"):
+        assert count_parameters(CodeGenerator()) == 35_836_416
+        assert count_parameters(SyncExpert()) == 33_748_672
+
+
+@pytest.mark.parametrize("window", [5, 25])
+def test_expert_embeddings_are_non_negative_and_cosines_in_range(window: int) -> None:
+    expert = small_expert(window).eval()
+    codes, mel = torch.randn(3, window, 8, 16, 16), torch.randn(3, 80, 4 * window)
+    assert (expert.embed_faces(codes) >= 0).all()
+    assert (expert.embed_speech(mel) >= 0).all()
+    cosine = expert(codes, mel)
+    assert cosine.shape == (3,)
+    assert ((cosine >= 0) & (cosine <= 1 + 1e-6)).all()
+
+
+@pytest.mark.parametrize("steps", [16, 20, 36, 40, 100])
+def test_speech_encoder_takes_every_window_in_use(steps: int) -> None:
+    encoder = SpeechEncoder(steps, 12, (4, 4, 8, 8), 1)
+    assert encoder(torch.randn(2, 80, steps)).shape == (2, 12)
+
+
+def test_paper_generator_is_signed_and_folds_frames_independently() -> None:
+    torch.manual_seed(0)
+    g = CodeGenerator(8, (8, 8, 8, 8, 8), (1, 1, 1, 1), 8, 20, (4, 4, 8, 8)).eval()
+    pose, ref, mel = torch.randn(4, 8, 16, 16), torch.randn(4, 8, 16, 16), torch.randn(4, 80, 20)
+    out = g(pose, ref, mel)
+    assert out.shape == (4, 8, 16, 16)
+    assert (out < 0).any()
+    one = g(pose[2:3], ref[2:3], mel[2:3])
+    assert torch.allclose(out[2:3], one, atol=1e-5)
+
+
+def test_look_generator_output_has_the_length_of_codes() -> None:
+    g = small_looks()
+    looks = g.encode_looks(torch.randn(2, 3, 8, 16, 16))
+    codes, lips = g(torch.randn(2, 8, 16, 16), looks, torch.randn(2, 80, 20))
+    assert codes.shape == (2, 8, 16, 16)
+    assert lips.shape == (2, 3)
+    assert torch.allclose(codes.square().sum(1), torch.full((2, 16, 16), 8.0), atol=1e-3)
+
+
+def test_order_of_looks_does_not_matter_and_their_content_does() -> None:
+    g = small_looks()
+    looks = torch.randn(1, 4, 8, 16, 16)
+    pose, mel = torch.randn(1, 8, 16, 16), torch.randn(1, 80, 20)
+    a, _ = g(pose, g.encode_looks(looks), mel)
+    b, _ = g(pose, g.encode_looks(looks[:, [2, 0, 3, 1]]), mel)
+    c, _ = g(pose, g.encode_looks(torch.randn(1, 4, 8, 16, 16)), mel)
+    assert torch.allclose(a, b, atol=1e-4)
+    assert (a - c).abs().max() > 1e-2
+
+
+def test_looks_of_one_face_serve_a_batch() -> None:
+    g = small_looks()
+    one = g.encode_looks(torch.randn(1, 2, 8, 16, 16))
+    pose, mel = torch.randn(3, 8, 16, 16), torch.randn(3, 80, 20)
+    batch, _ = g(pose, one, mel)
+    repeated = Looks(
+        [k.expand(3, -1, -1, -1, -1) for k in one.keys],
+        [v.expand(3, -1, -1, -1, -1) for v in one.values],
+    )
+    again, _ = g(pose, repeated, mel)
+    assert torch.allclose(batch, again, atol=1e-5)
+
+
+def test_speech_changes_the_picture() -> None:
+    g = small_looks()
+    looks = g.encode_looks(torch.randn(1, 2, 8, 16, 16))
+    pose = torch.randn(1, 8, 16, 16)
+    a, _ = g(pose, looks, torch.full((1, 80, 20), -4.0))
+    b, _ = g(pose, looks, torch.randn(1, 80, 20))
+    assert (a - b).abs().max() > 1e-3
+
+
+def test_soft_codes_approach_the_entry_when_sure() -> None:
+    book = torch.nn.functional.normalize(torch.randn(6, 8), dim=1) * 8**0.5
+    logits = torch.full((1, 6, 2, 2), -50.0)
+    logits[:, 4] = 50.0
+    assert torch.allclose(soft_codes(logits, book)[0, :, 0, 0], book[4], atol=1e-4)

@@ -1,0 +1,118 @@
+"""Every loss against a value computed by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from lipwright.models.efficientnet import EfficientNetFeatures
+from lipwright.training.losses.adversarial import (
+    adaptive_weight,
+    discriminator_hinge,
+    generator_hinge,
+)
+from lipwright.training.losses.codes import cell_weights, code_cross_entropy, code_l1
+from lipwright.training.losses.perceptual import PerceptualLoss, feature_distance
+from lipwright.training.losses.reconstruction import gradient_l1, mouth_weight_map, weighted_l1
+from lipwright.training.losses.sync import sync_accuracy, sync_loss
+
+
+def test_hinge_by_hand() -> None:
+    assert discriminator_hinge(torch.tensor([2.0, 0.0]), torch.tensor([-2.0, 0.0])).item() == 0.5
+    assert generator_hinge(torch.tensor([1.0, 3.0])).item() == -2.0
+
+
+def test_adaptive_weight_is_the_ratio_of_gradients() -> None:
+    w = torch.ones(1, requires_grad=True)
+    lam = adaptive_weight((3.0 * w).sum(), (6.0 * w).sum(), w)
+    assert lam.item() == pytest.approx(0.8 * 3.0 / (6.0 + 1e-4))
+    assert not lam.requires_grad
+    silent = adaptive_weight((3.0 * w).sum(), (0.0 * w).sum(), w)
+    assert silent.item() == pytest.approx(0.8 * 1e4)
+
+
+def test_mouth_map_has_mean_one_and_favours_the_mouth() -> None:
+    m = mouth_weight_map(64, 3.0)
+    assert m.mean().item() == pytest.approx(1.0)
+    assert m[0, 0, 42, 32].item() == pytest.approx(3.0 * m[0, 0, 2, 2].item())
+
+
+def test_weighted_l1_and_gradient_l1_by_hand() -> None:
+    x = torch.zeros(1, 1, 2, 2)
+    y = torch.tensor([[[[1.0, 3.0], [1.0, 1.0]]]])
+    w = torch.tensor([[[[1.0, 2.0], [1.0, 0.0]]]])
+    assert weighted_l1(x, y, w).item() == pytest.approx((1 + 6 + 1 + 0) / 4)
+    # horizontal differences -2 (weight 2) and 0; vertical 0 (weight 1) and 2 (weight 0)
+    assert gradient_l1(x, y, w).item() == pytest.approx(4 / 2 + 0.0)
+
+
+@pytest.mark.parametrize("loss", [weighted_l1, gradient_l1])
+def test_reconstruction_gradients(loss: object) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(1, 2, 4, 4, dtype=torch.float64, requires_grad=True)
+    y = torch.randn(1, 2, 4, 4, dtype=torch.float64)
+    w = torch.rand(1, 1, 4, 4, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda a: loss(a, y, w), (x,))  # type: ignore[operator]
+
+
+def test_cell_weights_put_most_on_the_mouth() -> None:
+    w = cell_weights(4.0, 1.0, 0.25)
+    assert w.mean().item() == pytest.approx(1.0)
+    assert w[10, 8] == w.max()
+    assert w[0, 0] == w.min()
+
+
+def test_code_losses_by_hand() -> None:
+    w = torch.ones(16, 16)
+    a = torch.zeros(1, 2, 16, 16)
+    b = torch.ones(1, 2, 16, 16)
+    assert code_l1(a, b, w).item() == pytest.approx(1.0)
+    logits = torch.zeros(1, 5, 16, 16)
+    index = torch.zeros(1, 16, 16, dtype=torch.long)
+    assert code_cross_entropy(logits, index, w).item() == pytest.approx(math.log(5), rel=1e-6)
+
+
+def test_code_losses_gradients() -> None:
+    torch.manual_seed(0)
+    w = torch.rand(16, 16, dtype=torch.float64)
+    x = torch.randn(1, 2, 16, 16, dtype=torch.float64, requires_grad=True)
+    y = torch.randn(1, 2, 16, 16, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda a: code_l1(a, y, w), (x,))
+
+
+def test_sync_loss_semantics() -> None:
+    one, zero = torch.tensor([1.0]), torch.tensor([0.0])
+    assert sync_loss(one, one).item() < 1e-4
+    assert sync_loss(one, zero).item() > 5
+    assert math.isfinite(sync_loss(zero, one).item())
+    half = torch.tensor([0.5])
+    assert sync_loss(half, one).item() == pytest.approx(math.log(2), rel=1e-6)
+    assert sync_accuracy(torch.tensor([0.9, 0.2, 0.6]), torch.tensor([1, 0, 0])).item() == (
+        pytest.approx(2 / 3)
+    )
+
+
+def test_feature_distance_ignores_length_and_sees_direction() -> None:
+    a = torch.tensor([1.0, 0.0]).reshape(1, 2, 1, 1)
+    b = torch.tensor([0.0, 5.0]).reshape(1, 2, 1, 1)
+    assert feature_distance([a], [3 * a]).item() == pytest.approx(0.0, abs=1e-6)
+    assert feature_distance([a], [b]).item() == pytest.approx(2.0, rel=1e-5)
+
+
+def test_perceptual_loss_is_frozen_and_differentiable() -> None:
+    torch.manual_seed(0)
+    loss = PerceptualLoss(EfficientNetFeatures())
+    x = torch.rand(1, 3, 32, 32, requires_grad=True)
+    value = loss(x, torch.rand(1, 3, 32, 32))
+    value.backward()
+    assert x.grad is not None
+    assert x.grad.abs().sum() > 0
+    assert all(p.grad is None for p in loss.parameters())
+    assert [t.shape[1:] for t in loss.network(torch.zeros(1, 3, 32, 32))] == [
+        (16, 16, 16),
+        (24, 8, 8),
+        (40, 4, 4),
+        (80, 2, 2),
+    ]

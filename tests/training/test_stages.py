@@ -1,0 +1,188 @@
+"""All stages on a tiny corpus, from nothing to a checkpoint that renders; exact resume of each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from lipwright.data.packed import PackedCorpus
+from lipwright.errors import LipwrightError
+from lipwright.methods.registry import load_method
+from lipwright.training.stages import run_stage
+from lipwright.weights.checkpoint import load_checkpoint, read_header
+
+from .tiny import make_corpus
+
+TINY_VQGAN: dict[str, Any] = {
+    "channels": [8, 16],
+    "blocks": 1,
+    "decoder_blocks": 1,
+    "z_channels": 16,
+    "dim": 8,
+    "n_codes": 32,
+    "attention": False,
+    "groups": 4,
+    "codebook": "cosine",
+    "warmup": 3,
+}
+RUN = {"batch": 4, "validate_every": 6, "validate_batches": 1, "log_every": 2, "ema": 0.9}
+CONFIG: dict[str, Any] = {
+    "vqgan": {
+        "model": TINY_VQGAN,
+        "loss": {"gradient": 0.5, "mouth_weight": 2.0},
+        "run": {"steps": 12, **RUN},
+    },
+    "pose-vqgan": {"model": {**TINY_VQGAN, "dim": 4}, "run": {"steps": 6, **RUN}},
+    "codes": {"flip": True, "batch": 16},
+    "expert": {
+        "model": {
+            "window": 5,
+            "stem": 4,
+            "channels": [8, 8, 8, 8],
+            "dim": 8,
+            "audio_channels": [4, 4, 8, 8],
+            "audio_blocks": 1,
+        },
+        "run": {"steps": 6, **RUN},
+    },
+    "generator": {
+        "model": {
+            "channels": [16, 16, 16],
+            "speech": 16,
+            "audio_channels": [4, 4, 8, 8],
+            "groups": 4,
+            "heads": 2,
+            "lip_dim": 3,
+        },
+        "loss": {"sync": 0.03, "min_accuracy": 0.0, "sync_gate": 100.0, "pixel": 0.1},
+        "window": 5,
+        "run": {"steps": 12, **RUN, "batch": 10},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("config") / "tiny.yaml"
+    path.write_text(yaml.safe_dump(CONFIG))
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(corpus: Path, config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("run")
+    run_stage("all", corpus, config, out, [], "cpu")
+    return out
+
+
+def test_all_stages_end_in_a_checkpoint_that_renders(finished: Path) -> None:
+    method = load_method(finished / "vq.safetensors", device="cpu", backend="torch")
+    assert method.name == "vq"
+    assert method.size == 32
+    state = method.start(torch.rand(3, 3, 32, 32) * 2 - 1)
+    out = method.render(torch.rand(5, 3, 32, 32) * 2 - 1, torch.full((5, 80, 20), -4.0), state)
+    assert out.faces.shape == (5, 3, 32, 32)
+    assert out.baseline is not None
+    assert out.faces.abs().max() <= 1.0
+
+
+def test_sync_loss_came_on_and_is_recorded(finished: Path) -> None:
+    header = read_header(finished / "generator" / "generator.safetensors")
+    assert header["training"]["sync_on"] is True
+    assert header["training"]["steps"] == 12
+    assert "copy_l1" in header["training"]["validation"]
+
+
+@pytest.mark.parametrize("stage", ["vqgan", "pose-vqgan", "expert", "generator"])
+def test_resume_gives_the_same_weights(
+    stage: str, finished: Path, corpus: Path, config: Path, tmp_path: Path
+) -> None:
+    """Stopped in the middle and resumed, a stage ends with the weights of an unbroken run."""
+    for part in ("vqgan", "pose-vqgan", "codes", "expert"):
+        if part != stage:
+            (tmp_path / part).symlink_to(finished / part)
+    # The time limit is checked after every step, so the first call stops after one.
+    run_stage(stage, corpus, config, tmp_path, ["run.max_minutes=0"], "cpu")
+    broken = torch.load(tmp_path / stage / "last.pt", weights_only=True)
+    assert broken["step"] == 1
+    run_stage(stage, corpus, config, tmp_path, [], "cpu")
+    ours = load_checkpoint(tmp_path / stage / f"{stage}.safetensors")
+    theirs = load_checkpoint(finished / stage / f"{stage}.safetensors")
+    assert ours.tensors.keys() == theirs.tensors.keys()
+    for name, tensor in theirs.tensors.items():
+        assert torch.equal(ours.tensors[name], tensor), name
+
+
+def test_frozen_expert_is_untouched_by_the_generator(finished: Path, corpus: Path) -> None:
+    from lipwright.data.codes import CodeCorpus
+    from lipwright.training.config import parse
+    from lipwright.training.stages.generator import GeneratorConfig, GeneratorStage
+    from lipwright.training.trainer import Context
+
+    codes = CodeCorpus(PackedCorpus(corpus), finished / "codes", 3)
+    stage = GeneratorStage(
+        parse(GeneratorConfig, CONFIG["generator"], "test"),
+        codes,
+        finished / "vqgan" / "vqgan.safetensors",
+        finished / "expert" / "expert.safetensors",
+    )
+    assert stage.expert is not None
+    before = {k: v.clone() for k, v in stage.expert.state_dict().items()}
+    context = Context(torch.device("cpu"), lambda: torch.autocast("cpu", enabled=False))
+    network = stage.network.train()
+    network.sync_on.fill_(False)
+    assert "sync" not in stage.step(network, 0, context)
+    network.sync_on.fill_(True)
+    losses = stage.step(network, 0, context)
+    losses["sync"].backward()
+    assert any(p.grad is not None and p.grad.any() for p in network.parameters())
+    assert all(p.grad is None for p in stage.expert.parameters())
+    assert not stage.expert.training
+    assert all(torch.equal(v, before[k]) for k, v in stage.expert.state_dict().items())
+
+
+def test_weak_expert_is_refused(finished: Path, corpus: Path, config: Path, tmp_path: Path) -> None:
+    for part in ("vqgan", "pose-vqgan", "codes", "expert"):
+        (tmp_path / part).symlink_to(finished / part)
+    with pytest.raises(LipwrightError, match="below the 101%"):
+        run_stage("generator", corpus, config, tmp_path, ["loss.min_accuracy=1.01"], "cpu")
+
+
+def test_wrong_stage_config_and_overrides(corpus: Path, config: Path, tmp_path: Path) -> None:
+    with pytest.raises(LipwrightError, match="no training stage 'vqgn'"):
+        run_stage("vqgn", corpus, config, tmp_path, [], "cpu")
+    with pytest.raises(LipwrightError, match=r"run\.stesp"):
+        run_stage("vqgan", corpus, config, tmp_path, ["run.stesp=3"], "cpu")
+    with pytest.raises(LipwrightError, match="not an override"):
+        run_stage("vqgan", corpus, config, tmp_path, ["steps"], "cpu")
+    with pytest.raises(LipwrightError, match="run the stage 'vqgan' first"):
+        run_stage("codes", corpus, config, tmp_path, [], "cpu")
+    with pytest.raises(LipwrightError, match="no packed corpus"):
+        run_stage("vqgan", tmp_path, config, tmp_path, [], "cpu")
+
+
+def test_folder_of_another_stage_is_refused(finished: Path, corpus: Path, config: Path) -> None:
+    from lipwright.training.trainer import _load
+
+    with pytest.raises(LipwrightError, match="belongs to stage vqgan"):
+        _load(finished / "vqgan" / "last.pt", "expert", {}, None, None, torch.device("cpu"))  # type: ignore[arg-type]
+
+
+def test_training_learns(finished: Path) -> None:
+    import json
+
+    lines = (finished / "vqgan" / "log.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    losses = [r["l1"] for r in rows if r["kind"] == "train"]
+    assert losses[-1] < losses[0]
+    assert all(np.isfinite(r["loss"]) for r in rows if r["kind"] == "train")

@@ -94,8 +94,9 @@ class CodeCorpus:
         face, pose: (V, N, 16, 16) uint16.
         face_book, pose_book: (entries, D) float32, divided by their standard deviation.
         face_sigma, pose_sigma: these deviations (``sigma_c``).
-        motion: (N, K) float32 lip shape: the K strongest principal components of the lip contours
-            about their clip's mean, each with unit variance on the training split.
+        motion: (N, lip_dim) float32: the mouth's opening, then the strongest principal components
+            of the lip contours (their own centre removed), all about the mean of their clip, with
+            unit variance on the training split.
     """
 
     def __init__(self, packed: PackedCorpus, folder: Path, lip_dim: int = 8) -> None:
@@ -127,20 +128,20 @@ class CodeCorpus:
 
 
 def lip_motion(packed: PackedCorpus, lip_dim: int) -> NDArray[np.float32]:
-    """Principal components of lip contours about each clip's mean (see :class:`CodeCorpus`)."""
-    motion = packed.lips.astype(np.float64).copy()
-    train = np.zeros(len(motion), bool)
+    """What speech should tell of the lips, (N, lip_dim): see :class:`CodeCorpus`."""
+    opening = packed.opening.astype(np.float64).copy()
+    points = packed.lips.astype(np.float64).reshape(len(opening), -1, 2)
+    shape = (points - points.mean(axis=1, keepdims=True)).reshape(len(opening), -1)
+    train = np.zeros(len(opening), bool)
     for r in packed.rows:
         part = slice(r.start, r.start + r.frames)
-        motion[part] -= motion[part].mean(axis=0)
+        opening[part] -= opening[part].mean()
+        shape[part] -= shape[part].mean(axis=0)
         train[part] = r.split == "train"
-    values, vectors = np.linalg.eigh(np.cov(motion[train].T))
-    order = np.argsort(values)[::-1][: min(lip_dim, motion.shape[1])]
-    scale = np.sqrt(np.maximum(values[order], 1e-12))
-    out = motion @ vectors[:, order] / scale
-    # The sign of a component is arbitrary: the first one shall grow with the mouth's opening.
-    if np.corrcoef(out[train, 0], packed.opening[train])[0, 1] < 0:
-        out[:, 0] = -out[:, 0]
-    if out.shape[1] < lip_dim:
-        out = np.pad(out, ((0, 0), (0, lip_dim - out.shape[1])))
+    values, vectors = np.linalg.eigh(np.cov(shape[train].T))
+    order = np.argsort(values)[::-1][: lip_dim - 1]
+    scores = shape @ vectors[:, order] / np.sqrt(np.maximum(values[order], 1e-12))
+    out = np.zeros((len(opening), lip_dim))
+    out[:, 0] = opening / max(float(opening[train].std()), 1e-12)
+    out[:, 1 : 1 + scores.shape[1]] = scores
     return out.clip(-4, 4).astype(np.float32)

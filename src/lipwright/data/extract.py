@@ -223,7 +223,9 @@ def _nearest(times: list[Fraction], grid: list[Fraction]) -> list[int]:
     """Index of the frame shown nearest to each grid time (both ascending)."""
     seconds = np.array([float(t) for t in times])
     wanted = np.array([float(t) for t in grid])
-    right = np.clip(np.searchsorted(seconds, wanted), 1, len(seconds) - 1) if len(seconds) > 1 else 0
+    right = (
+        np.clip(np.searchsorted(seconds, wanted), 1, len(seconds) - 1) if len(seconds) > 1 else 0
+    )
     if len(seconds) == 1:
         return [0] * len(grid)
     left = right - 1

@@ -17,6 +17,7 @@ log = logging.getLogger("lipwright.train")
 STAGES = ("vqgan", "pose-vqgan", "codes", "expert", "generator", "vq", "all")
 """``codes`` caches the code grids, ``vq`` joins the networks to one checkpoint, ``all`` runs all."""
 
+
 def find_config(name: str) -> Path:
     """A config folder by path, or a shipped one by its size: ``tiny``, ``base`` or ``paper``.
 

@@ -296,9 +296,7 @@ class GeneratorStage:
             with torch.no_grad():
                 x = self.vqgan.decode(target[at] * self.codes.face_sigma)
         weight = mouth_weight_map(x.shape[-1], 4.0, context.device)
-        return weighted_l1(y.float(), x.float(), weight) + gradient_l1(
-            y.float(), x.float(), weight
-        )
+        return weighted_l1(y.float(), x.float(), weight) + gradient_l1(y.float(), x.float(), weight)
 
     def critic_step(self, critic: nn.Module, step: int, context: Context) -> Tensor | None:
         """There is no critic in code space."""
@@ -349,7 +347,7 @@ class GeneratorStage:
     def _lip_correlation(
         self, generator: LookGenerator, rows: list[ClipRow], context: Context
     ) -> float:
-        """Mean over clips: correlation of the first lip component, told by speech, with the real."""
+        """Mean over clips: correlation of the opening that speech alone tells with the real one."""
         values = []
         for row in rows[:: max(1, len(rows) // 60)]:
             mel = self.codes.clip_mel(row.clip)

@@ -34,6 +34,7 @@ from lipwright.training.pictures import write_sheet
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
 
+
 class VQGANLoss(Section):
     """Weights of the terms; ``adversarial_start`` is the step at which the PatchGAN joins."""
 

@@ -68,8 +68,8 @@ def choose_encoding(
     """Choose the encoder.
 
     Lossy: H.264 (8 and 10 bit, 4:2:0, 4:2:2 and 4:4:4 kept; 12 bit and more as HEVC 12 bit). What
-    H.264 cannot hold, 4:2:0 of odd size, becomes AV1, or VP9 where a picture is tiny. WebM gets
-    AV1, or VP9 for 4:2:2 and 4:4:4. RGB and gray pictures become YUV 4:2:0.
+    H.264 cannot hold, 4:2:0 of odd size, becomes AV1, or VP9 where a picture is tiny (H.264 4:4:4
+    in .mov). WebM gets AV1, or VP9 for 4:2:2 and 4:4:4. RGB and gray pictures become YUV 4:2:0.
     Lossless: FFV1 in Matroska, the exact pixel format kept.
 
     Args:
@@ -94,7 +94,9 @@ def choose_encoding(
         "422": width % 2 == 0,
         "444": True,
     }[sampling]
-    if kind == "webm" or not fits_h264:
+    if not fits_h264 and kind == "mov":
+        sampling = "444"  # QuickTime files hold neither AV1 nor VP9
+    elif kind == "webm" or not fits_h264:
         return _free_codec(kind, info, sampling, depth, crf)
     aspect = info.sample_aspect
     if depth == 12 and min(width, height) >= _HEVC_MIN_SIDE:

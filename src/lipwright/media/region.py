@@ -100,7 +100,8 @@ class RegionEdit:
         across, down = self._layout.chroma_x, self._layout.chroma_y
         x0, x1 = max(0, box[0]) // across * across, min(frame.width, -(-box[2] // across) * across)
         y0, y1 = max(0, box[1]) // down * down, min(frame.height, -(-box[3] // down) * down)
-        self.box: Box = (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else (x0, y0, x0, y0)
+        empty = box[0] >= box[2] or box[1] >= box[3] or x0 >= x1 or y0 >= y1
+        self.box: Box = (x0, y0, x0, y0) if empty else (x0, y0, x1, y1)
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -81,7 +81,7 @@ class VideoWriter:
         """
         self.out = Path(out)
         self.warnings: list[str] = []
-        kind = kind_of(self.out)
+        self._kind = kind = kind_of(self.out)
         self._target = _checked_target(
             self.out, [info.path, *(Path(p) for p in (speech, keep_streams_from) if p is not None)]
         )
@@ -98,14 +98,18 @@ class VideoWriter:
         self._stack = ExitStack()
         self._tracks: list[Track] = []
         self._durations: dict[int, int] = {}
+        self._held: av.Packet[av.VideoStream] | None = None
+        self._first_dts: int | None = None
         self._start: int | None = None
         self._last_pts: int | None = None
+        self._last_duration = 1
         self._done = False
         self.temporary = self._target.with_name(
             f".{self._target.stem[:60]}.{secrets.token_hex(4)}{self._target.suffix}"
         )
         try:
             with self._explained():
+                self.temporary.touch()  # tells early whether the place is writable
                 self._output = av.open(
                     f"file:{self.temporary}",
                     mode="w",
@@ -184,6 +188,7 @@ class VideoWriter:
                     raise LipwrightError(f"There are no pictures to write to {self.out}.")
                 self._durations.setdefault(self._last_pts or 0, self._last_duration)
                 self._mux(self._stream.encode(None))
+                self._mux_last()
                 for track in self._tracks:
                     track.advance(None, self._end())
                 self._stack.close()
@@ -242,13 +247,38 @@ class VideoWriter:
         return self._start * self._time_base + self._duration
 
     def _mux(self, packets: list[av.Packet[av.VideoStream]]) -> None:
+        """Put packets into the file; the newest is held back until it is known not to be last."""
         for packet in packets:
             if packet.pts in self._durations:
                 packet.duration = self._durations.pop(packet.pts)
-            time = (packet.dts if packet.dts is not None else packet.pts or 0) * packet.time_base
-            self._output.mux_one(packet)
-            for track in self._tracks:
-                track.advance(time, self._end())
+            if self._first_dts is None:
+                self._first_dts = packet.dts
+            self._mux_held()
+            self._held = packet
+
+    def _mux_held(self) -> None:
+        packet, self._held = self._held, None
+        if packet is None:
+            return
+        time = (packet.dts if packet.dts is not None else packet.pts or 0) * packet.time_base
+        self._output.mux_one(packet)
+        for track in self._tracks:
+            track.advance(time, self._end())
+
+    def _mux_last(self) -> None:
+        """Mux the last packet, as long as MP4 needs it to be.
+
+        An MP4 lasts from the first to the last *decoding* time and so much longer as the last
+        packet says. With B-frames and an uneven rate that is not where the last picture ends.
+        """
+        packet, start, last = self._held, self._start, self._last_pts
+        if self._kind in ("mp4", "mov") and packet is not None and packet.dts is not None:
+            assert start is not None
+            assert last is not None
+            assert self._first_dts is not None
+            length = last + self._last_duration - start
+            packet.duration = max(1, length - (packet.dts - self._first_dts))
+        self._mux_held()
 
     def _fitted(self, frame: av.VideoFrame) -> av.VideoFrame:
         """The frame in the encoder's size and pixel format."""

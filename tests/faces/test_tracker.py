@@ -46,6 +46,16 @@ def test_detector_runs_now_and_then():
     assert world.efforts == ["thorough", "normal"] * 2 + ["thorough"]
 
 
+def test_an_empty_picture_is_searched_less_often_after_a_while():
+    world = World([Person([None] * 40 + [(200, 200)] * 10)])
+    table = numbers(run(world, options=TrackerOptions(detect_every=10, idle_every=3)))
+    assert world.detections == 10 + 10 + 1  # 10 frames, every third of 30, one while there is one
+    assert table[42] == [0]
+    world = World([Person([None] * 50)])
+    run(world, options=TrackerOptions(detect_every=10, idle_every=3), resets=[20])
+    assert world.detections == (10 + 3) + (10 + 6)  # after a cut every frame again
+
+
 def test_a_newcomer_is_found():
     world = World(
         [
@@ -84,7 +94,7 @@ def test_a_short_gap_keeps_the_number():
     table = numbers(run(World([Person(path)])))
     assert table[:20] == [[0]] * 20
     assert table[20:35] == [[]] * 15
-    assert table[45] == [0]
+    assert table[37] == [0]  # back within three frames
 
 
 def test_a_long_gap_gives_a_new_number():

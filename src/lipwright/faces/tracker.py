@@ -73,6 +73,8 @@ class TrackerOptions:
 
     Attributes:
         detect_every: frames between two looks for new faces.
+        idle_every: the same while a face is missing or there is none. Right after a loss, and for
+            the first ``detect_every`` frames without any face, every frame is searched.
         thorough_every: of these looks, each so-many-th searches for small faces too.
         min_presence: a known face below is lost.
         min_presence_new: a detected face below is not believed.
@@ -84,13 +86,14 @@ class TrackerOptions:
     """
 
     detect_every: int = 10
+    idle_every: int = 3
     thorough_every: int = 3
     min_presence: float = 0.5
     min_presence_new: float = 0.6
     max_gap: int = 25
     same_face: float = 0.5
     min_side: float = 16.0
-    sharp_below: float = 0.6
+    sharp_below: float = 1.0
 
 
 class _Track:
@@ -161,7 +164,8 @@ class FaceTracker:
     def reset(self) -> None:
         """Forget all faces: the next frame belongs to another shot. Numbers are not used again."""
         self._tracks: list[_Track] = []
-        self._since_detection: int | None = None
+        self._since_detection = 0
+        self._idle = 0
         self._looks = 0
 
     def update(
@@ -221,11 +225,14 @@ class FaceTracker:
         return seen
 
     def _should_detect(self, seen: dict[int, Mesh]) -> bool:
-        if self._since_detection is None or not self._tracks:
-            return True
         self._since_detection += 1
-        fresh_loss = any(t.missed < 5 and t.number not in seen for t in self._tracks)
-        return fresh_loss or self._since_detection >= self.options.detect_every
+        self._idle = 0 if seen else self._idle + 1
+        if self._since_detection >= self.options.detect_every:
+            return True
+        lost = [t.missed for t in self._tracks if t.number not in seen]
+        if (not seen and self._idle <= self.options.detect_every) or any(m < 5 for m in lost):
+            return True
+        return (not seen or bool(lost)) and self._since_detection >= self.options.idle_every
 
     def _look_for_more(
         self,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import os
+import json
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 import typer.main
 from rich.console import Console
@@ -238,13 +241,12 @@ def test_debug_after_two_dashes_is_a_file_name(run: Callable[..., Result], dubs:
 
 def test_a_termination_request_ends_like_ctrl_c(tmp_path: Path) -> None:
     code = (
-        "import sys, time\n"
+        "import sys, time, types\n"
         "from lipwright.cli import main\n"
-        "from lipwright.dubbing import job\n"
         "def wait(*arguments):\n"
         "    print('ready', flush=True)\n"
         "    time.sleep(600)\n"
-        "job.dub = wait\n"
+        "sys.modules['lipwright.dubbing.job'] = types.SimpleNamespace(dub=wait)\n"
         f"main({list(DUB)!r})\n"
     )
     child = subprocess.Popen(
@@ -468,15 +470,79 @@ def test_prepare_of_a_missing_source_is_one_sentence(
     assert err.count("\n") == 1
 
 
-def test_bench_scripts_have_help() -> None:
+@pytest.mark.parametrize("name", ["dub_speed", "memory", "help_time"])
+def test_benchmarks_have_help(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = Path(__file__).resolve().parents[1] / "benchmarks"
-    for name in ("dub_speed", "memory", "help_time"):
-        done = subprocess.run(
-            [sys.executable, str(folder / f"{name}.py"), "--help"],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "COLUMNS": "80"},
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert "usage:" in done.stdout
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setattr(sys, "argv", [name, "--help"])
+    with pytest.raises(SystemExit) as left:
+        runpy.run_path(str(folder / f"{name}.py"), run_name="__main__")
+    assert left.value.code == 0
+    assert "usage:" in capsys.readouterr().out
+
+
+# Provenance ----------------------------------------------------------------------------------
+
+
+def test_verify_prints_the_sentences_and_exits_with_the_status(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from lipwright.provenance import verify as room
+
+    for status, code in room.EXIT_CODES.items():
+        found = room.Verification("f.mp4", status, ["One.", "Two."], None, None, None, None)
+        monkeypatch.setattr(room, "verify", lambda *_, found=found, **__: found)
+        report = tmp_path / "report.json"
+        assert run("verify", "f.mp4", "--report", report) == (code, "One.\nTwo.\n", "")
+        assert json.loads(report.read_text(encoding="utf-8"))["status"] == status
+        left, out, _ = run("verify", "f.mp4", "--report", "-")
+        assert left == code
+        assert json.loads(out)["sentences"] == ["One.", "Two."]
+
+
+def test_verify_of_a_missing_file_is_one_sentence(run: Callable[..., Result]) -> None:
+    code, out, err = run("verify", "no-such-file.mp4")
+    assert (code, out) == (1, "")
+    assert "no-such-file.mp4" in err
+    assert err.count("\n") == 1
+
+
+def test_verify_with_a_report_that_cannot_be_written_is_one_sentence(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from lipwright.provenance import verify as room
+
+    found = room.Verification("f.mp4", "valid", ["One."], None, None, None, None)
+    monkeypatch.setattr(room, "verify", lambda *_, **__: found)
+    code, _, err = run("verify", "f.mp4", "--report", tmp_path / "none" / "report.json")
+    assert code == 1
+    assert "report.json" in err
+
+
+def test_watermark_survives_the_command_line(
+    run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIPWRIGHT_HOME", str(tmp_path / "home"))
+    picture = tmp_path / "picture.png"
+    noise = np.random.default_rng(0).normal(128, 12, (288, 384, 3)).clip(0, 255)
+    cv2.imwrite(str(picture), cv2.GaussianBlur(noise.astype(np.uint8), (5, 5), 2))
+    marked = tmp_path / "marked.png"
+    words = ("--region", "frame", "--id", "c0ffee01")
+    assert run("watermark", "embed", picture, "-o", marked, *words)[0] == 0
+    code, out, _ = run("watermark", "detect", marked, "--no-faces", "--report", "-")
+    assert code == 0
+    assert json.loads(out)["mark_id"] == "c0ffee01"
+    code, out, _ = run("watermark", "detect", picture, "--no-faces", "--search", "off")
+    assert code == 3
+    assert "No Lipwright watermark" in out
+
+
+def test_watermark_with_an_id_that_is_none_is_one_sentence(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
+    words = ("--id", "coffee", "-o", tmp_path / "b.png")
+    code, _, err = run("watermark", "embed", tmp_path / "a.png", *words)
+    assert code == 1
+    assert "coffee" in err

@@ -16,10 +16,11 @@ from typing import Annotated, NoReturn
 import typer
 
 from lipwright import __version__
-from lipwright.cli import doctor, dub, training, weights
+from lipwright.cli import doctor, dub, provenance, training, weights
 from lipwright.errors import Interrupted, LipwrightError
 
 REPORT_AT = "the project's issue tracker"
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="lipwright",
@@ -59,6 +60,7 @@ def options(
 dub.register(app)
 weights.register(app)
 training.register(app)
+provenance.register(app)
 doctor.register(app)
 
 
@@ -76,9 +78,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         app(words, prog_name="lipwright")
         sys.exit(0)
     except Interrupted as error:
-        _fail(error, str(error) or "interrupted", 130, debug)
-    except KeyboardInterrupt as error:
-        _fail(error, "interrupted", 130, debug)
+        _fail(error, str(error) or "interrupted", INTERRUPTED, debug)
+    except SystemExit as left:
+        if left.code == INTERRUPTED:  # Typer turns Ctrl-C into an exit without a word
+            _fail(left, "interrupted", INTERRUPTED, debug)
+        raise
     except LipwrightError as error:
         _fail(error, str(error), 1, debug)
     except MemoryError as error:

@@ -1,0 +1,133 @@
+"""``lipwright verify`` and ``lipwright watermark``: whether a file is synthetic, and whose it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from lipwright.errors import LipwrightError
+
+NOTHING_FOUND = 3
+
+watermark_app = typer.Typer(
+    no_args_is_help=True, help="Embed and detect the invisible mark of synthetic video."
+)
+
+ReportOption = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="FILE", help="Write what was found as JSON; - prints it."),
+]
+FacesOption = Annotated[
+    bool,
+    typer.Option("--faces/--no-faces", help="Look around faces too, or at whole frames only."),
+]
+SearchOption = Annotated[
+    Literal["auto", "off"],
+    typer.Option("--search", help="Look for cropped, zoomed and turned copies too, or not."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command(no_args_is_help=True)(verify)
+    app.add_typer(watermark_app, name="watermark")
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(help="Video or picture.")],
+    trust_anchors: Annotated[
+        Path | None,
+        typer.Option(metavar="PEM", help="Certificates of the authorities that you trust."),
+    ] = None,
+    faces: FacesOption = True,
+    search: SearchOption = "auto",
+    report: ReportOption = None,
+) -> None:
+    """Say where a file comes from and whether it was changed since, by its manifest and watermark.
+
+    Exits with 0 if a manifest or a watermark was found and holds, with 3 if there is neither, with
+    4 if the manifest is broken.
+    """
+    from lipwright.provenance.verify import verify as run
+
+    found = run(file, trust_anchors=trust_anchors, faces=faces, mode=search)
+    _tell(found.sentences, found.to_json(), report)
+    raise typer.Exit(found.exit_code)
+
+
+@watermark_app.command("embed", no_args_is_help=True)
+def embed(
+    file: Annotated[Path, typer.Argument(help="Video or picture to mark.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The marked copy.")],
+    mark_id: Annotated[
+        str | None,
+        typer.Option("--id", metavar="HEX", help="Eight hexadecimal digits; random by default."),
+    ] = None,
+    region: Annotated[
+        Literal["face", "frame", "both"], typer.Option(help="What carries the mark.")
+    ] = "face",
+    crf: Annotated[
+        int,
+        typer.Option(min=0, max=51, help="Quality from 0 to 51; lower is better and larger."),
+    ] = 16,
+    lossless: Annotated[bool, typer.Option("--lossless", help="FFV1 in an .mkv file.")] = False,
+    report: ReportOption = None,
+) -> None:
+    """Write a copy of a video or picture that carries an invisible id."""
+    from lipwright.provenance.embed import embed_file
+    from lipwright.provenance.lattice import parse_id
+
+    number = parse_id(mark_id) if mark_id is not None else None
+    made = embed_file(file, out, number, region=region, crf=crf, lossless=lossless)
+    _tell([made.sentence(), *made.warnings], made.to_json(), report)
+
+
+@watermark_app.command("detect", no_args_is_help=True)
+def detect(
+    file: Annotated[Path, typer.Argument(help="Video or picture.")],
+    mark_id: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--id",
+            metavar="HEX",
+            help="Look for this id too; may be given several times. The ids of your own outputs "
+            "are always looked for.",
+        ),
+    ] = None,
+    faces: FacesOption = True,
+    search: SearchOption = "auto",
+    report: ReportOption = None,
+) -> None:
+    """Look for an invisible mark; exits with 3 if there is none."""
+    from lipwright.provenance.detect import detect_file
+    from lipwright.provenance.lattice import parse_id
+    from lipwright.provenance.registry import read_registry
+
+    own = [entry.mark_id for entry in read_registry()] if mark_id else None
+    wanted = [*(parse_id(text) for text in mark_id or ()), *(own or ())] or None
+    found = detect_file(file, wanted, faces=faces, mode=search)
+    _tell([found.sentence(), *found.warnings], found.to_json(), report)
+    if not found.found:
+        raise typer.Exit(NOTHING_FOUND)
+
+
+def _tell(sentences: Sequence[str], data: dict[str, Any], report: Path | None) -> None:
+    """Print the sentences, or the JSON; write the JSON where it was asked for."""
+    text = json.dumps(data, indent=1, ensure_ascii=False)
+    if report == Path("-"):
+        print(text)
+        return
+    for sentence in sentences:
+        print(sentence)
+    if report is not None:
+        try:
+            report.write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise LipwrightError(
+                f"The report {report} cannot be written ({error.strerror or error}); choose "
+                "another place for it."
+            ) from error

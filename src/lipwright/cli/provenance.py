@@ -1,4 +1,4 @@
-"""``lipwright verify`` and ``lipwright watermark``: whether a file is synthetic, and whose it is."""
+"""``lipwright verify`` and ``lipwright watermark``: is a file synthetic, and whose is it?"""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ import time
 from clips import machine
 
 COMMAND = (sys.executable, "-m", "lipwright", "--help")
-HEAVY = ("torch", "cv2", "av", "openvino", "numpy", "pydantic", "scenedetect")
+HEAVY = ("torch", "cv2", "av", "openvino", "numpy", "pydantic", "c2pa")
 
 
 def main() -> None:

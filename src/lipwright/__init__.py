@@ -13,6 +13,7 @@ Everything is loaded when it is first used, so that ``import lipwright`` costs n
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from lipwright.errors import LipwrightError
@@ -35,6 +36,10 @@ __all__ = [
     "load_method",
     "verify",
 ]
+
+# OpenVINO's model converter reports its use to its maker, without asking, if it finds this package.
+# Nobody has agreed to that by dubbing a video; an entry of None makes the import fail.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 _HOMES = {
     "DubOptions": "lipwright.dubbing.options",

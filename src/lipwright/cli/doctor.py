@@ -27,7 +27,7 @@ LIBRARIES = (
     ("cv2", "opencv-python-headless"),
     ("numpy", "numpy"),
     ("soxr", "soxr"),
-    ("scenedetect", "scenedetect-headless"),
+    ("safetensors", "safetensors"),
     ("c2pa", "c2pa-python"),
 )
 ENCODERS = {

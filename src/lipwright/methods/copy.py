@@ -1,7 +1,7 @@
 """The baseline that changes nothing: the faces come back as they went in.
 
-Every table has a row that shows what the pipeline itself costs; it also lets the whole job be tested
-without a network.
+Every table has a row that shows what the pipeline itself costs; it also lets the whole job be
+tested without a network.
 """
 
 from __future__ import annotations

@@ -53,7 +53,8 @@ class OpenVinoEngine:
         has_bf16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self.precision = ("bf16" if has_bf16 else "f32") if precision == "auto" else precision
         self.name = f"openvino ({self.precision})"
-        self.module = module
+        # Weights in another memory format crash the converter.
+        self.module = module.to(memory_format=torch.contiguous_format)
         self._compiled: dict[tuple[tuple[int, ...], ...], Any] = {}
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -70,7 +71,9 @@ class OpenVinoEngine:
 
         with torch.inference_mode():
             model = ov.convert_model(self.module, example_input=tuple(x.float() for x in inputs))
-        model.reshape({port: ov.PartialShape(list(s)) for port, s in zip(model.inputs, shapes, strict=True)})
+        model.reshape(
+            {port: ov.PartialShape(list(s)) for port, s in zip(model.inputs, shapes, strict=True)}
+        )
         config = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY"}
         return self._core.compile_model(model, "CPU", config)
 

@@ -19,7 +19,7 @@ STAGES = ("vqgan", "pose-vqgan", "codes", "expert", "generator", "vq", "all")
 
 
 def find_config(name: str) -> Path:
-    """A config folder by path, or a shipped one by its size: ``tiny``, ``base`` or ``paper``.
+    """A config file by path, or a shipped one by its size: ``tiny``, ``base`` or ``paper``.
 
     Raises:
         LipwrightError: there is none.
@@ -27,9 +27,10 @@ def find_config(name: str) -> Path:
     path = Path(name)
     if path.exists():
         return path
-    shipped = Path(__file__).resolve().parents[2] / "configs" / "vq" / f"{name}.yaml"
-    local = Path("configs") / "vq" / f"{name}.yaml"
-    for candidate in (local, shipped):
+    here = Path(__file__).resolve()
+    # In an installed package the configs lie inside it, in a source tree at the root.
+    for root in (here.parents[2], here.parents[4]):
+        candidate = root / "configs" / "vq" / f"{name}.yaml"
         if candidate.is_file():
             return candidate
     raise LipwrightError(

@@ -32,13 +32,6 @@ class Looks:
     keys: list[Tensor]
     values: list[Tensor]
 
-    def expand(self, n: int) -> Looks:
-        """The looks of one face (B = 1) for a batch of ``n`` frames, without copying."""
-        return Looks(
-            [k.expand(n, *k.shape[1:]) for k in self.keys],
-            [v.expand(n, *v.shape[1:]) for v in self.values],
-        )
-
 
 class ModulatedBlock(nn.Module):
     """Residual block whose second normalisation is scaled and shifted by the speech vector."""
@@ -81,12 +74,12 @@ class LookAttention(nn.Module):
         return self.key(look), self.value(look)
 
     def forward(self, x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """x (B, C, h, w); keys and values (B, R, C, h, w)."""
+        """x (B, C, h, w); keys and values (B, R, C, h, w), or (1, R, ...) for one face."""
         b, c, h, w = x.shape
-        r, d = keys.shape[1], c // self.heads
+        d = c // self.heads
         q = self.query(self.norm(x)).reshape(b, 1, self.heads, d, h, w)
-        k = keys.reshape(b, r, self.heads, d, h, w)
-        v = values.reshape(b, r, self.heads, d, h, w)
+        k = keys.unflatten(2, (self.heads, d))
+        v = values.unflatten(2, (self.heads, d))
         score = (q * k).sum(3, keepdim=True) / math.sqrt(d)
         mixed = (score.softmax(1) * v).sum(1).reshape(b, c, h, w)
         out: Tensor = x + self.project(mixed)
@@ -132,9 +125,7 @@ class LookGenerator(nn.Module):
         self.place = nn.Parameter(0.02 * torch.randn(1, c16, 16, 16))
 
         self.look_stem = nn.Conv2d(code_dim, c16, 3, padding=1)
-        self.look16 = nn.Sequential(
-            norm(c16, groups), nn.SiLU(), nn.Conv2d(c16, c16, 3, padding=1)
-        )
+        self.look16 = nn.Sequential(norm(c16, groups), nn.SiLU(), nn.Conv2d(c16, c16, 3, padding=1))
         self.look8 = nn.Sequential(
             norm(c16, groups), nn.SiLU(), nn.Conv2d(c16, c8, 3, stride=2, padding=1)
         )

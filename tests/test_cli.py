@@ -191,6 +191,19 @@ def test_quiet_says_nothing(run: Callable[..., Result], dubs: list[Any]) -> None
     assert run("dub", "a.mp4", "b.wav", "-o", "c.mp4", "--quiet") == (0, "", "")
 
 
+@pytest.mark.parametrize("words", [[], ["--quiet"]])
+def test_notices_of_the_job_are_shown_even_when_quiet(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    def fake(video: Path, speech: Path, out: Path, options: DubOptions, observer: Any) -> Report:
+        observer.notice("No watermark: [so it goes].")
+        observer.progress("render", 1, 100, 1.0)
+        return Report("v", "s", "o")
+
+    monkeypatch.setattr(job, "dub", fake)
+    assert run("dub", "a.mp4", "b.wav", "-o", "c.mp4", *words)[2] == "No watermark: [so it goes].\n"
+
+
 DUB = ("dub", "a.mp4", "b.wav", "-o", "c.mp4")
 
 

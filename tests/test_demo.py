@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 
 from lipwright import demo
+from lipwright.errors import LipwrightError
+from lipwright.methods.copy import CopyMethod
+from tests.dubbing.clips import Actor, ScriptedTracker
 
 
 def frames_of(path: Path) -> list[np.ndarray]:
@@ -121,3 +124,28 @@ def test_contact_sheet_has_the_source_above_the_result(tmp_path: Path) -> None:
     np.testing.assert_allclose(upper[20, 20], (200, 40, 40), atol=6)
     np.testing.assert_allclose(lower[20, 20], (40, 40, 200), atol=6)
     assert width == demo.COLUMNS * (demo.TILE + 4) - 4
+
+
+def test_demo_writes_everything_it_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIPWRIGHT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LIPWRIGHT_CACHE", str(tmp_path / "cache"))
+    head = Actor(track=0, x=345, y=130, side=420)
+    folder = tmp_path / "new" / "demo"
+    files, report = demo.run_demo(
+        folder, method=CopyMethod(), tracker=ScriptedTracker(lambda call: [head])
+    )
+    named = sorted(vars(files).values())
+    assert sorted(folder.iterdir()) == named
+    assert all(path.stat().st_size > 1000 for path in named)
+    samples, rate = demo.speech_samples()
+    assert report.frames == len(frames_of(files.result)) == -(-len(samples) * 25 // rate)
+    counts = report.counts()
+    assert counts["synced"] > 100
+    assert counts["silent"] >= 10  # the pause and the end
+    assert counts["passed_through"] == 0
+
+
+def test_demo_into_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(LipwrightError, match="file"):
+        demo.run_demo(tmp_path / "file" / "demo")

@@ -25,6 +25,8 @@ from lipwright.errors import LipwrightError
 if TYPE_CHECKING:
     from lipwright.dubbing.options import Observer
     from lipwright.dubbing.report import Report
+    from lipwright.dubbing.survey import Tracker
+    from lipwright.methods.base import Method
 
 SIZE = (1080, 720)  # width and height of the demo video, three times the bundled portrait
 RATE = 25
@@ -55,12 +57,19 @@ class DemoFiles:
     report: Path
 
 
-def run_demo(folder: Path, observer: Observer | None = None) -> tuple[DemoFiles, Report]:
+def run_demo(
+    folder: Path,
+    observer: Observer | None = None,
+    *,
+    method: Method | None = None,
+    tracker: Tracker | None = None,
+) -> tuple[DemoFiles, Report]:
     """Make the sample video, dub it and lay source and result side by side.
 
     Args:
         folder: made if missing; files of an earlier demo in it are replaced.
         observer: is told of the dub's progress.
+        method, tracker: as in :func:`lipwright.dubbing.job.dub`.
 
     Returns:
         The files written and the report of the dub.
@@ -88,11 +97,9 @@ def run_demo(folder: Path, observer: Observer | None = None) -> tuple[DemoFiles,
             f"cannot write the demo into {str(folder)!r} ({error.strerror}); name another folder "
             "with -o"
         ) from error
-    options = DubOptions(
-        report=files.report,
-        consent="public-domain portrait and synthetic voice, bundled for demonstration",
-    )
-    report = dub(files.source, files.speech, files.result, options, observer)
+    options = DubOptions(report=files.report)
+    inputs = (files.source, files.speech, files.result)
+    report = dub(*inputs, options, observer, method=method, tracker=tracker)
     write_contact_sheet(files.source, files.result, files.sheet)
     return files, report
 

@@ -201,11 +201,11 @@ def dub(
         detail=detail,
         plan_cache=plan_cache,
     )
-    if quiet:
-        run(video, speech, out, options)
-        return
-    from lipwright.cli.progress import DubProgress
+    from lipwright.cli.progress import DubProgress, QuietProgress
 
+    if quiet:
+        run(video, speech, out, options, QuietProgress())
+        return
     with DubProgress() as observer:
         found = run(video, speech, out, options, observer)
     for line in found.summary_lines():

@@ -75,6 +75,23 @@ class DubProgress:
                 self._shown = percent - percent % STEP
                 self._console.print(f"{TITLES[stage]}: {percent} %, {detail}", highlight=False)
 
+    def notice(self, line: str) -> None:
+        """Told by the job before the work begins: something that the user should read."""
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+class QuietProgress:
+    """Observer that shows nothing but what has to be said, such as that a mark is left out."""
+
+    def progress(
+        self, stage: Literal["plan", "render"], done: int, total: int | None, fps: float
+    ) -> None:
+        """Says nothing."""
+
+    def notice(self, line: str) -> None:
+        """Print the line on standard error."""
+        print(line, file=sys.stderr)
+
 
 def describe(done: int, total: int | None, fps: float) -> str:
     """``120 of 500 frames, 24.3 fps, 15.6 s left``, as far as it is known."""

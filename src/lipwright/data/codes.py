@@ -20,6 +20,7 @@ from torch import Tensor
 from lipwright.data.augment import NONE, crop_batch
 from lipwright.data.packed import PackedCorpus
 from lipwright.errors import LipwrightError
+from lipwright.models.blocks import channels_last
 from lipwright.models.vq_pipeline import blank_lower_half
 from lipwright.models.vqgan import VQGAN
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
@@ -48,22 +49,23 @@ def cache_codes(
     Nothing is done when the folder already holds the codes of the same checkpoints and frames.
     """
     checkpoints = {"face": load_checkpoint(face), "pose": load_checkpoint(pose)}
+    variants = 2 if flip else 1
     header = {
         "face": checkpoints["face"].sha256,
         "pose": checkpoints["pose"].sha256,
         "frames": len(corpus.frames),
-        "variants": 2 if flip else 1,
+        "variants": variants,
     }
     path = out / "header.json"
     if path.is_file() and json.loads(path.read_text(encoding="utf-8")) == header:
         return
     out.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
-    books = {}
+    books: dict[str, NDArray[np.float32]] = {}
     for name, checkpoint in checkpoints.items():
-        model = load_vqgan(checkpoint).to(device, memory_format=torch.channels_last)
+        model = channels_last(load_vqgan(checkpoint), device)
         grids: NDArray[np.uint16] | None = None
-        for variant in range(header["variants"]):
+        for variant in range(variants):
             for start in range(0, len(corpus.frames), batch):
                 stacked = torch.from_numpy(np.array(corpus.frames[start : start + batch]))
                 x = crop_batch(stacked.to(device), corpus.size, NONE)
@@ -73,7 +75,7 @@ def cache_codes(
                 with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=low):
                     indices = model.indices(x.contiguous(memory_format=torch.channels_last))
                 if grids is None:
-                    shape = (header["variants"], len(corpus.frames), *indices.shape[1:])
+                    shape = (variants, len(corpus.frames), *indices.shape[1:])
                     grids = np.zeros(shape, np.uint16)
                 grids[variant, start : start + batch] = indices.cpu().numpy()
                 if start % (batch * 100) == 0:
@@ -81,8 +83,8 @@ def cache_codes(
         assert grids is not None
         np.save(out / f"{name}.npy", grids)
         books[name] = model.quantiser.codebook.detach().float().cpu().numpy()
-        books[f"{name}_sigma"] = np.float32(books[name].std())
-    np.savez(out / "books.npz", **books)
+        books[f"{name}_sigma"] = np.array(books[name].std(), np.float32)
+    np.savez(out / "books.npz", allow_pickle=False, **books)
     path.write_text(json.dumps(header), encoding="utf-8")
 
 

@@ -208,7 +208,7 @@ def _transforms(
     """(T, 2, 3) smoothed maps from pixels of the crop with margin to display pixels."""
     chosen = _nearest(times, grid)
     raw = np.stack([alignment.estimate(faces[i].landmarks) for i in chosen])
-    smooth = alignment.smooth(raw)
+    smooth = alignment.smooth(list(raw))
     inner = np.stack([alignment.to_pixels(m, settings.size) for m in smooth])
     shift = np.array([[1.0, 0.0, -settings.margin], [0.0, 1.0, -settings.margin]])
     return np.stack([_compose(m, shift) for m in inner])
@@ -259,7 +259,7 @@ def _write(
 
 
 def warp(image: NDArray[np.uint8], to_display: NDArray[np.float64], side: int) -> NDArray[np.uint8]:
-    """Sample a (side, side, 3) crop; shrinking by more than 2 goes through an area average first."""
+    """Sample a (side, side, 3) crop; much smaller crops go through an area average first."""
     shrink = float(np.sqrt(abs(np.linalg.det(to_display[:, :2]))))
     k = int(shrink // 1.5)
     if k >= 2:

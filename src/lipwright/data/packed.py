@@ -51,7 +51,8 @@ class PackedCorpus:
         folder = corpus / "packed"
         if not (folder / "rows.json").is_file():
             raise LipwrightError(
-                f"{corpus} holds no packed corpus; make one with 'lipwright prepare SRC -o {corpus}'."
+                f"{corpus} holds no packed corpus; make one with 'lipwright prepare SRC "
+                f"-o {corpus}'."
             )
         header = json.loads((folder / "rows.json").read_text(encoding="utf-8"))
         self.folder = folder

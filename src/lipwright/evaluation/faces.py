@@ -18,7 +18,7 @@ from lipwright.data.extract import warp
 from lipwright.errors import LipwrightError
 from lipwright.faces import alignment, measure
 from lipwright.faces.cuts import CutDetector
-from lipwright.faces.tracker import FaceTracker
+from lipwright.faces.tracker import FaceObservation, FaceTracker
 from lipwright.media.reader import VideoReader
 
 
@@ -66,7 +66,9 @@ def watch(path: Path, tracker: FaceTracker | None = None, side: int = 960) -> Fa
     tracker = tracker or FaceTracker()
     tracker.reset()
     cuts = CutDetector()
-    times, shots, seen = [], [], []
+    times: list[float] = []
+    shots: list[int] = []
+    seen: list[dict[int, FaceObservation]] = []
     shot = 0
     with VideoReader(path) as reader:
         for frame in reader:

@@ -18,7 +18,8 @@ Series = NDArray[np.float64]
 
 def correlation(a: Series, b: Series) -> float:
     """Pearson correlation over the frames where both are known; NaN with fewer than 10 such
-    frames or when one does not vary."""
+    frames or when one does not vary.
+    """
     known = np.isfinite(a) & np.isfinite(b)
     if int(known.sum()) < 10:
         return float("nan")
@@ -62,11 +63,14 @@ def spread_ratio(a: Series, b: Series) -> float:
     return float(x.std() / y.std())
 
 
-def lip_distance(a: NDArray[np.float64], b: NDArray[np.float64], face_height: float = 0.80) -> float:
+def lip_distance(
+    a: NDArray[np.float64], b: NDArray[np.float64], face_height: float = 0.80
+) -> float:
     """LMD per point in percent of the face's height.
 
     Args:
-        a, b: (T, 40, 2) lip contours in parts of the aligned crop.
+        a: (T, 40, 2) lip contours in parts of the aligned crop.
+        b: the same of the other video.
         face_height: height of the face in parts of the crop (forehead to chin in the template).
     """
     known = np.isfinite(a[:, 0, 0]) & np.isfinite(b[:, 0, 0])

@@ -1,7 +1,7 @@
 """Pixel measures on aligned face crops: PSNR, SSIM, flicker, lip colour.
 
-SSIM is scikit-image's with Gaussian weights (sigma 1.5), ``use_sample_covariance=False``, data range
-255, mean over the three channels: the settings of Wang et al. (2004).
+SSIM is scikit-image's with Gaussian weights (sigma 1.5), ``use_sample_covariance=False``, data
+range 255, mean over the three channels: the settings of Wang et al. (2004).
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lipwright.errors import LipwrightError
+from lipwright.models.blocks import channels_last, contiguous
 
 BACKENDS = ("auto", "torch", "openvino")
 
@@ -34,7 +35,7 @@ class TorchEngine:
     def __init__(self, module: nn.Module, device: torch.device) -> None:
         self.name = f"torch ({device.type})"
         self.device = device
-        self.module = module.to(device, memory_format=torch.channels_last)
+        self.module = channels_last(module, device)
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Run under inference mode; inputs are moved to the device, outputs back."""
@@ -54,7 +55,7 @@ class OpenVinoEngine:
         self.precision = ("bf16" if has_bf16 else "f32") if precision == "auto" else precision
         self.name = f"openvino ({self.precision})"
         # Weights in another memory format crash the converter.
-        self.module = module.to(memory_format=torch.contiguous_format)
+        self.module = contiguous(module)
         self._compiled: dict[tuple[tuple[int, ...], ...], Any] = {}
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:

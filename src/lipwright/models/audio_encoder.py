@@ -64,7 +64,8 @@ class SpeechEncoder(nn.Module):
         blocks: residual blocks per level.
         time_strides: time stride of levels 2 to 4; the mel axis is always divided by 3. The
             default thins long windows more than short ones, so that 1 to 4 columns remain.
-        final_relu: end with normalisation and ReLU (the sync expert's non-negative embedding) or linearly.
+        final_relu: end with normalisation and ReLU (the sync expert's embedding, which
+            is not negative) or linearly.
     """
 
     def __init__(

@@ -8,8 +8,13 @@ asymmetric padding before a strided convolution, nearest-neighbour upsampling.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+M = TypeVar("M", bound=nn.Module)
 
 
 def norm(channels: int, groups: int) -> nn.GroupNorm:
@@ -100,23 +105,23 @@ def initialise_normal(module: nn.Module, std: float = 0.02) -> None:
             nn.init.zeros_(m.bias)
 
 
+def channels_last(module: M, device: torch.device | str = "cpu") -> M:
+    """Move a module to a device, four-dimensional weights in the layout that convolutions like."""
+    moved: M = module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved
+
+
+def contiguous(module: M) -> M:
+    """The inverse layout of :func:`channels_last`."""
+    moved: M = module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    return moved
+
+
 def count_parameters(module: nn.Module) -> int:
     """Number of trainable and frozen parameters (buffers not counted)."""
     return sum(p.numel() for p in module.parameters())
 
 
 def l2_normalise(x: Tensor, dim: int = 1) -> Tensor:
-    """x / max(|x|, 1e-6) along ``dim``, in float32."""
+    """X / max(|x|, 1e-6) along ``dim``, in float32."""
     return F.normalize(x.float(), dim=dim, eps=1e-6)
-
-
-__all__ = [
-    "Downsample",
-    "ResidualBlock",
-    "SpatialAttention",
-    "Upsample",
-    "count_parameters",
-    "initialise_normal",
-    "l2_normalise",
-    "norm",
-]

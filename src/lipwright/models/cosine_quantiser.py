@@ -9,6 +9,8 @@ entries that nobody picks are re-seeded from encoder outputs.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn import functional as F
@@ -54,7 +56,7 @@ class CosineQuantiser(nn.Module):
         self.revive_below = revive_below
         self.revive_every = revive_every
         self.warmup = warmup
-        self.scale = float(dim) ** 0.5
+        self.scale: float = math.sqrt(dim)
         entries = F.normalize(torch.randn(n_codes, dim), dim=1)
         self.register_buffer("entries", entries)
         self.register_buffer("counts", torch.ones(n_codes))
@@ -68,7 +70,8 @@ class CosineQuantiser(nn.Module):
 
     def nearest(self, z: Tensor) -> Tensor:
         """(B, D, H, W) latents -> (B, H, W) int64 index of the entry with the largest cosine."""
-        return (z.permute(0, 2, 3, 1).float() @ self.entries.float().T).argmax(-1)
+        cosine: Tensor = z.permute(0, 2, 3, 1).float() @ self.entries.float().T
+        return cosine.argmax(-1)
 
     def lookup(self, indices: Tensor) -> Tensor:
         """(B, H, W) integer indices -> (B, D, H, W) entries."""

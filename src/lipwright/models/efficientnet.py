@@ -56,7 +56,8 @@ class _Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h = F.relu6(self.expand(x)) if self.expand is not None else x
         h = self.project(F.relu6(self.depthwise(h)))
-        return x + h if self.residual else h
+        out: Tensor = x + h if self.residual else h
+        return out
 
 
 class EfficientNetFeatures(nn.Module):

@@ -49,7 +49,7 @@ class ModulatedBlock(nn.Module):
         nn.init.zeros_(self.conv2.weight)
 
     def forward(self, x: Tensor, speech: Tensor) -> Tensor:
-        """x (B, C, h, w), speech (B, S) -> (B, C, h, w)."""
+        """X (B, C, h, w), speech (B, S) -> (B, C, h, w)."""
         scale, shift = self.modulate(speech)[:, :, None, None].chunk(2, dim=1)
         h = self.conv1(F.silu(self.norm1(x)))
         h = self.norm2(h) * (1.0 + scale) + shift
@@ -74,12 +74,12 @@ class LookAttention(nn.Module):
         return self.key(look), self.value(look)
 
     def forward(self, x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """x (B, C, h, w); keys and values (B, R, C, h, w), or (1, R, ...) for one face."""
+        """X (B, C, h, w); keys and values (B, R, C, h, w), or (1, R, ...) for one face."""
         b, c, h, w = x.shape
         d = c // self.heads
         q = self.query(self.norm(x)).reshape(b, 1, self.heads, d, h, w)
-        k = keys.unflatten(2, (self.heads, d))
-        v = values.unflatten(2, (self.heads, d))
+        k = keys.reshape(*keys.shape[:2], self.heads, d, h, w)
+        v = values.reshape(*values.shape[:2], self.heads, d, h, w)
         score = (q * k).sum(3, keepdim=True) / math.sqrt(d)
         mixed = (score.softmax(1) * v).sum(1).reshape(b, c, h, w)
         out: Tensor = x + self.project(mixed)
@@ -158,8 +158,8 @@ class LookGenerator(nn.Module):
         keys, values = [], []
         for site, x in ((self.see8, x8), (self.look_at8, x8), (self.look_at16, x16)):
             k, v = site.encode(x)
-            keys.append(k.unflatten(0, (b, r)))
-            values.append(v.unflatten(0, (b, r)))
+            keys.append(k.reshape(b, r, *k.shape[1:]))
+            values.append(v.reshape(b, r, *v.shape[1:]))
         return Looks(keys, values)
 
     def forward(self, pose: Tensor, looks: Looks, mel: Tensor) -> tuple[Tensor, Tensor]:
@@ -198,7 +198,8 @@ class LookGenerator(nn.Module):
         """(B, D, h, w) code vectors, (N, D) entries -> (B, N, h, w) log-odds of the entries."""
         unit = codes / math.sqrt(self.code_dim)
         entries = F.normalize(codebook.float(), dim=1)
-        return torch.einsum("bdhw,nd->bnhw", unit, entries) * self.log_sharpness.exp()
+        cosine: Tensor = torch.einsum("bdhw,nd->bnhw", unit, entries)
+        return cosine * self.log_sharpness.exp()
 
 
 def soft_codes(logits: Tensor, codebook: Tensor) -> Tensor:
@@ -207,5 +208,6 @@ def soft_codes(logits: Tensor, codebook: Tensor) -> Tensor:
     (B, N, h, w), (N, D) -> (B, D, h, w). Smoother in time than the most likely entry, and sharper
     than the raw vector.
     """
-    mean = torch.einsum("bnhw,nd->bdhw", logits.softmax(1), codebook.float())
-    return F.normalize(mean, dim=1, eps=1e-6) * codebook.float().norm(dim=1).mean()
+    mean: Tensor = torch.einsum("bnhw,nd->bdhw", logits.softmax(1), codebook.float())
+    length: Tensor = codebook.float().norm(dim=1).mean()
+    return F.normalize(mean, dim=1, eps=1e-6) * length

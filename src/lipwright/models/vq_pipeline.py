@@ -130,15 +130,17 @@ class FrameRenderer(nn.Module):
             return self._nearest(codes) if self.snap == "entry" else codes
         n = len(looks) // 2
         state = Looks(list(looks[:n]), list(looks[n:]))
-        drawn, _ = self.generator(pose, state, mel)
+        drawn: Tensor = self.generator(pose, state, mel)[0]
         if self.snap == "raw":
             return drawn
         logits = self.generator.logits(drawn, self.book)
         if self.snap == "soft":
             return soft_codes(logits, self.book)
-        return F.embedding(logits.argmax(1), self.book).permute(0, 3, 1, 2)
+        best: Tensor = logits.argmax(1)
+        return F.embedding(best, self.book).permute(0, 3, 1, 2)
 
     def _nearest(self, codes: Tensor) -> Tensor:
         flat = codes.permute(0, 2, 3, 1)
         distance = (self.book * self.book).sum(1) - 2.0 * flat @ self.book.T
-        return F.embedding(distance.argmin(-1), self.book).permute(0, 3, 1, 2)
+        nearest: Tensor = distance.argmin(-1)
+        return F.embedding(nearest, self.book).permute(0, 3, 1, 2)

@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lipwright.errors import LipwrightError
 
-
 T = TypeVar("T", bound=BaseModel)
 
 

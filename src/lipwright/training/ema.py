@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class AveragedWeights:
@@ -25,7 +25,7 @@ class AveragedWeights:
         """Move the average towards ``module``."""
         self.updates += 1
         d = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        ours = list(self.module.parameters())
+        ours: list[Tensor] = list(self.module.parameters())
         theirs = [p.detach() for p in module.parameters()]
         torch._foreach_lerp_(ours, theirs, 1.0 - d)
         for a, b in zip(self.module.buffers(), module.buffers(), strict=True):

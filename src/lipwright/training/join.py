@@ -17,7 +17,9 @@ def join_vq(face: Path, pose: Path, generator: Path, out: Path, options: dict[st
     """Write ``out``: networks ``face``, ``pose`` (encoder only) and ``generator``, in float16.
 
     Args:
-        face, pose, generator: checkpoints of the three stages.
+        face: checkpoint of the stage ``vqgan``.
+        pose: checkpoint of the stage ``pose-vqgan``.
+        generator: checkpoint of the stage ``generator``.
         out: the joined checkpoint.
         options: ``snap`` (soft, raw or entry), default soft.
 

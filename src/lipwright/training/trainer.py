@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from lipwright.errors import LipwrightError
+from lipwright.models.blocks import channels_last
 from lipwright.training.config import OptimiserConfig, RunConfig
 from lipwright.training.ema import AveragedWeights
 
@@ -135,7 +136,7 @@ def train(stage: Stage, out: Path, device: str = "auto") -> Progress:
     main = accelerator.is_main_process
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(run.seed)
-    network = stage.network.to(context.device, memory_format=torch.channels_last)
+    network = channels_last(stage.network, context.device)
     average = AveragedWeights(network, run.ema) if run.ema > 0 else None
     optimiser = build_optimiser(stage.optimiser, network)
     critic = stage.critic.to(context.device) if stage.critic is not None else None
@@ -155,7 +156,7 @@ def train(stage: Stage, out: Path, device: str = "auto") -> Progress:
             log.info("resumed %s at step %d", stage.name, progress.step)
     wrapped: nn.Module = accelerator.prepare(network)
     wrapped_critic = accelerator.prepare(critic) if critic is not None else None
-    compiled = torch.compile(wrapped) if run.compile else wrapped
+    compiled: Any = torch.compile(wrapped) if run.compile else wrapped
     writer = _Log(out, main)
     started = saved = time.monotonic()
     base_seconds = progress.seconds

@@ -24,7 +24,7 @@ def generator_hinge(fake: Tensor) -> Tensor:
 def adaptive_weight(
     reconstruction: Tensor, adversarial: Tensor, last: Tensor, factor: float = 0.8
 ) -> Tensor:
-    """factor * |grad of the reconstruction| / |grad of the adversary|, at the decoder's last weight.
+    """Ratio of the gradients of reconstruction and adversary at the decoder's last weight.
 
     Both gradients are taken with respect to ``last``; the ratio is clamped to [0, 1e4] and carries
     no gradient.
@@ -32,4 +32,5 @@ def adaptive_weight(
     g_rec = torch.autograd.grad(reconstruction, last, retain_graph=True)[0]
     g_adv = torch.autograd.grad(adversarial, last, retain_graph=True)[0]
     ratio = g_rec.norm() / (g_adv.norm() + 1e-4)
-    return factor * ratio.clamp(0.0, 1e4).detach()
+    weight: Tensor = factor * ratio.clamp(0.0, 1e4).detach()
+    return weight

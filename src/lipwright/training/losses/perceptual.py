@@ -22,7 +22,9 @@ from lipwright.models.efficientnet import EfficientNetFeatures
 class FeatureNetwork(Protocol):
     """Anything that maps (B, 3, S, S) in [-1, 1] to a list of feature maps."""
 
-    def __call__(self, x: Tensor) -> Sequence[Tensor]: ...
+    def __call__(self, x: Tensor) -> Sequence[Tensor]:
+        """Feature maps, finest first."""
+        ...
 
 
 def feature_distance(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:

@@ -15,7 +15,7 @@ from lipwright.training.config import apply_overrides, parse, read_yaml
 log = logging.getLogger("lipwright.train")
 
 STAGES = ("vqgan", "pose-vqgan", "codes", "expert", "generator", "vq", "all")
-"""``codes`` caches the code grids, ``vq`` joins the networks to one checkpoint, ``all`` runs all."""
+"""``codes`` caches code grids, ``vq`` joins the networks to one checkpoint, ``all`` runs all."""
 
 
 def find_config(name: str) -> Path:
@@ -34,7 +34,7 @@ def find_config(name: str) -> Path:
         if candidate.is_file():
             return candidate
     raise LipwrightError(
-        f"there is no config '{name}'; give a YAML file, or tiny, base or paper for the shipped ones."
+        f"there is no config '{name}'; give a YAML file, or one of tiny, base and paper."
     )
 
 

@@ -99,7 +99,7 @@ def row_weights(rows: list[ClipRow], balance: float) -> NDArray[np.float64]:
     for r in rows:
         per[r.identity] = per.get(r.identity, 0) + r.frames
     w = np.array([r.frames * per[r.identity] ** -balance for r in rows], dtype=np.float64)
-    return w / w.sum()
+    return np.asarray(w / w.sum())
 
 
 class ExpertStage:

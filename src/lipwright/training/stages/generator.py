@@ -34,7 +34,6 @@ from lipwright.training.stages.expert import mel_of_window, row_weights
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
 
-
 CE_ROW = 6
 """Code rows from here on are compared by index; those above show what the pose code shows anyway,
 and L1 is enough for them. It saves a third of the time of the loss."""
@@ -110,8 +109,9 @@ class TrainedGenerator(nn.Module):
     def forward(
         self, pose: Tensor, looks: Tensor, mel: Tensor
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """pose (B, D, 16, 16), looks (B, R, D, 16, 16), mel -> codes, lip shape, logits of the rows
-        from :data:`CE_ROW` on."""
+        """Pose (B, D, 16, 16), looks (B, R, D, 16, 16), mel -> codes, lip shape, logits of the rows
+        from :data:`CE_ROW` on.
+        """
         if isinstance(self.generator, CodeGenerator):
             return self.generator(pose, looks[:, 0], mel).float(), None, None
         codes, lips = self.generator(pose, self.generator.encode_looks(looks), mel)
@@ -167,8 +167,8 @@ class GeneratorStage:
         if accuracy < self.config.loss.min_accuracy:
             raise LipwrightError(
                 f"the expert {path} reaches {accuracy:.1%} on validation pairs, below the "
-                f"{self.config.loss.min_accuracy:.0%} that its loss needs to help; train it longer, "
-                "or set loss.sync=0."
+                f"{self.config.loss.min_accuracy:.0%} that its loss needs to help; train it "
+                "longer, or set loss.sync=0."
             )
         expert = SyncExpert(**checkpoint.header["networks"]["expert"])
         checkpoint.load_into("expert", expert)

@@ -133,6 +133,7 @@ class VQGANStage:
         if self.critic is not None and step >= loss.adversarial_start:
             fooled = generator_hinge(self.critic(y))
             plain = getattr(network, "module", network)
+            assert isinstance(plain, VQGAN)
             last = plain.decoder.head.weight
             lam = adaptive_weight(nll, fooled, last, loss.adversarial)
             out |= {"adversarial": fooled, "lambda": lam}

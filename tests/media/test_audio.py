@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -90,6 +91,38 @@ def test_a_voice_in_the_centre_of_5_1_keeps_its_level(
 def test_the_sound_of_a_video(make_video: MakeVideo) -> None:
     path = make_video(audio="sine", audio_rate=48_000, audio_layout="stereo", frames=25)
     assert level(load_speech(path)) == pytest.approx(0.5, abs=0.03)
+
+
+def video_with_late_sound(path: Path, sound_at: float, wave: np.ndarray) -> Path:
+    """Pictures from 0.5 s on; PCM at 16 kHz that starts ``sound_at`` seconds into the file."""
+    with av.open(str(path), "w") as container:
+        pictures = container.add_stream("ffv1", rate=25)
+        pictures.width, pictures.height, pictures.pix_fmt = 32, 32, "yuv420p"
+        pictures.codec_context.time_base = Fraction(1, 1000)
+        sound = container.add_stream("pcm_s16le", rate=16_000, layout="mono")
+        for index in range(25):
+            frame = av.VideoFrame(32, 32, "yuv420p")
+            frame.pts, frame.time_base = 500 + 40 * index, Fraction(1, 1000)
+            container.mux(pictures.encode(frame))
+        block = av.AudioFrame.from_ndarray(
+            (wave[None] * 32767).astype(np.int16), format="s16", layout="mono"
+        )
+        block.sample_rate, block.pts = 16_000, round(sound_at * 16_000)
+        container.mux(sound.encode(block))
+    return path
+
+
+@pytest.mark.parametrize("sound_at", [0.5, 0.8, 0.2, 0.0])
+def test_the_speech_of_a_video_counts_from_its_first_picture(
+    tmp_path: Path, sound_at: float
+) -> None:
+    """Streams of one file may start at different times; lips and voice must stay in step."""
+    click = np.zeros(16_000, np.float32)
+    click[9_600] = 0.9  # 0.6 s after the sound's start
+    path = video_with_late_sound(tmp_path / "late.mkv", sound_at, click)
+    wave = load_speech(path)
+    assert int(np.abs(wave).argmax()) == pytest.approx((sound_at + 0.6 - 0.5) * 16_000, abs=1)
+    assert wave.size == pytest.approx((sound_at + 1.0 - 0.5) * 16_000, abs=1)
 
 
 def test_a_hole_becomes_silence_so_that_later_speech_stays_in_its_place(tmp_path: Path) -> None:

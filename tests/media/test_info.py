@@ -8,9 +8,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
+import lipwright.media.info as info_module
 from lipwright.errors import LipwrightError
 from lipwright.media.info import probe
+from lipwright.media.reader import VideoReader
 from tests.conftest import MakeSpeech, MakeVideo
 
 
@@ -134,6 +137,44 @@ def test_still_pictures(make_video: MakeVideo, name: str, pix_fmt: str) -> None:
     assert (info.frame_count, info.duration, info.average_rate) == (1, None, 25)
     assert info.colour.full_range
     assert info.display_size == (64, 48)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_photographs_are_upright(tmp_path: Path, suffix: str, orientation: int) -> None:
+    """Against Pillow's idea of the EXIF orientation."""
+    image = Image.new("RGB", (64, 32), (255, 0, 0))
+    image.paste((0, 0, 255), (0, 0, 16, 16))
+    tags = image.getexif()
+    tags[0x0112] = orientation
+    path = tmp_path / f"photo{suffix}"
+    image.save(path, exif=tags, quality=95, lossless=True)
+    expected = np.asarray(ImageOps.exif_transpose(image)).astype(int)
+    with VideoReader(path) as reader:
+        picture, _ = next(iter(reader)).thumbnail(64)
+        assert reader.info.display_size == (expected.shape[1], expected.shape[0])
+    assert picture.shape == expected.shape
+    assert np.abs(picture - expected).mean() < 3
+
+
+def test_orientation_without_pyavs_help(
+    make_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames may carry side data that PyAV has no name for; it then refuses to list any."""
+    path = make_video(rotation=90, frames=1)
+    with av.open(str(path)) as container:
+        frame = next(container.decode(video=0))
+    assert isinstance(frame, av.VideoFrame)
+
+    class Unlisted:
+        rotation = frame.rotation
+
+        @property
+        def side_data(self) -> dict[str, bytes]:
+            raise ValueError("31 is not a valid Type")
+
+    matrix = info_module._display_matrix(Unlisted(), path)  # type: ignore[arg-type]
+    assert matrix == probe(path).display_matrix
 
 
 def test_a_record_with_cover_art_is_a_still_picture(tmp_path: Path, make_video: MakeVideo) -> None:

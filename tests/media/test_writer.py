@@ -18,6 +18,7 @@ from lipwright.media.planes import plane_views
 from lipwright.media.reader import VideoReader
 from lipwright.media.writer import VideoWriter
 from tests.conftest import MakeSpeech, MakeVideo, write_speech, write_video
+from tests.media.test_audio import video_with_late_sound
 
 
 def transcode(source: Path, out: Path, **options: object) -> VideoWriter:
@@ -446,6 +447,20 @@ def test_sound_and_pictures_start_together(
     heard = int(np.abs(load_speech(sound)).argmax()) / 16_000
     assert sounding_time(out) == pytest.approx(heard, abs=0.0015)
     assert times(out) == [Fraction(s, 1000) for s in stamps]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm"])
+@pytest.mark.parametrize("sound_at", [0.5, 0.75, 0.2])
+def test_a_video_dubbed_with_its_own_sound_stays_in_step(
+    tmp_path: Path, suffix: str, sound_at: float
+) -> None:
+    wave = click(1.0, 0.6, 16_000)
+    source = video_with_late_sound(tmp_path / "late.mkv", sound_at, wave)
+    out = tmp_path / f"out{suffix}"
+    transcode(source, out, speech=source)
+    assert sounding_time(out) == pytest.approx(sound_at + 0.6 - 0.5, abs=0.0015)
+    before, after = (int(np.abs(load_speech(p)).argmax()) for p in (source, out))
+    assert after == pytest.approx(before, abs=24)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm"])

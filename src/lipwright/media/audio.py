@@ -15,15 +15,24 @@ import numpy.typing as npt
 import soxr
 
 from lipwright.errors import LipwrightError
+from lipwright.media.info import probe
 from lipwright.media.mel import SAMPLE_RATE
 from lipwright.media.source import open_media
 
-__all__ = ["SAMPLE_RATE", "decoded_audio", "first_sample_time", "load_speech", "mix_down"]
+__all__ = [
+    "SAMPLE_RATE",
+    "aligned_audio",
+    "decoded_audio",
+    "load_speech",
+    "mix_down",
+    "speech_origin",
+]
 
 Samples = npt.NDArray[np.float32]
 
 _SHORTEST_GAP = Fraction(1, 20)
 _LONGEST_GAP = Fraction(600)
+_LARGEST_OFFSET = Fraction(60)
 _MAX_RATE = 768_000
 _LOUDEST = 16.0
 _FRONT, _SURROUND = 0.5, 0.5 * 0.5**0.5
@@ -37,10 +46,11 @@ _WEIGHTS = {
 def load_speech(path: str | Path) -> Samples:
     """Decode the first audio stream of a file to mono at 16 kHz.
 
-    Sample 0 is the first sample that the stream presents (encoder padding removed). Several
-    channels are mixed down as :func:`mix_down` says. Holes in the stream's timestamps become
-    silence, so that sample n always sounds at n / 16000 s. A file that breaks off gives what it
-    holds up to there.
+    Sample 0 belongs to the file's own zero: in a video that is the time of the first picture, so
+    that a video's own speech stays in step with its lips; in a sound file it is the first sample
+    that the stream presents (encoder padding removed). Several channels are mixed down as
+    :func:`mix_down` says. Holes in the stream's timestamps become silence, so that sample n always
+    sounds at n / 16000 s. A file that breaks off gives what it holds up to there.
 
     Args:
         path: any media file with sound, also a video.
@@ -57,7 +67,7 @@ def load_speech(path: str | Path) -> Samples:
             raise LipwrightError(
                 f"The speech file {path} has no audio stream; give a file with sound."
             )
-        pieces = list(_resampled(decoded_audio(container)))
+        pieces = list(_resampled(aligned_audio(container, speech_origin(path))))
     wave = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
     if wave.size == 0:
         raise LipwrightError(
@@ -65,6 +75,36 @@ def load_speech(path: str | Path) -> Samples:
             "check that it plays, and convert it to WAV."
         )
     return wave
+
+
+def speech_origin(path: Path) -> Fraction:
+    """The time on a file's clock, in seconds, at which its speech starts to count."""
+    first = _first_sample_time(path)
+    try:
+        info = probe(path)
+    except LipwrightError:
+        return first  # no pictures, or none that decode
+    pictures = info.start_pts * info.time_base
+    if info.is_still or abs(first - pictures) > _LARGEST_OFFSET:
+        return first
+    return pictures
+
+
+def aligned_audio(
+    container: av.container.InputContainer, origin: Fraction
+) -> Iterator[av.AudioFrame]:
+    """The sound from the time ``origin`` on: silence put before it, or its start cut off."""
+    waiting = True
+    for frame in decoded_audio(container):
+        if waiting and frame.pts is not None and frame.time_base is not None:
+            samples = round((frame.pts * frame.time_base - origin) * frame.sample_rate)
+            if samples <= -frame.samples:
+                continue
+            if samples < 0:
+                frame = _without_start(frame, -samples)
+            yield from _silence(frame, samples)
+        waiting = False
+        yield frame
 
 
 def decoded_audio(container: av.container.InputContainer) -> Iterator[av.AudioFrame]:
@@ -87,8 +127,8 @@ def decoded_audio(container: av.container.InputContainer) -> Iterator[av.AudioFr
         yield frame
 
 
-def first_sample_time(path: Path) -> Fraction:
-    """Timestamp in seconds of the sample that :func:`load_speech` returns first; 0 if unknown."""
+def _first_sample_time(path: Path) -> Fraction:
+    """Timestamp of the first sample in seconds; 0 if unknown."""
     with open_media(path, "speech file") as container:
         for frame in decoded_audio(container):
             if frame.pts is not None and frame.time_base is not None:
@@ -124,6 +164,18 @@ def _silence(like: av.AudioFrame, samples: int) -> Iterator[av.AudioFrame]:
             np.frombuffer(plane, np.uint8)[:] = level
         yield frame
         samples -= count
+
+
+def _without_start(frame: av.AudioFrame, drop: int) -> av.AudioFrame:
+    raw: npt.NDArray[Any] = frame.to_ndarray()
+    step = 1 if frame.format.is_planar else frame.layout.nb_channels
+    rest = np.ascontiguousarray(raw[:, drop * step :])
+    try:
+        result = av.AudioFrame.from_ndarray(rest, frame.format.name, frame.layout.name)
+    except ValueError:  # a layout without a name: up to a frame too early
+        return frame
+    result.sample_rate = frame.sample_rate
+    return result
 
 
 def _resampled(frames: Iterator[av.AudioFrame]) -> Iterator[Samples]:

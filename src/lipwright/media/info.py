@@ -22,6 +22,7 @@ from av.stream import Disposition
 
 from lipwright.errors import LipwrightError
 from lipwright.media.colour import ColourTags, resolve_tags
+from lipwright.media.exif import exif_matrix
 from lipwright.media.planes import layout_is_rgb, layout_of, planar_name
 from lipwright.media.source import open_media
 
@@ -30,7 +31,12 @@ Affine = npt.NDArray[np.float64]  # (2, 3)
 MAX_PIXELS = 2**27  # 16k x 8k; anything larger is a damaged header or an attack on the memory
 _DEFAULT_RATE = Fraction(25)
 _MAX_ASPECT = 16
-_UPRIGHT = (1, 0, 0, 1)
+_ONE = 1 << 16
+_TURNED = {  # display matrices by quarter turns clockwise
+    1: (0, _ONE, 0, -_ONE, 0, 0, 0, 0, 1 << 30),
+    2: (-_ONE, 0, 0, 0, -_ONE, 0, 0, 0, 1 << 30),
+    3: (0, -_ONE, 0, _ONE, 0, 0, 0, 0, 1 << 30),
+}
 
 
 @dataclass(frozen=True)
@@ -193,7 +199,7 @@ def describe(
     )
     rate = _sane_rate(stream, is_still)
     duration = _duration(container, stream, time_base)
-    matrix = _display_matrix(frame)
+    matrix = _display_matrix(frame, path)
     rotation, mirrored = _orientation(matrix)
     count = stream.frames or (round(duration * rate) if duration is not None else 0)
     return VideoInfo(
@@ -263,9 +269,12 @@ def _duration(
     return None
 
 
-def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...] | None:
+def _display_matrix(frame: av.VideoFrame, path: Path) -> tuple[int, ...] | None:
     """The nine 16.16 numbers of libav's display matrix, row by row."""
-    data = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        data = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV does not know all kinds of side data, that of EXIF tags for one
+        return exif_matrix(path) or _TURNED.get(round(-frame.rotation / 90) % 4)
     raw = bytes(data) if data is not None else b""  # type: ignore[call-overload]
     if len(raw) != 36:
         return None

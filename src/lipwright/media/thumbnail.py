@@ -45,11 +45,12 @@ def thumbnail(
     code = colour_code(info.colour.name, info.colour.full_range, layout.depth)
     if layout.is_gray:
         luma = (channels[0].astype(np.float32) - code.offset[0]) / code.to_codes[0].sum()
-        rgb = np.repeat(luma[..., None], 3, axis=2)
+        image = cv2.merge([np.clip(255.0 * luma + 0.5, 0.0, 255.0).astype(np.uint8)] * 3)
+    elif layout.depth == 8:  # rounded and saturated by cv2
+        image = cv2.transform(cv2.merge(channels), 255.0 * code.decode)
     else:
-        stacked = cv2.merge([c.astype(np.float32, copy=False) for c in channels])
-        rgb = cv2.transform(stacked, code.decode)
-    image = cv2.convertScaleAbs(np.maximum(rgb, 0.0), alpha=255.0)
+        rgb = cv2.transform(cv2.merge([c.astype(np.float32) for c in channels]), code.decode)
+        image = np.clip(255.0 * rgb + 0.5, 0.0, 255.0).astype(np.uint8)
     return np.ascontiguousarray(_upright(image.reshape(size[1], size[0], 3), info)), scale
 
 

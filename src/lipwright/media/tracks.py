@@ -18,7 +18,7 @@ import av.error
 from av.stream import Disposition
 
 from lipwright.errors import LipwrightError
-from lipwright.media.audio import decoded_audio, first_sample_time
+from lipwright.media.audio import aligned_audio, speech_origin
 from lipwright.media.encoding import Kind
 from lipwright.media.source import open_media
 
@@ -59,7 +59,7 @@ def speech_track(
 ) -> Track:
     """Add the first audio stream of a file to the output: copied if possible, else encoded once.
 
-    The sample that ``load_speech`` returns first sounds with the first picture.
+    The sample that ``load_speech`` returns first sounds with the first picture of the output.
 
     Raises:
         LipwrightError: unreadable file, or no audio stream.
@@ -68,12 +68,12 @@ def speech_track(
     if not container.streams.audio:
         raise LipwrightError(f"The speech file {path} has no audio stream; give a file with sound.")
     stream = container.streams.audio[0]
-    first = first_sample_time(path)
+    origin = speech_origin(path)
     if codec_name(stream) in AUDIO[kind]:
         copy = _added(output, stream)
         if copy is not None:
-            return CopiedStreams(output, kind, container, {stream.index: copy}, -first)
-    return EncodedSpeech(output, kind, container, stream)
+            return CopiedStreams(output, kind, container, {stream.index: copy}, -origin)
+    return EncodedSpeech(output, kind, container, stream, origin)
 
 
 def kept_streams(
@@ -218,8 +218,10 @@ class EncodedSpeech:
         kind: Kind,
         container: av.container.InputContainer,
         stream: av.AudioStream,
+        begin: Fraction,
     ) -> None:
-        """Encode ``stream`` of ``container`` into a new stream of the output."""
+        """Encode ``stream`` of ``container``, from ``begin`` on, into a new stream."""
+        self._begin = begin
         self._output = output
         self._container = container
         count = stream.codec_context.layout.nb_channels
@@ -275,7 +277,7 @@ class EncodedSpeech:
         context = self._stream.codec_context
         resampler: av.AudioResampler | None = None
         current: tuple[Any, ...] = ()
-        for frame in decoded_audio(self._container):
+        for frame in aligned_audio(self._container, self._begin):
             key = (frame.format.name, frame.layout.name, frame.sample_rate)
             if resampler is None or key != current:
                 if resampler is not None:

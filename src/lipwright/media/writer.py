@@ -105,7 +105,7 @@ class VideoWriter:
         self._last_duration = 1
         self._done = False
         self.temporary = self._target.with_name(
-            f".{self._target.stem[:60]}.{secrets.token_hex(4)}{self._target.suffix}"
+            f".{self._target.stem[:40]}.{secrets.token_hex(4)}{self._target.suffix}"
         )
         try:
             with self._explained():

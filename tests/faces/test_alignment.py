@@ -82,6 +82,16 @@ def test_a_turned_head_keeps_its_size(yaw):
     assert side(turned[:, :2]) < 0.95 * side(frontal[:, :2])  # in the plane it would shrink
 
 
+def test_the_smaller_mesh_is_brought_to_the_same_size():
+    large, small = A.estimate(face()), A.estimate(face()[:468])
+    assert np.hypot(*large[:, 0]) / np.hypot(*small[:, 0]) == pytest.approx(A.SPREAD_468)
+    stable = face()[list(A.STABLE_POINTS), :2].mean(axis=0)
+    for transform in (large, small):  # about the middle of the stable points
+        np.testing.assert_allclose(
+            A.apply(transform, A.TEMPLATE[:, :2].mean(axis=0)), stable, atol=1e-3
+        )
+
+
 def test_an_open_mouth_moves_nothing():
     np.testing.assert_array_equal(A.estimate(face(opening=0.3)), A.estimate(face()))
 

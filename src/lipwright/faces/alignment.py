@@ -26,6 +26,7 @@ STABLE_POINTS = (33, 133, 362, 263, 168, 6, 197, 195)
 EYE_LINE = 0.26  # height of the eyes in the crop
 EYE_DISTANCE = 0.48  # between the outer eye corners
 
+SPREAD_468 = 1.037  # the 468-point network sets these points so much wider than the 478-point one
 JUMP = 0.2  # a step by more than this part of the crop's side is no motion of a head
 NOISE = 0.001  # what landmark noise moves the crop by, as part of its side
 
@@ -61,6 +62,9 @@ def estimate(landmarks: NDArray[np.floating]) -> Affine:
         ValueError: the stable points coincide or are not finite.
     """
     points = np.asarray(landmarks, np.float64)[list(STABLE_POINTS)]
+    if len(landmarks) == 468:
+        middle = points.mean(axis=0)
+        points = middle + (points - middle) / SPREAD_468
     return fit_similarity(TEMPLATE[:, : points.shape[1]], points)
 
 

@@ -62,6 +62,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=8, help="length of the clips (default 8)")
     parser.add_argument("--runs", type=int, default=1, help="the fastest of so many is shown")
     parser.add_argument("--method", default="vq")
+    parser.add_argument("--weights", type=Path, help="checkpoint instead of the default")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--batch-size", type=int, default=DubOptions().batch_size)
@@ -70,6 +71,7 @@ def main() -> None:
     given = parser.parse_args()
     options = DubOptions(
         method=given.method,
+        weights=given.weights,
         device=given.device,
         backend=given.backend,
         batch_size=given.batch_size,
@@ -77,7 +79,7 @@ def main() -> None:
         manifest=not given.no_marks,
         plan_cache=False,
     )
-    method = load_method(given.method, given.device, given.backend)
+    method = load_method(given.method, given.device, given.backend, given.weights)
     alone = model_fps(method, given.batch_size, seconds=3.0)
     print(machine())
     print(f"method {method.model_id}, {method.size} px; frames per second of every part")

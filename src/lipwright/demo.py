@@ -69,7 +69,8 @@ def run_demo(
     Args:
         folder: made if missing; files of an earlier demo in it are replaced.
         observer: is told of the dub's progress.
-        method, tracker: as in :func:`lipwright.dubbing.job.dub`.
+        method: as in :func:`lipwright.dubbing.job.dub`.
+        tracker: as in :func:`lipwright.dubbing.job.dub`.
 
     Returns:
         The files written and the report of the dub.

@@ -11,5 +11,5 @@ class LipwrightError(Exception):
     """
 
 
-class Interrupted(LipwrightError):
+class Interrupted(LipwrightError):  # noqa: N818 - not an error: the user asked for it
     """The user pressed Ctrl-C; the command line exits with 130."""

@@ -22,6 +22,7 @@ PAGES = sorted(
 NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
 
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+TEST = re.compile(r"`(tests/[\w/]+(?:\.py)?)(?:::(\w+))?`")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -121,6 +122,17 @@ def test_targets_of_the_makefile_that_documents_name_exist() -> None:
         for _, body in FENCE.findall(page.read_text(encoding="utf-8")):
             for target in re.findall(r"^make (\w+)", body, re.MULTILINE):
                 assert target in targets, f"{page} says make {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_tests_that_a_page_names_exist(page: Path) -> None:
+    for name, function in TEST.findall(page.read_text(encoding="utf-8")):
+        there = ROOT / name
+        assert there.exists(), f"{page.name} names {name}"
+        if function:
+            assert f"def {function}(" in there.read_text(encoding="utf-8"), (
+                f"{page.name}: {function}"
+            )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)

@@ -320,6 +320,20 @@ def test_weights_list_names_every_file_with_its_licence(
         assert rows[entry.name][2:] == ["not here", entry.licence, entry.purpose]
 
 
+def test_weights_list_names_the_shipped_checkpoints_with_their_licence(
+    run: Callable[..., Result], empty_cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from lipwright.methods import registry
+    from lipwright.weights import checkpoint
+
+    path = tmp_path / "vq-tiny.safetensors"
+    path.write_bytes(bytes(1_500_000))
+    monkeypatch.setattr(registry, "shipped", lambda name: path)
+    monkeypatch.setattr(checkpoint, "read_header", lambda given: {"licence": "research use only"})
+    first = run("weights", "list")[1].splitlines()[1].split("\t")
+    assert first[1:4] == ["1.5 MB", "shipped", "research use only"]
+
+
 def test_weights_check_fails_while_files_are_missing(
     run: Callable[..., Result], empty_cache: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -24,7 +25,8 @@ def list_files() -> None:
     """List the network files: what each is for, its size, its licence and whether it is here."""
     from lipwright.weights import fetch
 
-    rows = [
+    rows = [*_shipped_rows()]
+    rows += [
         (
             status.entry.name,
             megabytes(status.entry.size),
@@ -36,6 +38,22 @@ def list_files() -> None:
     ]
     print_table(("name", "size", "state", "licence", "purpose"), rows)
     print(f"Cache: {fetch.cache_folder()}")
+
+
+def _shipped_rows() -> Iterator[tuple[str, ...]]:
+    """The default checkpoint of every method, which comes with the package."""
+    from lipwright.methods import registry
+    from lipwright.weights import checkpoint
+
+    for method, name in registry.DEFAULTS.items():
+        purpose = f"default of the method {method}"
+        try:
+            path = registry.shipped(method)
+            licence = str(checkpoint.read_header(path).get("licence", "not stated"))
+        except LipwrightError:
+            yield name, "", "missing", "", purpose
+            continue
+        yield name, megabytes(path.stat().st_size), "shipped", licence, purpose
 
 
 @weights_app.command("fetch")

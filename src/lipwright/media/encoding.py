@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import av
+import cv2
 
 from lipwright.errors import LipwrightError
 from lipwright.media.info import VideoInfo
@@ -24,6 +25,11 @@ KINDS: dict[str, Kind] = {
     ".webm": "webm",
 }
 MUXERS: dict[Kind, str] = {"mp4": "mp4", "mov": "mov", "mkv": "matroska", "webm": "webm"}
+
+_AVX512_SKX = 256  # OpenCV's number for the AVX-512 of Skylake servers, which x264 asks for too
+# x264's AVX-512 code for macroblock trees gives other bits from run to run, even with one thread;
+# a resumed job has to give those of an uninterrupted one. Its AVX2 code always gives the same.
+_REPEATABLE = {"x264-params": "asm=AVX2"} if cv2.checkHardwareSupport(_AVX512_SKX) else {}
 
 _SMALL_PICTURE = 1280 * 720
 _AV1_MIN_SIDE = 16
@@ -105,7 +111,8 @@ def choose_encoding(
         return Encoding("libx265", f"yuv{sampling}p12le", options, (width, height), aspect, tag)
     speed = preset or ("fast" if width * height <= _SMALL_PICTURE else "veryfast")
     pix_fmt = f"yuv{sampling}p" if depth == 8 else f"yuv{sampling}p10le"
-    return Encoding("libx264", pix_fmt, {"preset": speed, "crf": str(crf)}, (width, height), aspect)
+    options = {"preset": speed, "crf": str(crf), **_REPEATABLE}
+    return Encoding("libx264", pix_fmt, options, (width, height), aspect)
 
 
 def _free_codec(kind: Kind, info: VideoInfo, sampling: str, depth: int, crf: int) -> Encoding:

@@ -81,7 +81,8 @@ def test_large_edit_is_the_drawn_face_with_its_colour_put_right() -> None:
 
 def test_middle_edit_by_hand() -> None:
     middle = (composite.SMALL_EDIT + composite.LARGE_EDIT) / 2  # smooth step of 1/2 is 1/2
-    edit = composite.prepare(flat(0.5 + middle), flat(0.5), flat(0.5), np.full((S, S), 0.8, np.float32))
+    mask = np.full((S, S), 0.8, np.float32)
+    edit = composite.prepare(flat(0.5 + middle), flat(0.5), flat(0.5), mask)
     difference, mask = composite.delta(edit, flat(0.2), IDENTITY)
     assert mask[32, 32] == pytest.approx(0.8)
     expected = 0.8 * (0.5 * middle + 0.5 * (0.5 + middle - 0.2))
@@ -130,10 +131,11 @@ def test_detail_off_pastes_the_face() -> None:
 
 def test_bounds_hold_all_of_the_mask() -> None:
     mask = disc()
-    for matrix in (similarity(3.3, 25, 40, 7), similarity(0.4, -70, 50, 50), IDENTITY):
+    for a, degrees, x, y in ((3.3, 25, 140, 107), (0.4, -70, 150, 150), (1, 0, 100, 100)):
+        matrix = similarity(a, degrees, x, y)
         edit = composite.prepare(flat(0.9), flat(0.1), flat(0.1), mask)
-        _, whole = composite.delta(edit, flat(0.1, 400), matrix + [[0, 0, 100], [0, 0, 100]])
-        box = composite.bounds(mask, matrix + [[0, 0, 100], [0, 0, 100]])
+        _, whole = composite.delta(edit, flat(0.1, 400), matrix)
+        box = composite.bounds(mask, matrix)
         assert box is not None
         x0, y0, x1, y1 = box
         outside = whole.copy()

@@ -27,7 +27,8 @@ FORMATS = {
 def sequential(path: Path) -> tuple[list[int], list[np.ndarray], object]:
     with VideoReader(path) as reader:
         seen = [(f.pts, [v.copy() for v in plane_views(f.native)]) for f in reader]
-        return [pts for pts, _ in seen], [np.concatenate([v.ravel() for v in p]) for _, p in seen], reader.info
+        pictures = [np.concatenate([v.ravel() for v in planes]) for _, planes in seen]
+        return [pts for pts, _ in seen], pictures, reader.info
 
 
 def pixels(frame: object) -> np.ndarray:

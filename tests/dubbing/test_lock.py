@@ -39,5 +39,5 @@ def test_lock_of_a_killed_job_stops_nobody(tmp_path: Path) -> None:
 
 
 def test_folder_that_does_not_exist(tmp_path: Path) -> None:
-    with pytest.raises(LipwrightError, match="cannot be written"), OutputLock(tmp_path / "no" / "x.mp4"):
-        pass
+    with pytest.raises(LipwrightError, match="cannot be written"):
+        OutputLock(tmp_path / "no" / "x.mp4").__enter__()

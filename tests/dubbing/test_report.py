@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -42,8 +43,9 @@ def test_runs_and_counts() -> None:
 def test_run_lengths_lose_nothing(fates: list[tuple[report.Status, str]]) -> None:
     runs = run_lengths(fates)
     assert [(r.status, r.reason) for r in runs for _ in range(r.count)] == fates
-    assert all(a.last + 1 == b.first for a, b in zip(runs, runs[1:], strict=False))
-    assert all((a.status, a.reason) != (b.status, b.reason) for a, b in zip(runs, runs[1:], strict=False))
+    for a, b in itertools.pairwise(runs):
+        assert a.last + 1 == b.first
+        assert (a.status, a.reason) != (b.status, b.reason)
 
 
 def test_json(tmp_path: Path) -> None:

@@ -37,7 +37,8 @@ def test_variable_rate_video_continues_backward_with_each_frames_own_duration() 
         ("video", Fraction(3), 50),
         ("video", Fraction(1), 50),
         ("speech", Fraction(1), 25),
-        ("speech", Fraction(26, 25) + Fraction(1, 16000), 27),  # one sample more needs one frame more
+        ("speech", Fraction(26, 25), 26),
+        ("speech", Fraction(26, 25) + Fraction(1, 16000), 27),  # for one more sample
         ("speech", Fraction(1, 16000), 1),
         ("speech", Fraction(3), 75),
     ],

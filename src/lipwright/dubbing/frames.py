@@ -182,9 +182,7 @@ class FrameStore:
 
 
 def _numbered(frame: Frame, index: int, start: int) -> Frame:
-    return Frame(
-        index, frame.pts, frame.time_base, frame.duration, frame.native, start, frame.info
-    )
+    return Frame(index, frame.pts, frame.time_base, frame.duration, frame.native, start, frame.info)
 
 
 def _with_own_pixels(frame: Frame) -> Frame:

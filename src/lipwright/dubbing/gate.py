@@ -99,13 +99,12 @@ def detect(wave: NDArray[np.float32], sample_rate: int) -> SilenceGate:
     runs = runs[runs[:, 1] - runs[:, 0] >= MIN_SPEECH_SECONDS]
     merged: list[list[float]] = []
     for start, end in runs:
-        lead, hang = float(start) - LEAD_SECONDS, float(end) + HANG_SECONDS
-        if merged and float(start) - (merged[-1][1] - HANG_SECONDS) < MIN_SILENCE_SECONDS:
-            merged[-1][1] = hang
-        elif merged and lead <= merged[-1][1]:
-            merged[-1][1] = hang
+        # With its lead and hang an interval may touch the next one: no pause is left then.
+        closest = max(MIN_SILENCE_SECONDS, LEAD_SECONDS + HANG_SECONDS)
+        if merged and float(start) - (merged[-1][1] - HANG_SECONDS) <= closest:
+            merged[-1][1] = float(end) + HANG_SECONDS
         else:
-            merged.append([lead, hang])
+            merged.append([float(start) - LEAD_SECONDS, float(end) + HANG_SECONDS])
     table = np.asarray(merged, dtype=np.float64).reshape(-1, 2)
     return SilenceGate(table[:, 0].copy(), table[:, 1].copy())
 
@@ -151,11 +150,12 @@ def _decide(level: NDArray[np.float64]) -> NDArray[np.bool_]:
     threshold = floor + max(FLOOR_MARGIN_DB, FLOOR_SHARE * (peak - floor))
     threshold = max(threshold, peak - PEAK_REACH_DB, DIGITAL_SILENCE_DB)
     smooth = 10.0 * np.log10(_moving_mean(10.0 ** (level / 10.0), 5))
-    return _hysteresis(smooth, threshold, threshold - HYSTERESIS_DB) & audible
+    above = _hysteresis(smooth, threshold, threshold - HYSTERESIS_DB)
+    return np.asarray(above & audible, dtype=np.bool_)
 
 
 def _hysteresis(level: NDArray[np.float64], on: float, off: float) -> NDArray[np.bool_]:
-    """On from above ``on`` until below ``off``: regions above ``off`` that reach ``on`` somewhere."""
+    """Stretches above ``off`` that reach ``on`` somewhere."""
     candidate = level > off
     edges = np.flatnonzero(np.diff(np.concatenate(([0], candidate.astype(np.int8), [0]))))
     out = np.zeros(level.shape, dtype=bool)
@@ -172,4 +172,4 @@ def _moving_mean(values: NDArray[np.float64], steps: int) -> NDArray[np.float64]
     high = np.minimum(index - steps // 2 + steps, values.size)
     # the difference of two large sums can fall below the smallest true value by rounding
     mean = (total[high] - total[low]) / (high - low)
-    return np.maximum(mean, float(values.min()))
+    return np.asarray(np.maximum(mean, float(values.min())))

@@ -135,7 +135,7 @@ def pack_points(points: NDArray[np.floating]) -> NDArray[np.uint16]:
     """Outline points as 16-bit numbers."""
     low, high = POINT_RANGE
     share = (np.asarray(points, np.float64) - low) / (high - low)
-    return np.round(np.clip(np.nan_to_num(share), 0.0, 1.0) * 65535).astype(np.uint16)
+    return np.asarray(np.round(np.clip(np.nan_to_num(share), 0, 1) * 65535), dtype=np.uint16)
 
 
 def unpack_points(packed: NDArray[np.uint16]) -> NDArray[np.float32]:
@@ -146,7 +146,7 @@ def unpack_points(packed: NDArray[np.uint16]) -> NDArray[np.float32]:
 
 def settle(values: NDArray[np.floating]) -> NDArray[np.float64]:
     """Round to what a saved plan keeps."""
-    return np.round(np.asarray(values, np.float64), _DECIMALS)
+    return np.asarray(np.round(np.asarray(values, np.float64), _DECIMALS), np.float64)
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,8 @@ class Source:
                 digest.update(file.read(_END_BYTES))
         except OSError as error:
             raise LipwrightError(
-                f"The file {path} cannot be read ({error.strerror or error}); check its permissions."
+                f"The file {path} cannot be read ({error.strerror or error}); check its "
+                "permissions."
             ) from error
         return cls(stat.st_size, stat.st_mtime_ns, digest.hexdigest())
 

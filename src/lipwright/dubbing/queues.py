@@ -47,7 +47,7 @@ class Crew:
                 work()
             except Stopped:
                 pass
-            except BaseException as error:  # noqa: BLE001 - carried over to the caller's thread
+            except BaseException as error:  # carried over to the caller's thread
                 with self._lock:
                     self._error = self._error or error
                 self.stop()

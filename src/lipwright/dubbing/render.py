@@ -11,7 +11,7 @@ the very batches of an uninterrupted one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -48,9 +48,9 @@ class Marker(Protocol):
         self,
         frame: av.VideoFrame,
         info: VideoInfo,
-        boxes: list[tuple[float, float, float, float]],
+        face_boxes_display: Iterable[Sequence[float]],
     ) -> None:
-        """Write the mark into a frame, in place; ``boxes`` are the drawn faces, display px."""
+        """Write the mark into a frame, in place; the boxes are the drawn faces, display px."""
         ...
 
 
@@ -290,7 +290,7 @@ def put_in(work: Work, job: Job) -> None:
         to_region[:, 2] -= region.box[:2]
         difference, inside = composite.delta(edit, region.rgb, to_region, face.planned.strength)
         region.apply(difference, inside)
-    if job.marker is not None and work.faces:
+    if job.marker is not None:
         job.marker.mark(work.native, job.info, [face.planned.box for face in work.faces])
 
 

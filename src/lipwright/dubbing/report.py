@@ -97,8 +97,8 @@ class Report:
         model: ``name`` and ``id`` of the method.
         settings: the options that shape the frames.
         timings: seconds spent, by stage.
-        watermark: identifier written into the picture, or None.
-        manifest: identifier of the signed manifest, or None.
+        provenance: what was marked and signed, see ``provenance.session``.
+        notices: what the user was told before the work began.
         resumed_from: first frame that this run rendered itself.
         warnings: sentences about what was not as it should be.
     """
@@ -113,8 +113,8 @@ class Report:
     model: dict[str, str] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
-    watermark: str | None = None
-    manifest: str | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
     resumed_from: int = 0
     warnings: list[str] = field(default_factory=list)
 
@@ -141,6 +141,12 @@ class Report:
     def status_of(self, frame: int) -> Run:
         """The run that holds an output frame."""
         return next(run for run in self.runs if run.first <= frame <= run.last)
+
+    @property
+    def watermark(self) -> str | None:
+        """The id in the frames, eight hexadecimal digits; None without a watermark."""
+        mark = self.provenance.get("watermark")
+        return str(mark["id"]) if mark else None
 
     def as_json(self) -> dict[str, Any]:
         """Everything as plain JSON values."""

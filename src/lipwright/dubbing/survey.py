@@ -1,8 +1,8 @@
 """Pass 1: read the video once, at reduced size, and find out who is where.
 
 Cuts end shots, and nothing is carried across them: tracks, smoothing and bridging of gaps stay
-inside a shot. A shot that has ended is settled at once and only its columns are kept, so that memory
-hardly grows with the length of the video.
+inside a shot. A shot that has ended is settled at once and only its columns are kept, so that
+memory hardly grows with the length of the video.
 """
 
 from __future__ import annotations
@@ -56,8 +56,6 @@ HELD_SECONDS = 0.25
 FADE_SECONDS = 0.12
 """A face that comes into use or goes out of it inside a shot fades in or out."""
 SMOOTH_RADIUS = 2
-MOUTH = np.array([[0.5, 0.69]])
-"""Middle of the mouth in the unit square of the crop."""
 
 
 class Tracker(Protocol):
@@ -193,7 +191,7 @@ class _Surveyor:
             return TOO_SMALL
         if abs(seen.yaw) > (BACK_DEGREES if turned else TURNED_DEGREES):
             return TURNED_AWAY
-        x, y = alignment.apply(seen.crop, MOUTH)[0]
+        x, y = seen.points[-len(measure.OUTER_LIPS) :].mean(axis=0)  # the middle of the mouth
         width, height = self._info.display_size
         return SEEN if 0 <= x < width and 0 <= y < height else OUTSIDE
 
@@ -221,7 +219,8 @@ class _Surveyor:
         openings = np.zeros(count)
         states = np.full(count, MISSING, np.uint8)
         for start, stop in _stretches([crop is not None for crop in filled]):
-            smooth = alignment.smooth([c for c in filled[start:stop] if c is not None], SMOOTH_RADIUS)
+            known = [crop for crop in filled[start:stop] if crop is not None]
+            smooth = alignment.smooth(known, SMOOTH_RADIUS)
             crops[start:stop] = alignment.parameters(smooth)
             turned = False
             for row in range(start, stop):
@@ -258,7 +257,8 @@ def fades(
     Args:
         usable: (n,) whether it can be shown at all.
         frames: length of a fade.
-        starts_with_shot, ends_with_shot: there is no fade at a cut.
+        starts_with_shot: there is no fade after a cut.
+        ends_with_shot: nor before one.
 
     Returns:
         (n,) in [0, 1], 0 exactly where not usable.
@@ -278,8 +278,10 @@ def fades(
 def _bridge(
     states: NDArray[np.uint8], points: NDArray[np.float64], openings: NDArray[np.float64]
 ) -> None:
-    """Give LOST rows the outline between their neighbours'; a gap beside an unusable face is lost
-    with it."""
+    """Give LOST rows the outline between their neighbours'.
+
+    A gap beside an unusable face cannot be used either.
+    """
     known = np.flatnonzero(states != LOST)
     rows = np.arange(states.size)
     flat = points.reshape(states.size, -1)

@@ -153,6 +153,6 @@ def _ceil(value: Fraction) -> int:
 def _check(frames: int) -> None:
     if frames > MAX_FRAMES:
         raise LipwrightError(
-            f"the video's timestamps would need {frames:,} output frames; its frame rate is damaged, "
-            "re-encode the video first"
+            f"The video's timestamps would need {frames:,} output frames: its frame rate is "
+            "damaged; re-encode the video first."
         )

@@ -1,0 +1,99 @@
+"""Plans are kept in the user's cache folder, for the next dub of the same video.
+
+A plan holds reference pictures of faces, so its file is readable for its owner only. Old plans give
+way to new ones.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lipwright.dubbing.plan import Plan, PlanWriter, Source, load
+from lipwright.weights.fetch import cache_folder
+
+MOST_PLANS = 64
+MOST_BYTES = 512 << 20
+_MAKING = ".making-"
+_DAY = 86_400.0
+
+
+def plan_for(
+    video: Path,
+    settings: dict[str, Any],
+    make: Callable[[PlanWriter], Plan],
+    *,
+    keep: bool,
+    scratch: Path,
+) -> tuple[Plan, bool]:
+    """The plan of a video, from the cache or fresh.
+
+    Args:
+        video: the file.
+        settings: how it is looked at.
+        make: pass 1.
+        keep: use the cache; else, and where the cache cannot be written, the plan's file is made
+            in ``scratch``.
+        scratch: an existing folder of the job.
+
+    Returns:
+        The plan, and whether it came from the cache.
+    """
+    source = Source.of(video)
+    folder = _folder() if keep else None
+    if folder is None:
+        return _made(PlanWriter(scratch / "plan.jsonl", source, settings), make), False
+    identity = json.dumps([asdict(source), settings], sort_keys=True)
+    path = folder / (hashlib.sha256(identity.encode()).hexdigest()[:32] + ".jsonl")
+    found = load(path, source, settings)
+    if found is not None:
+        with contextlib.suppress(OSError):
+            os.utime(path)  # the most recently used is the last to go
+        return found, True
+    handle, name = tempfile.mkstemp(dir=folder, prefix=_MAKING)
+    os.close(handle)
+    plan = _made(PlanWriter(Path(name), source, settings), make)
+    os.replace(name, path)
+    plan.path = path
+    tidy(folder)
+    return plan, False
+
+
+def _made(writer: PlanWriter, make: Callable[[PlanWriter], Plan]) -> Plan:
+    try:
+        return make(writer)
+    except BaseException:
+        writer.discard()
+        raise
+
+
+def _folder() -> Path | None:
+    folder = cache_folder() / "plans"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder):
+            return folder
+    except OSError:
+        return None
+
+
+def tidy(folder: Path) -> None:
+    """Remove the plans that were used least recently until the rest is small enough."""
+    with contextlib.suppress(OSError):
+        files = sorted(folder.glob("*.jsonl"), key=lambda path: -path.stat().st_mtime)
+        held = 0
+        for count, path in enumerate(files, 1):
+            held += path.stat().st_size
+            if count > MOST_PLANS or (held > MOST_BYTES and count > 1):
+                path.unlink()
+        for path in folder.glob(_MAKING + "*"):  # left behind by a killed job
+            if path.stat().st_mtime < time.time() - _DAY:
+                path.unlink()

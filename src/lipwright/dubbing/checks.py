@@ -1,0 +1,66 @@
+"""What can be known to go wrong before any work is done."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from lipwright.errors import LipwrightError
+from lipwright.media.source import check_file
+
+
+def check_paths(video: Path, speech: Path, out: Path, others: dict[str, Path]) -> None:
+    """Raise LipwrightError unless the inputs can be read and the outputs be written.
+
+    Args:
+        video: an input.
+        speech: an input.
+        out: the video to write; not touched.
+        others: further files to write, by what they are called in messages.
+    """
+    check_file(video, "video")
+    check_file(speech, "speech file")
+    inputs = {"video": video, "speech file": speech}
+    for what, path in {"output": out, **others}.items():
+        if path.is_dir():
+            raise LipwrightError(f"The {what} {path} is a folder; give the name of a file in it.")
+        for name, given in inputs.items():
+            if same_file(path, given):
+                raise LipwrightError(
+                    f"The {what} {path} is the {name} itself; choose another name, for the "
+                    "original is never overwritten."
+                )
+        if what != "output" and same_place(path, out):
+            raise LipwrightError(f"The {what} {path} is the output too; choose another name.")
+        check_folder(path, what)
+
+
+def same_file(path: Path, other: Path) -> bool:
+    """Whether two names lead to one file, through links of either kind too."""
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False
+
+
+def same_place(path: Path, other: Path) -> bool:
+    """Whether two names, of files that need not exist, mean one place."""
+    return same_file(path, other) or path.resolve() == other.resolve()
+
+
+def check_folder(path: Path, what: str) -> None:
+    """Raise LipwrightError unless a file can be made beside ``path``."""
+    folder = path.parent
+    if not folder.is_dir():
+        raise LipwrightError(f"The folder {folder} of the {what} does not exist; create it first.")
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".lipwright-"):
+            pass
+        if path.exists() and not os.access(path, os.W_OK):
+            raise PermissionError(13, "the file is write-protected")
+    except OSError as error:
+        raise LipwrightError(
+            f"The {what} {path} cannot be written ({error.strerror or error}); choose another "
+            "place or mend its permissions."
+        ) from error

@@ -1,0 +1,359 @@
+"""The whole job: check, plan, render, join, mark, report.
+
+    dub("interview.mp4", "speech.wav", "dubbed.mp4")
+
+Nothing appears under the output's name before it is complete. Whatever ends a job early, nothing is
+left behind, except what ``--resume`` needs when that was asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from fractions import Fraction
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lipwright import __version__
+from lipwright.dubbing import gate, timeline
+from lipwright.dubbing.cache import plan_for
+from lipwright.dubbing.checks import check_paths
+from lipwright.dubbing.frames import FrameStore
+from lipwright.dubbing.lock import OutputLock
+from lipwright.dubbing.options import DubOptions, Observer, Stage
+from lipwright.dubbing.plan import Plan, Source
+from lipwright.dubbing.preview import write_sheet
+from lipwright.dubbing.render import Job, render
+from lipwright.dubbing.report import Report
+from lipwright.dubbing.schedule import Schedule, select
+from lipwright.dubbing.segments import Segments
+from lipwright.dubbing.survey import Tracker, settings, survey
+from lipwright.errors import Interrupted, LipwrightError
+from lipwright.media.audio import SAMPLE_RATE, load_speech
+from lipwright.media.encoding import choose_encoding, kind_of
+from lipwright.media.info import VideoInfo, probe
+from lipwright.media.mel import mel_spectrogram
+from lipwright.methods.base import Method
+
+if TYPE_CHECKING:
+    from lipwright.provenance.session import Provenance
+
+__all__ = ["DubOptions", "Observer", "dub"]
+
+SEGMENT_FRAMES = 250
+"""Frames per segment of the output: what a killed job loses at most."""
+
+
+def dub(
+    video: str | Path,
+    speech: str | Path,
+    out: str | Path,
+    options: DubOptions | None = None,
+    observer: Observer | None = None,
+    *,
+    method: Method | None = None,
+    tracker: Tracker | None = None,
+) -> Report:
+    """Give a video's mouths to a speech.
+
+    Args:
+        video: a video, or a still picture.
+        speech: any file with an audio stream.
+        out: the video to write; replaced if it exists. Not written with ``options.preview``.
+        options: see ``DubOptions``.
+        observer: is told of the progress.
+        method: one that is loaded already, instead of ``options.method``.
+        tracker: another face tracker than the default.
+
+    Returns:
+        What was done to every frame.
+
+    Raises:
+        LipwrightError: whatever the user can understand and mend.
+        Interrupted: Ctrl-C.
+    """
+    job = _Dub(Path(video), Path(speech), Path(out), options or DubOptions(), observer)
+    try:
+        return job.run(method, tracker)
+    except KeyboardInterrupt:
+        raise Interrupted(job.last_words()) from None
+    except OSError as error:  # the libraries below raise LipwrightError for all that is foreseen
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise LipwrightError(
+                f"The disk is full ({error.strerror}): {out} could not be finished; make room and "
+                "start again."
+            ) from error
+        raise
+
+
+class _Dub:
+    def __init__(
+        self,
+        video: Path,
+        speech: Path,
+        out: Path,
+        options: DubOptions,
+        observer: Observer | None,
+    ) -> None:
+        self.video, self.speech, self.out = video, speech, out
+        self.options, self.observer = options, observer
+        self.report = Report(str(video), str(speech), str(out))
+        self._kept: Segments | None = None
+
+    def run(self, method: Method | None, tracker: Tracker | None) -> Report:
+        """Everything."""
+        options, began = self.options, time.perf_counter()
+        self._check()
+        with OutputLock(self.out), _scratch(self.out) as scratch:
+            torch.manual_seed(options.seed)
+            with self._timed("load"):
+                info = probe(self.video)
+                choose_encoding(kind_of(self.out), info, options.crf, options.lossless)
+                wave = load_speech(self.speech)
+                method = method or self._load_method()
+                enhance = _enhancer(options.enhance)
+                identity = self._identity(method)
+                provenance = self._provenance(method, identity, info)
+            with self._timed("plan"):
+                plan = self._plan(tracker, scratch)
+            with plan:
+                schedule = self._schedule(plan, info, wave)
+                self.report.warnings += plan.warnings
+                with self._timed("listen"):
+                    mel = mel_spectrogram(torch.from_numpy(wave))
+                del wave
+                job = Job(
+                    info=info,
+                    store=FrameStore(info, plan.pts),
+                    schedule=schedule,
+                    method=method,
+                    mel=mel,
+                    enhance=enhance,
+                    marker=provenance,
+                    batch_size=options.batch_size,
+                    segment=SEGMENT_FRAMES,
+                    detail=options.detail,
+                )
+                self._describe(schedule, method)
+                if provenance is None:
+                    assert options.preview is not None
+                    with self._timed("render"):
+                        write_sheet(job, Path(options.preview))
+                else:
+                    self._render(job, scratch, identity, provenance)
+                    self.report.provenance = provenance.to_json()
+        self.report.timings["total"] = round(time.perf_counter() - began, 3)
+        if options.report is not None:
+            self.report.write(Path(options.report))
+        return self.report
+
+    def last_words(self) -> str:
+        """What an interrupted job says."""
+        if self.options.resume and self._kept is not None and self._kept.start:
+            return (
+                f"Interrupted after frame {self._kept.start - 1}; the same command with --resume "
+                "continues there."
+            )
+        return "Interrupted; nothing was written."
+
+    def _check(self) -> None:
+        options = self.options
+        options.check()
+        others: dict[str, Path] = {}
+        if options.report is not None:
+            others["report"] = Path(options.report)
+        if options.preview is not None:
+            others["preview"] = Path(options.preview)
+        check_paths(self.video, self.speech, self.out, others)
+        kind_of(self.out)
+
+    def _load_method(self) -> Method:
+        from lipwright.methods.registry import load_method
+
+        options = self.options
+        return load_method(options.method, options.device, options.backend, options.weights)
+
+    def _provenance(
+        self, method: Method, identity: dict[str, Any], info: VideoInfo
+    ) -> Provenance | None:
+        """Watermark and manifest; a preview has none.
+
+        The id is drawn from a hash of everything that shapes the output, rather than from chance:
+        the same job gives the same frames, and a resumed job goes on with the id it began with.
+        """
+        options = self.options
+        if options.preview is not None:
+            return None
+        from lipwright.provenance.manifest import Input
+        from lipwright.provenance.session import Provenance, ProvenanceOptions
+
+        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).digest()
+        made = Provenance(
+            ProvenanceOptions(
+                watermark=options.watermark,
+                mark_id=int.from_bytes(digest[:4], "big"),
+                manifest=options.manifest,
+                consent=options.consent,
+            ),
+            [
+                Input.of("picture" if info.is_still else "video", self.video),
+                Input.of("speech", self.speech),
+            ],
+            model=f"{method.name} {method.model_id}",
+        )
+        self.report.notices = made.notices
+        tell = getattr(self.observer, "notice", None)
+        if tell is not None:
+            for line in made.notices:
+                tell(line)
+        return made
+
+    def _plan(self, tracker: Tracker | None, scratch: Path) -> Plan:
+        if tracker is None:
+            from lipwright.faces.tracker import FaceTracker
+
+            tracker = FaceTracker()
+        follower = tracker
+        progress = self._progress("plan")
+        plan, cached = plan_for(
+            self.video,
+            settings(follower),
+            lambda writer: survey(self.video, writer, follower, progress),
+            keep=self.options.plan_cache,
+            scratch=scratch,
+        )
+        self.report.settings["plan_from_cache"] = cached
+        return plan
+
+    def _schedule(self, plan: Plan, info: VideoInfo, wave: NDArray[np.float32]) -> Schedule:
+        """Timeline, speakers and activity."""
+        speaking = select(plan, self.options.face, self.video)
+        seconds = Fraction(wave.size, SAMPLE_RATE)
+        if info.is_still:
+            line = timeline.still(seconds)
+        else:
+            line = timeline.build(
+                plan.pts, plan.last_duration, plan.time_base, seconds, self.options.length
+            )
+        times = [line.time(k) for k in range(len(line))]
+        if self.options.silence_gate:
+            activity = gate.detect(wave, SAMPLE_RATE).activity(times)
+        else:
+            activity = np.asarray([t < seconds for t in times], dtype=np.float32)
+        return Schedule(plan, line, speaking, activity)
+
+    def _describe(self, schedule: Schedule, method: Method) -> None:
+        report, line = self.report, schedule.timeline
+        report.runs = schedule.runs()
+        report.tracks = schedule.summaries()
+        report.seconds = round(float(line.end), 6)
+        report.rate = round(float(len(line) / line.end), 6)
+        report.model = {"name": method.name, "id": method.model_id}
+        report.settings |= self.options.shaping()
+
+    def _identity(self, method: Method) -> dict[str, Any]:
+        """All that shapes the encoded frames; equal for a job and its continuation."""
+        return {
+            "version": __version__,
+            "video": asdict(Source.of(self.video)),
+            "speech": asdict(Source.of(self.speech)),
+            "method": [method.name, method.size, method.model_id],
+            "options": self.options.shaping(),
+        }
+
+    def _render(
+        self, job: Job, scratch: Path, identity: dict[str, Any], provenance: Provenance
+    ) -> None:
+        options = self.options
+        segments = Segments(
+            self.out,
+            job.info,
+            job.schedule.timeline,
+            crf=options.crf,
+            lossless=options.lossless,
+            length=job.segment,
+            identity=identity,
+            resume=options.resume,
+        )
+        self._kept = segments
+        self.report.resumed_from = segments.start
+        done = False
+        try:
+            with self._timed("render"):
+                render(job, segments, segments.start, self._progress("render", segments.start))
+            with self._timed("join"):
+                made = scratch / self.out.name
+                speech, streams = self.speech, self.video if options.keep_streams else None
+                self.report.warnings += segments.join(made, speech, streams)
+            with self._timed("sign"):
+                provenance.finish(made, self.out)
+            made.replace(self.out)
+            done = True
+        finally:
+            segments.close(keep=options.resume and not done)
+
+    def _progress(self, stage: Stage, start: int = 0) -> Callable[..., None]:
+        """Called with the number of frames done, and all of them where that is known."""
+        began = time.perf_counter()
+        total_frames: list[int | None] = [None]
+
+        def tell(done: int, total: int | None = None) -> None:
+            if self.observer is None:
+                return
+            total_frames[0] = total or total_frames[0] or self.report.frames or None
+            spent = time.perf_counter() - began
+            fps = (done - start) / spent if spent > 0 else 0.0
+            self.observer.progress(stage, done, total_frames[0], fps)
+
+        return tell
+
+    @contextlib.contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.report.timings[stage] = round(time.perf_counter() - began, 3)
+
+
+def _enhancer(name: str) -> Callable[[torch.Tensor], torch.Tensor] | None:
+    if name == "none":
+        return None
+    try:
+        registry = import_module("lipwright.enhance.registry")
+    except ImportError:
+        raise LipwrightError(
+            f"There is no post-processing {name!r} in this version; use --enhance none."
+        ) from None
+    enhancer: Callable[[torch.Tensor], torch.Tensor] = registry.load_enhancer(name)
+    return enhancer
+
+
+@contextlib.contextmanager
+def _scratch(out: Path) -> Iterator[Path]:
+    """A folder beside the output for what is not finished; removed at the end."""
+    import shutil
+
+    folder = out.with_name(f".{out.name}.lipwright-work")
+    shutil.rmtree(folder, ignore_errors=True)  # of a killed job; the lock says nobody works there
+    try:
+        folder.mkdir()
+    except OSError as error:
+        raise LipwrightError(
+            f"The folder {out.parent} cannot be written ({error.strerror or error}); choose "
+            "another output or mend its permissions."
+        ) from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

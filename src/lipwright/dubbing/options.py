@@ -1,0 +1,104 @@
+"""What can be asked of a dub, and who is told how far it is."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from lipwright.dubbing.timeline import LENGTHS, Length
+from lipwright.errors import LipwrightError
+
+Stage = Literal["plan", "render"]
+_FACE = re.compile(r"largest|all|\d+(,\d+)*")
+
+
+@dataclass(frozen=True)
+class DubOptions:
+    """Options of ``dub``; the command line has one of the same name for each.
+
+    Attributes:
+        method: name of the method.
+        weights: a checkpoint instead of the method's default.
+        face: ``largest``, ``all``, or track numbers separated by commas.
+        length: ``auto``, ``video`` or ``speech``.
+        enhance: name of the post-processing of the drawn face, ``none`` for none.
+        crf: quality of the encode, 0 to 51, lower is better.
+        lossless: FFV1 in MKV.
+        watermark: write the invisible mark.
+        manifest: sign a C2PA manifest.
+        consent: who agreed to what; goes into the manifest.
+        report: where to write the JSON report.
+        resume: continue an interrupted job, and keep the finished part when interrupted.
+        preview: write a sheet of a few frames, source above result, here, and nothing else.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        backend: ``auto``, ``torch`` or ``openvino``.
+        seed: of everything random.
+        batch_size: frames per call of the method.
+        keep_streams: keep the other sound and subtitle streams of the video.
+        silence_gate: rest the mouth where nobody speaks.
+        detail: ``keep`` the source's texture where the method changed little, or ``off``.
+        plan_cache: keep the plan of the video, which holds small pictures of its faces, in the
+            user's cache folder for the next dub of the same video.
+    """
+
+    method: str = "vq"
+    weights: str | Path | None = None
+    face: str = "largest"
+    length: Length = "auto"
+    enhance: str = "none"
+    crf: int = 16
+    lossless: bool = False
+    watermark: bool = True
+    manifest: bool = True
+    consent: str | None = None
+    report: str | Path | None = None
+    resume: bool = False
+    preview: str | Path | None = None
+    device: str = "auto"
+    backend: str = "auto"
+    seed: int = 0
+    batch_size: int = 8
+    keep_streams: bool = False
+    silence_gate: bool = True
+    detail: Literal["keep", "off"] = "keep"
+    plan_cache: bool = True
+
+    def check(self) -> None:
+        """Raise LipwrightError for a value that makes no sense."""
+        if not _FACE.fullmatch(self.face):
+            raise LipwrightError(
+                f"The face {self.face!r} is neither 'largest' nor 'all' nor a face number; the "
+                "report of a first run lists the numbers."
+            )
+        if self.length not in LENGTHS:
+            raise LipwrightError(
+                f"The length {self.length!r} is unknown; choose one of {', '.join(LENGTHS)}."
+            )
+        if self.detail not in ("keep", "off"):
+            raise LipwrightError(f"The detail {self.detail!r} is unknown; choose keep or off.")
+        if not 0 <= self.crf <= 51:
+            raise LipwrightError(f"The quality {self.crf} is out of range; give a CRF of 0 to 51.")
+        if self.batch_size < 1:
+            raise LipwrightError(f"A batch of {self.batch_size} frames is none; give 1 or more.")
+
+    def shaping(self) -> dict[str, Any]:
+        """The options on which the encoded frames depend; a resumed job must have the same."""
+        names = (
+            *("face", "length", "enhance", "crf", "lossless", "watermark", "device", "backend"),
+            *("seed", "batch_size", "silence_gate", "detail"),
+        )
+        return {name: getattr(self, name) for name in names}
+
+
+class Observer(Protocol):
+    """Is told how far the job is; called from the thread that called ``dub``."""
+
+    def progress(self, stage: Stage, done: int, total: int | None, fps: float) -> None:
+        """``done`` of ``total`` frames of a stage; ``fps`` is the mean speed of this run."""
+        ...
+
+    def notice(self, line: str) -> None:
+        """A line that the user should read before the work begins. May be left out."""
+        ...

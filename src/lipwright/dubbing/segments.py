@@ -1,0 +1,259 @@
+"""The encoded output in pieces, so that a killed job can go on where it was.
+
+Every segment of 250 frames is a file of its own in a hidden folder beside the output, encoded by
+an encoder that starts fresh, in a resumed job as in an uninterrupted one; so both give the same
+frames. (An H.264 encoder starts a new group of pictures every 250 frames anyway: the pieces cost
+nothing.) A segment counts once a line in ``segments.jsonl`` vouches for it. At the end the packets
+of all segments are copied, not encoded again, into one file beside the speech.
+
+Containers differ in how exactly they keep time, but all keep the order. The timestamps of the
+joined file are therefore taken from the timeline, packet by packet, and not from the pieces.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+import numpy as np
+from numpy.typing import NDArray
+
+from lipwright.dubbing.timeline import Timeline
+from lipwright.errors import LipwrightError
+from lipwright.media.encoding import MUXERS, Kind, kind_of
+from lipwright.media.info import VideoInfo
+from lipwright.media.tracks import Track, kept_streams, speech_track
+from lipwright.media.writer import VideoWriter
+
+
+class Segments:
+    """Takes the frames of a render in order; see ``render.Sink``.
+
+    Attributes:
+        start: first frame that is not yet in a finished segment.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        info: VideoInfo,
+        timeline: Timeline,
+        *,
+        crf: int,
+        lossless: bool,
+        identity: dict[str, Any],
+        resume: bool,
+        length: int,
+    ) -> None:
+        """Make the folder, or find what an earlier job left in it.
+
+        Args:
+            out: the output; its suffix is that of the segments too.
+            info: of the source.
+            timeline: of the output.
+            crf: quality.
+            lossless: store every bit.
+            identity: all that shapes the frames; what was made under another one is thrown away.
+            resume: use what is there.
+            length: frames per segment.
+
+        Raises:
+            LipwrightError: if the folder cannot be written.
+        """
+        self._info, self._timeline = info, timeline
+        self._how: dict[str, Any] = {"crf": crf, "lossless": lossless}
+        self._length, self._out = length, out
+        self.folder = out.with_name(f".{out.name}.lipwright-parts")
+        self._unit, self._stamps = stamps(timeline, kind_of(out))
+        self._list = self.folder / "segments.jsonl"
+        self._writer: VideoWriter | None = None
+        self._identity = json.loads(json.dumps({**identity, "segment": length}))
+        self.start = self._found() if resume else 0
+        if self.start == 0:
+            self._begin()
+
+    def _begin(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            self.folder.mkdir()
+            self._note(self._identity)
+        except OSError as error:
+            raise LipwrightError(
+                f"The folder {self._out.parent} cannot be written ({error.strerror or error}); "
+                "choose another output or mend its permissions."
+            ) from error
+
+    def _found(self) -> int:
+        """The first frame after the segments that an equal job has finished."""
+        try:
+            lines = self._list.read_bytes().split(b"\n")[:-1]  # what a kill cut off does not count
+            if json.loads(lines[0]) != self._identity:
+                return 0
+            done = 0
+            for index, line in enumerate(lines[1:]):
+                if self._part(index).stat().st_size != json.loads(line)["bytes"]:
+                    break
+                done += 1
+        except (OSError, ValueError, KeyError, IndexError, TypeError):
+            return 0
+        return min(done * self._length, len(self._timeline))
+
+    def _part(self, index: int) -> Path:
+        return self.folder / f"{index:05d}{self._out.suffix}"
+
+    def _note(self, line: dict[str, Any]) -> None:
+        with self._list.open("ab") as file:
+            file.write(json.dumps(line).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def write(self, k: int, native: av.VideoFrame) -> None:
+        """Encode output frame ``k``."""
+        if self._writer is None:
+            self._trim(k // self._length)
+            path = self._part(k // self._length)
+            self._writer = VideoWriter(path, self._info, time_base=self._unit, **self._how)
+        stamp = int(self._stamps[k])
+        self._writer.write(native, stamp, int(self._stamps[k + 1]) - stamp)
+        self._last = k
+
+    def _trim(self, index: int) -> None:
+        """Forget the notes on segments from ``index`` on, which are about to be made anew."""
+        lines = self._list.read_bytes().split(b"\n")[: index + 1]
+        self._list.write_bytes(b"\n".join(lines) + b"\n")
+
+    def end_segment(self) -> None:
+        """Finish the segment of the last frame written."""
+        assert self._writer is not None
+        self._writer.close()
+        path = self._part(self._last // self._length)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        self._note({"bytes": path.stat().st_size})
+        self._writer = None
+        self.start = self._last + 1
+
+    def close(self, keep: bool) -> None:
+        """Give up an unfinished segment; remove everything unless it is to be kept."""
+        if self._writer is not None:
+            self._writer.abort()
+            self._writer = None
+        if not keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def join(self, target: Path, speech: Path, streams: Path | None) -> list[str]:
+        """Copy all segments and the speech into one file.
+
+        Args:
+            target: to be written.
+            speech: file with the speech.
+            streams: video whose other sound and subtitle streams are kept, or None.
+
+        Returns:
+            Sentences about what could not be kept.
+        """
+        kind, line = kind_of(self._out), self._timeline
+        parts = [self._part(i) for i in range(-(-len(line) // self._length))]
+        warnings: list[str] = []
+        with ExitStack() as stack, _explained(self._out):
+            options = {"movflags": "+faststart"} if kind in ("mp4", "mov") else {}
+            output = stack.enter_context(
+                av.open(f"file:{target}", "w", format=MUXERS[kind], container_options=options)
+            )
+            with av.open(f"file:{parts[0]}") as first:
+                picture = output.add_stream_from_template(first.streams.video[0], opaque=True)
+            picture.time_base = line.time_base
+            if self._info.display_matrix is not None:
+                picture.set_display_matrix(self._info.display_matrix)
+            tracks: list[Track] = [speech_track(output, kind, speech, stack)]
+            if streams is not None:
+                begins = self._info.start_pts * self._info.time_base
+                track, warnings = kept_streams(output, kind, streams, begins, stack)
+                tracks += [track] if track is not None else []
+            for track in tracks:
+                track.start(Fraction(0))
+            delay = max(_reordering(path) for path in parts)
+            for packet, time in self._packets(parts, delay):
+                packet.stream = picture
+                output.mux_one(packet)
+                for track in tracks:
+                    track.advance(time, line.end)
+            for track in tracks:
+                track.advance(None, line.end)
+        return warnings
+
+    def _packets(self, parts: list[Path], delay: int) -> Iterator[tuple[av.Packet[Any], Fraction]]:
+        """All packets with the timeline's timestamps, and when they are decoded, in seconds."""
+        line = self._timeline
+        step = int(line.durations[0])
+        k = 0
+        for index, path in enumerate(parts):
+            first = index * self._length
+            count = min(self._length, len(line) - first)
+            rank = {pts: n for n, pts in enumerate(sorted(_timestamps(path)))}
+            if len(rank) != count:
+                raise LipwrightError(
+                    f"A part of {self._out} holds {len(rank)} instead of {count} frames; start "
+                    "again without --resume."
+                )
+            with av.open(f"file:{path}") as container:
+                for packet in container.demux(video=0):
+                    if not packet.size:
+                        continue
+                    shown = first + rank[packet.pts or 0]
+                    packet.time_base = line.time_base
+                    packet.pts = int(line.pts[shown])
+                    # Decoding runs ``delay`` frames ahead of showing, over all segments alike.
+                    ahead = k - delay
+                    dts = int(line.pts[ahead]) if ahead >= 0 else ahead * step
+                    packet.dts = dts
+                    packet.duration = int(line.durations[shown])
+                    k += 1
+                    yield packet, dts * line.time_base
+
+
+def stamps(line: Timeline, kind: Kind) -> tuple[Fraction, NDArray[np.int64]]:
+    """Unit and timestamps of the frames inside segments, and after them that of the end.
+
+    Matroska counts milliseconds. Two frames inside one of them would lose their order; there the
+    later one is put one further.
+    """
+    ticks = np.append(line.pts, line.pts[-1] + line.durations[-1])
+    if kind not in ("mkv", "webm"):
+        return line.time_base, ticks
+    rounded = np.asarray([round(int(t) * line.time_base * 1000) for t in ticks], np.int64)
+    order = np.arange(rounded.size)
+    return Fraction(1, 1000), np.maximum.accumulate(rounded - order) + order
+
+
+def _timestamps(path: Path) -> list[int]:
+    """Timestamps of the packets of a segment, as stored."""
+    with av.open(f"file:{path}") as container:
+        return [int(p.pts or 0) for p in container.demux(video=0) if p.size]
+
+
+def _reordering(path: Path) -> int:
+    """By how many places a frame is decoded after its place in the order of showing, at most."""
+    stored = _timestamps(path)
+    place = {pts: n for n, pts in enumerate(sorted(stored))}
+    return max(k - place[pts] for k, pts in enumerate(stored))
+
+
+@contextmanager
+def _explained(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except (av.error.FFmpegError, OSError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise LipwrightError(
+            f"{out} could not be written ({reason}); check the free space and the permissions of "
+            "that folder."
+        ) from error

@@ -1,0 +1,446 @@
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from lipwright.dubbing import job as jobs
+from lipwright.dubbing.job import DubOptions, dub
+from lipwright.dubbing.report import Report
+from lipwright.errors import Interrupted, LipwrightError
+from lipwright.media.mel import SILENCE, AudioSpec
+from lipwright.media.reader import VideoReader
+from lipwright.methods.base import Rendered
+from tests.dubbing import clips
+from tests.dubbing.clips import Actor
+
+SIZE = (192, 160)
+
+
+def face(i: int) -> list[Actor]:
+    return [Actor(0, 30 + i % 3, 20, 110, opening=0.02 + 0.001 * (i % 20))]
+
+
+@dataclass
+class Talker:
+    """Darkens the mouth by the loudness of the speech; remembers what it saw if told to."""
+
+    size: int = 64
+    recurrent: bool = False
+    fail_at: int | None = None
+    name: str = "talker"
+    model_id: str = "talker-1"
+    audio: AudioSpec = field(default_factory=AudioSpec)
+    seen: int = 0
+    started: int = 0
+    references: list[tuple[int, ...]] = field(default_factory=list)
+    loudness: list[float] = field(default_factory=list)
+
+    @property
+    def stateless(self) -> bool:
+        return not self.recurrent
+
+    def start(self, reference: torch.Tensor) -> dict[str, int]:
+        self.started += 1
+        self.references.append(tuple(reference.shape))
+        assert reference.abs().max() <= 1
+        return {"frames": 0}
+
+    def render(self, faces: torch.Tensor, audio: torch.Tensor, state: Any) -> Rendered:
+        out = faces.clone()
+        for b in range(faces.shape[0]):
+            if self.fail_at is not None and self.seen >= self.fail_at:
+                raise RuntimeError("the network broke")
+            self.seen += 1
+            state["frames"] += 1
+            loud = float((audio[b].mean() - SILENCE) / 4)
+            self.loudness.append(loud)
+            memory = 0.1 * (state["frames"] % 50) / 50 if self.recurrent else 0.0
+            out[b, :, 36:48, 22:42] -= 0.2 + 0.5 * loud + memory
+        return Rendered(out, faces)
+
+
+@dataclass
+class Watcher:
+    calls: list[tuple[str, int, int | None, float]] = field(default_factory=list)
+    stop_at: int | None = None
+
+    def progress(self, stage: str, done: int, total: int | None, fps: float) -> None:
+        self.calls.append((stage, done, total, fps))
+        if stage == "render" and self.stop_at is not None and done >= self.stop_at:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("LIPWRIGHT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("LIPWRIGHT_HOME", str(tmp_path / "home"))
+    yield
+    assert not [t.name for t in threading.enumerate() if t.name.startswith("lipwright-")]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with a video of 2 s and speech of 1 s of syllables and 0.6 s of silence."""
+    folder = tmp_path / "place"
+    folder.mkdir()
+    clips.write_video(folder / "v.mp4", 50, SIZE)
+    clips.write_speech(folder / "s.wav", 1.6, silent_from=1.0)
+    return folder
+
+
+def run(
+    folder: Path,
+    out: str = "out.mkv",
+    *,
+    video: str = "v.mp4",
+    speech: str = "s.wav",
+    script: clips.Script = face,
+    method: Any = None,
+    observer: Any = None,
+    **options: Any,
+) -> Report:
+    given = {"watermark": False, "manifest": False, "lossless": out.endswith(".mkv"), **options}
+    return dub(
+        folder / video,
+        folder / speech,
+        folder / out,
+        DubOptions(**given),
+        observer,
+        method=method or Talker(),
+        tracker=clips.ScriptedTracker(script),
+    )
+
+
+def listing(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def frames(path: Path) -> list[np.ndarray]:
+    return [luma for _, luma in clips.decoded(path)]
+
+
+def same(a: list[np.ndarray], b: list[np.ndarray]) -> bool:
+    return len(a) == len(b) and all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def test_whole_job(place: Path) -> None:
+    watcher = Watcher()
+    method = Talker()
+    report = run(place, method=method, observer=watcher, report=place / "r.json")
+    assert listing(place) == ["out.mkv", "r.json", "s.wav", "v.mp4"]
+    source, result = frames(place / "v.mp4"), frames(place / "out.mkv")
+    assert len(result) == 50
+    changed = [not np.array_equal(a, b) for a, b in zip(source, result, strict=True)]
+    assert all(changed)
+    # far from the mouth every pixel is the decoded source's
+    for a, b in zip(source, result, strict=True):
+        assert np.array_equal(a[:60], b[:60])
+        assert np.array_equal(a[:, 150:], b[:, 150:])
+    assert report.counts()["silent"] >= 15
+    assert report.counts()["synced"] >= 25
+    assert report.status_of(49).status == "silent"
+    assert method.loudness[10] > 0.2
+    assert method.loudness[45] == 0  # silence is exactly the silence of training
+    assert [shape[1:] for shape in method.references] == [(3, 64, 64)]
+    assert 4 <= method.references[0][0] <= 8
+    assert ("plan", 50, 50) in [c[:3] for c in watcher.calls]
+    assert ("render", 50, 50) in [c[:3] for c in watcher.calls]
+    data = json.loads((place / "r.json").read_text())
+    assert data["model"] == {"name": "talker", "id": "talker-1"}
+    assert data["frames"] == 50
+    with av.open(str(place / "out.mkv")) as made:
+        assert len(made.streams.audio) == 1
+
+
+def test_copy_method_changes_nothing(place: Path) -> None:
+    from lipwright.methods.registry import load_method
+
+    run(place, method=load_method("copy"))
+    assert same(frames(place / "v.mp4"), frames(place / "out.mkv"))
+
+
+@pytest.mark.parametrize(("pix_fmt", "codec"), [("yuv420p10le", "libx264"), ("yuv444p", "libx264")])
+def test_outside_the_mask_bit_equal_in_other_formats(place: Path, pix_fmt: str, codec: str) -> None:
+    clips.write_video(place / "v.mp4", 12, SIZE, pix_fmt=pix_fmt, codec=codec)
+    run(place, length="video")
+    source, result = frames(place / "v.mp4"), frames(place / "out.mkv")
+    with av.open(str(place / "out.mkv")) as made:
+        assert made.streams.video[0].pix_fmt == pix_fmt
+    for a, b in zip(source, result, strict=True):
+        assert np.array_equal(a[:60], b[:60])
+        assert not np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm"])
+def test_every_container_has_exactly_the_planned_frames_and_times(
+    place: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "SEGMENT_FRAMES", 16)
+    pts = np.cumsum([0] + [[40, 33, 34, 100, 7][i % 5] for i in range(19)]).tolist()
+    clips.write_video(place / "vfr.mp4", 20, SIZE, pts=pts, time_base=Fraction(1, 1000))
+    clips.write_speech(place / "long.wav", 1.5)
+    run(place, "out" + suffix, video="vfr.mp4", speech="long.wav", lossless=False)
+    times = [time for time, _ in clips.decoded(place / f"out{suffix}")]
+    with VideoReader(place / "vfr.mp4") as reader:
+        last = [round(frame.duration * frame.time_base * 1000) for frame in reader][-1]
+    shown = [b - a for a, b in itertools.pairwise(pts)] + [last]
+    order = [*range(20), *range(18, -1, -1), *range(1, 20)]
+    expected = [Fraction(0)]
+    for source in order[: len(times) - 1]:
+        expected.append(expected[-1] + Fraction(shown[source], 1000))
+    assert [float(t) for t in times] == pytest.approx([float(t) for t in expected], abs=1e-9)
+    assert times[-1] < Fraction(3, 2)
+
+
+def test_ping_pong_shows_the_frames_of_the_way_there(place: Path) -> None:
+    from lipwright.methods.copy import CopyMethod
+
+    clips.write_video(place / "short.mp4", 15, SIZE)
+    run(place, video="short.mp4", method=CopyMethod(64))
+    source, result = frames(place / "short.mp4"), frames(place / "out.mkv")
+    assert len(result) == 40
+    order = [*range(15), *range(13, -1, -1), *range(1, 12)]
+    assert same(result, [source[i] for i in order])
+
+
+def test_still_picture(place: Path) -> None:
+    import cv2
+
+    cv2.imwrite(str(place / "face.png"), clips.scene(0, SIZE)[..., ::-1])
+    report = run(place, "out.mp4", video="face.png", script=lambda i: [Actor(0, 30, 20, 110)])
+    result = frames(place / "out.mp4")
+    assert len(result) == 40 == report.frames
+    times = [time for time, _ in clips.decoded(place / "out.mp4")]
+    assert times == [Fraction(k, 25) for k in range(40)]
+    assert not np.array_equal(result[5], result[35])  # speech against rest
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_killed_job_resumes_to_the_same_frames(
+    place: Path, recurrent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "SEGMENT_FRAMES", 12)
+    options = {"lossless": False, "crf": 25, "resume": True, "batch_size": 5}
+    whole = run(place, "whole.mp4", method=Talker(recurrent=recurrent), **options)
+    assert whole.resumed_from == 0
+    broken = Talker(recurrent=recurrent, fail_at=33)
+    with pytest.raises(RuntimeError, match="broke"):
+        run(place, "out.mp4", method=broken, **options)
+    assert ".out.mp4.lipwright-parts" in listing(place)
+    assert "out.mp4" not in listing(place)
+    rest = Talker(recurrent=recurrent)
+    report = run(place, "out.mp4", method=rest, **options)
+    assert report.resumed_from in (12, 24)
+    assert rest.seen == (50 if recurrent else 50 - report.resumed_from)
+    assert same(frames(place / "whole.mp4"), frames(place / "out.mp4"))
+    times = [[t for t, _ in clips.decoded(place / f"{n}.mp4")] for n in ("whole", "out")]
+    assert times[0] == times[1] == [Fraction(k, 25) for k in range(50)]
+    assert listing(place) == ["out.mp4", "s.wav", "v.mp4", "whole.mp4"]
+    assert report.runs == whole.runs
+
+
+def test_changed_settings_start_anew(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "SEGMENT_FRAMES", 12)
+    with pytest.raises(RuntimeError):
+        run(place, "out.mp4", method=Talker(fail_at=33), resume=True, crf=20)
+    report = run(place, "out.mp4", resume=True, crf=21)
+    assert report.resumed_from == 0
+    assert len(frames(place / "out.mp4")) == 50
+
+
+def test_error_without_resume_leaves_nothing(place: Path) -> None:
+    (place / "out.mkv").write_bytes(b"older")
+    with pytest.raises(RuntimeError, match="broke"):
+        run(place, method=Talker(fail_at=20))
+    assert listing(place) == ["out.mkv", "s.wav", "v.mp4"]
+    assert (place / "out.mkv").read_bytes() == b"older"
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_interrupt(place: Path, resume: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "SEGMENT_FRAMES", 5)
+    slow = Talker()
+    original = slow.render
+
+    def render_slowly(*args: Any) -> Rendered:
+        threading.Event().wait(0.05)
+        return original(*args)
+
+    slow.render = render_slowly  # type: ignore[method-assign]
+    watcher = Watcher(stop_at=11)
+    with pytest.raises(Interrupted) as caught:
+        run(place, method=slow, observer=watcher, resume=resume, batch_size=1)
+    if resume:
+        assert "--resume" in str(caught.value)
+        assert run(place, resume=True, batch_size=1).resumed_from >= 10
+        run(place, "whole.mkv", batch_size=1)
+        assert same(frames(place / "whole.mkv"), frames(place / "out.mkv"))
+    else:
+        assert listing(place) == ["s.wav", "v.mp4"]
+
+
+def test_batch_size_does_not_matter(place: Path) -> None:
+    for size in (1, 7, 64):
+        run(place, f"{size}.mkv", batch_size=size, method=Talker(recurrent=True))
+    one = frames(place / "1.mkv")
+    assert same(one, frames(place / "7.mkv"))
+    assert same(one, frames(place / "64.mkv"))
+
+
+def test_plan_is_kept_for_the_next_dub(place: Path, tmp_path: Path) -> None:
+    first = run(place, "a.mkv")
+    tracker = clips.ScriptedTracker(face)
+    again = dub(
+        place / "v.mp4",
+        place / "s.wav",
+        place / "b.mkv",
+        DubOptions(lossless=True, watermark=False, manifest=False),
+        method=Talker(),
+        tracker=tracker,
+    )
+    assert tracker.calls == 0
+    assert (first.settings["plan_from_cache"], again.settings["plan_from_cache"]) == (False, True)
+    assert same(frames(place / "a.mkv"), frames(place / "b.mkv"))
+    (kept,) = (tmp_path / "cache" / "plans").iterdir()
+    assert kept.stat().st_mode & 0o077 == 0
+    run(place, "c.mkv", plan_cache=False)
+    assert same(frames(place / "a.mkv"), frames(place / "c.mkv"))
+
+
+def test_cuts_gaps_and_several_people(place: Path) -> None:
+    def script(i: int) -> list[Actor]:
+        one, two = Actor(0, 10, 20, 90), Actor(1, 100, 40, 60)
+        if i < 15:
+            return [one]
+        if i < 25:
+            return []
+        return [Actor(2, 10, 20, 90), two] if i < 40 else [two]
+
+    clips.write_video(place / "cut.mp4", 50, SIZE, pictures=lambda i: clips.scene(i, SIZE, i // 25))
+    method = Talker()
+    report = run(place, video="cut.mp4", script=script, method=method)
+    assert {run.reason for run in report.runs} >= {"no face found", "another person's face"}
+    assert len(report.tracks) == 3
+    assert method.started == 2
+    source, result = frames(place / "cut.mp4"), frames(place / "out.mkv")
+    for k in (16, 20, 41, 49):
+        assert np.array_equal(source[k], result[k])
+    method = Talker()
+    everybody = run(place, "all.mkv", video="cut.mp4", script=script, method=method, face="all")
+    assert method.started == 3
+    assert method.seen == sum(track.frames for track in everybody.tracks)
+
+
+def test_watermark_is_the_same_for_the_same_job(place: Path) -> None:
+    first = run(place, "a.mkv", watermark=True)
+    second = run(place, "b.mkv", watermark=True)
+    other = run(place, "c.mkv", watermark=True, seed=1)
+    assert first.watermark == second.watermark != other.watermark
+    assert first.watermark is not None
+    assert same(frames(place / "a.mkv"), frames(place / "b.mkv"))
+
+
+def test_preview(place: Path) -> None:
+    import cv2
+
+    report = run(place, preview=place / "sheet.png")
+    assert listing(place) == ["s.wav", "sheet.png", "v.mp4"]
+    sheet = cv2.imread(str(place / "sheet.png"))
+    assert sheet.shape == (576, 8 * 288, 3)
+    assert not np.array_equal(sheet[:250], sheet[288 : 288 + 250])
+    assert report.frames == 50
+
+
+@pytest.mark.parametrize("kind", ["symlink", "hardlink", "same"])
+@pytest.mark.parametrize("which", ["v.mp4", "s.wav"])
+def test_inputs_are_never_overwritten(place: Path, kind: str, which: str) -> None:
+    out = place / ("link" + Path(which).suffix)
+    if kind == "symlink":
+        out.symlink_to(place / which)
+    elif kind == "hardlink":
+        os.link(place / which, out)
+    else:
+        out = place / which
+    before = (place / which).read_bytes()
+    with pytest.raises(LipwrightError, match="itself"):
+        run(place, out.name, lossless=False)
+    assert (place / which).read_bytes() == before
+
+
+def test_bad_input_is_one_sentence(place: Path, tmp_path: Path) -> None:
+    (place / "text.mp4").write_text("this is no video\n" * 100)
+    (place / "empty.wav").write_bytes(b"")
+    silent = clips.write_video(place / "mute.mp4", 5, SIZE)
+    before = listing(place)
+    cases: list[tuple[str, dict[str, Any]]] = [
+        ("does not exist", {"video": "none.mp4"}),
+        ("does not exist", {"speech": "none.wav"}),
+        ("folder", {"video": "."}),
+        ("not a media file", {"video": "text.mp4"}),
+        ("empty", {"speech": "empty.wav"}),
+        ("no audio stream", {"speech": silent.name}),
+        ("suffix", {"out": "out.txt", "lossless": False}),
+        ("suffix", {"out": "out", "lossless": False}),
+        ("is a folder", {"out": "."}),
+        ("does not exist", {"out": "no/out.mp4", "lossless": False}),
+        ("lossless", {"out": "out.mp4", "lossless": True}),
+        ("face", {"face": "tall"}),
+        ("no usable face 9", {"face": "9"}),
+        ("No usable face", {"script": lambda i: [], "plan_cache": False}),
+        ("length", {"length": "long"}),
+        ("batch", {"batch_size": 0}),
+        ("post-processing", {"enhance": "magic"}),
+        ("is the output too", {"report": place / "out.mkv"}),
+        ("is the video itself", {"report": place / "v.mp4"}),
+        ("does not exist", {"report": place / "no" / "r.json"}),
+    ]
+    for words, how in cases:
+        with pytest.raises(LipwrightError, match=words) as caught:
+            run(place, **how)
+        sentence = str(caught.value)
+        assert "\n" not in sentence
+        assert sentence.endswith(".")
+        assert listing(place) == before, words
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_write_protected_folder(place: Path) -> None:
+    place.chmod(0o500)
+    try:
+        with pytest.raises(LipwrightError, match="cannot be written"):
+            run(place)
+    finally:
+        place.chmod(0o700)
+
+
+def test_two_jobs_on_one_output(place: Path) -> None:
+    from lipwright.dubbing.lock import OutputLock
+
+    with OutputLock(place / "out.mkv"), pytest.raises(LipwrightError, match="Another job"):
+        run(place)
+
+
+def test_odd_and_tiny_pictures(place: Path) -> None:
+    clips.write_video(place / "odd.mkv", 5, (101, 77), codec="ffv1", pix_fmt="yuv420p")
+    for out in ("o.mp4", "o.mkv", "o.webm"):
+        report = run(
+            place,
+            out,
+            video="odd.mkv",
+            script=lambda i: [Actor(0, 5, 0, 75)],
+            length="video",
+        )
+        assert report.counts()["passed_through"] == 0
+        assert len(frames(place / out)) == 5

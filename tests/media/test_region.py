@@ -421,6 +421,20 @@ def test_left_sited_chroma_of_420() -> None:
         assert np.abs(cb - expected).max() < 0.3
 
 
+def test_chroma_of_420_lies_between_the_lines() -> None:
+    """Chroma line k lies between luma lines 2k and 2k + 1, in H.264 as in JPEG."""
+    frame = av.VideoFrame(32, 32, "yuv420p")
+    luma, blue, red = plane_views(frame)
+    luma[:], red[:] = 128, 128
+    blue[:] = 64 + 8 * np.arange(16)[:, None]
+    info = video_info(32, 32, full=True, matrix="bt601")
+    crop = sample_crop(frame, info, np.array([[1.0, 0, 8], [0, 1.0, 8]]), (8, 8))
+    cb = (crop[:, 4, 2] - 128 / 255) / 1.772 * 255 + 128
+    assert np.abs(cb - (64 + 8 * (8 + np.arange(8) - 0.5) / 2)).max() < 0.3
+    edit = RegionEdit(frame, info, (8, 8, 16, 16))
+    assert np.abs(edit.rgb - crop).max() < 1e-5
+
+
 def test_values_are_clipped_to_unit_range() -> None:
     info = video_info(8, 8)
     frame = av.VideoFrame(8, 8, "yuv420p")

@@ -212,6 +212,21 @@ def private_copy(frame: av.VideoFrame) -> av.VideoFrame:
     return result
 
 
+def recast(frame: av.VideoFrame, target: str) -> av.VideoFrame:
+    """Gray with neutral chroma added, or YUV with its alpha left away: the same codes exactly."""
+    result = av.VideoFrame(frame.width, frame.height, target)
+    layout = layout_of(target)
+    assert layout is not None
+    views = plane_views(frame)
+    for index, view in enumerate(plane_views(result)):
+        if index == 0 or len(views) > 1:
+            np.copyto(view, views[index])
+        else:
+            view[:] = 1 << (layout.depth - 1)
+    _copy_properties(frame, result)
+    return result
+
+
 def _copy_properties(source: av.VideoFrame, target: av.VideoFrame) -> None:
     target.pts = source.pts
     if source.time_base is not None:

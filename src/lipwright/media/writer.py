@@ -15,12 +15,11 @@ from types import TracebackType
 import av
 import av.container
 import av.error
-import numpy as np
 
 from lipwright.errors import LipwrightError
 from lipwright.media.encoding import MUXERS, choose_encoding, kind_of
 from lipwright.media.info import VideoInfo
-from lipwright.media.planes import layout_of, plane_views
+from lipwright.media.planes import layout_of, recast
 from lipwright.media.tracks import Track, kept_streams, speech_track
 
 log = logging.getLogger(__name__)
@@ -297,7 +296,7 @@ class VideoWriter:
             and source.depth == wanted.depth
             and (source.is_gray or name.replace("yuva", "yuv") == target)
         ):
-            return _with_planes_of(frame, target)
+            return recast(frame, target)
         colour = self._info.colour
         full = 2 if colour.full_range else 1
         if source is not None and source.is_rgb and wanted is not None and not wanted.is_rgb:
@@ -347,17 +346,3 @@ def _checked_target(out: Path, inputs: list[Path]) -> Path:
         reason = getattr(error, "strerror", None) or str(error)
         raise LipwrightError(f"The output {out} cannot be written ({reason}).") from error
     return target
-
-
-def _with_planes_of(frame: av.VideoFrame, target: str) -> av.VideoFrame:
-    """Gray with neutral chroma added, or YUV with alpha left away: the same codes exactly."""
-    result = av.VideoFrame(frame.width, frame.height, target)
-    layout = layout_of(target)
-    assert layout is not None
-    views = plane_views(frame)
-    for index, view in enumerate(plane_views(result)):
-        if index == 0 or len(views) > 1:
-            np.copyto(view, views[index])
-        else:
-            view[:] = 1 << (layout.depth - 1)
-    return result

@@ -75,8 +75,7 @@ def test_result_does_not_depend_on_the_batch_size(checkpoint: Path, backend: str
     whole = method.render(faces, mel, state)
     for size in (1, 4):
         parts = [
-            method.render(faces[i : i + size], mel[i : i + size], state)
-            for i in range(0, 11, size)
+            method.render(faces[i : i + size], mel[i : i + size], state) for i in range(0, 11, size)
         ]
         assert torch.equal(torch.cat([p.faces for p in parts]), whole.faces)
         assert torch.equal(torch.cat([p.baseline for p in parts]), whole.baseline)

@@ -98,6 +98,7 @@ def save_checkpoint(
     header = {"format": FORMAT, **header}
     try:
         save_file(tensors, str(temporary), metadata={"lipwright": json.dumps(header)})
+        temporary.chmod(0o644)  # the library writes owner-only files
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -110,7 +111,9 @@ def read_header(path: Path) -> dict[str, Any]:
         LipwrightError: not a safetensors file, or not one of ours, or of a newer format.
     """
     if not path.is_file():
-        raise LipwrightError(f"there is no checkpoint at {path}; check the path given by --weights.")
+        raise LipwrightError(
+            f"there is no checkpoint at {path}; check the path given by --weights."
+        )
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}

@@ -246,6 +246,24 @@ def test_debug_shows_the_traceback_wherever_it_stands(
     assert err.rstrip().endswith("Cannot.")
 
 
+@pytest.mark.parametrize("debug", [False, True])
+def test_remarks_of_libraries_are_for_debugging_only(tmp_path: Path, debug: bool) -> None:
+    code = (
+        "import sys, types, warnings\n"
+        "from lipwright.cli import main\n"
+        "def warn(*arguments):\n"
+        "    warnings.warn('a remark')\n"
+        "    raise KeyboardInterrupt\n"
+        "sys.modules['lipwright.dubbing.job'] = types.SimpleNamespace(dub=warn)\n"
+        f"main({[*DUB, *['--debug'][:debug]]!r})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 130
+    assert ("a remark" in done.stderr) == debug
+
+
 def test_debug_after_two_dashes_is_a_file_name(run: Callable[..., Result], dubs: list[Any]) -> None:
     code, _, _ = run("dub", "-o", "c.mp4", "--", "--debug", "b.wav")
     assert code == 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from types import FrameType
 from typing import Annotated, NoReturn
@@ -72,6 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = _take_flag(words, "--debug")
+    if not debug:
+        warnings.simplefilter("ignore")  # remarks of libraries to programmers
     # A polite request to end (a closed session, a batch system) is cleaned up like Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupt)
     try:

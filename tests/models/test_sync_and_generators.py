@@ -98,9 +98,29 @@ def test_looks_of_one_face_serve_a_batch() -> None:
     repeated = Looks(
         [k.expand(3, -1, -1, -1, -1) for k in one.keys],
         [v.expand(3, -1, -1, -1, -1) for v in one.values],
+        one.codes.expand(3, -1, -1, -1, -1),
     )
     again, _ = g(pose, repeated, mel)
     assert torch.allclose(batch, again, atol=1e-5)
+
+
+def test_an_untrained_generator_already_copies() -> None:
+    """With one look and a silent head, the drawn codes are that look's."""
+    g = small_looks()
+    for p in g.head.parameters():
+        torch.nn.init.zeros_(p)
+    torch.nn.init.ones_(g.copy_gain)
+    look = torch.nn.functional.normalize(torch.randn(1, 1, 8, 16, 16), dim=2) * 8**0.5
+    codes, _ = g(torch.randn(1, 8, 16, 16), g.encode_looks(look), torch.randn(1, 80, 20))
+    assert torch.allclose(codes, look[:, 0], atol=1e-4)
+
+
+def test_packed_looks_are_the_same_looks() -> None:
+    g = small_looks()
+    looks = g.encode_looks(torch.randn(1, 2, 8, 16, 16))
+    back = Looks.unpack(looks.pack())
+    for a, b in zip(looks.pack(), back.pack(), strict=True):
+        assert a is b
 
 
 def test_speech_changes_the_picture() -> None:

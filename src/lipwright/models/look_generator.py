@@ -27,10 +27,26 @@ from lipwright.models.blocks import norm
 
 @dataclass
 class Looks:
-    """Encoded reference frames: keys and values per attention site, (B, R, C, h, w) each."""
+    """Encoded reference frames.
+
+    Attributes:
+        keys, values: per attention site, (B, R, C, h, w) each.
+        codes: (B, R, D, 16, 16), the reference codes themselves.
+    """
 
     keys: list[Tensor]
     values: list[Tensor]
+    codes: Tensor
+
+    def pack(self) -> tuple[Tensor, ...]:
+        """As plain tensors, for a graph's inputs; :meth:`unpack` is the inverse."""
+        return (*self.keys, *self.values, self.codes)
+
+    @staticmethod
+    def unpack(tensors: Sequence[Tensor]) -> Looks:
+        """From the tensors of :meth:`pack`."""
+        n = (len(tensors) - 1) // 2
+        return Looks(list(tensors[:n]), list(tensors[n : 2 * n]), tensors[-1])
 
 
 class ModulatedBlock(nn.Module):
@@ -73,17 +89,26 @@ class LookAttention(nn.Module):
         """Keys and values of look features (N, C_look, h, w)."""
         return self.key(look), self.value(look)
 
-    def forward(self, x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """X (B, C, h, w); keys and values (B, R, C, h, w), or (1, R, ...) for one face."""
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Attend.
+
+        Args:
+            x: (B, C, h, w).
+            keys: (B, R, C, h, w), or (1, R, C, h, w) for one face.
+            values: the same.
+
+        Returns:
+            x with what it found added, and the weights of the looks (B, R, 1, h, w), mean of heads.
+        """
         b, c, h, w = x.shape
         d = c // self.heads
         q = self.query(self.norm(x)).reshape(b, 1, self.heads, d, h, w)
         k = keys.reshape(*keys.shape[:2], self.heads, d, h, w)
         v = values.reshape(*values.shape[:2], self.heads, d, h, w)
         score = (q * k).sum(3, keepdim=True) / math.sqrt(d)
-        mixed = (score.softmax(1) * v).sum(1).reshape(b, c, h, w)
-        out: Tensor = x + self.project(mixed)
-        return out
+        weights = score.softmax(1)
+        mixed = (weights * v).sum(1).reshape(b, c, h, w)
+        return x + self.project(mixed), weights.mean(2)
 
 
 class LookGenerator(nn.Module):
@@ -146,6 +171,10 @@ class LookGenerator(nn.Module):
         self.head = nn.Sequential(
             norm(c16, groups), nn.SiLU(), nn.Conv2d(c16, code_dim, 3, padding=1)
         )
+        # The codes of the looks, weighted as the last attention weighs them, go straight into the
+        # result: copying a look is where the network starts from, and what keeps a person's own
+        # lips and teeth.
+        self.copy_gain = nn.Parameter(torch.tensor(1.0))
         # Sharpness of the softmax over entries; exp keeps it positive.
         self.log_sharpness = nn.Parameter(torch.tensor(math.log(12.0)))
 
@@ -160,7 +189,7 @@ class LookGenerator(nn.Module):
             k, v = site.encode(x)
             keys.append(k.reshape(b, r, *k.shape[1:]))
             values.append(v.reshape(b, r, *v.shape[1:]))
-        return Looks(keys, values)
+        return Looks(keys, values, looks)
 
     def forward(self, pose: Tensor, looks: Looks, mel: Tensor) -> tuple[Tensor, Tensor]:
         """Draw code grids.
@@ -179,19 +208,21 @@ class LookGenerator(nn.Module):
         a = F.silu(speech)
         x16 = self.enc16(self.stem(pose) + self.place, a)
         x8 = self.enc8(self.down8(x16), a)
-        x8 = self.see8(x8, looks.keys[0], looks.values[0])
+        x8, _ = self.see8(x8, looks.keys[0], looks.values[0])
         x = self.down4(x8)
         for block in self.mid4:
             x = block(x, a)
         x = self.up8(F.interpolate(x, scale_factor=2.0)) + x8
-        x = self.look_at8(x, looks.keys[1], looks.values[1])
+        x, _ = self.look_at8(x, looks.keys[1], looks.values[1])
         for block in self.dec8:
             x = block(x, a)
         x = self.up16(F.interpolate(x, scale_factor=2.0)) + x16
-        x = self.look_at16(x, looks.keys[2], looks.values[2])
+        x, weights = self.look_at16(x, looks.keys[2], looks.values[2])
         for block in self.dec16:
             x = block(x, a)
-        codes = F.normalize(self.head(x).float(), dim=1, eps=1e-6) * math.sqrt(self.code_dim)
+        copied = (weights.float() * looks.codes).sum(1)
+        drawn = self.head(x).float() + self.copy_gain * copied
+        codes = F.normalize(drawn, dim=1, eps=1e-6) * math.sqrt(self.code_dim)
         return codes, lips
 
     def logits(self, codes: Tensor, codebook: Tensor) -> Tensor:

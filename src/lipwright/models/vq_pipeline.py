@@ -68,8 +68,7 @@ class LookEncoder(nn.Module):
         codes = self.encode(reference) / self.sigma
         if isinstance(self.generator, CodeGenerator):
             return (codes[:1],)
-        looks = self.generator.encode_looks(codes.unsqueeze(0))
-        return (*looks.keys, *looks.values)
+        return self.generator.encode_looks(codes.unsqueeze(0)).pack()
 
 
 class FrameRenderer(nn.Module):
@@ -128,9 +127,7 @@ class FrameRenderer(nn.Module):
         if isinstance(self.generator, CodeGenerator):
             codes: Tensor = self.generator(pose, looks[0].expand(len(pose), -1, -1, -1), mel)
             return self._nearest(codes) if self.snap == "entry" else codes
-        n = len(looks) // 2
-        state = Looks(list(looks[:n]), list(looks[n:]))
-        drawn: Tensor = self.generator(pose, state, mel)[0]
+        drawn: Tensor = self.generator(pose, Looks.unpack(looks), mel)[0]
         if self.snap == "raw":
             return drawn
         logits = self.generator.logits(drawn, self.book)

@@ -76,6 +76,7 @@ class GeneratorConfig(Section):
         min_distance: frames between a target and a look of the same clip.
         other_clip: probability that the looks come from another clip of the person.
         silence: probability that a frame with a resting mouth is shown with silent speech.
+        initial: a generator's checkpoint to start from; layers that it lacks start afresh.
         gain, floor: jitter of the speech level and of its noise floor, in mel units (0.08 = 1 dB).
     """
 
@@ -93,6 +94,7 @@ class GeneratorConfig(Section):
     gain: float = 0.4
     floor: float = 1.0
     balance: float = 0.5
+    initial: Path | None = None
 
 
 class TrainedGenerator(nn.Module):
@@ -149,7 +151,12 @@ class GeneratorStage:
             arguments["pose_dim"] = codes.pose_book.shape[1]
         self.arguments = arguments
         kind = LookGenerator if config.arch == "looks" else CodeGenerator
-        self.network: nn.Module = TrainedGenerator(kind(**arguments), codes.face_book)
+        generator = kind(**arguments)
+        if config.initial is not None:
+            generator.load_state_dict(
+                load_checkpoint(config.initial).network("generator"), strict=False
+            )
+        self.network: nn.Module = TrainedGenerator(generator, codes.face_book)
         self.critic: nn.Module | None = None
         self.vqgan = load_vqgan(load_checkpoint(face))
         self.rows = codes.packed.split("train")

@@ -17,6 +17,9 @@ where F is the source face at S pixels) put right:
 r runs smoothly from 0 to 1 with the local size of the edit. With no B, r is 1 and the colour is
 matched along the rim of the mask.
 
+What merely moved, chin, beard and lips, need not be redrawn either: where the flow from B to G
+explains the edit (``motion``), X and B are first moved along it, and the edit is what is left.
+
 All pictures here are float32 RGB in [0, 1], (h, w, 3).
 """
 
@@ -28,6 +31,8 @@ from typing import Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from lipwright.dubbing.motion import flow_between, move
 
 Array = NDArray[np.float32]
 Detail = Literal["keep", "off"]
@@ -57,12 +62,15 @@ class Edit:
         drawn: (S, S, 3) the picture that takes over where the edit is large.
         replace: (S, S) in [0, 1], the weight r of ``drawn``.
         mask: (S, S) in [0, 1], where anything may change at all; 0 along the border.
+        flow: (S, S, 2) where the source is to be taken from before the change is added, in crop
+            pixels; None: from the place itself.
     """
 
     change: Array
     drawn: Array
     replace: Array
     mask: Array
+    flow: Array | None = None
 
 
 def prepare(
@@ -82,8 +90,14 @@ def prepare(
         return Edit(np.zeros_like(generated), drawn, np.ones_like(mask), mask)
     change = generated - baseline
     drawn = generated + low_frequencies(source - baseline)
-    replace = np.ones_like(mask) if detail == "off" else replacement(change)
-    return Edit(change, drawn, replace, mask)
+    if detail == "off":
+        return Edit(change, drawn, np.ones_like(mask), mask)
+    replace = replacement(change)
+    flow = flow_between(generated, baseline, replace)
+    if flow is not None:
+        change = generated - move(baseline, flow)
+        replace = replacement(change)
+    return Edit(change, drawn, replace, mask, flow)
 
 
 def replacement(change: Array) -> Array:
@@ -188,7 +202,12 @@ def delta(
 
     mask = up(edit.mask, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT) * np.float32(strength)
     weight = up(replace, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)[:, :, None]
-    result = up(change, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE) * (1.0 - weight)
+    result = up(change, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)
+    if edit.flow is not None:
+        turn = crop_to_region[:, :2].astype(np.float32)  # the flow's arrows turn and grow too
+        arrows = up(edit.flow @ turn.T, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
+        result += move(region, arrows) - region
+    result *= 1.0 - weight
     if weight.any():
         result += (up(drawn, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE) - region) * weight
     result *= mask[:, :, None]

@@ -1,0 +1,97 @@
+"""Where the pixels of the drawn face come from in the method's copy of the source face.
+
+A jaw that drops takes chin, beard and lower lip along: the texture is all there in the source, only
+somewhere else. The dense flow between the copy B and the speaking face G, both drawn by the same
+network and equally soft, says where; the full-resolution source can then be moved the same way, and
+what is left to be drawn is what motion does not explain: teeth, the inside of the mouth.
+
+Kroeger et al., "Fast Optical Flow using Dense Inverse Search" (ECCV 2016), as OpenCV has it. The
+flow is kept only where the face was edited and where moving B really brings it nearer to G.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+SMOOTH = 0.015
+"""Standard deviation, as a share of S, over which the flow is averaged."""
+LONGEST = 0.12
+"""Nothing on a face moves further than this share of S."""
+GAIN_FROM, GAIN_FULL = 0.25, 0.55
+"""Share of the difference that the motion has to explain: below the first it is not used."""
+LEAST = 1e-4
+"""Where all of the flow is weaker than this, in crop pixels, there is none."""
+
+
+def flow_between(generated: Array, baseline: Array, edited: Array) -> Array | None:
+    """The flow f with ``generated(x) ~ baseline(x + f(x))``.
+
+    Args:
+        generated: (S, S, 3) the speaking face, RGB in [0, 1].
+        baseline: (S, S, 3) the copy of the source face.
+        edited: (S, S) in [0, 1], 0 where nothing was edited; the flow is 0 there.
+
+    Returns:
+        (S, S, 2) in crop pixels (x, y), or None where nothing moves.
+    """
+    if not edited.any():
+        return None
+    size = generated.shape[0]
+    first, second = (_grey(picture) for picture in (generated, baseline))
+    raw = _solver().calc(first, second, None)
+    flow = cv2.GaussianBlur(np.asarray(raw, np.float32), (0, 0), max(0.5, SMOOTH * size))
+    length = np.hypot(flow[..., 0], flow[..., 1])
+    flow *= np.minimum(1.0, LONGEST * size / np.maximum(length, 1e-6))[..., None]
+    flow *= (edited * _gain(generated, baseline, flow))[..., None]
+    return flow if float(np.abs(flow).max()) > LEAST else None
+
+
+def move(picture: Array, flow: Array) -> Array:
+    """``picture(x + flow(x))``, cubic; exactly the picture where the flow is 0.
+
+    Args:
+        picture: (h, w, 3).
+        flow: (h, w, 2) in its pixels.
+    """
+    height, width = picture.shape[:2]
+    x = flow[..., 0] + np.arange(width, dtype=np.float32)
+    y = flow[..., 1] + np.arange(height, dtype=np.float32)[:, None]
+    moved = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved, dtype=np.float32)
+
+
+def _gain(generated: Array, baseline: Array, flow: Array) -> Array:
+    """(S, S) in [0, 1]: how surely the motion explains the difference."""
+    width = max(0.7, SMOOTH * generated.shape[0])
+
+    def unlikeness(picture: Array) -> Array:
+        difference = np.abs(generated - picture).max(axis=2)
+        return np.asarray(cv2.GaussianBlur(difference, (0, 0), width), dtype=np.float32)
+
+    before, after = unlikeness(baseline), unlikeness(move(baseline, flow))
+    share = (before - after) / np.maximum(before, 1e-3)
+    step = np.clip((share - GAIN_FROM) / (GAIN_FULL - GAIN_FROM), 0.0, 1.0)
+    smooth = cv2.GaussianBlur(step * step * (3.0 - 2.0 * step), (0, 0), width)
+    return np.asarray(smooth, dtype=np.float32)
+
+
+def _grey(picture: Array) -> NDArray[np.uint8]:
+    grey = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.convertScaleAbs(grey, alpha=255.0), dtype=np.uint8)
+
+
+def _solver() -> cv2.DISOpticalFlow:
+    solver: cv2.DISOpticalFlow | None = getattr(_own, "solver", None)
+    if solver is None:
+        solver = _own.solver = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        solver.setFinestScale(0)  # faces are small: the motion of a lip is a few pixels
+    return solver
+
+
+_own = threading.local()  # a solver keeps buffers: every thread has its own

@@ -128,7 +128,13 @@ def test_pixel_formats(make_video: MakeVideo, pix_fmt: str, plain: str, depth: i
 
 @pytest.mark.parametrize(
     ("name", "pix_fmt"),
-    [("a.png", "rgb24"), ("a.jpg", "yuvj420p"), ("a%d.png", "rgba"), ("a.bmp", "bgr24")],
+    [
+        ("a.png", "rgb24"),
+        ("a.jpg", "yuvj420p"),
+        ("a%d.png", "rgba"),
+        ("a%03d.jpg", "yuvj420p"),
+        ("a.bmp", "bgr24"),
+    ],
 )
 def test_still_pictures(make_video: MakeVideo, name: str, pix_fmt: str) -> None:
     path = make_video("plain" + Path(name).suffix, pix_fmt=pix_fmt, code_range=2)

@@ -116,6 +116,22 @@ def test_random_damage_never_crashes(make_video: MakeVideo, name: str, seed: int
     assert times == sorted(set(times))
 
 
+def test_timestamps_that_run_backwards_are_put_in_order(
+    make_video: MakeVideo, tmp_path: Path
+) -> None:
+    first, second = (
+        make_video(name, frames=6, codec="mpeg2video", time_base=Fraction(1, 25))
+        for name in ("a.ts", "b.ts")
+    )
+    both = tmp_path / "both.ts"
+    both.write_bytes(first.read_bytes() + second.read_bytes())
+    with VideoReader(both) as reader:
+        times = [f.pts for f in reader]
+    assert len(times) >= 10
+    assert times == sorted(set(times))
+    assert any("backwards" in w for w in reader.warnings)
+
+
 def test_a_change_of_size_on_the_way(make_video: MakeVideo, tmp_path: Path) -> None:
     """Two raw H.264 streams in one file, as after a change of resolution in a call."""
     first = make_video("a.h264", size=(64, 48), frames=5)

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.video.frame import PictureType
 
 from lipwright.errors import LipwrightError
 from lipwright.media.audio import load_speech
@@ -298,6 +299,15 @@ def test_one_frame_may_be_written_many_times(make_video: MakeVideo, tmp_path: Pa
                 writer.write(frame.native, index)
     assert times(out) == [Fraction(i, 25) for i in range(30)]
     assert probe(out).colour.matrix == 6  # the RGB picture was converted, and the tag says how
+
+
+def test_picture_types_of_the_source_are_no_orders(make_video: MakeVideo, tmp_path: Path) -> None:
+    """An all-intra source (a camera's) must not make every picture of the output intra."""
+    source = make_video("in.mp4", frames=20, options={"g": "1", "preset": "ultrafast"})
+    transcode(source, tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        intra = [f for f in container.decode(video=0) if f.pict_type == PictureType.I]
+    assert len(intra) == 1
 
 
 def test_timestamps_must_grow(make_video: MakeVideo, tmp_path: Path) -> None:

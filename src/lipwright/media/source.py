@@ -35,7 +35,6 @@ _CONTAINERS = (
 _OPTIONS = {
     "format_whitelist": _CONTAINERS,
     "protocol_whitelist": "file",
-    "pattern_type": "none",  # a picture called a%d.png is one picture
 }
 
 

@@ -75,7 +75,12 @@ class OpenVinoEngine:
         model.reshape(
             {port: ov.PartialShape(list(s)) for port, s in zip(model.inputs, shapes, strict=True)}
         )
-        config = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY"}
+        config = {
+            "INFERENCE_PRECISION_HINT": self.precision,
+            "PERFORMANCE_HINT": "LATENCY",
+            # OpenVINO 2026.4 crashes while it fuses element-wise operations of some small shapes.
+            "SNIPPETS_MODE": "DISABLE",
+        }
         return self._core.compile_model(model, "CPU", config)
 
 

@@ -105,7 +105,13 @@ def build_networks(checkpoint: Checkpoint) -> tuple[nn.Module, nn.Module]:
     checkpoint.load_into("generator", generator)
     looks = LookEncoder(face, generator, float(sigma["face"]))
     frames = FrameRenderer(
-        face, pose, generator, float(sigma["face"]), float(sigma["pose"]), header["snap"]
+        face,
+        pose,
+        generator,
+        float(sigma["face"]),
+        float(sigma["pose"]),
+        header["snap"],
+        float(header.get("articulation", 1.0)),
     )
     return looks.eval().requires_grad_(False), frames.eval().requires_grad_(False)
 

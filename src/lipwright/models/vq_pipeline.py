@@ -24,6 +24,9 @@ from lipwright.models.vqgan import VQGAN, Encoder
 MASK_VALUE = -1.0
 """Black in [-1, 1]; the same constant blanks the lower half in training and at inference."""
 
+SILENT_MEL = -4.0
+"""Log-mel of digital silence (``lipwright.media.mel.SILENCE``)."""
+
 Snap = Literal["soft", "raw", "entry"]
 
 
@@ -80,6 +83,10 @@ class FrameRenderer(nn.Module):
         face_sigma, pose_sigma: standard deviations of the codebooks.
         snap: what is decoded: ``raw`` code vectors, the most likely ``entry``, or the ``soft``
             expected entry.
+        articulation: how far the code vectors go beyond what speech adds to silence: drawn =
+            rest + articulation * (speaking - rest). 1 is the plain network; a network that was
+            trained little hardly opens mouths, and ATVGnet's published demo helps itself with a
+            gain for the same reason (Chen et al., CVPR 2019, code).
     """
 
     book: Tensor
@@ -92,6 +99,7 @@ class FrameRenderer(nn.Module):
         face_sigma: float,
         pose_sigma: float,
         snap: Snap = "soft",
+        articulation: float = 1.0,
     ) -> None:
         super().__init__()
         self.encode_face = CodeEncoder(face)
@@ -102,6 +110,7 @@ class FrameRenderer(nn.Module):
         self.face_sigma = face_sigma
         self.pose_sigma = pose_sigma
         self.snap = snap
+        self.articulation = articulation
         self.register_buffer("book", face.quantiser.codebook.detach().clone() / face_sigma)
 
     def forward(self, faces: Tensor, mel: Tensor, *looks: Tensor) -> tuple[Tensor, Tensor]:
@@ -127,7 +136,12 @@ class FrameRenderer(nn.Module):
         if isinstance(self.generator, CodeGenerator):
             codes: Tensor = self.generator(pose, looks[0].expand(len(pose), -1, -1, -1), mel)
             return self._nearest(codes) if self.snap == "entry" else codes
-        drawn: Tensor = self.generator(pose, Looks.unpack(looks), mel)[0]
+        state = Looks.unpack(looks)
+        drawn: Tensor = self.generator(pose, state, mel)[0]
+        if self.articulation != 1.0:
+            rest = self.generator(pose, state, torch.full_like(mel, SILENT_MEL))[0]
+            drawn = rest + self.articulation * (drawn - rest)
+            drawn = F.normalize(drawn, dim=1, eps=1e-6) * self.generator.code_dim**0.5
         if self.snap == "raw":
             return drawn
         logits = self.generator.logits(drawn, self.book)

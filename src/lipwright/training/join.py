@@ -21,7 +21,8 @@ def join_vq(face: Path, pose: Path, generator: Path, out: Path, options: dict[st
         pose: checkpoint of the stage ``pose-vqgan``.
         generator: checkpoint of the stage ``generator``.
         out: the joined checkpoint.
-        options: ``snap`` (soft, raw or entry), default soft.
+        options: ``snap`` (soft, raw or entry), default soft; ``articulation``, default 1 (see
+            :class:`~lipwright.models.vq_pipeline.FrameRenderer`).
 
     Raises:
         LipwrightError: the generator was trained on codes of other VQGANs.
@@ -48,6 +49,7 @@ def join_vq(face: Path, pose: Path, generator: Path, out: Path, options: dict[st
         "size": drawn.header["size"],
         "audio": drawn.header["audio"],
         "snap": options.get("snap", "soft"),
+        "articulation": float(options.get("articulation", 1.0)),
         "sigma": {n: float(m.quantiser.codebook.std()) for n, m in models.items()},
         "networks": {
             "face": parts["face"].header["networks"]["vqgan"],

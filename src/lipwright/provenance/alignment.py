@@ -51,8 +51,8 @@ class Alignment:
         """Whether the grid lies where the embedder put it."""
         return self == Alignment()
 
-    def place(self, half: Half) -> Half:
-        """The file's U plane on the grid: row 0, column 0 begins a tile; 128 where nothing is."""
+    def place(self, half: Half, interpolation: int = cv2.INTER_CUBIC) -> Half:
+        """The file's U plane on the grid: row 0, column 0 begins a tile; edges are repeated."""
         half = turned(half, self.turns, self.mirrored)
         shift_x, shift_y = self.shift_x % PERIOD, self.shift_y % PERIOD
         if (self.scale_x, self.scale_y, shift_x, shift_y) == (1.0, 1.0, 0.0, 0.0):
@@ -77,9 +77,7 @@ class Alignment:
             ]
         )
         return np.asarray(
-            cv2.warpAffine(
-                half, matrix, out, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-            ),
+            cv2.warpAffine(half, matrix, out, flags=interpolation, borderMode=cv2.BORDER_REPLICATE),
             np.float32,
         )
 

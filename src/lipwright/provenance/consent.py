@@ -78,9 +78,8 @@ def _from_yaml(path: Path) -> Consent:
         parsed = yaml.safe_load(content) if len(content) <= _LONGEST else None
     except yaml.YAMLError as error:
         raise LipwrightError(f"The consent file {path} is not valid YAML; mend it.") from error
-    missing = [
-        k for k in ("who", "purpose", "date") if not isinstance(data, dict) or not data.get(k)
-    ]
+    data: dict[Any, Any] = parsed if isinstance(parsed, dict) else {}
+    missing = [key for key in ("who", "purpose", "date") if not data.get(key)]
     if missing:
         raise LipwrightError(
             f"The consent file {path} lacks {', '.join(missing)}; it needs the keys who, purpose "

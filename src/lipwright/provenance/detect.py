@@ -160,10 +160,10 @@ def detect_file(
     evidence = _strongest(first, judge, [len(first.sums) * 2.0] * len(first.sums))
     collected, searched = first, False
     if evidence.log10 > limit and mode == "auto":
-        scales = [*_scales_of(originals, first.info), *((z, z) for z in search.SCALES)]
-        scales = list(dict.fromkeys(scales))
-        places = search.find_grid(first.samples, scales, judge)
-        late, second = _confirm(path, places, len(scales), first, judge)
+        steps = [*_scales_of(originals, first.info), *((z, z) for z in search.STEPS)]
+        steps = list(dict.fromkeys(steps))
+        places = search.find_grid(first.samples, steps, judge)
+        late, second = _confirm(path, places, search.hypotheses(steps), first, judge)
         if late.log10 <= limit:
             evidence, collected, searched = late, second, True
     found = evidence.log10 <= limit
@@ -192,12 +192,15 @@ def _strongest(collected: Collected, judge: Judge, hypotheses: list[float]) -> _
 
 
 def _confirm(
-    path: str | Path, places: search.Found, scales: int, first: Collected, judge: Judge
+    path: str | Path,
+    places: search.Found,
+    hypotheses: tuple[float, float],
+    first: Collected,
+    judge: Judge,
 ) -> tuple[_Evidence, Collected]:
     """Read the whole file again at the places that a search proposed."""
     candidates = [*places.rescaled, *places.moved]
-    tried = [scales * float(search.REGIONS)] * len(places.rescaled)
-    tried += [search.hypotheses(scales)] * len(places.moved)
+    tried = [hypotheses[0]] * len(places.rescaled) + [hypotheses[1]] * len(places.moved)
     if not candidates:
         return _Evidence(0, 0, 0.0, None), first
     alignments = [c.alignment for c in candidates]

@@ -36,15 +36,15 @@ Sums = npt.NDArray[np.float64]
 TINTS = 8
 ORIENTATIONS = 8
 REGIONS = 2
-_PER_TILE = 2
-_KEPT = 6
+_PER_TILE = 6
+_KEPT = 4
 _FINALISTS = 2
-_FEW = 12
+_FEW = 8
 
-_ZOOMS = tuple(round(0.90 + 0.005 * k, 3) for k in range(41))
-_LADDER = (2.0, 1.5, 4 / 3, 3.0, 2.25, 2.5, 0.75, 2 / 3, 0.5)
-SCALES = (1.0, *(z for z in _ZOOMS if z != 1.0), *_LADDER)
-"""Scales tried: 0.90 to 1.10 in steps of half a percent, and the usual ones between video sizes."""
+STEPS = (1.0, 2.0, 1.5, 4 / 3, 3.0, 2.25, 2.5, 0.75, 2 / 3, 0.5)
+"""The usual scales between video sizes, each tried in all eight orientations."""
+ZOOMS = tuple(z for k in range(41) if (z := round(0.90 + 0.005 * k, 3)) != 1.0)
+"""0.90 to 1.10 in steps of half a percent, each tried as it is and mirrored."""
 _ZOOM_STEP = 0.005
 
 
@@ -76,19 +76,23 @@ class Found:
     moved: list[Candidate]
 
 
-def hypotheses(scales: int) -> float:
-    """How many alignments are judged for ``moved``, refinement included."""
-    return float(scales * PERIOD**2 * ORIENTATIONS * TINTS * REGIONS * _NEIGHBOURS)
+Scale = tuple[float, float]
+"""(x, y): pixels of the marked original per pixel of the file."""
 
 
-def find_grid(
-    samples: Sequence[Sample], scales: Sequence[tuple[float, float]], judge: Judge
-) -> Found:
+def hypotheses(steps: Sequence[Scale]) -> tuple[float, float]:
+    """How many alignments are judged for ``rescaled`` and for ``moved``, refinement included."""
+    tiles = len(steps) * ORIENTATIONS + len(ZOOMS) * len(_UPRIGHT)
+    rescaled = (len(steps) + len(ZOOMS)) * REGIONS
+    return float(rescaled), float(tiles * PERIOD**2 * TINTS * REGIONS * _NEIGHBOURS)
+
+
+def find_grid(samples: Sequence[Sample], steps: Sequence[Scale], judge: Judge) -> Found:
     """Look for the grid at all shifts, orientations and tints of some scales.
 
     Args:
         samples: frames of the file.
-        scales: (x, y) pixels of the marked original per pixel of the file.
+        steps: scales to be tried, besides ``ZOOMS``.
         judge: knows the ids that are looked for.
     """
     rescaled: list[Candidate] = []
@@ -96,29 +100,36 @@ def find_grid(
     if not samples:
         return Found(rescaled, moved)
     shape = (samples[0].half.shape[0], samples[0].half.shape[1])
-    for scale in scales:
+    every = tuple(range(ORIENTATIONS))
+    for scale, orientations in [
+        *((step, every) for step in steps),
+        *(((zoom, zoom), _UPRIGHT) for zoom in ZOOMS),
+    ]:
         for region, tile in enumerate(_tiles(samples, scale)):
             if np.any(tile):
                 sums = _sums(_by_phase(tile)[0, 0], 0, 0)
                 log10 = float(judge(sums[None]).min())
                 rescaled.append(Candidate(Alignment(*scale), log10, region))
-                moved += _in_tile(tile, scale, region, shape, judge)
+                moved += _in_tile(tile, scale, region, shape, judge, orientations)
     moved.sort(key=_by_log10)
     refined = sorted((_refine(c, samples, judge) for c in moved[:_KEPT]), key=_by_log10)
     return Found(sorted(rescaled, key=_by_log10)[:1], refined[:_FINALISTS])
+
+
+_UPRIGHT = (0, 4)  # as it is, and mirrored
 
 
 def _by_log10(candidate: Candidate) -> float:
     return candidate.log10
 
 
-def _tiles(samples: Sequence[Sample], scale: tuple[float, float]) -> list[Tile]:
+def _tiles(samples: Sequence[Sample], scale: Scale) -> list[Tile]:
     """Phases of all frames folded into a tile: around the faces, and everywhere."""
     plain = Alignment(*scale)
     tiles = [np.zeros((PERIOD, PERIOD), np.complex64) for _ in range(REGIONS)]
     for sample in samples:
         half = sample.half.astype(np.float32)
-        phase = _phases(plain.place(half))
+        phase = _phases(plain.place(half, cv2.INTER_LINEAR))
         if phase.size == 0:
             continue
         tiles[1] += _folded(phase, 0, 0)
@@ -165,39 +176,41 @@ def _id_rows_spectrum() -> npt.NDArray[np.complex128]:
 
 
 def _in_tile(
-    tile: Tile, scale: tuple[float, float], region: int, shape: Shape, judge: Judge
+    tile: Tile,
+    scale: Scale,
+    region: int,
+    shape: Shape,
+    judge: Judge,
+    orientations: Sequence[int],
 ) -> list[Candidate]:
-    """The most promising shifts of a tile in each of its eight orientations."""
-    places: list[Alignment] = []
-    sums: list[Sums] = []
+    """The most promising shifts of a tile in some of its eight orientations."""
+    places: list[tuple[float, Alignment]] = []
+    blocks: list[tuple[npt.NDArray[Any], int, int]] = []
     rows_of, columns_of = np.indices((PERIOD, PERIOD))
-    for orientation in range(ORIENTATIONS):
+    for orientation in orientations:
         turns, mirrored = orientation % 4, orientation >= 4
         view, at_row, at_column = (
             _by_phase(turned(part, turns, mirrored)) for part in (tile, rows_of, columns_of)
         )
         pilot = np.fft.ifft2(np.fft.fft2(view) * _pilot_spectrum())
         rows = np.fft.ifft(np.fft.fft(view, axis=2) * _id_rows_spectrum()[:, None], axis=2)
-        for number in range(TINTS):
-            angle = 2 * np.pi * number / TINTS
-            tint = np.exp(-1j * angle)
-            # How well the pilot fits, and how clearly the rows of the id agree on any id.
-            score = np.abs((rows * tint).imag).sum(axis=3, keepdims=True) - (pilot * tint).imag
-            for flat in np.argpartition(score, -_PER_TILE, axis=None)[-_PER_TILE:]:
-                at = np.unravel_index(int(flat), score.shape)
+        for number in range(TINTS // 2):
+            tint = np.exp(-2j * np.pi * number / TINTS)
+            # How clearly the rows of the id agree on any id, and how well the pilot fits. Half a
+            # turn of the tint changes the sign of the latter and nothing else.
+            agreement = np.abs((rows * tint).imag).sum(axis=3, keepdims=True)
+            fit = (pilot * tint).imag
+            for half_turn, score in ((0, agreement - fit), (1, agreement + fit)):
+                at = np.unravel_index(int(score.argmax()), score.shape)
                 x, y = float(at_column[at]), float(at_row[at])
                 where = _with_corner_at(x, y, scale, turns, mirrored, shape)
-                places.append(replace(where, tint=angle))
-                sums.append(_sums(view[at[0], at[1]] * tint, int(at[2]), int(at[3])))
-    log10 = judge(np.array(sums)).min(axis=1)
-    best = np.argsort(log10)[:_KEPT]
-    return [Candidate(places[k], float(log10[k]), region) for k in best]
-
-
-def _sums(blocks: npt.NDArray[Any], row: int, column: int) -> Sums:
-    """(160,) sums of votes if the grid begins at a block of a (32, 32) tile of phases."""
-    moved = np.roll(blocks, (-row, -column), axis=(0, 1))
-    return np.asarray(np.bincount(tile_chips().ravel(), -moved.imag.ravel(), CHIPS), np.float64)
+                angle = 2 * np.pi * number / TINTS + np.pi * half_turn
+                places.append((float(score[at]), replace(where, tint=angle)))
+                phases = view[at[0], at[1]] * np.exp(-1j * angle)
+                blocks.append((phases, int(at[2]), int(at[3])))
+    first = sorted(range(len(places)), key=lambda k: -places[k][0])[:_PER_TILE]
+    log10 = judge(np.array([_sums(*blocks[k]) for k in first])).min(axis=1)
+    return [Candidate(places[k][1], float(v), region) for k, v in zip(first, log10, strict=True)]
 
 
 def _by_phase(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -206,7 +219,7 @@ def _by_phase(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _with_corner_at(
-    x: float, y: float, scale: tuple[float, float], turns: int, mirrored: bool, shape: Shape
+    x: float, y: float, scale: Scale, turns: int, mirrored: bool, shape: Shape
 ) -> Alignment:
     """The alignment that puts the block at (x, y) of the scaled file at the grid's corner."""
     # The file is turned before it is scaled: its two scales change places with each quarter.
@@ -215,6 +228,12 @@ def _with_corner_at(
     block = (x / scale[0], y / scale[1], (x + SIDE) / scale[0], (y + SIDE) / scale[1])
     left, top, _, _ = plain.place_box(block, shape)
     return replace(plain, shift_x=-left, shift_y=-top)
+
+
+def _sums(blocks: npt.NDArray[Any], row: int, column: int) -> Sums:
+    """(160,) sums of votes if the grid begins at a block of a (32, 32) tile of phases."""
+    moved = np.roll(blocks, (-row, -column), axis=(0, 1))
+    return np.asarray(np.bincount(tile_chips().ravel(), -moved.imag.ravel(), CHIPS), np.float64)
 
 
 def _refine(candidate: Candidate, samples: Sequence[Sample], judge: Judge) -> Candidate:

@@ -56,8 +56,11 @@ def leading_triple(blocks: Array) -> tuple[Array, Array, Array]:
         right, value = _unit(_transposed_times(flat, left))
     residual = _times(flat, right) - value * left
     error = np.sqrt((residual * residual).sum(axis=0))
-    # NaN compares false: what did not converge for any reason goes to the exact decomposition.
-    slow = np.flatnonzero(~(error <= _TOLERANCE * value))
+    # A pair is the first one for certain if it holds more than half of the block's energy. (NaN
+    # compares false: what did not converge for any reason goes to the exact decomposition.)
+    energy = (flat * flat).sum(axis=(0, 1))
+    certain = (error <= _TOLERANCE * value) & (2.0 * value * value > energy)
+    slow = np.flatnonzero(~certain & (energy != 0))
     if slow.size:
         u, s, vt = np.linalg.svd(np.nan_to_num(flat[:, :, slow]).transpose(2, 0, 1))
         value[slow], left[:, slow], right[:, slow] = s[:, 0], u[:, :, 0].T, vt[:, 0, :].T

@@ -142,13 +142,11 @@ def _tell_manifest(
     manifest: ManifestReport | None, watermark: DetectionReport | None, found: _Findings
 ) -> None:
     if manifest is None:
-        if watermark is not None and watermark.found:
-            found.sentences.append(
-                "There is no C2PA manifest: it was lost, as happens when a video is encoded again "
-                "or its metadata are removed."
-            )
-        else:
-            found.sentences.append("There is no C2PA manifest.")
+        found.sentences.append(
+            "There is no C2PA manifest; encoding a video again or removing its metadata loses it."
+            if watermark is not None and watermark.found
+            else "There is no C2PA manifest."
+        )
         return
     where = f"beside the file ({manifest.sidecar})" if manifest.sidecar else "inside the file"
     if manifest.state == "broken":

@@ -89,7 +89,7 @@ def test_backends_agree(checkpoint: Path) -> None:
     ours = load_method(checkpoint, "cpu", "torch")
     assert isinstance(ours, VQMethod)
     expected = ours.render(faces, mel, ours.start(reference))
-    for precision, tolerance in (("f32", 2e-3), ("bf16", 4e-2)):
+    for precision, tolerance in (("f32", 2e-3), ("bf16", 8e-2)):
         looks = OpenVinoEngine(ours.looks.module, precision)  # type: ignore[attr-defined]
         frames = OpenVinoEngine(ours.frames.module, precision)  # type: ignore[attr-defined]
         a, b = frames(faces, mel, *looks(reference))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,9 +9,10 @@ import pytest
 
 from lipwright.dubbing import frames, timeline
 from lipwright.dubbing.frames import FrameStore
+from lipwright.dubbing.plan import Source
 from lipwright.errors import LipwrightError
 from lipwright.media.planes import plane_views
-from lipwright.media.reader import VideoReader
+from lipwright.media.reader import Frame, VideoReader
 from tests.dubbing import clips
 
 FORMATS = {
@@ -82,6 +84,34 @@ def test_repeated_frames_may_be_edited_one_by_one(tmp_path: Path) -> None:
 def test_changed_file_is_noticed(tmp_path: Path) -> None:
     path = clips.write_video(tmp_path / "a.mkv", 30, (64, 64))
     pts, _, info = sequential(path)
+    store = FrameStore(info, pts, Source.of(path))
     clips.write_video(path, 20, (64, 64), rate=Fraction(24))
     with pytest.raises(LipwrightError, match="changed"):
-        list(FrameStore(info, pts).forward(0, 30))
+        list(store.forward(0, 30))
+
+
+@pytest.mark.parametrize("missing", [{5}, {0, 1}, {28, 29}, {3, 4, 5, 20, 29}])
+def test_frames_that_do_not_come_again_are_replaced(
+    tmp_path: Path, missing: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = clips.write_video(tmp_path / "a.mkv", 30, (64, 64))
+    pts, pictures, info = sequential(path)
+    original = VideoReader.__iter__
+
+    def some(reader: VideoReader) -> Iterator[Frame]:
+        return (frame for frame in original(reader) if frame.index not in missing)
+
+    monkeypatch.setattr(VideoReader, "__iter__", some)
+    store = FrameStore(info, pts, Source.of(path))
+    got = []
+    for frame in store.forward(0, 30):
+        got.append((frame.index, frame.pts, pixels(frame)))
+        frame.native.make_writable()
+        plane_views(frame.native)[0][:] = 1  # edits of a frame must not show in a stand-in
+    assert [index for index, _, _ in got] == list(range(30))
+    assert [stamp for _, stamp, _ in got] == pts
+    for index, _, picture in got:
+        same = np.array_equal(picture, pictures[index])
+        assert same == (index not in missing)
+        assert any(np.array_equal(picture, other) for other in pictures)
+    assert len(store.warnings) == 1

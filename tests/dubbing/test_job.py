@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -32,6 +33,15 @@ def face(i: int) -> list[Actor]:
     return [Actor(0, 30 + i % 3, 20, 110, opening=0.02 + 0.001 * (i % 20))]
 
 
+def _wait_for_a_segment(notes: Path) -> None:
+    """The encoder runs behind the network: let it finish a segment, at most for a minute."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if notes.is_file() and notes.read_bytes().count(b"\n") >= 2:
+            return
+        time.sleep(0.01)
+
+
 @dataclass
 class Talker:
     """Darkens the mouth by the loudness of the speech; remembers what it saw if told to."""
@@ -39,6 +49,7 @@ class Talker:
     size: int = 64
     recurrent: bool = False
     fail_at: int | None = None
+    fail_after: Path | None = None  # wait until this list of segments names a finished one
     name: str = "talker"
     model_id: str = "talker-1"
     audio: AudioSpec = field(default_factory=AudioSpec)
@@ -61,6 +72,8 @@ class Talker:
         out = faces.clone()
         for b in range(faces.shape[0]):
             if self.fail_at is not None and self.seen >= self.fail_at:
+                if self.fail_after is not None:
+                    _wait_for_a_segment(self.fail_after)
                 raise RuntimeError("the network broke")
             self.seen += 1
             state["frames"] += 1
@@ -235,7 +248,8 @@ def test_killed_job_resumes_to_the_same_frames(
     options = {"lossless": False, "crf": 25, "resume": True, "batch_size": 5}
     whole = run(place, "whole.mp4", method=Talker(recurrent=recurrent), **options)
     assert whole.resumed_from == 0
-    broken = Talker(recurrent=recurrent, fail_at=33)
+    notes = place / ".out.mp4.lipwright-parts" / "segments.jsonl"
+    broken = Talker(recurrent=recurrent, fail_at=33, fail_after=notes)
     with pytest.raises(RuntimeError, match="broke"):
         run(place, "out.mp4", method=broken, **options)
     assert ".out.mp4.lipwright-parts" in listing(place)
@@ -253,8 +267,9 @@ def test_killed_job_resumes_to_the_same_frames(
 
 def test_changed_settings_start_anew(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "SEGMENT_FRAMES", 12)
+    notes = place / ".out.mp4.lipwright-parts" / "segments.jsonl"
     with pytest.raises(RuntimeError):
-        run(place, "out.mp4", method=Talker(fail_at=33), resume=True, crf=20)
+        run(place, "out.mp4", method=Talker(fail_at=33, fail_after=notes), resume=True, crf=20)
     report = run(place, "out.mp4", resume=True, crf=21)
     assert report.resumed_from == 0
     assert len(frames(place / "out.mp4")) == 50

@@ -22,6 +22,7 @@ import av.error
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.dubbing.plan import Source
 from lipwright.errors import LipwrightError
 from lipwright.media.info import VideoInfo
 from lipwright.media.planes import layout_of, private_copy
@@ -66,17 +67,21 @@ class _Positioned(VideoReader):
 class FrameStore:
     """Random access to the frames of a video whose timestamps are known.
 
+    Attributes:
+        warnings: sentences about frames that could not be had again.
+
     Raises:
-        LipwrightError: while iterating, if the file no longer gives the frames that it gave when
-            the plan was made.
+        LipwrightError: while iterating, if the file has been changed meanwhile.
     """
 
-    def __init__(self, info: VideoInfo, pts: list[int]) -> None:
+    def __init__(self, info: VideoInfo, pts: list[int], source: Source | None = None) -> None:
         """Args:
         info: of the video.
         pts: ticks of all frames, strictly increasing, as ``VideoReader`` gave them.
+        source: the file as it was then.
         """
-        self._path, self._pts = info.path, pts
+        self._path, self._pts, self._source = info.path, pts, source
+        self.warnings: list[str] = []
         self._room = int(np.clip(CHUNK_BYTES // frame_bytes(info), 1, CHUNK_FRAMES))
         self._can_jump = True
 
@@ -132,22 +137,62 @@ class FrameStore:
             end = start
 
     def _from_start(self, first: int, end: int) -> Iterator[Frame]:
+        """The frames by decoding the file from its start.
+
+        Damaged files do not always decode to the same frames twice. What the plan does not know is
+        dropped; what is missing is replaced by the frame before it.
+        """
+        expected = first
+        held: Frame | None = None  # handed out late: at the end of the file it may be needed again
         with VideoReader(self._path) as reader:
-            given = first
             for frame in reader:
-                if frame.index < first:
+                if frame.pts < self._pts[first]:
+                    held = frame if expected == first else held
                     continue
-                if frame.index >= end:
+                if held is not None and expected > first:
+                    yield held
+                held = None
+                while expected < end and frame.pts > self._pts[expected]:
+                    yield self._stand_in(frame, expected)
+                    expected += 1
+                if expected == end:
                     return
-                if frame.pts != self._pts[frame.index]:
-                    break
-                given += 1
-                yield frame
-                if given == end:
-                    return
-        raise LipwrightError(
-            f"The video {self._path} gave other frames than before; it was changed while the job "
-            "was running, start again."
+                if frame.pts == self._pts[expected]:
+                    held = _numbered(frame, expected, self._pts[0])
+                    expected += 1
+                    if expected == end:
+                        yield held
+                        return
+        if held is None:
+            raise LipwrightError(
+                f"The video {self._path} could not be decoded again; copy it and check that it "
+                "plays."
+            )
+        spare = _with_own_pixels(held)
+        if expected > first:
+            yield held
+        for index in range(expected, end):
+            yield self._stand_in(spare, index)
+
+    def _stand_in(self, frame: Frame, index: int) -> Frame:
+        """A copy of a frame in the place of one that cannot be decoded again."""
+        if self._source is not None and Source.of(self._path) != self._source:
+            raise LipwrightError(
+                f"The video {self._path} was changed while the job was running; start again."
+            )
+        sentence = f"Frames of {self._path} could not be decoded again; others stand in for them."
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
+        copy = _with_own_pixels(frame)
+        copy.native.pts = self._pts[index]
+        return Frame(
+            index,
+            self._pts[index],
+            frame.time_base,
+            frame.duration,
+            copy.native,
+            self._pts[0],
+            frame.info,
         )
 
     def _from_jump(self, first: int, end: int) -> Iterator[Frame]:

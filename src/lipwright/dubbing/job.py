@@ -105,7 +105,8 @@ class _Dub:
         options: DubOptions,
         observer: Observer | None,
     ) -> None:
-        self.video, self.speech, self.out = video, speech, out
+        self.video, self.speech = video, speech
+        self.out = out.resolve() if out.is_symlink() else out  # write through a link, not over it
         self.options, self.observer = options, observer
         self.report = Report(str(video), str(speech), str(out))
         self._kept: Segments | None = None
@@ -134,7 +135,7 @@ class _Dub:
                 del wave
                 job = Job(
                     info=info,
-                    store=FrameStore(info, plan.pts),
+                    store=FrameStore(info, plan.pts, plan.source),
                     schedule=schedule,
                     method=method,
                     mel=mel,
@@ -295,6 +296,7 @@ class _Dub:
                 made = scratch / self.out.name
                 speech, streams = self.speech, self.video if options.keep_streams else None
                 self.report.warnings += segments.join(made, speech, streams)
+                self.report.warnings += segments.warnings + job.store.warnings
             with self._timed("sign"):
                 provenance.finish(made, self.out)
             made.replace(self.out)

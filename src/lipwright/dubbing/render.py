@@ -33,9 +33,9 @@ from lipwright.media.mel import SILENCE, windows
 from lipwright.media.region import RegionEdit, crop_to_storage, sample_crop
 from lipwright.methods.base import Method
 
-QUEUE_BYTES = 160 << 20
-"""Bound of each of the three queues."""
-WINDOW_BYTES = 160 << 20
+QUEUE_BYTES = 96 << 20
+"""Bound of each of the three queues: 30 frames of 1080p, 7 of 4K."""
+WINDOW_BYTES = 96 << 20
 """A window of frames holds no more than this, or a single frame."""
 
 Picture = NDArray[np.float32]

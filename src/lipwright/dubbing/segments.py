@@ -39,6 +39,7 @@ class Segments:
 
     Attributes:
         start: first frame that is not yet in a finished segment.
+        warnings: what the writer of the segments had to say.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Segments:
         self._unit, self._stamps = stamps(timeline, kind_of(out))
         self._list = self.folder / "segments.jsonl"
         self._writer: VideoWriter | None = None
+        self.warnings: list[str] = []
         self._identity = json.loads(json.dumps({**identity, "segment": length}))
         self.start = self._found() if resume else 0
         if self.start == 0:
@@ -121,6 +123,9 @@ class Segments:
             self._trim(k // self._length)
             path = self._part(k // self._length)
             self._writer = VideoWriter(path, self._info, time_base=self._unit, **self._how)
+            for sentence in self._writer.warnings:
+                general = sentence.replace(str(path), str(self._out))
+                self.warnings += [general] if general not in self.warnings else []
         stamp = int(self._stamps[k])
         self._writer.write(native, stamp, int(self._stamps[k + 1]) - stamp)
         self._last = k
@@ -217,6 +222,11 @@ class Segments:
                     packet.dts = dts
                     packet.duration = int(line.durations[shown])
                     k += 1
+                    if k == len(line) and kind_of(self._out) in ("mp4", "mov"):
+                        # MP4 lasts from the first to the last decoding time, and so much longer
+                        # as the last packet says; the last picture has to fit into that.
+                        end = int(line.pts[-1] + line.durations[-1])
+                        packet.duration = max(1, end - (dts + delay * step))
                     yield packet, dts * line.time_base
 
 

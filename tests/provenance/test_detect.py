@@ -252,7 +252,7 @@ def test_hundreds_of_unmarked_crops() -> None:
 
 def test_unmarked_crops_of_real_clips(corpus: Path) -> None:
     """Anchors, whose faces fill a 256x256 picture; whole detection, search included."""
-    clips = sorted((corpus / "anchors").glob("anchor_*/*"))[:: 1906 // 6][:6]
+    clips = sorted((corpus / "anchors").glob("anchor_*/*"))[::900][:2]
     for clip in clips:
         report = look(clip, find_faces=faces_at((60.0, 60.0, 190.0, 200.0)))
         assert not report.found

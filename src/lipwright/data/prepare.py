@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import multiprocessing
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -73,17 +74,13 @@ def prepare(
     done = {str(row["source"]) for row in read_manifest(manifest)}
     todo = [f for f in files if str(f) not in done]
     finished = len(files) - len(todo)
-    with ProcessPoolExecutor(max_workers=workers, initializer=_one_thread) as pool:
-        jobs = {pool.submit(_job, f, clip_name(f), out / "clips", settings): f for f in todo}
-        for job in as_completed(jobs):
-            source = jobs[job]
-            label = table.get(str(source), default_label(source))
-            rows = [{**row, **asdict(label)} for row in job.result()]
-            with manifest.open("a", encoding="utf-8") as file:
-                file.writelines(json.dumps(row) + "\n" for row in rows)
-            finished += 1
-            if progress is not None:
-                progress(finished, len(files))
+    for source, found in _run(todo, out / "clips", settings, workers):
+        label = table.get(str(source), default_label(source))
+        with manifest.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps({**row, **asdict(label)}) + "\n" for row in found)
+        finished += 1
+        if progress is not None:
+            progress(finished, len(files))
     rows = read_manifest(manifest)
     if pack:
         pack_corpus(out, rows, settings)
@@ -96,6 +93,22 @@ def prepare(
         identities=len({r["identity"] for r in accepted}),
         rejected=dict(reasons),
     )
+
+
+def _run(
+    todo: list[Path], out: Path, settings: ExtractSettings, workers: int
+) -> Iterator[tuple[Path, list[dict[str, Any]]]]:
+    """Sources with their manifest rows, in the order in which they are finished."""
+    if workers == 1:
+        for source in todo:
+            yield source, _job(source, clip_name(source), out, settings)
+        return
+    # Fresh processes: a fork would inherit locks held by the threads of torch and OpenVINO.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=_one_thread) as pool:
+        jobs = {pool.submit(_job, f, clip_name(f), out, settings): f for f in todo}
+        for job in as_completed(jobs):
+            yield jobs[job], job.result()
 
 
 def find_sources(sources: Iterable[Path]) -> list[Path]:

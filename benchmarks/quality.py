@@ -59,8 +59,9 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     sources = {clip: watch(clip, tracker) for clip in clips}
     waves = {clip: load_speech(clip) for clip in clips}
-    for n, clip in enumerate(clips):
-        other = clips[(n + 1) % len(clips)]
+    order = list(clips)
+    for n, clip in enumerate(order):
+        other = order[(n + 1) % len(order)]
         with tempfile.TemporaryDirectory() as scratch:
             folder = args.out if args.keep else Path(scratch)
             silence = Path(scratch) / "silence.wav"

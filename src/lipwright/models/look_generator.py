@@ -79,6 +79,7 @@ class LookAttention(nn.Module):
     def __init__(self, channels: int, look_channels: int, heads: int, groups: int) -> None:
         super().__init__()
         self.heads = heads
+        self.width = channels // heads
         self.norm = norm(channels, groups)
         self.query = nn.Conv2d(channels, channels, 1)
         self.key = nn.Conv2d(look_channels, channels, 1)
@@ -101,7 +102,7 @@ class LookAttention(nn.Module):
             x with what it found added, and the weights of the looks (B, R, 1, h, w), mean of heads.
         """
         b, c, h, w = x.shape
-        d = c // self.heads
+        d = self.width
         q = self.query(self.norm(x)).reshape(b, 1, self.heads, d, h, w)
         k = keys.reshape(*keys.shape[:2], self.heads, d, h, w)
         v = values.reshape(*values.shape[:2], self.heads, d, h, w)

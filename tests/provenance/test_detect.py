@@ -186,6 +186,15 @@ def test_a_second_face_carries_it_as_well(make_video: MakeVideo, tmp_path: Path)
         assert report.frames_matching == 6
 
 
+def test_of_long_videos_some_frames_are_enough(
+    marked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lipwright.provenance.collect.MOST_FRAMES", 4)
+    report = look(marked, mode="off")
+    assert report.frames == 4
+    assert report.known
+
+
 def test_ten_bit_video(make_video: MakeVideo, tmp_path: Path) -> None:
     out = tmp_path / "marked.mp4"
     mark_video(source(make_video, pix_fmt="yuv420p10le", frames=6), out)

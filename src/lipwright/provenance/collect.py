@@ -23,6 +23,9 @@ FaceFinder = Callable[[Frame], list[tuple[float, float, float, float]]]
 _SAMPLE_BYTES = 96 * 2**20
 _MOST_SAMPLES = 48
 _GUESSED_LENGTH = 250
+_LARGEST_STRIDE = 50
+MOST_FRAMES = 3000
+"""Of longer videos every second, third, ... frame is looked at, so that about so many are."""
 THUMBNAIL_SIDE = 640
 
 
@@ -46,7 +49,7 @@ class Collected:
         counts: (A, 2, 160) how many votes went into the sums.
         matches: (A G, N) frames in which a face carries id n.
         matches_whole: the same for the whole frame.
-        frames: number of frames.
+        frames: number of frames that were looked at.
         frames_with_face: of them with a face.
         faces: per frame, boxes in 2-pixel samples; given to a second pass.
         samples: frames kept for the search.
@@ -112,10 +115,14 @@ def collect(
         )
         allowed = _allowed_errors(2.0 * hypotheses * max(1, len(mark_ids)))
         thinning = _Thinning(reader.info) if keep_samples else None
+        # A damaged header may claim any number of frames.
+        stride = min(max(1, (reader.info.frame_count or 1) // MOST_FRAMES), _LARGEST_STRIDE)
         for frame in reader:
+            if frame.index % stride:
+                continue
             half = half_plane(frame.native, reader.info)
             if known_faces is not None:
-                faces = known_faces[frame.index] if frame.index < len(known_faces) else []
+                faces = known_faces[result.frames] if result.frames < len(known_faces) else []
             else:
                 found = find_faces(frame) if find_faces else []
                 faces = [f for f in (_in_samples(reader.info, b) for b in found) if f]

@@ -80,7 +80,10 @@ class Talker:
             loud = float((audio[b].mean() - SILENCE) / 4)
             self.loudness.append(loud)
             memory = 0.1 * (state["frames"] % 50) / 50 if self.recurrent else 0.0
-            out[b, :, 36:48, 22:42] -= 0.2 + 0.5 * loud + memory
+            top, left = 9 * self.size // 16, 3 * self.size // 8
+            mouth = out[b, :, top : 3 * self.size // 4, left : 5 * self.size // 8]
+            mouth -= 0.2 + 0.5 * loud + memory
+            mouth[0] += 0.1
         return Rendered(out, faces)
 
 

@@ -101,8 +101,7 @@ def test_lossless_is_bit_equal_outside_the_mask(
         covered = ~(free[::2, ::2] | free[1::2, ::2] | free[::2, 1::2] | free[1::2, 1::2])
         for plane in (1, 2):
             assert np.array_equal(before[plane][~covered], after[plane][~covered])
-            assert (before[plane][covered] != after[plane][covered]).any()
-    assert changed > 0.001  # the mouth did move
+    assert changed > 0.05  # the mouth did move
 
 
 CHILD = """

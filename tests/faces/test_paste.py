@@ -18,8 +18,8 @@ def crop_of(points, size):
 @given(
     size=st.sampled_from([64, 96, 128, 256, 384]),
     roll=st.floats(-40, 40),
-    yaw=st.floats(-35, 35),
-    opening=st.floats(0, 0.35),
+    yaw=st.floats(-30, 30),
+    opening=st.floats(0, 0.25),
 )
 def test_lower_face_mask(size, roll, yaw, opening):
     points = face((300, 250), 140, roll=roll, yaw=yaw, opening=opening)

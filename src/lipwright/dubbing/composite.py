@@ -41,6 +41,9 @@ SMALL_EDIT = 0.035
 """Largest channel difference up to which the edit is added to the source (9 of 255 levels) ..."""
 LARGE_EDIT = 0.12
 """... and from which the drawn face replaces it (31 of 255 levels)."""
+SMALL_REST, LARGE_REST = 0.05, 0.18
+"""The same for what is left of an edit once the face has been moved: the source's own edges lie
+in the right place then, and a patch drawn softly between sharp ones would be seen more."""
 EDIT_SPREAD = 0.03
 """The size of an edit counts for its surroundings within this share of S: the rim of a moved lip
 lies beside the pixels that changed."""
@@ -96,11 +99,11 @@ def prepare(
     flow = flow_between(generated, baseline, replace)
     if flow is not None:
         change = generated - move(baseline, flow)
-        replace = replacement(change)
+        replace = replacement(change, SMALL_REST, LARGE_REST)
     return Edit(change, drawn, replace, mask, flow)
 
 
-def replacement(change: Array) -> Array:
+def replacement(change: Array, small: float = SMALL_EDIT, large: float = LARGE_EDIT) -> Array:
     """The weight r, (S, S): 0 where nothing moved, 1 where the mouth moved."""
     size = change.shape[0]
     reach = max(1, round(EDIT_SPREAD * size))
@@ -109,7 +112,7 @@ def replacement(change: Array) -> Array:
     amount = cv2.GaussianBlur(amount, (0, 0), max(0.5, 0.4 * reach))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     amount = cv2.dilate(amount, kernel)
-    step = np.clip((amount - SMALL_EDIT) / (LARGE_EDIT - SMALL_EDIT), 0.0, 1.0)
+    step = np.clip((amount - small) / (large - small), 0.0, 1.0)
     smooth = step * step * (3.0 - 2.0 * step)
     return np.asarray(cv2.GaussianBlur(smooth, (0, 0), max(0.5, 0.4 * reach)), dtype=np.float32)
 

@@ -175,7 +175,7 @@ class Source:
                 digest.update(file.read(_END_BYTES))
         except OSError as error:
             raise LipwrightError(
-                f"The file {path} cannot be read ({error.strerror or error}); check its "
+                f"The file {path} cannot be read ({error.strerror or error}); check its name and "
                 "permissions."
             ) from error
         return cls(stat.st_size, stat.st_mtime_ns, digest.hexdigest())

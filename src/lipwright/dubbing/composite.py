@@ -190,31 +190,45 @@ def delta(
     """
     height, width = region.shape[:2]
     scale = float(np.sqrt(abs(np.linalg.det(crop_to_region[:, :2]))))
-    change, replace, drawn = edit.change, edit.replace, edit.drawn
-    if scale > SHARPEN_FROM:
-        drawn = sharpen(drawn)
+    mask = warp(edit.mask, crop_to_region, (width, height), cv2.INTER_LINEAR)
+    mask *= np.float32(strength)
+    if edit.flow is None and not (edit.change.any() or edit.replace.any()):
+        return np.zeros_like(region), mask
+    change, drawn = edit.change, edit.drawn
     if scale < 1.0:  # a face smaller than the crop: nothing finer than a frame pixel may remain
         sigma = 0.5 * float(np.sqrt(1.0 / scale**2 - 1.0))
         change, drawn = _soften(change, sigma), _soften(drawn, sigma)
-
-    def up(picture: Array, how: int, border: int) -> Array:
-        warped = cv2.warpAffine(
-            picture, crop_to_region, (width, height), flags=how, borderMode=border
-        )
-        return np.asarray(warped, dtype=np.float32)
-
-    mask = up(edit.mask, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT) * np.float32(strength)
-    weight = up(replace, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)[:, :, None]
-    result = up(change, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)
+    result = warp(change, crop_to_region, (width, height), cv2.INTER_CUBIC)
+    # All that costs more happens around the mouth only.
+    busy = edit.replace > 0
     if edit.flow is not None:
-        turn = crop_to_region[:, :2].astype(np.float32)  # the flow's arrows turn and grow too
-        arrows = up(edit.flow @ turn.T, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
-        result += move(region, arrows) - region
-    result *= 1.0 - weight
-    if weight.any():
-        result += (up(drawn, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE) - region) * weight
+        busy |= edit.flow.any(axis=2)
+    around = bounds(edit.mask * busy, crop_to_region)
+    if around is None:
+        return result * mask[:, :, None], mask
+    x0, y0, x1, y1 = np.clip(around, 0, (width, height, width, height))
+    if x0 < x1 and y0 < y1:
+        matrix = crop_to_region.copy()
+        matrix[:, 2] -= (x0, y0)
+        size, place = (int(x1 - x0), int(y1 - y0)), np.s_[y0:y1, x0:x1]
+        part, source = result[place], region[place]
+        if edit.flow is not None:
+            turn = crop_to_region[:, :2].astype(np.float32)  # the flow's arrows turn and grow too
+            arrows = warp(edit.flow @ turn.T, matrix, size, cv2.INTER_LINEAR)
+            part += move(region, arrows, (int(x0), int(y0))) - source
+        weight = warp(edit.replace, matrix, size, cv2.INTER_LINEAR)[:, :, None]
+        if weight.any():
+            sharp = sharpen(drawn) if scale > SHARPEN_FROM else drawn
+            part += weight * (warp(sharp, matrix, size, cv2.INTER_CUBIC) - source - part)
     result *= mask[:, :, None]
     return result, mask
+
+
+def warp(picture: Array, matrix: NDArray[np.float64], size: tuple[int, int], how: int) -> Array:
+    """Enlarge a crop into a region; masks, weights and arrows end at the crop's border."""
+    border = cv2.BORDER_REPLICATE if how == cv2.INTER_CUBIC else cv2.BORDER_CONSTANT
+    warped = cv2.warpAffine(picture, matrix, size, flags=how, borderMode=border)
+    return np.asarray(warped, dtype=np.float32)
 
 
 def sharpen(picture: Array) -> Array:

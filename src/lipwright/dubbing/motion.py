@@ -25,6 +25,8 @@ LONGEST = 0.12
 """Nothing on a face moves further than this share of S."""
 GAIN_FROM, GAIN_FULL = 0.25, 0.55
 """Share of the difference that the motion has to explain: below the first it is not used."""
+SMALLEST = 32
+"""Side of the smallest rectangle in which a flow is looked for, in crop pixels."""
 LEAST = 1e-4
 """Where all of the flow is weaker than this, in crop pixels, there is none."""
 
@@ -43,27 +45,46 @@ def flow_between(generated: Array, baseline: Array, edited: Array) -> Array | No
     if not edited.any():
         return None
     size = generated.shape[0]
-    first, second = (_grey(picture) for picture in (generated, baseline))
-    raw = _solver().calc(first, second, None)
-    flow = cv2.GaussianBlur(np.asarray(raw, np.float32), (0, 0), max(0.5, SMOOTH * size))
+    place = _surroundings(edited, round(LONGEST * size))
+    first, second = (_grey(picture[place]) for picture in (generated, baseline))
+    flow = np.zeros((size, size, 2), np.float32)
+    flow[place] = _solver().calc(first, second, None)
+    flow = np.asarray(cv2.GaussianBlur(flow, (0, 0), max(0.5, SMOOTH * size)), np.float32)
     length = np.hypot(flow[..., 0], flow[..., 1])
     flow *= np.minimum(1.0, LONGEST * size / np.maximum(length, 1e-6))[..., None]
     flow *= (edited * _gain(generated, baseline, flow))[..., None]
     return flow if float(np.abs(flow).max()) > LEAST else None
 
 
-def move(picture: Array, flow: Array) -> Array:
+def move(picture: Array, flow: Array, corner: tuple[int, int] = (0, 0)) -> Array:
     """``picture(x + flow(x))``, cubic; exactly the picture where the flow is 0.
 
     Args:
-        picture: (h, w, 3).
-        flow: (h, w, 2) in its pixels.
+        picture: (H, W, 3).
+        flow: (h, w, 2) in its pixels, of the whole picture or a rectangle of it.
+        corner: (x, y) of the rectangle in the picture.
+
+    Returns:
+        (h, w, 3).
     """
-    height, width = picture.shape[:2]
-    x = flow[..., 0] + np.arange(width, dtype=np.float32)
-    y = flow[..., 1] + np.arange(height, dtype=np.float32)[:, None]
+    height, width = flow.shape[:2]
+    x = flow[..., 0] + np.arange(corner[0], corner[0] + width, dtype=np.float32)
+    y = flow[..., 1] + np.arange(corner[1], corner[1] + height, dtype=np.float32)[:, None]
     moved = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(moved, dtype=np.float32)
+
+
+def _surroundings(edited: Array, margin: int) -> tuple[slice, slice]:
+    """The rectangle around what was edited, in which matches are looked for."""
+    size = edited.shape[0]
+    spans = []
+    for axis in (1, 0):
+        touched = np.flatnonzero(edited.any(axis=axis))
+        low, high = int(touched[0]) - margin, int(touched[-1]) + 1 + margin
+        # The solver's pyramid needs some room.
+        missing = max(0, SMALLEST - (high - low))
+        spans.append(slice(max(0, low - missing), min(size, high + missing)))
+    return spans[0], spans[1]
 
 
 def _gain(generated: Array, baseline: Array, flow: Array) -> Array:

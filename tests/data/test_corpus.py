@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from lipwright.data.augment import NONE, Jitter, crop_batch, recolour
-from lipwright.data.codes import lip_motion
+from lipwright.data.codes import lip_motions
 from lipwright.data.extract import ExtractSettings, _nearest, read_crops, warp, write_crops
 from lipwright.data.labels import default_label, read_labels
 from lipwright.data.packed import PackedCorpus
@@ -164,8 +164,9 @@ def test_packed_corpus(tmp_path: Path) -> None:
     assert not identities["train"] & identities["val"]
     with pytest.raises(LipwrightError, match="no clips of split 'test'"):
         packed.split("test")
-    motion = lip_motion(packed, 3)
+    space, motion = lip_motions(packed, 3)
     assert motion.shape == (240, 3)
+    assert space.scale.shape == (3,)
     clip = packed.rows[0]
     part = slice(clip.start, clip.start + clip.frames)
     assert np.corrcoef(motion[part, 0], packed.opening[part])[0, 1] == pytest.approx(1.0, abs=1e-3)

@@ -62,7 +62,7 @@ class Talker:
     def stateless(self) -> bool:
         return not self.recurrent
 
-    def start(self, reference: torch.Tensor) -> dict[str, int]:
+    def start(self, reference: torch.Tensor, lips: object = None) -> dict[str, int]:
         self.started += 1
         self.references.append(tuple(reference.shape))
         assert reference.abs().max() <= 1

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from lipwright.dubbing import references
 from lipwright.dubbing.references import Gallery, Look
 
+LIPS = np.zeros((40, 2), np.float32)
 BLANK = np.zeros((4, 4, 3), np.uint8)
 
 
 def look(frame: int, opening: float, quality: float = 1.0) -> Look:
-    return Look(frame, frame / 25, opening, quality, BLANK)
+    return Look(frame, frame / 25, opening, quality, BLANK, LIPS)
 
 
 def test_looks_cover_the_openings() -> None:

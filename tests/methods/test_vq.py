@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from lipwright.errors import LipwrightError
-from lipwright.methods.base import Method
+from lipwright.methods.base import LookLips, Method
 from lipwright.methods.engine import build_engine, choose_device
 from lipwright.methods.registry import DEFAULTS, load_method, shipped
 from lipwright.methods.vq import VQMethod
+from lipwright.models.lip_space import LipSpace, Rest
 from lipwright.models.look_generator import LookGenerator
+from lipwright.models.speech_lips import SpeechToLips
 from lipwright.models.vq_pipeline import CodeEncoder
 from lipwright.models.vqgan import VQGAN
 from lipwright.weights.checkpoint import save_checkpoint
@@ -31,18 +34,20 @@ FACE = {
 GENERATOR = {
     "code_dim": 8,
     "channels": [16, 16, 16],
-    "speech": 16,
-    "audio_channels": [4, 4, 8, 8],
+    "control": 16,
     "groups": 4,
     "heads": 2,
     "lip_dim": 3,
 }
+SPEECH = {"dim": 3, "channels": [4, 4, 8], "width": 16, "layers": 1}
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     face, pose, generator = VQGAN(**FACE), VQGAN(**FACE), LookGenerator(**GENERATOR)
+    speech, space = SpeechToLips(**SPEECH), LipSpace(3)
+    space.basis.normal_()
     for p in generator.parameters():
         if not p.any():
             torch.nn.init.normal_(p, 0.0, 0.1)
@@ -53,10 +58,11 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "audio": {"steps": 20, "before": 8},
         "snap": "soft",
         "sigma": {"face": 1.0, "pose": 1.0},
-        "networks": {"face": FACE, "pose": FACE, "generator": GENERATOR},
+        "networks": {"face": FACE, "pose": FACE, "generator": GENERATOR, "speech": SPEECH},
     }
     path = tmp_path_factory.mktemp("vq") / "vq.safetensors"
-    save_checkpoint(path, header, {"face": face, "pose": CodeEncoder(pose), "generator": generator})
+    networks = {"face": face, "pose": CodeEncoder(pose), "generator": generator}
+    save_checkpoint(path, header, {**networks, "speech": speech, "space": space})
     return path
 
 
@@ -92,7 +98,7 @@ def test_backends_agree(checkpoint: Path) -> None:
     for precision, tolerance in (("f32", 2e-3), ("bf16", 8e-2)):
         looks = OpenVinoEngine(ours.looks.module, precision)  # type: ignore[attr-defined]
         frames = OpenVinoEngine(ours.frames.module, precision)  # type: ignore[attr-defined]
-        a, b = frames(faces, mel, *looks(reference))
+        a, b = frames(faces, mel, *looks(reference, torch.zeros(len(reference), 3)))
         assert (a - expected.faces).abs().mean() < tolerance
         assert (b - expected.baseline).abs().mean() < tolerance
 
@@ -106,6 +112,19 @@ def test_mouth_of_the_source_does_not_leak(checkpoint: Path) -> None:
     a, b = method.render(faces, mel, state), method.render(changed, mel, state)
     assert torch.equal(a.faces, b.faces)
     assert not torch.equal(a.baseline, b.baseline)
+
+
+def test_what_the_lips_do_in_the_looks_matters(checkpoint: Path) -> None:
+    method = load_method(checkpoint, "cpu", "torch")
+    faces, mel, reference = inputs(2)
+    rest = Rest(0.01, np.zeros((40, 2)))
+    openings = np.array([0.01, 0.03, 0.06, 0.1])
+    lips = LookLips(openings, np.random.default_rng(0).random((4, 40, 2)), rest)
+    still = LookLips(np.full(4, 0.01), np.zeros((4, 40, 2)), rest)
+    known, unknown, resting = (method.start(reference, x) for x in (lips, None, still))
+    drawn = [method.render(faces, mel, state).faces for state in (known, unknown, resting)]
+    assert not torch.equal(drawn[0], drawn[1])
+    assert torch.equal(drawn[1], drawn[2])
 
 
 def test_wrong_checkpoints_are_refused_in_one_sentence(checkpoint: Path, tmp_path: Path) -> None:

@@ -22,8 +22,7 @@ def small_looks(**changes: object) -> LookGenerator:
     arguments = {
         "code_dim": 8,
         "channels": (16, 16, 16),
-        "speech": 16,
-        "audio_channels": (4, 4, 8, 8),
+        "control": 16,
         "groups": 4,
         "heads": 2,
         "lip_dim": 3,
@@ -72,35 +71,38 @@ def test_paper_generator_is_signed_and_folds_frames_independently() -> None:
 
 def test_look_generator_output_has_the_length_of_codes() -> None:
     g = small_looks()
-    looks = g.encode_looks(torch.randn(2, 3, 8, 16, 16))
-    codes, lips = g(torch.randn(2, 8, 16, 16), looks, torch.randn(2, 80, 20))
+    looks = g.encode_looks(torch.randn(2, 3, 8, 16, 16), torch.randn(2, 3, 3))
+    codes = g(torch.randn(2, 8, 16, 16), looks, torch.randn(2, 3))
     assert codes.shape == (2, 8, 16, 16)
-    assert lips.shape == (2, 3)
     assert torch.allclose(codes.square().sum(1), torch.full((2, 16, 16), 8.0), atol=1e-3)
 
 
 def test_order_of_looks_does_not_matter_and_their_content_does() -> None:
     g = small_looks()
-    looks = torch.randn(1, 4, 8, 16, 16)
-    pose, mel = torch.randn(1, 8, 16, 16), torch.randn(1, 80, 20)
-    a, _ = g(pose, g.encode_looks(looks), mel)
-    b, _ = g(pose, g.encode_looks(looks[:, [2, 0, 3, 1]]), mel)
-    c, _ = g(pose, g.encode_looks(torch.randn(1, 4, 8, 16, 16)), mel)
+    looks, motions = torch.randn(1, 4, 8, 16, 16), torch.randn(1, 4, 3)
+    pose, lips = torch.randn(1, 8, 16, 16), torch.randn(1, 3)
+    order = [2, 0, 3, 1]
+    a = g(pose, g.encode_looks(looks, motions), lips)
+    b = g(pose, g.encode_looks(looks[:, order], motions[:, order]), lips)
+    c = g(pose, g.encode_looks(torch.randn(1, 4, 8, 16, 16), motions), lips)
+    d = g(pose, g.encode_looks(looks, motions[:, order]), lips)
     assert torch.allclose(a, b, atol=1e-4)
     assert (a - c).abs().max() > 1e-2
+    assert (a - d).abs().max() > 1e-3
 
 
 def test_looks_of_one_face_serve_a_batch() -> None:
     g = small_looks()
-    one = g.encode_looks(torch.randn(1, 2, 8, 16, 16))
-    pose, mel = torch.randn(3, 8, 16, 16), torch.randn(3, 80, 20)
-    batch, _ = g(pose, one, mel)
+    one = g.encode_looks(torch.randn(1, 2, 8, 16, 16), torch.randn(1, 2, 3))
+    pose, lips = torch.randn(3, 8, 16, 16), torch.randn(3, 3)
+    batch = g(pose, one, lips)
     repeated = Looks(
         [k.expand(3, -1, -1, -1, -1) for k in one.keys],
         [v.expand(3, -1, -1, -1, -1) for v in one.values],
         one.codes.expand(3, -1, -1, -1, -1),
+        one.motions.expand(3, -1, -1),
     )
-    again, _ = g(pose, repeated, mel)
+    again = g(pose, repeated, lips)
     assert torch.allclose(batch, again, atol=1e-5)
 
 
@@ -109,26 +111,26 @@ def test_an_untrained_generator_already_copies() -> None:
     g = small_looks()
     for p in g.head.parameters():
         torch.nn.init.zeros_(p)
-    torch.nn.init.ones_(g.copy_gain)
     look = torch.nn.functional.normalize(torch.randn(1, 1, 8, 16, 16), dim=2) * 8**0.5
-    codes, _ = g(torch.randn(1, 8, 16, 16), g.encode_looks(look), torch.randn(1, 80, 20))
+    state = g.encode_looks(look, torch.randn(1, 1, 3))
+    codes = g(torch.randn(1, 8, 16, 16), state, torch.randn(1, 3))
     assert torch.allclose(codes, look[:, 0], atol=1e-4)
 
 
 def test_packed_looks_are_the_same_looks() -> None:
     g = small_looks()
-    looks = g.encode_looks(torch.randn(1, 2, 8, 16, 16))
+    looks = g.encode_looks(torch.randn(1, 2, 8, 16, 16), torch.randn(1, 2, 3))
     back = Looks.unpack(looks.pack())
     for a, b in zip(looks.pack(), back.pack(), strict=True):
         assert a is b
 
 
-def test_speech_changes_the_picture() -> None:
+def test_the_lip_motion_changes_the_picture() -> None:
     g = small_looks()
-    looks = g.encode_looks(torch.randn(1, 2, 8, 16, 16))
+    looks = g.encode_looks(torch.randn(1, 2, 8, 16, 16), torch.randn(1, 2, 3))
     pose = torch.randn(1, 8, 16, 16)
-    a, _ = g(pose, looks, torch.full((1, 80, 20), -4.0))
-    b, _ = g(pose, looks, torch.randn(1, 80, 20))
+    a = g(pose, looks, torch.zeros(1, 3))
+    b = g(pose, looks, torch.randn(1, 3))
     assert (a - b).abs().max() > 1e-3
 
 

@@ -50,15 +50,15 @@ CONFIG: dict[str, Any] = {
         },
         "run": {"steps": 6, **RUN},
     },
+    "speech": {
+        "model": {"channels": [4, 4, 8], "width": 16, "layers": 1},
+        "lip_dim": 3,
+        "frames": 12,
+        "run": {"steps": 8, **RUN, "precision": "fp32"},
+    },
     "generator": {
-        "model": {
-            "channels": [16, 16, 16],
-            "speech": 16,
-            "audio_channels": [4, 4, 8, 8],
-            "groups": 4,
-            "heads": 2,
-            "lip_dim": 3,
-        },
+        "model": {"channels": [16, 16, 16], "control": 16, "groups": 4, "heads": 2},
+        "lip_dim": 3,
         "loss": {"sync": 0.03, "min_accuracy": 0.0, "sync_gate": 100.0, "pixel": 0.1},
         "window": 5,
         "run": {"steps": 12, **RUN, "batch": 10},
@@ -103,7 +103,7 @@ def test_sync_loss_came_on_and_is_recorded(finished: Path) -> None:
     assert "copy_l1" in header["training"]["validation"]
 
 
-@pytest.mark.parametrize("stage", ["vqgan", "pose-vqgan", "expert", "generator"])
+@pytest.mark.parametrize("stage", ["vqgan", "pose-vqgan", "expert", "speech", "generator"])
 def test_resume_gives_the_same_weights(
     stage: str, finished: Path, corpus: Path, config: Path, tmp_path: Path
 ) -> None:

@@ -45,7 +45,8 @@ def make_corpus(root: Path, clips: int = 6, frames: int = 40, size: int = 32) ->
     np.save(folder / "frames.npy", np.stack(pictures).astype(np.uint8))
     np.save(folder / "mel.npy", np.concatenate(mels).astype(np.float16))
     o = np.concatenate(openings).astype(np.float32)
-    lips = np.stack([o, o * 0.5, -o, o * 0], axis=1).astype(np.float32)
+    contour = rng.random((1, 40, 2)) + np.linspace(-1, 1, 40)[None, :, None] * o[:, None, None]
+    lips = contour.reshape(len(o), 80).astype(np.float32)
     np.savez(folder / "features.npz", opening=o, lips=lips)
     write_rows(folder, rows, size, margin)
     return root

@@ -21,6 +21,7 @@ from lipwright.data.augment import NONE, crop_batch
 from lipwright.data.packed import PackedCorpus
 from lipwright.errors import LipwrightError
 from lipwright.models.blocks import channels_last
+from lipwright.models.lip_space import LipSpace, Rest
 from lipwright.models.vq_pipeline import blank_lower_half
 from lipwright.models.vqgan import VQGAN
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
@@ -96,9 +97,8 @@ class CodeCorpus:
         face, pose: (V, N, 16, 16) uint16.
         face_book, pose_book: (entries, D) float32, divided by their standard deviation.
         face_sigma, pose_sigma: these deviations (``sigma_c``).
-        motion: (N, lip_dim) float32: the mouth's opening, then the strongest principal components
-            of the lip contours (their own centre removed), all about the mean of their clip, with
-            unit variance on the training split.
+        space: the lip space, fitted on the training split.
+        motion: (N, K) float32 what the lips do in every frame, in that space.
     """
 
     def __init__(self, packed: PackedCorpus, folder: Path, lip_dim: int = 8) -> None:
@@ -120,7 +120,7 @@ class CodeCorpus:
             self.pose_sigma = float(books["pose_sigma"])
             self.face_book = torch.from_numpy(books["face"] / self.face_sigma)
             self.pose_book = torch.from_numpy(books["pose"] / self.pose_sigma)
-        self.motion = lip_motion(packed, lip_dim)
+        self.space, self.motion = lip_motions(packed, lip_dim)
         self._mel = [torch.from_numpy(packed.clip_mel(r).astype(np.float32)) for r in packed.rows]
         self._at = {r.clip: i for i, r in enumerate(packed.rows)}
 
@@ -129,21 +129,20 @@ class CodeCorpus:
         return self._mel[self._at[clip]]
 
 
-def lip_motion(packed: PackedCorpus, lip_dim: int) -> NDArray[np.float32]:
-    """What speech should tell of the lips, (N, lip_dim): see :class:`CodeCorpus`."""
-    opening = packed.opening.astype(np.float64).copy()
-    points = packed.lips.astype(np.float64).reshape(len(opening), -1, 2)
-    shape = (points - points.mean(axis=1, keepdims=True)).reshape(len(opening), -1)
-    train = np.zeros(len(opening), bool)
+def lip_motions(packed: PackedCorpus, dim: int) -> tuple[LipSpace, NDArray[np.float32]]:
+    """The lip space of a corpus, fitted on its training split, and the motions (N, dim) in it."""
+    shapes = packed.lips.reshape(len(packed.lips), -1, 2)
+    rests, opening, shape = {}, [], []
     for r in packed.rows:
         part = slice(r.start, r.start + r.frames)
-        opening[part] -= opening[part].mean()
-        shape[part] -= shape[part].mean(axis=0)
-        train[part] = r.split == "train"
-    values, vectors = np.linalg.eigh(np.cov(shape[train].T))
-    order = np.argsort(values)[::-1][: lip_dim - 1]
-    scores = shape @ vectors[:, order] / np.sqrt(np.maximum(values[order], 1e-12))
-    out = np.zeros((len(opening), lip_dim))
-    out[:, 0] = opening / max(float(opening[train].std()), 1e-12)
-    out[:, 1 : 1 + scores.shape[1]] = scores
-    return out.clip(-4, 4).astype(np.float32)
+        rest = rests[r.clip] = Rest.of(packed.opening[part], shapes[part])
+        if r.split == "train":
+            opening.append(packed.opening[part] - rest.opening)
+            shape.append(shapes[part] - rest.shape)
+    space = LipSpace(dim, shapes.shape[1])
+    space.fit(np.concatenate(opening), np.concatenate(shape))
+    motion = np.zeros((len(shapes), dim), np.float32)
+    for r in packed.rows:
+        part = slice(r.start, r.start + r.frames)
+        motion[part] = space.encode(packed.opening[part], shapes[part], rests[r.clip])
+    return space, motion

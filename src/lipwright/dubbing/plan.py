@@ -30,7 +30,7 @@ from lipwright.dubbing.references import Look
 from lipwright.errors import LipwrightError
 from lipwright.faces import alignment
 
-FORMAT = 1
+FORMAT = 2
 _END_BYTES = 1 << 20
 
 # What is known of a face in a frame.
@@ -86,7 +86,10 @@ class Track:
         openings: (n,) float32 of the mouth.
         states: (n,) uint8.
         strength: (n,) float32.
+        rest: (40, 2) lip contours of the resting mouth, see ``models.lip_space.Rest``.
+        rest_opening: its opening.
         looks: frames and openings of the reference pictures.
+        look_lips: (40, 2) lip contours of each.
         offsets: where their lines begin in the plan's file.
     """
 
@@ -98,7 +101,10 @@ class Track:
     openings: NDArray[np.float32]
     states: NDArray[np.uint8]
     strength: NDArray[np.float32]
+    rest: NDArray[np.float32]
+    rest_opening: float
     looks: tuple[tuple[int, float], ...] = ()
+    look_lips: tuple[NDArray[np.float32], ...] = ()
     offsets: tuple[int, ...] = field(default=(), compare=False)
 
     @property
@@ -256,6 +262,8 @@ class PlanWriter:
                 "openings": settle(track.openings).tolist(),
                 "states": track.states.tolist(),
                 "strength": settle(track.strength).tolist(),
+                "rest": settle(track.rest).ravel().tolist(),
+                "rest_opening": track.rest_opening,
                 "outline": list(track.points.shape[1:]),
                 "points": base64.b64encode(track.points.astype("<u2").tobytes()).decode(),
             }
@@ -266,11 +274,14 @@ class PlanWriter:
             _, png = cv2.imencode(".png", cv2.cvtColor(look.crop, cv2.COLOR_RGB2BGR))
             picture = base64.b64encode(png.tobytes()).decode()
             opening = round(look.opening, _DECIMALS)
-            self._line({"look": look.frame, "opening": opening, "png": picture})
-        shown = tuple((look.frame, round(look.opening, _DECIMALS)) for look in looks)
-        self._tracks.append(
-            Track(**{**vars(track), "looks": shown, "offsets": tuple(offsets)}),
-        )
+            lips = settle(look.lips).ravel().tolist()
+            self._line({"look": look.frame, "opening": opening, "lips": lips, "png": picture})
+        more = {
+            "looks": tuple((look.frame, round(look.opening, _DECIMALS)) for look in looks),
+            "look_lips": tuple(settle(look.lips).astype(np.float32) for look in looks),
+            "offsets": tuple(offsets),
+        }
+        self._tracks.append(Track(**{**vars(track), **more}))
 
     def finish(
         self,
@@ -325,13 +336,15 @@ def load(path: Path, source: Source, settings: dict[str, Any]) -> Plan | None:
 def _load(path: Path, source: Source, settings: dict[str, Any]) -> Plan | None:
     tracks: list[Track] = []
     looks: list[tuple[int, float]] = []
+    lips: list[NDArray[np.float32]] = []
     offsets: list[int] = []
 
     def close_track() -> None:
         if tracks:
-            last = {**vars(tracks[-1]), "looks": tuple(looks), "offsets": tuple(offsets)}
-            tracks[-1] = Track(**last)
+            more = {"looks": tuple(looks), "look_lips": tuple(lips), "offsets": tuple(offsets)}
+            tracks[-1] = Track(**{**vars(tracks[-1]), **more})
         looks.clear()
+        lips.clear()
         offsets.clear()
 
     footer: dict[str, Any] | None = None
@@ -342,6 +355,7 @@ def _load(path: Path, source: Source, settings: dict[str, Any]) -> Plan | None:
                 return None
         elif "look" in data:
             looks.append((int(data["look"]), float(data["opening"])))
+            lips.append(np.asarray(data["lips"], np.float32).reshape(-1, 2))
             offsets.append(offset)
         elif "track" in data:
             close_track()
@@ -395,4 +409,6 @@ def _track(data: dict[str, Any]) -> Track:
         np.asarray(data["openings"], np.float32),
         np.asarray(data["states"], np.uint8),
         np.asarray(data["strength"], np.float32),
+        np.asarray(data["rest"], np.float32).reshape(-1, 2),
+        float(data["rest_opening"]),
     )

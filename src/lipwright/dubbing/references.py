@@ -36,6 +36,7 @@ class Look:
         opening: of the mouth, as ``faces.measure.mouth_opening`` gives it.
         quality: the higher the better, comparable inside one track.
         crop: (S, S, 3) uint8 RGB.
+        lips: (40, 2) lip contours, as ``faces.measure.lip_shape`` gives them.
     """
 
     frame: int
@@ -43,6 +44,7 @@ class Look:
     opening: float
     quality: float
     crop: NDArray[np.uint8]
+    lips: NDArray[np.floating]
 
 
 def sharpness(crop: NDArray[np.uint8]) -> float:

@@ -31,7 +31,8 @@ from lipwright.faces import alignment, paste
 from lipwright.media.info import VideoInfo
 from lipwright.media.mel import SILENCE, windows
 from lipwright.media.region import RegionEdit, crop_to_storage, sample_crop
-from lipwright.methods.base import Method
+from lipwright.methods.base import LookLips, Method
+from lipwright.models.lip_space import Rest
 
 QUEUE_BYTES = 96 << 20
 """Bound of each of the three queues: 30 frames of 1080p, 7 of 4K."""
@@ -230,7 +231,7 @@ class Artist:
         last_pass = job.schedule.shot_pass(window[-1].k)
         for key, members in groups.items():
             if key not in self._states:
-                self._states[key] = job.method.start(self._reference(key[0]))
+                self._states[key] = job.method.start(*self._reference(key[0]))
             faces = torch.from_numpy(np.stack([face.source for _, face in members]))
             faces = faces.permute(0, 3, 1, 2) * 2.0 - 1.0
             made = job.method.render(faces, self._audio([k for k, _ in members]), self._states[key])
@@ -253,17 +254,23 @@ class Artist:
         activity = torch.from_numpy(schedule.activity[frames])[:, None, None].to(audio)
         return SILENCE + activity * (audio - SILENCE)
 
-    def _reference(self, number: int) -> Tensor:
-        """(R, 3, S, S) in [-1, 1]."""
+    def _reference(self, number: int) -> tuple[Tensor, LookLips]:
+        """(R, 3, S, S) in [-1, 1], and what the lips do there."""
         schedule, side = self._job.schedule, self._job.method.size
+        track = schedule.track(number)
         looks = []
-        for picture in schedule.plan.references(schedule.track(number)):
+        for picture in schedule.plan.references(track):
             if picture.shape[0] != side:
                 how = cv2.INTER_AREA if side < picture.shape[0] else cv2.INTER_CUBIC
                 picture = np.asarray(cv2.resize(picture, (side, side), interpolation=how), np.uint8)
             looks.append(picture)
         stack = torch.from_numpy(np.stack(looks)).permute(0, 3, 1, 2)
-        return stack.float() / 127.5 - 1.0
+        lips = LookLips(
+            np.array([opening for _, opening in track.looks]),
+            np.stack(track.look_lips),
+            Rest(track.rest_opening, track.rest),
+        )
+        return stack.float() / 127.5 - 1.0, lips
 
 
 def _pictures(faces: Tensor) -> list[Picture]:

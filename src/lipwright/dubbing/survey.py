@@ -40,6 +40,7 @@ from lipwright.faces.tracker import FaceObservation
 from lipwright.media.info import VideoInfo
 from lipwright.media.reader import Frame, VideoReader
 from lipwright.media.region import sample_crop
+from lipwright.models.lip_space import Rest
 
 THUMBNAIL_SIDE = 960
 """Longest side of the pictures in which faces are looked for: a quarter of 4K."""
@@ -79,6 +80,7 @@ class _Sighting:
     frame: int
     crop: alignment.Affine
     points: NDArray[np.float32]
+    lips: NDArray[np.float32]
     opening: float
     yaw: float
 
@@ -166,6 +168,7 @@ class _Surveyor:
                 frame.index,
                 crop,
                 np.asarray(face.landmarks[list(OUTLINE_POINTS), :2], np.float32),
+                measure.lip_shape(face.landmarks).astype(np.float32),
                 float(measure.mouth_opening(face.landmarks)),
                 float(measure.yaw(face.landmarks)),
             )
@@ -183,7 +186,7 @@ class _Surveyor:
         picture = sample_crop(frame.native, self._info, to_display, size)
         crop = np.asarray(np.rint(picture * 255.0), np.uint8)
         good = quality(crop, seen.yaw, score)
-        gallery.add(Look(frame.index, seconds, seen.opening, good, crop))
+        gallery.add(Look(frame.index, seconds, seen.opening, good, crop, seen.lips))
 
     def _state(self, seen: _Sighting, turned: bool) -> int:
         """Whether a face can be used; ``turned`` says that it was a profile just before."""
@@ -235,6 +238,10 @@ class _Surveyor:
                 openings[row] = sighting.opening
             _bridge(states[start:stop], points[start:stop], openings[start:stop])
         usable = np.isin(states, USABLE)
+        rest = Rest.of(
+            np.array([sighting.opening for sighting in growing.sightings]),
+            np.stack([sighting.lips for sighting in growing.sightings]),
+        )
         fade = max(1, math.ceil(FADE_SECONDS * rate))
         at_start, at_end = first == shot_first, last == shot_last
         return Track(
@@ -246,6 +253,8 @@ class _Surveyor:
             openings=settle(openings).astype(np.float32),
             states=states,
             strength=settle(fades(usable, fade, at_start, at_end)).astype(np.float32),
+            rest=settle(rest.shape).astype(np.float32),
+            rest_opening=float(settle(np.array(rest.opening))),
         )
 
 

@@ -10,9 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lipwright.media.mel import AudioSpec
+from lipwright.models.lip_space import Rest
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,21 @@ class Rendered:
     baseline: Tensor | None = None
 
 
+@dataclass(frozen=True)
+class LookLips:
+    """What the lips do in the R looks of a face, read off landmarks.
+
+    Attributes:
+        openings: (R,) gap of the inner lips in parts of the face's height.
+        shapes: (R, 40, 2) lip contours in the aligned crop (``faces.measure.lip_shape``).
+        rest: the same of this person's resting mouth.
+    """
+
+    openings: NDArray[np.floating]
+    shapes: NDArray[np.floating]
+    rest: Rest
+
+
 @runtime_checkable
 class Method(Protocol):
     """Audio-driven lip-sync on aligned crops.
@@ -47,11 +65,12 @@ class Method(Protocol):
     audio: AudioSpec
     model_id: str
 
-    def start(self, reference: Tensor) -> Any:
+    def start(self, reference: Tensor, lips: LookLips | None = None) -> Any:
         """Prepare one face track.
 
         Args:
             reference: (R, 3, S, S) in [-1, 1], R >= 1 looks of this face from the source video.
+            lips: what the lips do in them, where the caller knows it.
 
         Returns:
             A state object to be passed to :meth:`render`.

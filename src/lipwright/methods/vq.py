@@ -14,10 +14,12 @@ from torch import Tensor, nn
 
 from lipwright.errors import LipwrightError
 from lipwright.media.mel import AudioSpec
-from lipwright.methods.base import Rendered
+from lipwright.methods.base import LookLips, Rendered
 from lipwright.methods.engine import Engine, build_engine
 from lipwright.models.generator import CodeGenerator
+from lipwright.models.lip_space import LipSpace
 from lipwright.models.look_generator import LookGenerator
+from lipwright.models.speech_lips import SpeechToLips
 from lipwright.models.vq_pipeline import CodeEncoder, FrameRenderer, LookEncoder
 from lipwright.models.vqgan import VQGAN
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
@@ -56,14 +58,17 @@ class VQMethod:
         self.size = int(header["size"])
         self.audio = AudioSpec(**header["audio"])
         self.model_id = checkpoint.model_id
-        looks, frames = build_networks(checkpoint)
+        looks, frames, self.space = build_networks(checkpoint)
         self.looks: Engine = build_engine(looks, device, backend)
         self.frames: Engine = build_engine(frames, device, backend)
         self.backend = self.frames.name
 
-    def start(self, reference: Tensor) -> VQState:
-        """Encode (R, 3, S, S) looks in [-1, 1], R >= 1."""
-        return VQState(self.looks(reference))
+    def start(self, reference: Tensor, lips: LookLips | None = None) -> VQState:
+        """Encode (R, 3, S, S) looks in [-1, 1], R >= 1; without ``lips`` all are taken to rest."""
+        motions = torch.zeros(len(reference), self.space.dim)
+        if lips is not None:
+            motions = torch.from_numpy(self.space.encode(lips.openings, lips.shapes, lips.rest))
+        return VQState(self.looks(reference, motions))
 
     def render(self, faces: Tensor, audio: Tensor, state: VQState) -> Rendered:
         """Draw (B, 3, S, S) faces with (B, 80, steps) speech."""
@@ -81,8 +86,8 @@ class VQMethod:
         return Rendered(torch.cat(speaking), torch.cat(baseline))
 
 
-def build_networks(checkpoint: Checkpoint) -> tuple[nn.Module, nn.Module]:
-    """The two inference graphs of a joined checkpoint, with its weights, in eval mode.
+def build_networks(checkpoint: Checkpoint) -> tuple[nn.Module, nn.Module, LipSpace]:
+    """The two inference graphs of a joined checkpoint with its weights, and its lip space.
 
     Raises:
         LipwrightError: header or weights are damaged.
@@ -92,8 +97,14 @@ def build_networks(checkpoint: Checkpoint) -> tuple[nn.Module, nn.Module]:
         networks = header["networks"]
         face = VQGAN(**networks["face"])
         pose = CodeEncoder(VQGAN(**networks["pose"]))
-        kind = LookGenerator if header["arch"] == "looks" else CodeGenerator
-        generator = kind(**networks["generator"])
+        generator: LookGenerator | CodeGenerator
+        speech: SpeechToLips | None = None
+        if header["arch"] == "looks":
+            generator = LookGenerator(**networks["generator"])
+            speech = SpeechToLips(**networks["speech"])
+            space = LipSpace(generator.lip_dim)
+        else:
+            generator, space = CodeGenerator(**networks["generator"]), LipSpace()
         sigma = header["sigma"]
     except (KeyError, TypeError, ValueError) as error:
         raise LipwrightError(
@@ -103,17 +114,21 @@ def build_networks(checkpoint: Checkpoint) -> tuple[nn.Module, nn.Module]:
     checkpoint.load_into("face", face)
     checkpoint.load_into("pose", pose)
     checkpoint.load_into("generator", generator)
+    if speech is not None:
+        checkpoint.load_into("speech", speech)
+        checkpoint.load_into("space", space)
     looks = LookEncoder(face, generator, float(sigma["face"]))
     frames = FrameRenderer(
         face,
         pose,
         generator,
+        speech,
         float(sigma["face"]),
         float(sigma["pose"]),
         header["snap"],
         float(header.get("articulation", 1.0)),
     )
-    return looks.eval().requires_grad_(False), frames.eval().requires_grad_(False)
+    return looks.eval().requires_grad_(False), frames.eval().requires_grad_(False), space
 
 
 def load_vq(path: Path, device: str = "auto", backend: str = "auto") -> VQMethod:

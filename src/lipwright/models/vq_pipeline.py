@@ -19,13 +19,11 @@ from lipwright.models.cosine_quantiser import CosineQuantiser
 from lipwright.models.generator import CodeGenerator
 from lipwright.models.look_generator import LookGenerator, Looks, soft_codes
 from lipwright.models.quantiser import VectorQuantiser
+from lipwright.models.speech_lips import SpeechToLips
 from lipwright.models.vqgan import VQGAN, Encoder
 
 MASK_VALUE = -1.0
 """Black in [-1, 1]; the same constant blanks the lower half in training and at inference."""
-
-SILENT_MEL = -4.0
-"""Log-mel of digital silence (``lipwright.media.mel.SILENCE``)."""
 
 Snap = Literal["soft", "raw", "entry"]
 
@@ -66,12 +64,12 @@ class LookEncoder(nn.Module):
         self.generator = generator
         self.sigma = sigma
 
-    def forward(self, reference: Tensor) -> tuple[Tensor, ...]:
-        """(R, 3, S, S) -> tensors with a leading dimension of 1."""
+    def forward(self, reference: Tensor, motions: Tensor) -> tuple[Tensor, ...]:
+        """(R, 3, S, S) looks and (R, K) motions of their lips -> tensors, leading dimension 1."""
         codes = self.encode(reference) / self.sigma
         if isinstance(self.generator, CodeGenerator):
             return (codes[:1],)
-        return self.generator.encode_looks(codes.unsqueeze(0)).pack()
+        return self.generator.encode_looks(codes.unsqueeze(0), motions.unsqueeze(0)).pack()
 
 
 class FrameRenderer(nn.Module):
@@ -80,13 +78,12 @@ class FrameRenderer(nn.Module):
     Args:
         face, pose: the two VQGANs.
         generator: either generator.
+        speech: tells the lip motion that :class:`LookGenerator` wants; None for the paper's.
         face_sigma, pose_sigma: standard deviations of the codebooks.
         snap: what is decoded: ``raw`` code vectors, the most likely ``entry``, or the ``soft``
             expected entry.
-        articulation: how far the code vectors go beyond what speech adds to silence: drawn =
-            rest + articulation * (speaking - rest). 1 is the plain network; a network that was
-            trained little hardly opens mouths, and ATVGnet's published demo helps itself with a
-            gain for the same reason (Chen et al., CVPR 2019, code).
+        articulation: gain of the lip motion. What is told in doubt is told small; the published
+            demo of ATVGnet has a gain for the same reason (Chen et al., CVPR 2019, code).
     """
 
     book: Tensor
@@ -96,6 +93,7 @@ class FrameRenderer(nn.Module):
         face: VQGAN,
         pose: CodeEncoder,
         generator: LookGenerator | CodeGenerator,
+        speech: SpeechToLips | None,
         face_sigma: float,
         pose_sigma: float,
         snap: Snap = "soft",
@@ -105,6 +103,7 @@ class FrameRenderer(nn.Module):
         self.encode_face = CodeEncoder(face)
         self.encode_pose = pose
         self.generator = generator
+        self.speech = speech
         self.post = face.post
         self.decoder = face.decoder
         self.face_sigma = face_sigma
@@ -136,12 +135,9 @@ class FrameRenderer(nn.Module):
         if isinstance(self.generator, CodeGenerator):
             codes: Tensor = self.generator(pose, looks[0].expand(len(pose), -1, -1, -1), mel)
             return self._nearest(codes) if self.snap == "entry" else codes
-        state = Looks.unpack(looks)
-        drawn: Tensor = self.generator(pose, state, mel)[0]
-        if self.articulation != 1.0:
-            rest = self.generator(pose, state, torch.full_like(mel, SILENT_MEL))[0]
-            drawn = rest + self.articulation * (drawn - rest)
-            drawn = F.normalize(drawn, dim=1, eps=1e-6) * self.generator.code_dim**0.5
+        assert self.speech is not None
+        lips = self.articulation * self.speech(mel)
+        drawn: Tensor = self.generator(pose, Looks.unpack(looks), lips)
         if self.snap == "raw":
             return drawn
         logits = self.generator.logits(drawn, self.book)

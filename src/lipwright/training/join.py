@@ -5,16 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from lipwright.errors import LipwrightError
 from lipwright.models.generator import CodeGenerator
+from lipwright.models.lip_space import LipSpace
 from lipwright.models.look_generator import LookGenerator
+from lipwright.models.speech_lips import SpeechToLips
 from lipwright.models.vq_pipeline import CodeEncoder
 from lipwright.models.vqgan import VQGAN
-from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
+from lipwright.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 
-def join_vq(face: Path, pose: Path, generator: Path, out: Path, options: dict[str, Any]) -> None:
-    """Write ``out``: networks ``face``, ``pose`` (encoder only) and ``generator``, in float16.
+def join_vq(
+    face: Path,
+    pose: Path,
+    generator: Path,
+    out: Path,
+    options: dict[str, Any],
+    speech: Path | None = None,
+) -> None:
+    """Write ``out`` in float16: ``face``, ``pose`` (encoder), ``generator``, ``speech``, ``space``.
 
     Args:
         face: checkpoint of the stage ``vqgan``.
@@ -23,9 +34,11 @@ def join_vq(face: Path, pose: Path, generator: Path, out: Path, options: dict[st
         out: the joined checkpoint.
         options: ``snap`` (soft, raw or entry), default soft; ``articulation``, default 1 (see
             :class:`~lipwright.models.vq_pipeline.FrameRenderer`).
+        speech: checkpoint of the stage ``speech``, for a generator that is told lip motions.
 
     Raises:
-        LipwrightError: the generator was trained on codes of other VQGANs.
+        LipwrightError: the generator was trained on codes of other VQGANs, or in another lip space
+            than the speech network.
     """
     parts = {"face": load_checkpoint(face), "pose": load_checkpoint(pose)}
     drawn = load_checkpoint(generator)
@@ -43,11 +56,15 @@ def join_vq(face: Path, pose: Path, generator: Path, out: Path, options: dict[st
     kind = LookGenerator if arch == "looks" else CodeGenerator
     network = kind(**drawn.header["networks"]["generator"])
     drawn.load_into("generator", network)
+    modules = {"face": models["face"], "pose": CodeEncoder(models["pose"]), "generator": network}
+    told = drawn
+    if arch == "looks":
+        told = _speech(drawn, speech, modules)
     header = {
         "method": "vq",
         "arch": arch,
         "size": drawn.header["size"],
-        "audio": drawn.header["audio"],
+        "audio": told.header["audio"],
         "snap": options.get("snap", "soft"),
         "articulation": float(options.get("articulation", 1.0)),
         "sigma": {n: float(m.quantiser.codebook.std()) for n, m in models.items()},
@@ -55,14 +72,35 @@ def join_vq(face: Path, pose: Path, generator: Path, out: Path, options: dict[st
             "face": parts["face"].header["networks"]["vqgan"],
             "pose": parts["pose"].header["networks"]["vqgan"],
             "generator": drawn.header["networks"]["generator"],
+            **({"speech": told.header["networks"]["speech"]} if told is not drawn else {}),
         },
         "training": {
             "vqgan": parts["face"].header["training"],
             "pose-vqgan": parts["pose"].header["training"],
             "generator": drawn.header["training"],
+            **({"speech": told.header["training"]} if told is not drawn else {}),
         },
         "parents": {**drawn.header["parents"], "generator": drawn.sha256},
         "licence": "research use only (see LICENSE_weights)",
     }
-    modules = {"face": models["face"], "pose": CodeEncoder(models["pose"]), "generator": network}
     save_checkpoint(out, header, modules)
+
+
+def _speech(drawn: Checkpoint, path: Path | None, modules: dict[str, Any]) -> Checkpoint:
+    """Add the networks ``speech`` and ``space``; both stages must mean the same motions."""
+    if path is None:
+        raise LipwrightError(
+            "a generator that is told lip motions needs the speech network; run the stage 'speech'."
+        )
+    speech = load_checkpoint(path)
+    here, there = (c.network("space") for c in (drawn, speech))
+    if any(not torch.allclose(here[k].float(), there[k].float(), atol=1e-3) for k in here):
+        raise LipwrightError(
+            f"{path} tells lip motions of another corpus than the generator was trained on; train "
+            "both on the same one."
+        )
+    modules["speech"] = SpeechToLips(**speech.header["networks"]["speech"])
+    speech.load_into("speech", modules["speech"])
+    modules["space"] = LipSpace(drawn.header["networks"]["generator"]["lip_dim"])
+    drawn.load_into("space", modules["space"])
+    return speech

@@ -121,8 +121,10 @@ def train(stage: Stage, out: Path, device: str = "auto") -> Progress:
         LipwrightError: the folder belongs to another stage, or the loss is not finite.
     """
     from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
 
     run = stage.run
+    AcceleratorState._reset_state()  # stages of one process may differ in precision
     on_cpu = device == "cpu" or (device == "auto" and not torch.cuda.is_available())
     accelerator = Accelerator(
         mixed_precision="bf16" if run.precision == "bf16" else "no", cpu=on_cpu

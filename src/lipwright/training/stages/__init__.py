@@ -14,7 +14,7 @@ from lipwright.training.config import apply_overrides, parse, read_yaml
 
 log = logging.getLogger("lipwright.train")
 
-STAGES = ("vqgan", "pose-vqgan", "codes", "expert", "generator", "vq", "all")
+STAGES = ("vqgan", "pose-vqgan", "codes", "expert", "speech", "generator", "vq", "all")
 """``codes`` caches code grids, ``vq`` joins the networks to one checkpoint, ``all`` runs all."""
 
 
@@ -71,8 +71,8 @@ def run_stage(
     values = read_yaml(path)
     if stage == "all":
         values = apply_overrides(values, overrides)
-        for name in ("vqgan", "pose-vqgan", "codes", "expert", "generator", "vq"):
-            if name == "expert" and not values.get("expert"):
+        for name in STAGES[:-1]:
+            if name in ("expert", "speech") and not values.get(name):
                 continue
             log.info("stage %s", name)
             _RUNNERS[name](data, values.get(name) or {}, out, device, str(path))
@@ -124,6 +124,15 @@ def _expert(data: Path, values: dict[str, Any], out: Path, device: str, where: s
     train(stage, out / stage.name, device)
 
 
+def _speech(data: Path, values: dict[str, Any], out: Path, device: str, where: str) -> None:
+    from lipwright.data.packed import PackedCorpus
+    from lipwright.training.stages.speech import SpeechConfig, SpeechStage
+    from lipwright.training.trainer import train
+
+    stage = SpeechStage(parse(SpeechConfig, values, where), PackedCorpus(data))
+    train(stage, out / stage.name, device)
+
+
 def _generator(data: Path, values: dict[str, Any], out: Path, device: str, where: str) -> None:
     from lipwright.data.codes import CodeCorpus
     from lipwright.data.packed import PackedCorpus
@@ -131,8 +140,7 @@ def _generator(data: Path, values: dict[str, Any], out: Path, device: str, where
     from lipwright.training.trainer import train
 
     config = parse(GeneratorConfig, values, where)
-    lip_dim = int(config.model.get("lip_dim", 8))
-    codes = CodeCorpus(PackedCorpus(data), out / "codes", lip_dim)
+    codes = CodeCorpus(PackedCorpus(data), out / "codes", config.lip_dim)
     expert = out / "expert" / "expert.safetensors"
     needed = config.loss.sync > 0
     if needed and not expert.is_file():
@@ -147,12 +155,14 @@ def _generator(data: Path, values: dict[str, Any], out: Path, device: str, where
 def _vq(data: Path, values: dict[str, Any], out: Path, device: str, where: str) -> None:
     from lipwright.training.join import join_vq
 
+    speech = out / "speech" / "speech.safetensors"
     join_vq(
         _made(out, "vqgan"),
         _made(out, "pose-vqgan"),
         _made(out, "generator"),
         out / "vq.safetensors",
         values,
+        speech if speech.is_file() else None,
     )
 
 
@@ -168,6 +178,7 @@ _RUNNERS: dict[str, Callable[[Path, dict[str, Any], Path, str, str], None]] = {
     "pose-vqgan": _vqgan(pose=True),
     "codes": _codes,
     "expert": _expert,
+    "speech": _speech,
     "generator": _generator,
     "vq": _vq,
 }

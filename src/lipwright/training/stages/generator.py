@@ -3,7 +3,8 @@
 Gupta et al. (WACV 2023, section 3.1): pose code, reference code and 200 ms of speech give the code
 grid of the target frame; L1 in code space plus, once its gate has opened, the sync loss of the
 frozen expert. ``arch: paper`` is that generator; ``arch: looks`` (the default) attends to several
-reference frames and predicts code indices, see :mod:`lipwright.models.look_generator`.
+reference frames, predicts code indices, and is told what the lips do instead of the speech, see
+:mod:`lipwright.models.look_generator`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,12 @@ from lipwright.models.generator import CodeGenerator
 from lipwright.models.look_generator import LookGenerator, soft_codes
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.codes import cell_weights, code_cross_entropy, code_l1
-from lipwright.training.losses.reconstruction import gradient_l1, mouth_weight_map, weighted_l1
+from lipwright.training.losses.reconstruction import (
+    MOUTH_BOX,
+    gradient_l1,
+    mouth_weight_map,
+    weighted_l1,
+)
 from lipwright.training.losses.sync import sync_loss
 from lipwright.training.pictures import write_sheet
 from lipwright.training.stages.expert import mel_of_window, row_weights
@@ -39,12 +45,14 @@ CE_ROW = 6
 and L1 is enough for them. It saves a third of the time of the loss."""
 
 
+INPUTS = ("pose", "looks", "told", "look_motion")
+
+
 class GeneratorLoss(Section):
     """Weights of the terms.
 
     Attributes:
         l1: code vectors, the paper's term. cross_entropy: code indices (``arch: looks`` only).
-        lips: squared error of the lip shape that the speech vector alone must tell.
         sync: of the expert, in a convex combination with the rest, once the gate is open.
         sync_gate: the gate opens when the validation sync loss falls below.
         min_accuracy: an expert with less validation accuracy is refused.
@@ -55,7 +63,6 @@ class GeneratorLoss(Section):
 
     l1: float = 0.5
     cross_entropy: float = 1.0
-    lips: float = 0.5
     sync: float = 0.03
     sync_gate: float = 0.75
     min_accuracy: float = 0.85
@@ -75,7 +82,10 @@ class GeneratorConfig(Section):
         looks: most reference frames; each step draws 1 to so many.
         min_distance: frames between a target and a look of the same clip.
         other_clip: probability that the looks come from another clip of the person.
-        silence: probability that a frame with a resting mouth is shown with silent speech.
+        silence: probability that a frame with a resting mouth is shown with silent speech
+            (``arch: paper``).
+        lip_dim: length of a lip motion; lip_noise: deviation of the noise added to motions, so
+            that neither speech nor a landmark network has to be exact (``arch: looks``).
         initial: a generator's checkpoint to start from; layers that it lacks start afresh.
         gain, floor: jitter of the speech level and of its noise floor, in mel units (0.08 = 1 dB).
     """
@@ -91,6 +101,8 @@ class GeneratorConfig(Section):
     min_distance: int = 3
     other_clip: float = 0.25
     silence: float = 0.06
+    lip_dim: int = 8
+    lip_noise: float = 0.15
     gain: float = 0.4
     floor: float = 1.0
     balance: float = 0.5
@@ -102,23 +114,36 @@ class TrainedGenerator(nn.Module):
 
     sync_on: Tensor
 
-    def __init__(self, generator: LookGenerator | CodeGenerator, book: Tensor) -> None:
+    def __init__(
+        self, generator: LookGenerator | CodeGenerator, book: Tensor, entries: bool
+    ) -> None:
         super().__init__()
+        self.entries = entries
         self.generator = generator
         self.register_buffer("book", book, persistent=False)
         self.register_buffer("sync_on", torch.zeros((), dtype=torch.bool))
 
     def forward(
-        self, pose: Tensor, looks: Tensor, mel: Tensor
-    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Pose (B, D, 16, 16), looks (B, R, D, 16, 16), mel -> codes, lip shape, logits of the rows
-        from :data:`CE_ROW` on.
+        self, pose: Tensor, looks: Tensor, told: Tensor, look_motion: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """Draw a batch.
+
+        Args:
+            pose: (B, D, 16, 16).
+            looks: (B, R, D, 16, 16).
+            told: (B, 80, steps) speech for the paper's generator, (B, K) lip motions for ours.
+            look_motion: (B, R, K).
+
+        Returns:
+            Code vectors, and the logits of the rows from :data:`CE_ROW` on.
         """
         if isinstance(self.generator, CodeGenerator):
-            return self.generator(pose, looks[:, 0], mel).float(), None, None
-        codes, lips = self.generator(pose, self.generator.encode_looks(looks), mel)
+            return self.generator(pose, looks[:, 0], told).float(), None
+        codes = self.generator(pose, self.generator.encode_looks(looks, look_motion), told)
         assert isinstance(self.book, Tensor)
-        return codes, lips, self.generator.logits(codes[:, :, CE_ROW:], self.book)
+        if not self.entries:
+            return codes, None
+        return codes, self.generator.logits(codes[:, :, CE_ROW:], self.book)
 
 
 class GeneratorStage:
@@ -142,11 +167,11 @@ class GeneratorStage:
         self.codes = codes
         self.audio = AudioSpec(**config.audio)
         torch.manual_seed(config.run.seed)
-        arguments = {
-            "code_dim": codes.face_book.shape[1],
-            "audio_steps": self.audio.steps,
-            **config.model,
-        }
+        arguments = {"code_dim": codes.face_book.shape[1], **config.model}
+        if config.arch == "looks":
+            arguments["lip_dim"] = config.lip_dim
+        else:
+            arguments["audio_steps"] = self.audio.steps
         if config.arch == "looks" and codes.pose_book.shape[1] != codes.face_book.shape[1]:
             arguments["pose_dim"] = codes.pose_book.shape[1]
         self.arguments = arguments
@@ -156,7 +181,9 @@ class GeneratorStage:
             generator.load_state_dict(
                 load_checkpoint(config.initial).network("generator"), strict=False
             )
-        self.network: nn.Module = TrainedGenerator(generator, codes.face_book)
+        self.network: nn.Module = TrainedGenerator(
+            generator, codes.face_book, config.loss.cross_entropy > 0
+        )
         self.critic: nn.Module | None = None
         self.vqgan = load_vqgan(load_checkpoint(face))
         self.rows = codes.packed.split("train")
@@ -195,7 +222,7 @@ class GeneratorStage:
         for _ in range(n):
             row = rows[int(rng.choice(len(rows), p=p))]
             t = int(rng.integers(max(1, row.frames - c.window + 1)))
-            silent = bool(rng.random() < c.silence) and c.window == 1
+            silent = c.arch == "paper" and c.window == 1 and bool(rng.random() < c.silence)
             if silent:
                 opening = self.codes.packed.opening[row.start : row.start + row.frames]
                 closed = np.flatnonzero(opening <= np.quantile(opening, 0.1))
@@ -224,21 +251,23 @@ class GeneratorStage:
         """Network inputs and targets of drawn windows; jitter of the speech when ``rng``."""
         c = self.config
         variants = self.codes.face.shape[0]
-        faces, poses, looks, mels, motion = [], [], [], [], []
+        faces, poses, looks, told, shown = [], [], [], [], []
         for row, t, refs, silent in picks:
             v = int(rng.integers(variants)) if rng is not None else 0
             at = np.minimum(np.arange(t, t + c.window), row.frames - 1)
             faces.append(self.codes.face[v, row.start + at])
             poses.append(self.codes.pose[v, row.start + at])
             looks.append(np.repeat(self.codes.face[v, refs][None], c.window, axis=0))
+            motions = self.codes.motion
+            shown.append(np.repeat(motions[refs][None], c.window, axis=0))
+            if c.arch == "looks":
+                told.append(torch.from_numpy(motions[row.start + at]))
+                continue
             mel = self.codes.clip_mel(row.clip)
             mel = torch.full_like(mel, SILENCE) if silent else mel
             if rng is not None:
                 mel = jitter_speech(mel, rng, c.gain, c.floor)
-            mels.append(windows(mel, [Fraction(int(i), 25) for i in at], self.audio))
-            target = torch.from_numpy(self.codes.motion[row.start + at])
-            # What silence says of the lips is that they rest, whatever their neighbours do.
-            motion.append(target)
+            told.append(windows(mel, [Fraction(int(i), 25) for i in at], self.audio))
 
         def grid(parts: list[np.ndarray]) -> Tensor:
             return torch.from_numpy(np.concatenate(parts).astype(np.int64)).to(device)
@@ -246,6 +275,12 @@ class GeneratorStage:
         face_book = self.codes.face_book.to(device)
         pose_book = self.codes.pose_book.to(device)
         index = grid(faces)
+        motion, look_motion = torch.cat(told), torch.from_numpy(np.concatenate(shown))
+        if rng is not None and c.arch == "looks":
+            noise = torch.from_numpy(rng.standard_normal((*motion.shape, 1 + look_motion.shape[1])))
+            noise = c.lip_noise * noise.float()
+            motion = motion + noise[..., 0]
+            look_motion = look_motion + noise[..., 1:].transpose(1, 2)
         return {
             "index": index,
             "target": F.embedding(index, face_book).permute(0, 3, 1, 2),
@@ -253,8 +288,8 @@ class GeneratorStage:
             .permute(0, 3, 1, 2)
             .contiguous(memory_format=torch.channels_last),
             "looks": F.embedding(grid(looks), face_book).permute(0, 1, 4, 2, 3),
-            "mel": torch.cat(mels).to(device),
-            "motion": torch.cat(motion).to(device),
+            "told": motion.to(device),
+            "look_motion": look_motion.to(device),
         }
 
     def step(self, network: nn.Module, step: int, context: Context) -> dict[str, Tensor]:
@@ -264,7 +299,7 @@ class GeneratorStage:
         picks = self.draw(self.rows, self.weights, rng, self.run.batch // c.window)
         batch = self.tensors(picks, rng, context.device)
         with context.autocast():
-            codes, lips, logits = network(batch["pose"], batch["looks"], batch["mel"])
+            codes, logits = network(*(batch[k] for k in INPUTS))
         weight = cell_weights(loss.mouth, loss.lower, loss.upper, context.device)
         out = {"l1": code_l1(codes, batch["target"], weight)}
         total = loss.l1 * out["l1"]
@@ -273,9 +308,6 @@ class GeneratorStage:
             out["ce"] = code_cross_entropy(logits, index, weight[CE_ROW:])
             out["hits"] = mouth_hits(logits, index)
             total = total + loss.cross_entropy * out["ce"]
-        if lips is not None and loss.lips > 0:
-            out["lips"] = F.mse_loss(lips.float(), batch["motion"])
-            total = total + loss.lips * out["lips"]
         if loss.pixel > 0:
             out["pixel"] = self._pixel(network, codes, batch["target"], rng, context)
             total = total + loss.pixel * out["pixel"]
@@ -312,11 +344,10 @@ class GeneratorStage:
         weight = mouth_weight_map(x.shape[-1], 4.0, context.device)
         return weighted_l1(y.float(), x.float(), weight) + gradient_l1(y.float(), x.float(), weight)
 
-    @staticmethod
-    def _decoded_as(network: nn.Module, codes: Tensor, book: Tensor) -> Tensor:
-        """The codes as inference decodes them: softly snapped where the generator can."""
+    def _decoded_as(self, network: nn.Module, codes: Tensor, book: Tensor) -> Tensor:
+        """The codes as inference decodes them: softly snapped where entries were predicted."""
         generator = getattr(network, "module", network).generator
-        if isinstance(generator, LookGenerator):
+        if isinstance(generator, LookGenerator) and self.config.loss.cross_entropy > 0:
             return soft_codes(generator.logits(codes, book), book)
         return codes
 
@@ -338,7 +369,10 @@ class GeneratorStage:
             picks = self.draw(rows, p, rng, max(1, 32 // self.config.window))
             batch = self.tensors(picks, None, context.device)
             with context.autocast():
-                codes, _, logits = network(batch["pose"], batch["looks"], batch["mel"])
+                codes, logits = network(*(batch[k] for k in INPUTS))
+            if len(sums.get("psnr", ())) < 4:  # decoding takes longest
+                for k, value in self._mouth_psnr(network, codes, batch, context).items():
+                    sums.setdefault(k, []).append(value)
             row = {
                 "l1": float(code_l1(codes, batch["target"], weight)),
                 "copy_l1": float(code_l1(batch["looks"][:, 0], batch["target"], weight)),
@@ -362,25 +396,27 @@ class GeneratorStage:
                 network.sync_on.fill_(True)
                 assert isinstance(self.network, TrainedGenerator)
                 self.network.sync_on.fill_(True)
-        generator = network.generator
-        if isinstance(generator, LookGenerator):
-            out["lip_correlation"] = self._lip_correlation(generator, rows, context)
         return out
 
-    def _lip_correlation(
-        self, generator: LookGenerator, rows: list[ClipRow], context: Context
-    ) -> float:
-        """Mean over clips: correlation of the opening that speech alone tells with the real one."""
-        values = []
-        for row in rows[:: max(1, len(rows) // 60)]:
-            mel = self.codes.clip_mel(row.clip)
-            w = windows(mel, [Fraction(i, 25) for i in range(row.frames)], self.audio)
-            with context.autocast():
-                told = generator.lips(generator.speech(w.to(context.device)))[:, 0].float().cpu()
-            real = self.codes.motion[row.start : row.start + row.frames, 0]
-            r = np.corrcoef(told.numpy(), real)[0, 1]
-            values.append(0.0 if np.isnan(r) else float(r))
-        return float(np.mean(values))
+    def _mouth_psnr(
+        self, network: nn.Module, codes: Tensor, batch: dict[str, Tensor], context: Context
+    ) -> dict[str, float]:
+        """Decoded mouth box against the decoded target, dB; beside it the first look's."""
+        self.vqgan.to(context.device)
+        n, sigma = min(12, len(codes)), self.codes.face_sigma
+        drawn = self._decoded_as(network, codes[:n], self.codes.face_book.to(context.device))
+        with context.autocast():
+            ours, copy, real = (
+                self.vqgan.decode(x * sigma).float()
+                for x in (drawn, batch["looks"][:n, 0], batch["target"][:n])
+            )
+        left, top, right, bottom = (round(v * real.shape[-1]) for v in MOUTH_BOX)
+
+        def psnr(x: Tensor) -> float:
+            error = (x - real)[:, :, top:bottom, left:right].square().mean()
+            return float(10 * torch.log10(4.0 / error.clamp_min(1e-9)))
+
+        return {"psnr": psnr(ours), "copy_psnr": psnr(copy)}
 
     def samples(self, network: nn.Module, folder: Path, step: int, context: Context) -> None:
         """First look, target and prediction, decoded; validation identities."""
@@ -392,7 +428,7 @@ class GeneratorStage:
         self.vqgan.to(context.device)
         sigma = self.codes.face_sigma
         with torch.no_grad(), context.autocast():
-            codes, _, _ = network(batch["pose"], batch["looks"], batch["mel"])
+            codes, _ = network(*(batch[k] for k in INPUTS))
             book = self.codes.face_book.to(context.device)
             drawn = self._decoded_as(network, codes, book)
             rows_of = [batch["looks"][:, 0], batch["target"], codes, drawn]
@@ -400,8 +436,11 @@ class GeneratorStage:
         write_sheet(pictures, folder / f"{step:07d}.png")
 
     def export(self, network: nn.Module, path: Path, history: dict[str, Any]) -> None:
-        """Network ``generator`` with its arguments, audio window and parents in the header."""
+        """Networks ``generator`` and ``space``; the header has arguments, window and parents."""
         assert isinstance(network, TrainedGenerator)
+        modules: dict[str, nn.Module] = {"generator": network.generator}
+        if self.config.arch == "looks":
+            modules["space"] = self.codes.space
         header = {
             "method": "generator",
             "arch": self.config.arch,
@@ -417,7 +456,7 @@ class GeneratorStage:
             "parents": {k: self.codes.header[k] for k in ("face", "pose")},
             "licence": "research use only (see LICENSE_weights)",
         }
-        save_checkpoint(path, header, {"generator": network.generator})
+        save_checkpoint(path, header, modules)
 
 
 def jitter_speech(mel: Tensor, rng: np.random.Generator, gain: float, floor: float) -> Tensor:

@@ -1,0 +1,88 @@
+"""From speech to what the lips do: a small convolutional network over the mel spectrogram.
+
+Half an hour of speech is enough to learn which lip shapes a sound goes with, and far too little to
+learn it inside a picture network without learning the training clips by heart. So speech reaches
+the generator of the default method through this network and the few numbers of
+:class:`~lipwright.models.lip_space.LipSpace` alone (compare AT-net in Chen et al., CVPR 2019).
+
+All convolutions are "valid" in time: run over a whole clip the network gives the same numbers as
+run over each frame's window, and training over clips costs a tenth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+STEPS_PER_FRAME = 4
+
+
+class _Context(nn.Module):
+    """Residual block that sees one frame to the left and one to the right."""
+
+    def __init__(self, channels: int, dropout: float) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(channels, channels, 3)
+        self.norm = nn.BatchNorm1d(channels)
+        self.drop = nn.Dropout(dropout)
+        self.mix = nn.Conv1d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, n) -> (B, C, n - 2)."""
+        h: Tensor = self.mix(self.drop(F.silu(self.norm(self.conv(x)))))
+        return x[:, :, 1:-1] + h
+
+
+class SpeechToLips(nn.Module):
+    """(B, 80, steps) -> (B, dim); over longer input one row per frame.
+
+    Args:
+        dim: length K of a motion.
+        channels: widths of the three two-dimensional layers.
+        width: channels of the layers over frames.
+        layers: of them; each adds a frame of context on either side.
+        dropout: after the front end and inside the layers.
+    """
+
+    def __init__(
+        self,
+        dim: int = 8,
+        channels: Sequence[int] = (24, 40, 56),
+        width: int = 160,
+        layers: int = 8,
+        dropout: float = 0.2,
+    ) -> None:
+        super().__init__()
+        a, b, c = channels
+        self.layers = layers
+        self.front = nn.Sequential(
+            *(nn.Conv2d(1, a, (5, 3), (2, 1), (2, 0)), nn.BatchNorm2d(a), nn.SiLU()),
+            *(nn.Conv2d(a, b, (5, 4), (2, 2), (2, 0)), nn.BatchNorm2d(b), nn.SiLU()),
+            *(nn.Conv2d(b, c, (3, 4), (2, 2), (1, 0)), nn.BatchNorm2d(c), nn.SiLU()),
+        )
+        self.join = nn.Conv1d(c * 10, width, 1)
+        self.drop = nn.Dropout(dropout)
+        self.context = nn.Sequential(*(_Context(width, dropout) for _ in range(layers)))
+        self.head = nn.Sequential(nn.BatchNorm1d(width), nn.SiLU(), nn.Conv1d(width, dim, 1))
+
+    @property
+    def steps(self) -> int:
+        """Mel columns that one frame sees."""
+        return 12 + 2 * STEPS_PER_FRAME * self.layers
+
+    @property
+    def before(self) -> int:
+        """Of these, how many lie before the frame's time."""
+        return self.steps // 2 - 2
+
+    def sequence(self, mel: Tensor) -> Tensor:
+        """(B, 80, steps + 4 (n - 1)) log-mel in [-4, 4] -> (B, n, K), a row for every frame."""
+        h = self.front(mel.unsqueeze(1)).flatten(1, 2)
+        out: Tensor = self.head(self.context(self.drop(self.join(h))))
+        return out.transpose(1, 2)
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """(B, 80, steps) -> (B, K)."""
+        return self.sequence(mel)[:, 0]

@@ -1,0 +1,225 @@
+"""Stage ``speech``: what the lips do, told from speech alone.
+
+Trains :class:`~lipwright.models.speech_lips.SpeechToLips` on stretches of clips: squared error of
+the motions and of their steps from frame to frame, and one minus their correlation over the
+stretch. The last is what a viewer sees as being in time, and unlike a squared error it does not
+reward small movements in doubt. Needs neither pictures nor codes, and minutes instead of hours.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lipwright.data.codes import lip_motions
+from lipwright.data.packed import ClipRow, PackedCorpus
+from lipwright.media.mel import SILENCE, AudioSpec, windows
+from lipwright.models.speech_lips import STEPS_PER_FRAME, SpeechToLips
+from lipwright.training.config import OptimiserConfig, RunConfig, Section
+from lipwright.training.losses.motion import correlation_loss, motion_loss
+from lipwright.training.stages.expert import row_weights
+from lipwright.training.trainer import Context
+from lipwright.weights.checkpoint import save_checkpoint
+
+MEL_MAX = 4.0
+
+
+class SpeechLoss(Section):
+    """Weights: squared error, squared error of steps between frames, one minus correlation."""
+
+    motion: float = 1.0
+    velocity: float = 1.0
+    correlation: float = 1.0
+
+
+class SpeechJitter(Section):
+    """How speech is varied, in mel units (0.08 is 1 dB) and mel bands.
+
+    Attributes:
+        gain: level. tilt: of five points of a smooth equaliser (standard deviation).
+        floor: how far a noise floor may rise above silence.
+        shift, stretch: of the mel axis in bands and as a share: other voices.
+        band: widest band that is blanked.
+    """
+
+    gain: float = 0.5
+    tilt: float = 0.15
+    floor: float = 1.5
+    shift: float = 2.0
+    stretch: float = 0.05
+    band: int = 12
+
+
+class SpeechConfig(Section):
+    """Config of the stage ``speech``.
+
+    Attributes:
+        lip_dim: length of a motion.
+        frames: length of a stretch.
+        silence: share of stretches that are silent, with lips at rest.
+        balance: see :func:`~lipwright.training.stages.expert.row_weights`.
+    """
+
+    model: dict[str, Any] = Field(default_factory=dict)
+    loss: SpeechLoss = SpeechLoss()
+    jitter: SpeechJitter = SpeechJitter()
+    optimiser: OptimiserConfig = OptimiserConfig(lr=2e-3, weight_decay=0.05)
+    run: RunConfig = RunConfig(batch=16, steps=2000, ema=0.995)
+    lip_dim: int = 8
+    frames: int = 48
+    silence: float = 0.05
+    balance: float = 0.5
+
+
+class SpeechStage:
+    """Trains a :class:`~lipwright.models.speech_lips.SpeechToLips`."""
+
+    name = "speech"
+
+    def __init__(self, config: SpeechConfig, packed: PackedCorpus) -> None:
+        self.config = config
+        self.run = config.run
+        self.optimiser = config.optimiser
+        self.packed = packed
+        torch.manual_seed(config.run.seed)
+        self.arguments = {"dim": config.lip_dim, **config.model}
+        plain = SpeechToLips(**self.arguments)
+        self.audio = AudioSpec(steps=plain.steps, before=plain.before)
+        self.network: nn.Module = _OverClips(plain)
+        self.critic: nn.Module | None = None
+        self.space, self.motion = lip_motions(packed, config.lip_dim)
+        self.rows = packed.split("train")
+        self.weights = row_weights(self.rows, config.balance)
+
+    def step(self, network: nn.Module, step: int, context: Context) -> dict[str, Tensor]:
+        """Losses of one batch of stretches."""
+        loss, rng = self.config.loss, context.rng(self.run.seed, step)
+        examples = [self._stretch(rng) for _ in range(self.run.batch)]
+        mel = torch.stack([e[0] for e in examples]).to(context.device)
+        real = torch.stack([e[1] for e in examples]).to(context.device)
+        valid = torch.stack([e[2] for e in examples]).to(context.device)
+        with context.autocast():
+            told = network(mel)
+        told = told.float()
+        out = dict(zip(("motion", "velocity"), motion_loss(told, real, valid), strict=True))
+        out["correlation"] = correlation_loss(told, real, valid)
+        out["loss"] = sum(
+            (getattr(loss, name) * value for name, value in out.items()), torch.zeros(())
+        )
+        return out
+
+    def _stretch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Mel (80, T), motions (frames, K), and which of the frames exist."""
+        c = self.config
+        row = self.rows[int(rng.choice(len(self.rows), p=self.weights))]
+        n = min(c.frames, row.frames)
+        t = int(rng.integers(row.frames - n + 1))
+        columns = self.audio.steps + STEPS_PER_FRAME * (c.frames - 1)
+        real = torch.zeros(c.frames, c.lip_dim)
+        valid = torch.ones(c.frames, dtype=torch.bool)
+        if rng.random() < c.silence:  # whatever else was heard, digital silence is rest
+            mel = torch.full((80, columns), SILENCE)
+        else:
+            whole = torch.from_numpy(self.packed.clip_mel(row).astype(np.float32))
+            padded = F.pad(whole, (self.audio.before, columns), value=SILENCE)
+            mel = padded[:, STEPS_PER_FRAME * t :][:, :columns]
+            real[:n] = torch.from_numpy(self.motion[row.start + t : row.start + t + n])
+            valid[n:] = False
+        return vary_speech(mel, rng, c.jitter), real, valid
+
+    def critic_step(self, critic: nn.Module, step: int, context: Context) -> Tensor | None:
+        """There is no critic."""
+        return None
+
+    def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
+        """Mean over validation clips: correlation of what is told with what was seen, and gains.
+
+        ``gain`` is the deviation of the real opening over that of the told one: by so much the
+        told motion would have to grow to be as lively as the real one.
+        """
+        told, real = [], []
+        for row in self.packed.split("val"):
+            told.append(self._tell(network, row, context))
+            real.append(self.motion[row.start : row.start + row.frames])
+        each = np.array([clip_correlations(a, b) for a, b in zip(told, real, strict=True)])
+        deviations = [np.mean([m[:, 0].std() for m in motions]) for motions in (told, real)]
+        return {
+            "opening_correlation": float(np.nanmean(each[:, 0])),
+            "shape_correlation": float(np.nanmean(each[:, 1:])),
+            "gain": float(deviations[1] / max(float(deviations[0]), 1e-9)),
+        }
+
+    def _tell(self, network: nn.Module, row: ClipRow, context: Context) -> NDArray[np.float32]:
+        mel = torch.from_numpy(self.packed.clip_mel(row).astype(np.float32))
+        each = windows(mel, [Fraction(i, 25) for i in range(row.frames)], self.audio)
+        with context.autocast():
+            told: Tensor = network(each.to(context.device))[:, 0]
+        return told.float().cpu().numpy()
+
+    def samples(self, network: nn.Module, folder: Path, step: int, context: Context) -> None:
+        """Numbers say more than pictures here."""
+
+    def export(self, network: nn.Module, path: Path, history: dict[str, Any]) -> None:
+        """Networks ``speech`` and ``space``, with the window of speech that a frame needs."""
+        assert isinstance(network, _OverClips)
+        header = {
+            "method": "speech",
+            "size": self.packed.size,
+            "audio": {"steps": self.audio.steps, "before": self.audio.before},
+            "networks": {"speech": self.arguments},
+            "training": {
+                **history,
+                "data": self.packed.summary(),
+                "loss": self.config.loss.model_dump(),
+            },
+            "licence": "research use only (see LICENSE_weights)",
+        }
+        save_checkpoint(path, header, {"speech": network.plain, "space": self.space})
+
+
+class _OverClips(nn.Module):
+    """The network as training runs it: over whole stretches."""
+
+    def __init__(self, plain: SpeechToLips) -> None:
+        super().__init__()
+        self.plain = plain
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """(B, 80, T) -> (B, n, K)."""
+        return self.plain.sequence(mel)
+
+
+def vary_speech(mel: Tensor, rng: np.random.Generator, jitter: SpeechJitter) -> Tensor:
+    """Another voice, microphone and room for (80, T) log-mel; the same lips."""
+    bands = len(mel)
+    place = np.arange(bands) * (1.0 + rng.uniform(-jitter.stretch, jitter.stretch))
+    place = (place + rng.uniform(-jitter.shift, jitter.shift)).clip(0, bands - 1)
+    low = np.floor(place).astype(np.int64)
+    high = np.minimum(low + 1, bands - 1)
+    share = torch.from_numpy((place - low).astype(np.float32))[:, None]
+    mel = mel[low] * (1 - share) + mel[high] * share
+    knots = rng.normal(0.0, jitter.tilt, 5)
+    curve = np.interp(np.arange(bands), np.linspace(0, bands - 1, 5), knots)
+    mel = mel + torch.from_numpy(curve.astype(np.float32))[:, None]
+    mel = mel + float(rng.uniform(-jitter.gain, jitter.gain))
+    mel = mel.clamp(SILENCE + jitter.floor * float(rng.random()) ** 2, MEL_MAX)
+    if jitter.band:
+        first = int(rng.integers(0, bands - jitter.band))
+        mel[first : first + int(rng.integers(0, jitter.band))] = mel.mean()
+    return mel
+
+
+def clip_correlations(told: NDArray[np.float32], real: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(n, K), (n, K) -> (K,) correlations over time; NaN where one of the two does not move."""
+    a, b = (m.astype(np.float64) - m.mean(axis=0) for m in (told, real))
+    power = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(power > 1e-9, (a * b).sum(axis=0) / power, np.nan)

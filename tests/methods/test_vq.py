@@ -36,7 +36,7 @@ GENERATOR = {
     "channels": [16, 16, 16],
     "control": 16,
     "groups": 4,
-    "heads": 2,
+    "key": 4,
     "lip_dim": 3,
 }
 SPEECH = {"dim": 3, "channels": [4, 4, 8], "width": 16, "layers": 1}

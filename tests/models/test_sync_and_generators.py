@@ -21,10 +21,11 @@ def small_looks(**changes: object) -> LookGenerator:
     torch.manual_seed(0)
     arguments = {
         "code_dim": 8,
+        "pose_dim": 4,
         "channels": (16, 16, 16),
         "control": 16,
+        "key": 4,
         "groups": 4,
-        "heads": 2,
         "lip_dim": 3,
         **changes,
     }
@@ -33,6 +34,14 @@ def small_looks(**changes: object) -> LookGenerator:
         if not p.any():
             torch.nn.init.normal_(p, 0.0, 0.2)
     return model
+
+
+def some_looks(n: int, faces: int = 1) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Codes, poses and motions."""
+    g = torch.Generator().manual_seed(n)
+    shapes = ((faces, n, 8, 16, 16), (faces, n, 4, 16, 16), (faces, n, 3))
+    codes, poses, motions = (torch.randn(shape, generator=g) for shape in shapes)
+    return codes, poses, motions
 
 
 def test_sizes_of_the_paper() -> None:
@@ -71,64 +80,79 @@ def test_paper_generator_is_signed_and_folds_frames_independently() -> None:
 
 def test_look_generator_output_has_the_length_of_codes() -> None:
     g = small_looks()
-    looks = g.encode_looks(torch.randn(2, 3, 8, 16, 16), torch.randn(2, 3, 3))
-    codes = g(torch.randn(2, 8, 16, 16), looks, torch.randn(2, 3))
+    codes = g(torch.randn(2, 4, 16, 16), g.encode_looks(*some_looks(3, 2)), torch.randn(2, 3))
     assert codes.shape == (2, 8, 16, 16)
     assert torch.allclose(codes.square().sum(1), torch.full((2, 16, 16), 8.0), atol=1e-3)
 
 
 def test_order_of_looks_does_not_matter_and_their_content_does() -> None:
     g = small_looks()
-    looks, motions = torch.randn(1, 4, 8, 16, 16), torch.randn(1, 4, 3)
-    pose, lips = torch.randn(1, 8, 16, 16), torch.randn(1, 3)
+    looks, poses, motions = some_looks(4)
+    pose, lips = torch.randn(1, 4, 16, 16), torch.randn(1, 3)
     order = [2, 0, 3, 1]
-    a = g(pose, g.encode_looks(looks, motions), lips)
-    b = g(pose, g.encode_looks(looks[:, order], motions[:, order]), lips)
-    c = g(pose, g.encode_looks(torch.randn(1, 4, 8, 16, 16), motions), lips)
-    d = g(pose, g.encode_looks(looks, motions[:, order]), lips)
+    a = g(pose, g.encode_looks(looks, poses, motions), lips)
+    b = g(pose, g.encode_looks(looks[:, order], poses[:, order], motions[:, order]), lips)
     assert torch.allclose(a, b, atol=1e-4)
-    assert (a - c).abs().max() > 1e-2
-    assert (a - d).abs().max() > 1e-3
+    for changed in (
+        (torch.randn_like(looks), poses, motions),
+        (looks, torch.randn_like(poses), motions),
+        (looks, poses, motions[:, order]),
+    ):
+        assert (a - g(pose, g.encode_looks(*changed), lips)).abs().max() > 1e-3
 
 
 def test_looks_of_one_face_serve_a_batch() -> None:
     g = small_looks()
-    one = g.encode_looks(torch.randn(1, 2, 8, 16, 16), torch.randn(1, 2, 3))
-    pose, lips = torch.randn(3, 8, 16, 16), torch.randn(3, 3)
-    batch = g(pose, one, lips)
-    repeated = Looks(
-        [k.expand(3, -1, -1, -1, -1) for k in one.keys],
-        [v.expand(3, -1, -1, -1, -1) for v in one.values],
-        one.codes.expand(3, -1, -1, -1, -1),
-        one.motions.expand(3, -1, -1),
-    )
-    again = g(pose, repeated, lips)
-    assert torch.allclose(batch, again, atol=1e-5)
+    one = g.encode_looks(*some_looks(2))
+    pose, lips = torch.randn(3, 4, 16, 16), torch.randn(3, 3)
+    assert torch.allclose(g(pose, one, lips), g(pose, one.each(3), lips), atol=1e-5)
 
 
-def test_an_untrained_generator_already_copies() -> None:
-    """With one look and a silent head, the drawn codes are that look's."""
+def test_an_untrained_generator_is_a_kernel_regression_over_looks() -> None:
+    """Codes weighted by exp(-|m - m_r|^2 - ...): computed here by hand, pose left out."""
+    torch.manual_seed(0)
+    g = LookGenerator(8, 4, (16, 16, 16), (1, 1, 1), 16, 4, 4, 3).eval()
+    torch.nn.init.zeros_(g.pose_gain)
+    looks, poses, motions = some_looks(5)
+    lips = torch.randn(1, 3)
+    weights = torch.softmax(-(motions[0] - lips).square().sum(1), 0)  # nearness starts at 2
+    expected = (weights[:, None, None, None] * looks[0]).sum(0)
+    expected = torch.nn.functional.normalize(expected, dim=0) * 8**0.5
+    codes = g(torch.randn(1, 4, 16, 16), g.encode_looks(looks, poses, motions), lips)
+    assert torch.allclose(codes[0], expected, atol=1e-4)
+
+
+def test_the_look_in_the_same_pose_counts_most() -> None:
+    torch.manual_seed(0)
+    g = LookGenerator(8, 4, (16, 16, 16), (1, 1, 1), 16, 4, 4, 3).eval()
+    torch.nn.init.constant_(g.pose_gain, 1000.0)
+    looks, poses, motions = some_looks(5)
+    codes = g(poses[:, 3], g.encode_looks(looks, poses, torch.zeros_like(motions)), motions[:, 0])
+    expected = torch.nn.functional.normalize(looks[:, 3], dim=1) * 8**0.5
+    assert torch.allclose(codes, expected, atol=1e-3)
+
+
+def test_barred_looks_have_no_say() -> None:
     g = small_looks()
-    for p in g.head.parameters():
-        torch.nn.init.zeros_(p)
-    look = torch.nn.functional.normalize(torch.randn(1, 1, 8, 16, 16), dim=2) * 8**0.5
-    state = g.encode_looks(look, torch.randn(1, 1, 3))
-    codes = g(torch.randn(1, 8, 16, 16), state, torch.randn(1, 3))
-    assert torch.allclose(codes, look[:, 0], atol=1e-4)
+    looks, poses, motions = some_looks(4)
+    pose, lips = torch.randn(1, 4, 16, 16), torch.randn(1, 3)
+    barred = torch.tensor([[False, True, False, False]])
+    keep = [0, 2, 3]
+    a = g(pose, g.encode_looks(looks, poses, motions), lips, barred)
+    b = g(pose, g.encode_looks(looks[:, keep], poses[:, keep], motions[:, keep]), lips)
+    assert torch.allclose(a, b, atol=1e-5)
 
 
 def test_packed_looks_are_the_same_looks() -> None:
-    g = small_looks()
-    looks = g.encode_looks(torch.randn(1, 2, 8, 16, 16), torch.randn(1, 2, 3))
-    back = Looks.unpack(looks.pack())
-    for a, b in zip(looks.pack(), back.pack(), strict=True):
+    looks = small_looks().encode_looks(*some_looks(2))
+    for a, b in zip(looks.pack(), Looks(*looks.pack()).pack(), strict=True):
         assert a is b
 
 
 def test_the_lip_motion_changes_the_picture() -> None:
     g = small_looks()
-    looks = g.encode_looks(torch.randn(1, 2, 8, 16, 16), torch.randn(1, 2, 3))
-    pose = torch.randn(1, 8, 16, 16)
+    looks = g.encode_looks(*some_looks(2))
+    pose = torch.randn(1, 4, 16, 16)
     a = g(pose, looks, torch.zeros(1, 3))
     b = g(pose, looks, torch.randn(1, 3))
     assert (a - b).abs().max() > 1e-3

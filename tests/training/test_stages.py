@@ -57,7 +57,7 @@ CONFIG: dict[str, Any] = {
         "run": {"steps": 8, **RUN, "precision": "fp32"},
     },
     "generator": {
-        "model": {"channels": [16, 16, 16], "control": 16, "groups": 4, "heads": 2},
+        "model": {"channels": [16, 16, 16], "control": 16, "groups": 4, "key": 4},
         "lip_dim": 3,
         "loss": {"sync": 0.03, "min_accuracy": 0.0, "sync_gate": 100.0, "pixel": 0.1},
         "window": 5,

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 BINS = 16
 OPENING_RANGE = 0.24
 """Mouth openings from 0 to this are spread over the bins; wider ones share the last."""
-PER_BIN = 3
+PER_BIN = 6
 APART_SECONDS = 0.4
 """Two looks of one bin are at least this far apart; of closer ones the better is kept."""
-COUNT = 8
+COUNT = 32
 """Looks per face."""
 
 

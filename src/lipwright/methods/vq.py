@@ -117,7 +117,7 @@ def build_networks(checkpoint: Checkpoint) -> tuple[nn.Module, nn.Module, LipSpa
     if speech is not None:
         checkpoint.load_into("speech", speech)
         checkpoint.load_into("space", space)
-    looks = LookEncoder(face, generator, float(sigma["face"]))
+    looks = LookEncoder(face, pose, generator, float(sigma["face"]), float(sigma["pose"]))
     frames = FrameRenderer(
         face,
         pose,

@@ -1,20 +1,22 @@
-"""A lip-sync generator in code space that draws on several looks of the person.
+"""A lip-sync generator in code space that draws on many looks of the person.
 
 The paper's generator (:mod:`lipwright.models.generator`) sees one reference frame through a
 bottleneck, and published reviews of it name the result: lips that look alike on everybody. Here a
-handful of reference frames ("looks": mouth closed, half open, open) is encoded once per video, and
-at every cell the decoder attends to these looks with a query that knows what the lips shall do. As
-the crops are aligned, the same cell of every look shows the same part of the face, so attention
-over looks at one cell is enough.
+few dozen frames of the person ("looks") are encoded once per video. At every cell their codes are
+mixed, and a U-Net corrects the mixture. A look counts the more
 
-What the lips shall do is a motion of :class:`~lipwright.models.lip_space.LipSpace`, and every look
-comes with its own. In training it is the true one; at inference
-:class:`~lipwright.models.speech_lips.SpeechToLips` tells it from speech. The network that draws so
-never has to guess, and does not answer doubt with blur; docs/methods/vq.md compares. Attention
-starts from how near a look's motion is to the wanted one, and the drawing from the codes so mixed:
-before its first step the network is a kernel regression over looks, and it learns the rest.
+* the nearer its lip motion is to the wanted one (a kernel with a learned width per component),
+* the more alike the heads are held (cosine of the Pose-VQGAN's codes),
+* the better its features answer the cell's query (attention over looks; as the crops are aligned,
+  the same cell of every look shows the same part of the face).
 
-Codes, poses and the rest of training are those of Gupta et al. (WACV 2023, section 3.1).
+The correction starts at zero, so before its first step the network is a kernel regression over the
+person's own mouths, and it keeps beard, teeth and colours from there.
+
+What the lips shall do is a motion of :class:`~lipwright.models.lip_space.LipSpace`. In training it
+is the true one; at inference :class:`~lipwright.models.speech_lips.SpeechToLips` tells it from
+speech. The network that draws never has to guess, and does not answer doubt with blur;
+docs/methods/vq.md compares. Codes and poses are those of Gupta et al. (WACV 2023, section 3.1).
 """
 
 from __future__ import annotations
@@ -29,31 +31,35 @@ from torch.nn import functional as F
 
 from lipwright.models.blocks import norm
 
+POSE_CELLS = (slice(3, 9), slice(3, 13))
+"""Rows and columns of the pose codes that are compared: eyes and nose, without the background."""
+NEVER = 1e4
+"""Taken off the score of a look that must not be used."""
+
 
 @dataclass
 class Looks:
     """Encoded reference frames.
 
     Attributes:
-        keys, values: per attention site, (B, R, C, h, w) each.
-        codes: (B, R, D, 16, 16), the reference codes themselves.
+        codes: (B, R, D, 16, 16), their codes.
+        keys: (B, R, C, 16, 16), what answers a query.
+        poses: (B, R, P) pose codes in :data:`POSE_CELLS`, of length 1.
         motions: (B, R, K), what the lips do in them.
     """
 
-    keys: list[Tensor]
-    values: list[Tensor]
     codes: Tensor
+    keys: Tensor
+    poses: Tensor
     motions: Tensor
 
     def pack(self) -> tuple[Tensor, ...]:
-        """As plain tensors, for a graph's inputs; :meth:`unpack` is the inverse."""
-        return (*self.keys, *self.values, self.codes, self.motions)
+        """As plain tensors, for a graph's inputs: ``Looks(*tensors)`` is the inverse."""
+        return self.codes, self.keys, self.poses, self.motions
 
-    @staticmethod
-    def unpack(tensors: Sequence[Tensor]) -> Looks:
-        """From the tensors of :meth:`pack`."""
-        n = (len(tensors) - 2) // 2
-        return Looks(list(tensors[:n]), list(tensors[n : 2 * n]), tensors[-2], tensors[-1])
+    def each(self, n: int) -> Looks:
+        """The looks of B faces for n frames of each: (B, ...) -> (B n, ...)."""
+        return Looks(*(x.repeat_interleave(n, dim=0) for x in self.pack()))
 
 
 class ModulatedBlock(nn.Module):
@@ -80,87 +86,34 @@ class ModulatedBlock(nn.Module):
         return out
 
 
-class LookAttention(nn.Module):
-    """At every cell: multi-head attention over the R looks at that cell.
-
-    A look counts the less the further its lip motion is from the wanted one: half the squared
-    distance, weighted by a learned nearness of every component, is taken off its score.
-    """
-
-    def __init__(
-        self, channels: int, look_channels: int, heads: int, groups: int, lip_dim: int
-    ) -> None:
-        super().__init__()
-        self.heads = heads
-        self.width = channels // heads
-        self.norm = norm(channels, groups)
-        self.query = nn.Conv2d(channels, channels, 1)
-        self.key = nn.Conv2d(look_channels, channels, 1)
-        self.value = nn.Conv2d(look_channels, channels, 1)
-        self.project = nn.Conv2d(channels, channels, 1)
-        self.nearness = nn.Parameter(torch.ones(lip_dim))
-        nn.init.zeros_(self.query.weight)
-        nn.init.zeros_(self.query.bias)  # type: ignore[arg-type]
-
-    def encode(self, look: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values of look features (N, C_look, h, w)."""
-        return self.key(look), self.value(look)
-
-    def forward(
-        self, x: Tensor, keys: Tensor, values: Tensor, motions: Tensor, lips: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Attend.
-
-        Args:
-            x: (B, C, h, w).
-            keys: (B, R, C, h, w), or (1, R, C, h, w) for one face.
-            values: the same.
-            motions: (B or 1, R, K) of the looks.
-            lips: (B, K) wanted.
-
-        Returns:
-            x with what it found added, and the weights of the looks (B, R, 1, h, w), mean of heads.
-        """
-        b, c, h, w = x.shape
-        d = self.width
-        q = self.query(self.norm(x)).reshape(b, 1, self.heads, d, h, w)
-        k = keys.reshape(*keys.shape[:2], self.heads, d, h, w)
-        v = values.reshape(*values.shape[:2], self.heads, d, h, w)
-        score = (q * k).sum(3, keepdim=True) / math.sqrt(d)
-        apart = ((motions - lips.unsqueeze(1)).square() * self.nearness).sum(2)
-        score = score - 0.5 * apart[:, :, None, None, None, None]
-        weights = score.softmax(1)
-        mixed = (weights * v).sum(1).reshape(b, c, h, w)
-        return x + self.project(mixed), weights.mean(2)
-
-
 class LookGenerator(nn.Module):
-    """U-Net on pose codes, modulated by a lip motion, attending to looks.
+    """Mixes the codes of looks, cell by cell, and corrects the mixture.
 
     Args:
-        code_dim: channels D of a code grid.
-        channels: widths at 16, 8 and 4 cells.
-        blocks: residual blocks at 16 (decoder), 8 (decoder) and 4 cells.
+        code_dim: channels D of a face code grid.
+        pose_dim: channels of a pose code grid, where they are not D.
+        channels: widths of the U-Net at 16, 8 and 4 cells.
+        blocks: its residual blocks at 16 (decoder), 8 (decoder) and 4 cells.
         control: length of the vector that a motion becomes.
-        heads: attention heads.
+        key: channels C of queries and keys.
         groups: of the group normalisation.
         lip_dim: length K of a lip motion.
-        pose_dim: channels of the pose codes, where they are not D.
     """
 
     def __init__(
         self,
         code_dim: int = 64,
+        pose_dim: int | None = None,
         channels: Sequence[int] = (128, 160, 224),
         blocks: Sequence[int] = (2, 1, 1),
         control: int = 128,
-        heads: int = 4,
+        key: int = 32,
         groups: int = 16,
         lip_dim: int = 8,
-        pose_dim: int | None = None,
     ) -> None:
         super().__init__()
         c16, c8, c4 = channels
+        pose_dim = pose_dim or code_dim
         self.code_dim = code_dim
         self.lip_dim = lip_dim
         self.control = nn.Sequential(
@@ -168,80 +121,95 @@ class LookGenerator(nn.Module):
         )
         self.place = nn.Parameter(0.02 * torch.randn(1, c16, 16, 16))
 
-        self.look_stem = nn.Conv2d(code_dim, c16, 3, padding=1)
+        self.nearness = nn.Parameter(torch.full((lip_dim,), 2.0))
+        self.pose_gain = nn.Parameter(torch.tensor(20.0))
+        self.look_stem = nn.Conv2d(code_dim + pose_dim, c16, 3, padding=1)
         self.look_motion = nn.Linear(control, c16)
-        self.look16 = nn.Sequential(norm(c16, groups), nn.SiLU(), nn.Conv2d(c16, c16, 3, padding=1))
-        self.look8 = nn.Sequential(
-            norm(c16, groups), nn.SiLU(), nn.Conv2d(c16, c8, 3, stride=2, padding=1)
-        )
+        self.key = nn.Sequential(norm(c16, groups), nn.SiLU(), nn.Conv2d(c16, key, 3, padding=1))
+        self.pose_stem = nn.Conv2d(pose_dim, c16, 3, padding=1)
+        self.ask = ModulatedBlock(c16, control, groups)
+        self.query = nn.Conv2d(c16, key, 1)
 
-        self.stem = nn.Conv2d(pose_dim or code_dim, c16, 3, padding=1)
+        self.stem = nn.Conv2d(code_dim, c16, 3, padding=1)
         self.enc16 = ModulatedBlock(c16, control, groups)
         self.down8 = nn.Conv2d(c16, c8, 3, stride=2, padding=1)
         self.enc8 = ModulatedBlock(c8, control, groups)
-        self.see8 = LookAttention(c8, c8, heads, groups, lip_dim)
         self.down4 = nn.Conv2d(c8, c4, 3, stride=2, padding=1)
         self.mid4 = nn.ModuleList(ModulatedBlock(c4, control, groups) for _ in range(blocks[2]))
         self.up8 = nn.Conv2d(c4, c8, 3, padding=1)
         self.dec8 = nn.ModuleList(ModulatedBlock(c8, control, groups) for _ in range(blocks[1]))
-        self.look_at8 = LookAttention(c8, c8, heads, groups, lip_dim)
         self.up16 = nn.Conv2d(c8, c16, 3, padding=1)
-        self.look_at16 = LookAttention(c16, c16, heads, groups, lip_dim)
         self.dec16 = nn.ModuleList(ModulatedBlock(c16, control, groups) for _ in range(blocks[0]))
-        self.head = nn.Sequential(
-            norm(c16, groups), nn.SiLU(), nn.Conv2d(c16, code_dim, 3, padding=1)
-        )
-        # The codes of the looks, weighted as the last attention weighs them, go straight into the
-        # result, and at first nothing else does: copying is where the network starts from, and what
-        # keeps a person's own lips and teeth.
-        for p in self.head[-1].parameters():
-            nn.init.zeros_(p)
+        last = nn.Conv2d(c16, code_dim, 3, padding=1)
+        self.head = nn.Sequential(norm(c16, groups), nn.SiLU(), last)
+        # At first the looks alone decide, and among them motion and pose.
+        for layer in (last, self.query):
+            nn.init.zeros_(layer.weight)
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
         # Sharpness of the softmax over entries; exp keeps it positive.
         self.log_sharpness = nn.Parameter(torch.tensor(math.log(12.0)))
 
-    def encode_looks(self, looks: Tensor, motions: Tensor) -> Looks:
-        """Reference codes (B, R, D, 16, 16) and what their lips do (B, R, K); once per video."""
-        b, r = looks.shape[:2]
-        told = self.look_motion(F.silu(self.control(motions.flatten(0, 1))))
-        x16 = self.look_stem(looks.flatten(0, 1)) + told[:, :, None, None]
-        x16 = x16 + self.look16(x16)
-        x8 = self.look8(x16)
-        keys, values = [], []
-        for site, x in ((self.see8, x8), (self.look_at8, x8), (self.look_at16, x16)):
-            k, v = site.encode(x)
-            keys.append(k.reshape(b, r, *k.shape[1:]))
-            values.append(v.reshape(b, r, *v.shape[1:]))
-        return Looks(keys, values, looks, motions)
+    def encode_looks(self, codes: Tensor, poses: Tensor, motions: Tensor) -> Looks:
+        """Encode looks, once per video.
 
-    def forward(self, pose: Tensor, looks: Looks, lips: Tensor) -> Tensor:
+        Args:
+            codes: (B, R, D, 16, 16) face codes.
+            poses: (B, R, D', 16, 16) pose codes of the same frames.
+            motions: (B, R, K) what their lips do.
+        """
+        b, r = codes.shape[:2]
+        told = self.look_motion(F.silu(self.control(motions.flatten(0, 1))))
+        x = self.look_stem(torch.cat([codes, poses], dim=2).flatten(0, 1))
+        keys = self.key(x + told[:, :, None, None])
+        held = poses[:, :, :, POSE_CELLS[0], POSE_CELLS[1]].flatten(2)
+        return Looks(
+            codes, keys.reshape(b, r, *keys.shape[1:]), F.normalize(held.float(), dim=2), motions
+        )
+
+    def forward(
+        self, pose: Tensor, looks: Looks, lips: Tensor, barred: Tensor | None = None
+    ) -> Tensor:
         """Draw code grids.
 
         Args:
-            pose: (B, D, 16, 16) Pose-VQGAN codes.
+            pose: (B, D', 16, 16) Pose-VQGAN codes.
             looks: of the same batch size, or of one for all, from :meth:`encode_looks`.
             lips: (B, K) motion that the lips shall show, 0 at rest.
+            barred: (B, R) bool, looks that must not be used (in training those about the target).
 
         Returns:
             (B, D, 16, 16) code vectors of length sqrt(D), not snapped.
         """
         a = F.silu(self.control(lips))
-        x16 = self.enc16(self.stem(pose) + self.place, a)
+        seen = self.pose_stem(pose) + self.place
+        score = self.score(pose, self.query(self.ask(seen, a)), looks, lips)
+        if barred is not None:
+            score = score - NEVER * barred[:, :, None, None].to(score.dtype)
+        weights = score.float().softmax(1)
+        mixed = (weights.unsqueeze(2) * looks.codes.float()).sum(1)
+        x16 = self.enc16(self.stem(mixed) + seen, a)
         x8 = self.enc8(self.down8(x16), a)
-        x8, _ = self.see8(x8, looks.keys[0], looks.values[0], looks.motions, lips)
         x = self.down4(x8)
         for block in self.mid4:
             x = block(x, a)
         x = self.up8(F.interpolate(x, scale_factor=2.0)) + x8
-        x, _ = self.look_at8(x, looks.keys[1], looks.values[1], looks.motions, lips)
         for block in self.dec8:
             x = block(x, a)
         x = self.up16(F.interpolate(x, scale_factor=2.0)) + x16
-        x, weights = self.look_at16(x, looks.keys[2], looks.values[2], looks.motions, lips)
         for block in self.dec16:
             x = block(x, a)
-        copied = (weights.float() * looks.codes).sum(1)
-        drawn = self.head(x).float() + copied
+        drawn = self.head(x).float() + mixed
         return F.normalize(drawn, dim=1, eps=1e-6) * math.sqrt(self.code_dim)
+
+    def score(self, pose: Tensor, query: Tensor, looks: Looks, lips: Tensor) -> Tensor:
+        """(B, R, 16, 16): how much each look has to say at each cell, as log-odds."""
+        apart = ((looks.motions - lips.unsqueeze(1)).square() * self.nearness).sum(2)
+        held = F.normalize(pose[:, :, POSE_CELLS[0], POSE_CELLS[1]].flatten(1).float(), dim=1)
+        alike = (looks.poses * held.unsqueeze(1)).sum(2)
+        answer = (looks.keys * query.unsqueeze(1)).sum(2) / math.sqrt(query.shape[1])
+        whole: Tensor = self.pose_gain * alike - 0.5 * apart
+        return answer + whole[:, :, None, None]
 
     def logits(self, codes: Tensor, codebook: Tensor) -> Tensor:
         """(B, D, h, w) code vectors, (N, D) entries -> (B, N, h, w) log-odds of the entries."""

@@ -54,22 +54,35 @@ class CodeEncoder(nn.Module):
 class LookEncoder(nn.Module):
     """Reference pictures to what the generator attends to.
 
-    For :class:`~lipwright.models.look_generator.LookGenerator` keys and values per attention site,
-    for the paper's generator the code grid of the first picture.
+    For :class:`~lipwright.models.look_generator.LookGenerator` codes, keys, poses and motions, for
+    the paper's generator the code grid of the first picture.
     """
 
-    def __init__(self, face: VQGAN, generator: LookGenerator | CodeGenerator, sigma: float) -> None:
+    def __init__(
+        self,
+        face: VQGAN,
+        pose: CodeEncoder,
+        generator: LookGenerator | CodeGenerator,
+        face_sigma: float,
+        pose_sigma: float,
+    ) -> None:
         super().__init__()
-        self.encode = CodeEncoder(face)
+        self.encode_face = CodeEncoder(face)
+        self.encode_pose = pose
         self.generator = generator
-        self.sigma = sigma
+        self.face_sigma = face_sigma
+        self.pose_sigma = pose_sigma
 
     def forward(self, reference: Tensor, motions: Tensor) -> tuple[Tensor, ...]:
         """(R, 3, S, S) looks and (R, K) motions of their lips -> tensors, leading dimension 1."""
-        codes = self.encode(reference) / self.sigma
+        codes = self.encode_face(reference) / self.face_sigma
         if isinstance(self.generator, CodeGenerator):
             return (codes[:1],)
-        return self.generator.encode_looks(codes.unsqueeze(0), motions.unsqueeze(0)).pack()
+        poses = self.encode_pose(blank_lower_half(reference)) / self.pose_sigma
+        looks = self.generator.encode_looks(
+            codes.unsqueeze(0), poses.unsqueeze(0), motions.unsqueeze(0)
+        )
+        return looks.pack()
 
 
 class FrameRenderer(nn.Module):
@@ -137,7 +150,7 @@ class FrameRenderer(nn.Module):
             return self._nearest(codes) if self.snap == "entry" else codes
         assert self.speech is not None
         lips = self.articulation * self.speech(mel)
-        drawn: Tensor = self.generator(pose, Looks.unpack(looks), lips)
+        drawn: Tensor = self.generator(pose, Looks(*looks), lips)
         if self.snap == "raw":
             return drawn
         logits = self.generator.logits(drawn, self.book)

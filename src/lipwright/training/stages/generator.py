@@ -9,7 +9,6 @@ reference frames, predicts code indices, and is told what the lips do instead of
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,15 +16,14 @@ import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from lipwright.data.codes import CodeCorpus, load_vqgan
-from lipwright.data.packed import ClipRow
 from lipwright.errors import LipwrightError
-from lipwright.media.mel import SILENCE, AudioSpec, windows
+from lipwright.media.mel import AudioSpec
 from lipwright.models.expert import SyncExpert
 from lipwright.models.generator import CodeGenerator
 from lipwright.models.look_generator import LookGenerator, soft_codes
+from lipwright.training.code_windows import WindowSampler
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.codes import cell_weights, code_cross_entropy, code_l1
 from lipwright.training.losses.reconstruction import (
@@ -43,9 +41,6 @@ from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
 CE_ROW = 6
 """Code rows from here on are compared by index; those above show what the pose code shows anyway,
 and L1 is enough for them. It saves a third of the time of the loss."""
-
-
-INPUTS = ("pose", "looks", "told", "look_motion")
 
 
 class GeneratorLoss(Section):
@@ -78,8 +73,9 @@ class GeneratorConfig(Section):
 
     Attributes:
         arch: ``looks`` or ``paper``.
-        window: consecutive frames of one clip in a batch; as many as the expert's when it is used.
-        looks: most reference frames; each step draws 1 to so many.
+        window: frames of one clip that share their looks; with the sync loss, as many in a row as
+            the expert sees. scattered: take them from all over the clip.
+        looks: most reference frames; each step draws ``fewest_looks`` to so many.
         min_distance: frames between a target and a look of the same clip.
         other_clip: probability that the looks come from another clip of the person.
         silence: probability that a frame with a resting mouth is shown with silent speech
@@ -97,7 +93,9 @@ class GeneratorConfig(Section):
     optimiser: OptimiserConfig = OptimiserConfig(lr=5e-4)
     run: RunConfig = RunConfig(batch=32)
     window: int = 1
+    scattered: bool = False
     looks: int = 4
+    fewest_looks: int = 1
     min_distance: int = 3
     other_clip: float = 0.25
     silence: float = 0.06
@@ -123,26 +121,24 @@ class TrainedGenerator(nn.Module):
         self.register_buffer("book", book, persistent=False)
         self.register_buffer("sync_on", torch.zeros((), dtype=torch.bool))
 
-    def forward(
-        self, pose: Tensor, looks: Tensor, told: Tensor, look_motion: Tensor
-    ) -> tuple[Tensor, Tensor | None]:
-        """Draw a batch.
-
-        Args:
-            pose: (B, D, 16, 16).
-            looks: (B, R, D, 16, 16).
-            told: (B, 80, steps) speech for the paper's generator, (B, K) lip motions for ours.
-            look_motion: (B, R, K).
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Draw a batch of :class:`~lipwright.training.code_windows.WindowSampler`.
 
         Returns:
-            Code vectors, and the logits of the rows from :data:`CE_ROW` on.
+            Code vectors, and the logits of the rows from :data:`CE_ROW` on where entries are to be
+            predicted.
         """
+        each = len(batch["pose"]) // len(batch["looks"])
         if isinstance(self.generator, CodeGenerator):
-            return self.generator(pose, looks[:, 0], told).float(), None
-        codes = self.generator(pose, self.generator.encode_looks(looks, look_motion), told)
-        assert isinstance(self.book, Tensor)
+            reference = batch["looks"][:, 0].repeat_interleave(each, dim=0)
+            return self.generator(batch["pose"], reference, batch["told"]).float(), None
+        looks = self.generator.encode_looks(
+            batch["looks"], batch["look_poses"], batch["look_motions"]
+        ).each(each)
+        codes = self.generator(batch["pose"], looks, batch["told"], batch["barred"])
         if not self.entries:
             return codes, None
+        assert isinstance(self.book, Tensor)
         return codes, self.generator.logits(codes[:, :, CE_ROW:], self.book)
 
 
@@ -188,9 +184,21 @@ class GeneratorStage:
         self.vqgan = load_vqgan(load_checkpoint(face))
         self.rows = codes.packed.split("train")
         self.weights = row_weights(self.rows, config.balance)
-        self.by_identity: dict[str, list[ClipRow]] = {}
-        for r in codes.packed.rows:
-            self.by_identity.setdefault(r.identity, []).append(r)
+        self.sampler = WindowSampler(
+            codes,
+            self.audio,
+            config.window,
+            config.scattered,
+            min(config.fewest_looks, config.looks),
+            config.looks,
+            config.min_distance,
+            config.other_clip,
+            config.silence,
+            config.lip_noise,
+            config.gain,
+            config.floor,
+            speech=config.arch == "paper",
+        )
         self.expert = self._load_expert(expert)
 
     def _load_expert(self, path: Path | None) -> SyncExpert | None:
@@ -214,92 +222,14 @@ class GeneratorStage:
         # Eval mode matters as much as freezing: batch statistics must not follow the generator.
         return expert.eval().requires_grad_(False)
 
-    def draw(self, rows: list[ClipRow], p: np.ndarray, rng: np.random.Generator, n: int) -> Any:
-        """Draw ``n`` windows: frame indices, clips, look indices, silence flags, variants."""
-        c = self.config
-        count = int(rng.integers(1, c.looks + 1))
-        picks = []
-        for _ in range(n):
-            row = rows[int(rng.choice(len(rows), p=p))]
-            t = int(rng.integers(max(1, row.frames - c.window + 1)))
-            silent = c.arch == "paper" and c.window == 1 and bool(rng.random() < c.silence)
-            if silent:
-                opening = self.codes.packed.opening[row.start : row.start + row.frames]
-                closed = np.flatnonzero(opening <= np.quantile(opening, 0.1))
-                t = int(rng.choice(closed))
-            picks.append((row, t, self._looks(row, t, count, rng), silent))
-        return picks
-
-    def _looks(self, row: ClipRow, t: int, count: int, rng: np.random.Generator) -> list[int]:
-        """Frame numbers of ``count`` looks, spread over the quantiles of mouth opening."""
-        c = self.config
-        source = row
-        others = [r for r in self.by_identity[row.identity] if r.clip != row.clip]
-        if others and rng.random() < c.other_clip:
-            source = others[int(rng.integers(len(others)))]
-        frames = np.arange(source.frames)
-        if source is row:
-            far = np.abs(frames - (t + (c.window - 1) / 2)) >= c.min_distance + c.window / 2
-            frames = frames[far] if far.any() else frames
-        order = frames[np.argsort(self.codes.packed.opening[source.start + frames])]
-        bins = np.array_split(order, count) if len(order) >= count else [order] * count
-        return [source.start + int(rng.choice(b)) for b in bins]
-
-    def tensors(
-        self, picks: Any, rng: np.random.Generator | None, device: torch.device
-    ) -> dict[str, Tensor]:
-        """Network inputs and targets of drawn windows; jitter of the speech when ``rng``."""
-        c = self.config
-        variants = self.codes.face.shape[0]
-        faces, poses, looks, told, shown = [], [], [], [], []
-        for row, t, refs, silent in picks:
-            v = int(rng.integers(variants)) if rng is not None else 0
-            at = np.minimum(np.arange(t, t + c.window), row.frames - 1)
-            faces.append(self.codes.face[v, row.start + at])
-            poses.append(self.codes.pose[v, row.start + at])
-            looks.append(np.repeat(self.codes.face[v, refs][None], c.window, axis=0))
-            motions = self.codes.motion
-            shown.append(np.repeat(motions[refs][None], c.window, axis=0))
-            if c.arch == "looks":
-                told.append(torch.from_numpy(motions[row.start + at]))
-                continue
-            mel = self.codes.clip_mel(row.clip)
-            mel = torch.full_like(mel, SILENCE) if silent else mel
-            if rng is not None:
-                mel = jitter_speech(mel, rng, c.gain, c.floor)
-            told.append(windows(mel, [Fraction(int(i), 25) for i in at], self.audio))
-
-        def grid(parts: list[np.ndarray]) -> Tensor:
-            return torch.from_numpy(np.concatenate(parts).astype(np.int64)).to(device)
-
-        face_book = self.codes.face_book.to(device)
-        pose_book = self.codes.pose_book.to(device)
-        index = grid(faces)
-        motion, look_motion = torch.cat(told), torch.from_numpy(np.concatenate(shown))
-        if rng is not None and c.arch == "looks":
-            noise = torch.from_numpy(rng.standard_normal((*motion.shape, 1 + look_motion.shape[1])))
-            noise = c.lip_noise * noise.float()
-            motion = motion + noise[..., 0]
-            look_motion = look_motion + noise[..., 1:].transpose(1, 2)
-        return {
-            "index": index,
-            "target": F.embedding(index, face_book).permute(0, 3, 1, 2),
-            "pose": F.embedding(grid(poses), pose_book)
-            .permute(0, 3, 1, 2)
-            .contiguous(memory_format=torch.channels_last),
-            "looks": F.embedding(grid(looks), face_book).permute(0, 1, 4, 2, 3),
-            "told": motion.to(device),
-            "look_motion": look_motion.to(device),
-        }
-
     def step(self, network: nn.Module, step: int, context: Context) -> dict[str, Tensor]:
         """Losses of one batch."""
         c, loss = self.config, self.config.loss
         rng = context.rng(self.run.seed, step)
-        picks = self.draw(self.rows, self.weights, rng, self.run.batch // c.window)
-        batch = self.tensors(picks, rng, context.device)
+        picks = self.sampler.draw(self.rows, self.weights, rng, self.run.batch // c.window)
+        batch = self.sampler.tensors(picks, rng, context.device)
         with context.autocast():
-            codes, logits = network(*(batch[k] for k in INPUTS))
+            codes, logits = network(batch)
         weight = cell_weights(loss.mouth, loss.lower, loss.upper, context.device)
         out = {"l1": code_l1(codes, batch["target"], weight)}
         total = loss.l1 * out["l1"]
@@ -315,7 +245,7 @@ class GeneratorStage:
         if self.expert is not None and bool(plain.sync_on):
             self.expert.to(context.device)
             mel = torch.stack(
-                [mel_of_window(self.codes, row, t, c.window) for row, t, _, _ in picks]
+                [mel_of_window(self.codes, d.row, int(d.times[0]), c.window) for d in picks]
             ).to(context.device)
             cosine = self.expert(codes.unflatten(0, (-1, c.window)), mel)
             out["sync"] = sync_loss(cosine, torch.ones_like(cosine))
@@ -366,16 +296,16 @@ class GeneratorStage:
         sums: dict[str, list[float]] = {}
         syncs = []
         for _ in range(self.run.validate_batches):
-            picks = self.draw(rows, p, rng, max(1, 32 // self.config.window))
-            batch = self.tensors(picks, None, context.device)
+            picks = self.sampler.draw(rows, p, rng, max(1, 32 // self.config.window))
+            batch = self.sampler.tensors(picks, None, context.device)
             with context.autocast():
-                codes, logits = network(*(batch[k] for k in INPUTS))
+                codes, logits = network(batch)
             if len(sums.get("psnr", ())) < 4:  # decoding takes longest
                 for k, value in self._mouth_psnr(network, codes, batch, context).items():
                     sums.setdefault(k, []).append(value)
             row = {
                 "l1": float(code_l1(codes, batch["target"], weight)),
-                "copy_l1": float(code_l1(batch["looks"][:, 0], batch["target"], weight)),
+                "copy_l1": float(code_l1(first_look(batch), batch["target"], weight)),
             }
             if logits is not None:
                 index = batch["index"][:, CE_ROW:]
@@ -385,7 +315,9 @@ class GeneratorStage:
                 sums.setdefault(k, []).append(value)
             if self.expert is not None:
                 w = self.config.window
-                mel = torch.stack([mel_of_window(self.codes, r, t, w) for r, t, _, _ in picks])
+                mel = torch.stack(
+                    [mel_of_window(self.codes, d.row, int(d.times[0]), w) for d in picks]
+                )
                 self.expert.to(context.device)
                 cosine = self.expert(codes.unflatten(0, (-1, w)), mel.to(context.device))
                 syncs.append(float(sync_loss(cosine, torch.ones_like(cosine))))
@@ -408,7 +340,7 @@ class GeneratorStage:
         with context.autocast():
             ours, copy, real = (
                 self.vqgan.decode(x * sigma).float()
-                for x in (drawn, batch["looks"][:n, 0], batch["target"][:n])
+                for x in (drawn, first_look(batch)[:n], batch["target"][:n])
             )
         left, top, right, bottom = (round(v * real.shape[-1]) for v in MOUTH_BOX)
 
@@ -423,15 +355,17 @@ class GeneratorStage:
         assert isinstance(network, TrainedGenerator)
         rows = self.codes.packed.split("val")
         rng = np.random.default_rng(3)
-        picks = self.draw(rows, row_weights(rows, 1.0), rng, max(1, 12 // self.config.window))
-        batch = self.tensors(picks, None, context.device)
+        picks = self.sampler.draw(
+            rows, row_weights(rows, 1.0), rng, max(1, 12 // self.config.window)
+        )
+        batch = self.sampler.tensors(picks, None, context.device)
         self.vqgan.to(context.device)
         sigma = self.codes.face_sigma
         with torch.no_grad(), context.autocast():
-            codes, _ = network(*(batch[k] for k in INPUTS))
+            codes, _ = network(batch)
             book = self.codes.face_book.to(context.device)
             drawn = self._decoded_as(network, codes, book)
-            rows_of = [batch["looks"][:, 0], batch["target"], codes, drawn]
+            rows_of = [first_look(batch), batch["target"], codes, drawn]
             pictures = [self.vqgan.decode(r[:12].float() * sigma).float() for r in rows_of]
         write_sheet(pictures, folder / f"{step:07d}.png")
 
@@ -459,11 +393,10 @@ class GeneratorStage:
         save_checkpoint(path, header, modules)
 
 
-def jitter_speech(mel: Tensor, rng: np.random.Generator, gain: float, floor: float) -> Tensor:
-    """Change the level by up to ``gain`` mel units and raise the noise floor by up to ``floor``."""
-    level = float(rng.uniform(-gain, gain))
-    bottom = SILENCE + floor * float(rng.random()) ** 3
-    return (mel + level).clamp(bottom, 4.0)
+def first_look(batch: dict[str, Tensor]) -> Tensor:
+    """The codes of the first look of every target: what copying would give."""
+    looks = batch["looks"][:, 0]
+    return looks.repeat_interleave(len(batch["target"]) // len(looks), dim=0)
 
 
 def mouth_hits(logits: Tensor, index: Tensor) -> Tensor:

@@ -63,6 +63,14 @@ CONFIG: dict[str, Any] = {
         "window": 5,
         "run": {"steps": 12, **RUN, "batch": 10},
     },
+    "decoder": {
+        "model": {"nearness": [4.0, 2.0, 1.0]},
+        "window": 3,
+        "fewest_looks": 3,
+        "looks": 5,
+        "true_frames": 2,
+        "run": {"steps": 8, **RUN, "batch": 6},
+    },
 }
 
 
@@ -103,12 +111,14 @@ def test_sync_loss_came_on_and_is_recorded(finished: Path) -> None:
     assert "copy_l1" in header["training"]["validation"]
 
 
-@pytest.mark.parametrize("stage", ["vqgan", "pose-vqgan", "expert", "speech", "generator"])
+@pytest.mark.parametrize(
+    "stage", ["vqgan", "pose-vqgan", "expert", "speech", "generator", "decoder"]
+)
 def test_resume_gives_the_same_weights(
     stage: str, finished: Path, corpus: Path, config: Path, tmp_path: Path
 ) -> None:
     """Stopped in the middle and resumed, a stage ends with the weights of an unbroken run."""
-    for part in ("vqgan", "pose-vqgan", "codes", "expert"):
+    for part in ("vqgan", "pose-vqgan", "codes", "expert", "generator"):
         if part != stage:
             (tmp_path / part).symlink_to(finished / part)
     # The time limit is checked after every step, so the first call stops after one.

@@ -20,7 +20,7 @@ BINS = 16
 OPENING_RANGE = 0.24
 """Mouth openings from 0 to this are spread over the bins; wider ones share the last."""
 PER_BIN = 6
-APART_SECONDS = 0.4
+APART_SECONDS = 0.2
 """Two looks of one bin are at least this far apart; of closer ones the better is kept."""
 COUNT = 32
 """Looks per face."""

@@ -98,6 +98,8 @@ class LookGenerator(nn.Module):
         key: channels C of queries and keys.
         groups: of the group normalisation.
         lip_dim: length K of a lip motion.
+        nearness: K weights of squared distances between motions; None learns them. Learned on true
+            motions they count every component, but speech tells some of them only.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class LookGenerator(nn.Module):
         key: int = 32,
         groups: int = 16,
         lip_dim: int = 8,
+        nearness: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         c16, c8, c4 = channels
@@ -121,7 +124,10 @@ class LookGenerator(nn.Module):
         )
         self.place = nn.Parameter(0.02 * torch.randn(1, c16, 16, 16))
 
-        self.nearness = nn.Parameter(torch.full((lip_dim,), 2.0))
+        if nearness is None:
+            self.nearness = nn.Parameter(torch.full((lip_dim,), 2.0))
+        else:
+            self.register_buffer("nearness", torch.tensor(nearness, dtype=torch.float32))
         self.pose_gain = nn.Parameter(torch.tensor(20.0))
         self.look_stem = nn.Conv2d(code_dim + pose_dim, c16, 3, padding=1)
         self.look_motion = nn.Linear(control, c16)

@@ -24,6 +24,7 @@ def join_vq(
     out: Path,
     options: dict[str, Any],
     speech: Path | None = None,
+    decoder: Path | None = None,
 ) -> None:
     """Write ``out`` in float16: ``face``, ``pose`` (encoder), ``generator``, ``speech``, ``space``.
 
@@ -35,17 +36,19 @@ def join_vq(
         options: ``snap`` (soft, raw or entry), default soft; ``articulation``, default 1 (see
             :class:`~lipwright.models.vq_pipeline.FrameRenderer`).
         speech: checkpoint of the stage ``speech``, for a generator that is told lip motions.
+        decoder: checkpoint of the stage ``decoder``: it has the better generator, and another
+            decoder for the face VQGAN.
 
     Raises:
         LipwrightError: the generator was trained on codes of other VQGANs, or in another lip space
             than the speech network.
     """
     parts = {"face": load_checkpoint(face), "pose": load_checkpoint(pose)}
-    drawn = load_checkpoint(generator)
+    drawn = load_checkpoint(decoder or generator)
     for name, part in parts.items():
         if drawn.header["parents"][name] != part.sha256:
             raise LipwrightError(
-                f"the generator {generator} was trained on codes of another {name} VQGAN than "
+                f"the generator {drawn.path} was trained on codes of another {name} VQGAN than "
                 f"{part.path}; train it again on fresh codes."
             )
     models = {}
@@ -56,6 +59,8 @@ def join_vq(
     kind = LookGenerator if arch == "looks" else CodeGenerator
     network = kind(**drawn.header["networks"]["generator"])
     drawn.load_into("generator", network)
+    if decoder is not None:
+        drawn.load_into("vqgan", models["face"])
     modules = {"face": models["face"], "pose": CodeEncoder(models["pose"]), "generator": network}
     told = drawn
     if arch == "looks":
@@ -77,10 +82,11 @@ def join_vq(
         "training": {
             "vqgan": parts["face"].header["training"],
             "pose-vqgan": parts["pose"].header["training"],
-            "generator": drawn.header["training"],
+            "generator": load_checkpoint(generator).header["training"],
+            **({"decoder": drawn.header["training"]} if decoder else {}),
             **({"speech": told.header["training"]} if told is not drawn else {}),
         },
-        "parents": {**drawn.header["parents"], "generator": drawn.sha256},
+        "parents": {**drawn.header["parents"], drawn.header["method"]: drawn.sha256},
         "licence": "research use only (see LICENSE_weights)",
     }
     save_checkpoint(out, header, modules)

@@ -11,10 +11,11 @@ import torch
 
 from lipwright.errors import LipwrightError
 from lipwright.training.config import apply_overrides, parse, read_yaml
+from lipwright.weights.checkpoint import load_checkpoint
 
 log = logging.getLogger("lipwright.train")
 
-STAGES = ("vqgan", "pose-vqgan", "codes", "expert", "speech", "generator", "vq", "all")
+STAGES = ("vqgan", "pose-vqgan", "codes", "expert", "speech", "generator", "decoder", "vq", "all")
 """``codes`` caches code grids, ``vq`` joins the networks to one checkpoint, ``all`` runs all."""
 
 
@@ -72,7 +73,7 @@ def run_stage(
     if stage == "all":
         values = apply_overrides(values, overrides)
         for name in STAGES[:-1]:
-            if name in ("expert", "speech") and not values.get(name):
+            if name in ("expert", "speech", "decoder") and not values.get(name):
                 continue
             log.info("stage %s", name)
             _RUNNERS[name](data, values.get(name) or {}, out, device, str(path))
@@ -152,10 +153,23 @@ def _generator(data: Path, values: dict[str, Any], out: Path, device: str, where
     train(stage, out / stage.name, device)
 
 
+def _decoder(data: Path, values: dict[str, Any], out: Path, device: str, where: str) -> None:
+    from lipwright.data.codes import CodeCorpus
+    from lipwright.data.packed import PackedCorpus
+    from lipwright.training.stages.decoder import DecoderConfig, DecoderStage
+    from lipwright.training.trainer import train
+
+    config = parse(DecoderConfig, values, where)
+    generator = _made(out, "generator")
+    lip_dim = load_checkpoint(generator).header["networks"]["generator"].get("lip_dim", 8)
+    codes = CodeCorpus(PackedCorpus(data), out / "codes", lip_dim)
+    train(DecoderStage(config, codes, _made(out, "vqgan"), generator), out / "decoder", device)
+
+
 def _vq(data: Path, values: dict[str, Any], out: Path, device: str, where: str) -> None:
     from lipwright.training.join import join_vq
 
-    speech = out / "speech" / "speech.safetensors"
+    speech, decoder = (out / s / f"{s}.safetensors" for s in ("speech", "decoder"))
     join_vq(
         _made(out, "vqgan"),
         _made(out, "pose-vqgan"),
@@ -163,6 +177,7 @@ def _vq(data: Path, values: dict[str, Any], out: Path, device: str, where: str) 
         out / "vq.safetensors",
         values,
         speech if speech.is_file() else None,
+        decoder if decoder.is_file() else None,
     )
 
 
@@ -180,5 +195,6 @@ _RUNNERS: dict[str, Callable[[Path, dict[str, Any], Path, str, str], None]] = {
     "expert": _expert,
     "speech": _speech,
     "generator": _generator,
+    "decoder": _decoder,
     "vq": _vq,
 }

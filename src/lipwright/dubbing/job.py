@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -30,6 +28,7 @@ from lipwright.dubbing.cache import plan_for
 from lipwright.dubbing.checks import check_paths
 from lipwright.dubbing.frames import FrameStore
 from lipwright.dubbing.lock import OutputLock
+from lipwright.dubbing.marks import marks
 from lipwright.dubbing.options import DubOptions, Observer, Stage
 from lipwright.dubbing.plan import Plan, Source
 from lipwright.dubbing.preview import write_sheet
@@ -124,7 +123,7 @@ class _Dub:
                 method = method or self._load_method()
                 enhance = _enhancer(options.enhance)
                 identity = self._identity(method)
-                provenance = self._provenance(method, identity, info)
+                provenance = self._marks(method, identity, info)
             with self._timed("plan"):
                 plan = self._plan(tracker, scratch)
             with plan:
@@ -184,34 +183,14 @@ class _Dub:
         options = self.options
         return load_method(options.method, options.device, options.backend, options.weights)
 
-    def _provenance(
+    def _marks(
         self, method: Method, identity: dict[str, Any], info: VideoInfo
     ) -> Provenance | None:
-        """Watermark and manifest; a preview has none.
-
-        The id is drawn from a hash of everything that shapes the output, rather than from chance:
-        the same job gives the same frames, and a resumed job goes on with the id it began with.
-        """
-        options = self.options
-        if options.preview is not None:
+        """Watermark and manifest; a preview has none."""
+        if self.options.preview is not None:
             return None
-        from lipwright.provenance.manifest import Input
-        from lipwright.provenance.session import Provenance, ProvenanceOptions
-
-        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).digest()
-        made = Provenance(
-            ProvenanceOptions(
-                watermark=options.watermark,
-                mark_id=int.from_bytes(digest[:4], "big"),
-                manifest=options.manifest,
-                consent=options.consent,
-            ),
-            [
-                Input.of("picture" if info.is_still else "video", self.video),
-                Input.of("speech", self.speech),
-            ],
-            model=f"{method.name} {method.model_id}",
-        )
+        model = f"{method.name} {method.model_id}"
+        made = marks(self.options, identity, model, info, self.video, self.speech)
         self.report.notices = made.notices
         tell = getattr(self.observer, "notice", None)
         if tell is not None:
@@ -287,7 +266,7 @@ class _Dub:
             resume=options.resume,
         )
         self._kept = segments
-        self.report.resumed_from = segments.start
+        self.report.resumed_from = provenance.resumed_from = segments.start
         done = False
         try:
             with self._timed("render"):
@@ -299,6 +278,7 @@ class _Dub:
                 self.report.warnings += segments.warnings + job.store.warnings
             with self._timed("sign"):
                 provenance.finish(made, self.out)
+                self.report.warnings += provenance.warnings
             made.replace(self.out)
             done = True
         finally:

@@ -25,7 +25,22 @@ def _vq(path: Path | None, device: str, backend: str) -> Method:
     return load_vq(path or shipped("vq"), device, backend)
 
 
-BUILDERS: dict[str, Callable[[Path | None, str, str], Method]] = {"copy": _copy, "vq": _vq}
+def _pixel(kind: str) -> Callable[[Path | None, str, str], Method]:
+    def build(path: Path | None, device: str, backend: str) -> Method:
+        from lipwright.methods.pixel import load_pixel
+
+        return load_pixel(kind, path, device, backend)
+
+    return build
+
+
+BUILDERS: dict[str, Callable[[Path | None, str, str], Method]] = {
+    "copy": _copy,
+    "vq": _vq,
+    "wav2lip": _pixel("wav2lip"),
+    "lipgan": _pixel("lipgan"),
+    "speech2vid": _pixel("speech2vid"),
+}
 """Each imports its method only when it is wanted."""
 
 

@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=60, help="frames of a cut")
     parser.add_argument("--cuts", type=int, default=1, help="most cuts of a clip")
     parser.add_argument("--report", type=Path)
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     data = unmarked(arguments.clips, arguments.frames, arguments.cuts)
     print(json.dumps(data))
     if arguments.report:

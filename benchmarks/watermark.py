@@ -283,7 +283,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="survive: length of each clip")
     parser.add_argument("--attacks", default="", help="parts of the names of attacks, with commas")
     parser.add_argument("--report", type=Path)
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     data: Any
     if arguments.what == "survive":
         parts = arguments.attacks.split(",")

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,7 @@ GIVEN = {
     "silence_gate": False,
     "detail": "off",
     "plan_cache": False,
+    "fps": Fraction(30),
 }
 
 

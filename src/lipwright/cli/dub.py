@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lipwright.cli.options import Backend, Detail, Device, Length, Region
+from lipwright.cli.options import Backend, Detail, Device, Length, Region, frame_rate
 
 MODEL, FACE, OUTPUT, MARKS, JOB = "Model", "Face", "Output", "Marks", "Job"
 
@@ -101,6 +101,15 @@ def dub(
         bool,
         typer.Option("--lossless", help="FFV1 in an .mkv file.", rich_help_panel=OUTPUT),
     ] = False,
+    fps: Annotated[
+        str,
+        typer.Option(
+            metavar="RATE",
+            help="Frames per second of a still picture, whole or as a fraction (30000/1001); a "
+            "video keeps its own.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = "25",
     keep_streams: Annotated[
         bool,
         typer.Option(
@@ -227,6 +236,7 @@ def dub(
         silence_gate=silence_gate,
         detail=detail,
         plan_cache=plan_cache,
+        fps=frame_rate(fps),
     )
     from lipwright.cli.progress import DubProgress, QuietProgress
 

@@ -59,7 +59,8 @@ def train(
         str,
         typer.Argument(
             metavar="STAGE",
-            help="vqgan, pose-vqgan, codes, expert, generator or vq, in this order; or all.",
+            help="vqgan, pose-vqgan, codes, expert, generator or vq, in this order, or all; "
+            "landmarks, landmark-space, landmark-audio, landmark-video or landmark, in this order.",
         ),
     ],
     overrides: Annotated[

@@ -40,8 +40,8 @@ from lipwright.dubbing.survey import Tracker, settings, survey
 from lipwright.errors import Interrupted, LipwrightError
 from lipwright.media.audio import SAMPLE_RATE, load_speech
 from lipwright.media.encoding import choose_encoding, kind_of
+from lipwright.media.features import speech_features
 from lipwright.media.info import VideoInfo, probe
-from lipwright.media.mel import mel_spectrogram
 from lipwright.methods.base import Method
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class _Dub:
                 schedule = self._schedule(plan, info, wave)
                 self.report.warnings += plan.warnings
                 with self._timed("listen"):
-                    mel = mel_spectrogram(torch.from_numpy(wave))
+                    mel = speech_features(torch.from_numpy(wave), method.audio)
                 del wave
                 job = Job(
                     info=info,
@@ -220,7 +220,7 @@ class _Dub:
         speaking = select(plan, self.options.face, self.video)
         seconds = Fraction(wave.size, SAMPLE_RATE)
         if info.is_still:
-            line = timeline.still(seconds)
+            line = timeline.still(seconds, self.options.fps)
         else:
             line = timeline.build(
                 plan.pts, plan.last_duration, plan.time_base, seconds, self.options.length

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from lipwright.dubbing.timeline import LENGTHS, Length
+from lipwright.dubbing.timeline import LENGTHS, STILL_RATE, Length
 from lipwright.errors import LipwrightError
 
 Stage = Literal["plan", "render"]
@@ -46,6 +47,7 @@ class DubOptions:
         detail: ``keep`` the source's texture where the method changed little, or ``off``.
         plan_cache: keep the plan of the video, which holds small pictures of its faces, in the
             user's cache folder for the next dub of the same video.
+        fps: frames per second at which a still picture is shown.
     """
 
     method: str = "vq"
@@ -72,6 +74,7 @@ class DubOptions:
     silence_gate: bool = True
     detail: Literal["keep", "off"] = "keep"
     plan_cache: bool = True
+    fps: Fraction = STILL_RATE
 
     @property
     def region(self) -> Region | None:
@@ -101,6 +104,8 @@ class DubOptions:
             raise LipwrightError(f"The detail {self.detail!r} is unknown; choose keep or off.")
         if not 0 <= self.crf <= 51:
             raise LipwrightError(f"The quality {self.crf} is out of range; give a CRF of 0 to 51.")
+        if not 1 <= self.fps <= 1000:
+            raise LipwrightError(f"A frame rate of {self.fps} is out of range; give 1 to 1000.")
         if self.batch_size < 1:
             raise LipwrightError(f"A batch of {self.batch_size} frames is none; give 1 or more.")
 
@@ -110,7 +115,8 @@ class DubOptions:
             *("face", "length", "enhance", "crf", "lossless", "device", "backend"),
             *("seed", "batch_size", "silence_gate", "detail"),
         )
-        return {"watermark": self.region, **{name: getattr(self, name) for name in names}}
+        plain = {name: getattr(self, name) for name in names}
+        return {"watermark": self.region, "fps": str(self.fps), **plain}
 
 
 class Observer(Protocol):

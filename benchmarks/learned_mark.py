@@ -5,7 +5,7 @@ networks to carry the mark. The test: two Face-VQGANs with the same seed, steps 
 one of them every training frame is marked with one id. Both then reconstruct frames of people
 that neither has seen, without and with the mark, and the id is looked for in the pictures.
 
-    python benchmarks/learned_mark.py CORPUS --steps 200 --report learned.json
+    python benchmarks/learned_mark.py CORPUS --steps 100 --report learned.json
 
 CORPUS is what ``lipwright prepare`` made. By default both start from the shipped Face-VQGAN, so
 that they can draw fine detail after few steps; ``--initial none`` starts from nothing. Crops are
@@ -93,9 +93,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("corpus", type=Path)
     parser.add_argument("-o", "--out", type=Path, default=Path("runs/learned-mark"))
-    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--lr", type=float, default=4e-4)
+    parser.add_argument("--lr", type=float, default=1e-4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--initial", default=str(SHIPPED), help="a vq checkpoint, or none")
     parser.add_argument("--jitter", action="store_true", help="as in training")
@@ -156,7 +156,7 @@ def learn(corpus: PackedCorpus, given: argparse.Namespace, out: Path) -> VQGAN:
         model=model,
         jitter=asdict(Jitter() if given.jitter else NONE),
         loss=VQGANLoss(gradient=1.0),
-        optimiser=OptimiserConfig(lr=given.lr, warmup=min(20, given.steps // 5)),
+        optimiser=OptimiserConfig(lr=given.lr, warmup=20),
         run=RunConfig(
             steps=given.steps,
             batch=given.batch,

@@ -189,7 +189,8 @@ class _Dub:
         """Watermark and manifest; a preview has none."""
         if self.options.preview is not None:
             return None
-        model = f"{method.name} {method.model_id}"
+        name, model = method.name, method.model_id
+        model = model if model.startswith(name) else f"{name} {model}"
         made = marks(self.options, identity, model, info, self.video, self.speech)
         self.report.notices = made.notices
         tell = getattr(self.observer, "notice", None)

@@ -9,7 +9,7 @@ from pathlib import Path
 from lipwright.errors import LipwrightError
 from lipwright.methods.base import Method
 
-DEFAULTS = {"vq": "vq-tiny.safetensors", "landmark": "landmark-tiny.safetensors"}
+DEFAULTS = {"vq": "vq-tiny.safetensors"}
 """Shipped checkpoint of each method, in ``lipwright/weights/shipped``."""
 
 
@@ -25,6 +25,12 @@ def _vq(path: Path | None, device: str, backend: str) -> Method:
     return load_vq(path or shipped("vq"), device, backend)
 
 
+def _landmark(path: Path | None, device: str, backend: str) -> Method:
+    from lipwright.methods.landmark import load_landmark
+
+    return load_landmark(path or shipped("landmark"), device, backend)
+
+
 def _pixel(kind: str) -> Callable[[Path | None, str, str], Method]:
     def build(path: Path | None, device: str, backend: str) -> Method:
         from lipwright.methods.pixel import load_pixel
@@ -37,6 +43,7 @@ def _pixel(kind: str) -> Callable[[Path | None, str, str], Method]:
 BUILDERS: dict[str, Callable[[Path | None, str, str], Method]] = {
     "copy": _copy,
     "vq": _vq,
+    "landmark": _landmark,
     "wav2lip": _pixel("wav2lip"),
     "lipgan": _pixel("lipgan"),
     "speech2vid": _pixel("speech2vid"),
@@ -50,7 +57,8 @@ def shipped(name: str) -> Path:
     Raises:
         LipwrightError: this installation has none.
     """
-    path = Path(str(resources.files("lipwright.weights") / "shipped" / DEFAULTS[name]))
+    file = DEFAULTS.get(name, f"{name}-tiny.safetensors")
+    path = Path(str(resources.files("lipwright.weights") / "shipped" / file))
     if not path.is_file():
         raise LipwrightError(
             f"this installation ships no weights for the method '{name}' ({path.name} is missing); "

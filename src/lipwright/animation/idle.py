@@ -31,6 +31,7 @@ REACH = (0.62, 0.85)  # half axes of the ellipse that sways, in heights of the f
 SWAY = 0.006  # amplitude of the shift, in heights of the face
 TILT = 0.5  # degrees
 BLINK_SECONDS = 0.30
+DOWN, UP = 0.25, 0.5  # shares of a blink in which the lid moves down, and up again
 BLINK_EVERY = (2.0, 5.0)  # seconds between two blinks, drawn evenly
 LID_SKIN = 1.3  # how far the skin that follows the lid reaches up, in heights of the open eye
 LEAST_EYE = 0.06  # of its width: an eye that is open less is closed already
@@ -115,7 +116,7 @@ def _closed(time: float, blinks: NDArray[np.float64]) -> float:
     part = since[(since >= 0) & (since < BLINK_SECONDS)] / BLINK_SECONDS
     if not part.size:
         return 0.0
-    s = part[0] / 0.35 if part[0] < 0.35 else (1.0 - part[0]) / 0.65
+    s = min(1.0, float(part[0]) / DOWN, (1.0 - float(part[0])) / UP)
     return float(s * s * (3.0 - 2.0 * s))
 
 

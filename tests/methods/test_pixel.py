@@ -123,6 +123,9 @@ def test_published_wav2lip_draws_its_box_in_bgr(published: Path) -> None:
         drawn = net.eval()(torch.cat([masked, small], 1), published_mel(mel))
     large = torch.nn.functional.interpolate(drawn, (125, 98), mode="bilinear")[:, [2, 1, 0]]
     assert torch.allclose(out[:, :, 0:125, 15:113], large * 2 - 1, atol=1e-4)
+    compiled = load_method("wav2lip", "cpu", "openvino", weights=published)
+    again = compiled.render(faces, mel, compiled.start(faces)).faces
+    assert (again - out).abs().mean() < 0.02  # bfloat16 where the processor has it
 
 
 def test_resampled_mel_is_close_to_the_published_front_end() -> None:

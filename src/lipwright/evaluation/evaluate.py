@@ -185,8 +185,10 @@ def page(content: dict[str, Any], names: list[str], rows: Rows, compared: tuple[
     lines.append(markdown(names, rows))
     lines += [f"- {note}" for note in content["notes"]]
     lines += [f"- {c['result']}: {note}" for c in clips for note in c["notes"]]
+    reasons: dict[str, list[str]] = {}
     for name, why in content["left_out"].items():
-        lines.append(f"- {CATALOGUE[name].title} left out: {why}")
+        reasons.setdefault(why, []).append(CATALOGUE[name].title)
+    lines += [f"- Left out: {', '.join(titles)}; {why}" for why, titles in reasons.items()]
     lines += ["", "## Published reference numbers", "", table_markdown(compared)]
     return "\n".join(lines) + "\n"
 

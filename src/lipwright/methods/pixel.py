@@ -70,7 +70,7 @@ class PixelDrawer(nn.Module):
         return (self.network(stack_input(self.kind, x, x), mel) * 2.0 - 1.0,)
 
     def _published(self, faces: Tensor, x: Tensor, mel: Tensor) -> Tensor:
-        side = x.shape[-1]
+        side = PUBLISHED_SIZE  # a plain number, so that the graph can be traced
         left, top, right, bottom = (round(v * side) for v in PUBLISHED_BOX)
         box = x[:, :, top:bottom, left:right].flip(1)
         n = self.network.size

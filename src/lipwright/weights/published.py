@@ -138,7 +138,7 @@ def find_published(name: str, path: Path | None = None) -> Path:
     if found is None or not found.is_file():
         where = f"{found} is not there" if found is not None else f"{row.file} is not here"
         raise LipwrightError(
-            f"{row.purpose} needs the published network '{name}', and {where}; get it from "
+            f"the published network '{name}' is needed ({row.purpose}), and {where}; get it from "
             f"{row.url} (licence: {row.licence}) and give its path with --weights."
         )
     if row.sha256 is not None and path is None:

@@ -6,18 +6,22 @@ The transcriptions compute with ``torch.nn.functional`` straight from tensors un
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lipwright.data.codes import load_vqgan
 from lipwright.errors import LipwrightError
 from lipwright.models.blocks import count_parameters
 from lipwright.models.pixel_expert import PixelExpert
 from lipwright.models.pixel_unet import PixelUNet, level_sides
 from lipwright.models.published import i3d, inception, lpips, syncnet, taming, wav2lip
 from lipwright.models.vqgan import VQGAN
+from lipwright.weights.checkpoint import load_checkpoint
+from lipwright.weights.convert import convert_vqgan
 
 State = dict[str, Tensor]
 
@@ -460,6 +464,16 @@ def test_taming_conversion_fills_every_tensor_and_refuses_others() -> None:
         taming.convert({"a.b": torch.zeros(1)})
     with pytest.raises(LipwrightError, match="has no place"):
         taming.convert(shapes | {"extra.weight": torch.zeros(1)})
+
+
+def test_taming_checkpoint_becomes_one_of_ours(tmp_path: Path) -> None:
+    s = taming_names((32, 32, 64), 2, 16, 8, 24)
+    torch.save({"state_dict": s, "epoch": 3}, tmp_path / "v.ckpt")
+    convert_vqgan(tmp_path / "v.ckpt", tmp_path / "v.safetensors")
+    ours = load_vqgan(load_checkpoint(tmp_path / "v.safetensors"))
+    picture = torch.rand(1, 3, 16, 16) * 2 - 1
+    with torch.no_grad():
+        assert torch.equal(ours(picture)[0], taming.load_taming(s)(picture)[0])
 
 
 @pytest.mark.parametrize(("size", "levels"), [(96, 6), (128, 6), (192, 7), (256, 7), (768, 9)])

@@ -123,13 +123,17 @@ def crop_reader(corpus: PackedCorpus) -> PointReader:
 
 
 class SourceMfcc:
-    """MFCC of clips, from the sound of the videos that they were cut from."""
+    """MFCC of clips, from the sound of the videos that they were cut from.
+
+    Attributes:
+        starts: seconds from the beginning of the video to that of each clip.
+    """
 
     def __init__(self, corpus: PackedCorpus) -> None:
         from lipwright.data.prepare import read_manifest
 
         manifest = corpus.folder.parent / "manifest.jsonl"
-        self._starts = {str(r["clip"]): float(r["start"]) for r in read_manifest(manifest)}
+        self.starts = {str(r["clip"]): float(r["start"]) for r in read_manifest(manifest)}
         self._last: tuple[str, torch.Tensor] | None = None
 
     def __call__(self, row: ClipRow) -> NDArray[np.float32]:
@@ -140,7 +144,7 @@ class SourceMfcc:
 
         if self._last is None or self._last[0] != row.source:
             self._last = row.source, mfcc(torch.from_numpy(load_speech(Path(row.source))))
-        first = round(self._starts[row.clip] * STEPS_PER_SECOND)
+        first = round(self.starts[row.clip] * STEPS_PER_SECOND)
         part = self._last[1][:, first : first + row.columns].T.numpy()
         return np.pad(part, ((0, row.columns - len(part)), (0, 0)))
 

@@ -43,7 +43,8 @@ class LandmarkState:
         audio: state of AT-net.
         video: state of VG-net.
         face: the last frame, and ``points``, its landmarks: equal frames are looked at once.
-        alpha: (1, S, S) where the last frame was drawn.
+        alpha: (1, 1, S, S) where the last frame was drawn.
+        driven: (68, 2) landmarks that drove it, in parts of the side.
     """
 
     neutral: Tensor
@@ -52,6 +53,7 @@ class LandmarkState:
     face: Tensor | None = None
     points: Tensor | None = None
     alpha: Tensor | None = None
+    driven: Tensor | None = None
 
 
 class VideoStep(nn.Module):
@@ -133,7 +135,7 @@ class LandmarkMethod:
     def _frame(self, face: Tensor, sound: Tensor, state: LandmarkState) -> Tensor:
         if state.face is None or state.points is None or not torch.equal(face, state.face):
             state.face, state.points = face.clone(), self.points(face)
-        shape, _ = self.space.align(state.points)
+        shape, matrix = self.space.align(state.points)
         own = shape - state.neutral
         coefficients = self.space.encode(own)
         told, state.audio = self._listen(sound, state.audio)
@@ -146,6 +148,7 @@ class LandmarkMethod:
             self.space.normalised(example)[None],
             state.video,
         )
+        state.driven = self.space.place(driving, state.neutral, matrix)
         return frame[0].to(face)
 
     def _listen(self, sound: Tensor, state: AudioState | None) -> tuple[Tensor, AudioState]:

@@ -211,3 +211,41 @@ def test_idle_motion_is_repeatable_smooth_and_begins_at_rest() -> None:
     assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
     assert not np.array_equal(a[-1], c[-1])
     assert np.array_equal(a[0], picture)
+
+
+def test_the_command_passes_its_options_on(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from lipwright.animation import job
+    from lipwright.cli.app import main
+
+    given: list[Any] = []
+
+    def fake(
+        image: Path, speech: Path, out: Path, options: DubOptions, *_: Any, **rest: Any
+    ) -> Report:
+        given.append((image, speech, out, options, rest))
+        return Report(str(image), str(speech), str(out))
+
+    monkeypatch.setattr(job, "animate", fake)
+    words = "animate a.png b.wav -o c.mp4 --idle --fps 30000/1001 --seed 3 --no-watermark -q"
+    with pytest.raises(SystemExit) as left:
+        main([*words.split(), "--method", "copy"])
+    assert left.value.code == 0
+    image, speech, out, options, rest = given[0]
+    assert (image, speech, out) == (Path("a.png"), Path("b.wav"), Path("c.mp4"))
+    assert rest == {"fps": Fraction(30000, 1001), "idle": True}
+    assert (options.method, options.seed, options.watermark) == ("copy", 3, False)
+    with pytest.raises(SystemExit) as left:
+        main(["animate", "a.png", "b.wav", "-o", "c.mp4", "--fps", "quick"])
+    assert left.value.code == 1
+    assert "no frame rate" in capsys.readouterr().err
+
+
+def test_the_default_method_is_the_cascade(place: Path) -> None:
+    """Without weights in this installation the message says so; with them it runs."""
+    import inspect
+
+    from lipwright.cli.animate import animate as command
+
+    assert inspect.signature(command).parameters["method"].default == "landmark"

@@ -31,7 +31,12 @@ from lipwright.models.landmark_video import Drawn, LandmarkVideo
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.dynamic_pixel import BETA, dynamic_pixel_loss
 from lipwright.training.losses.landmark_regression import landmark_loss, landmark_weights
-from lipwright.training.losses.reconstruction import MOUTH_BOX, gradient_l1, mouth_weight_map
+from lipwright.training.losses.reconstruction import (
+    MOUTH_BOX,
+    gradient_l1,
+    mouth_weight_map,
+    weighted_l1,
+)
 from lipwright.training.losses.sequence_adversarial import sequence_bce
 from lipwright.training.pictures import write_sheet
 from lipwright.training.stages.expert import row_weights
@@ -52,6 +57,9 @@ class LandmarkVideoLoss(Section):
         mouth_weight: W on the heights of the mouth's points, before the square.
         mouth_pixels: weight of the mouth's box in the pixel loss; 1 in the paper.
         gradient: of an L1 of image gradients; 0 in the paper.
+        colour: of an L1 of what is drawn, before it is blended; 0 in the paper. At first the
+            example is nearer to the target than anything drawn: alpha falls to 0 within some ten
+            steps, and what hides behind it learns hardly anything. This teaches it all the same.
     """
 
     pixel: float = 10.0
@@ -63,6 +71,7 @@ class LandmarkVideoLoss(Section):
     mouth_weight: float = 100.0
     mouth_pixels: float = 1.0
     gradient: float = 0.0
+    colour: float = 0.0
 
 
 class LandmarkVideoConfig(Section):
@@ -173,6 +182,9 @@ class LandmarkVideoStage:
         if loss.gradient > 0:
             out["gradient"] = gradient_l1(frames.flatten(0, 1), batch.frames.flatten(0, 1), weight)
             total = total + loss.gradient * out["gradient"]
+        if loss.colour > 0:
+            out["colour"] = weighted_l1(drawn.colour.float(), batch.frames, weight)
+            total = total + loss.colour * out["colour"]
         if self.critic is not None and step >= loss.adversarial_start:
             with context.autocast():
                 real, found = self.critic(frames, batch.example)

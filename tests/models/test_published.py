@@ -20,8 +20,8 @@ from lipwright.models.pixel_expert import PixelExpert
 from lipwright.models.pixel_unet import PixelUNet, level_sides
 from lipwright.models.published import i3d, inception, lpips, syncnet, taming, wav2lip
 from lipwright.models.vqgan import VQGAN
+from lipwright.training.published_vqgan import convert_vqgan
 from lipwright.weights.checkpoint import load_checkpoint
-from lipwright.weights.convert import convert_vqgan
 
 State = dict[str, Tensor]
 

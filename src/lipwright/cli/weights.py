@@ -106,7 +106,7 @@ def convert_vqgan(
 
     As RUN/vqgan/vqgan.safetensors it takes the place of the stage vqgan.
     """
-    from lipwright.weights.convert import convert_vqgan as run
+    from lipwright.training.published_vqgan import convert_vqgan as run
 
     arguments = run(source, out)
     print(f"{out}: {arguments['n_codes']} entries of {arguments['dim']} numbers")

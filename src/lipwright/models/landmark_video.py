@@ -7,8 +7,7 @@ p_e is set in motion by landmarks p_1 .. p_T:
 * landmarks become small maps q and, from them, r, with the same weights for example and frames;
 * landmark attention a_t = sigmoid(up(q_t, q_e)) says where i' has to change;
 * motion: (i'', r_t - r_e), through a ConvGRU over time, residual blocks and up-convolutions,
-  becomes
-  features f_t of the size of i';
+  becomes features f_t of the size of i';
 * i' (1 - a_t) + f_t a_t is drawn out to a picture m_t and its mask alpha_t, and
 
       v_t = alpha_t m_t + (1 - alpha_t) i.

@@ -19,7 +19,7 @@ from lipwright.methods.registry import load_method
 from lipwright.models.pixel_critics import JointCritic, QualityCritic
 from lipwright.training.config import parse, read_yaml
 from lipwright.training.losses.contrastive import contrastive
-from lipwright.training.stages import run_stage
+from lipwright.training.stages import find_config, run_stage
 from lipwright.training.stages.pixel import PixelConfig, PixelStage
 from lipwright.training.stages.pixel_expert import PixelExpertConfig
 from lipwright.training.trainer import Context
@@ -209,6 +209,10 @@ def test_shipped_configs_are_valid_and_build(path: Path) -> None:
         config = parse(PixelConfig, values, str(path))
         with torch.device("meta"):
             PixelUNet(config.size, 2, AudioSpec(**config.audio).steps, config.width)
+
+
+def test_shipped_configs_are_found_by_name() -> None:
+    assert find_config("wav2lip-128", "baselines") == CONFIGS / "wav2lip-128.yaml"
 
 
 def test_wrong_configs_are_refused(

@@ -76,7 +76,8 @@ def run_stage(
         raise LipwrightError(
             f"there is no training stage '{stage}'; choose from {', '.join(STAGES)}."
         )
-    path = find_config(str(config), "landmark" if stage in LANDMARK else "vq")
+    family = "landmark" if stage in LANDMARK else "baselines" if stage in BASELINES else "vq"
+    path = find_config(str(config), family)
     values = read_yaml(path)
     if stage == "all":
         values = apply_overrides(values, overrides)

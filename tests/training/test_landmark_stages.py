@@ -252,6 +252,9 @@ def test_measures_of_a_perfect_and_of_a_dead_prediction() -> None:
     assert perfect["mouth_nearer"] == pytest.approx(1.0)
     assert perfect["opening"] == pytest.approx(1.0)
     assert perfect["told_0"] == pytest.approx(1.0)
+    half = measure(space, real, [0.5 * h], [h], 100)
+    assert half["opening_spread"] == pytest.approx(0.5)
+    assert half["told_0"] == pytest.approx(0.75, abs=0.01)
     dead = measure(space, real, [torch.zeros(30, 6)], [h], 100)
     assert dead["mouth_nearer"] == pytest.approx(0.0, abs=1e-6)
     assert dead["opening"] == 0.0

@@ -32,7 +32,7 @@ from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import Checkpoint, save_checkpoint
 
 UPPER, LOWER = 62, 66  # middle of the inner lips
-TOLD = 0.1
+TOLD = 0.02
 """Share of a coefficient's variance that speech must tell on validation identities, to drive it."""
 
 
@@ -228,6 +228,7 @@ def measure(
         ``mouth`` and ``all``: mean distance of points in pixels, the same of the mean shape, and by
         how much the prediction is nearer; ``opening``: correlation of the gap between the lips,
         over all frames, each clip about its mean; ``opening_clip``: mean correlation inside a clip;
+        ``opening_spread``: how far the lips part, made over real;
         ``told_k``: share of coefficient k's variance that is told.
     """
     out: dict[str, float] = {}
@@ -241,6 +242,8 @@ def measure(
         for h, r in zip(found, real, strict=True)
     ]
     out["opening"] = _correlation(*(torch.cat([g[i] for g in gaps]) for i in (0, 1)))
+    real_gap, made_gap = (torch.cat([g[i] for g in gaps]).std() for i in (1, 0))
+    out["opening_spread"] = float(made_gap / real_gap.clamp_min(1e-12))
     out["opening_clip"] = float(np.mean([_correlation(a, b) for a, b in gaps]))
     h, g = torch.cat(coefficients), torch.cat([_centred(f) for f in found])
     told = 1.0 - (h - g).square().mean(0) / h.square().mean(0).clamp_min(1e-12)

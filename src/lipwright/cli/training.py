@@ -107,7 +107,8 @@ def train(
         typer.Argument(
             metavar="STAGE",
             help="vqgan, pose-vqgan, codes, expert, generator or vq, in this order, or all; "
-            "landmarks, landmark-space, landmark-audio, landmark-video or landmark, in this order.",
+            "landmarks, landmark-space, landmark-audio, landmark-video or landmark, in this order; "
+            "doctor says why an expert does not learn.",
         ),
     ],
     overrides: Annotated[
@@ -116,13 +117,18 @@ def train(
     ] = None,
     *,
     data: Annotated[Path, typer.Option(help="Corpus made by lipwright prepare.", metavar="CORPUS")],
-    config: Annotated[str, typer.Option(help="YAML file, or tiny, base or paper.", metavar="FILE")],
+    config: Annotated[
+        str, typer.Option(help="YAML file, or tiny, base or paper.", metavar="FILE")
+    ] = "tiny",
     out: Annotated[
-        Path,
+        Path | None,
         typer.Option(
-            "-o", "--out", help="Folder of the run; an interrupted run goes on.", metavar="RUN"
+            "-o",
+            "--out",
+            help="Folder of the run; an interrupted run goes on. Only doctor can do without.",
+            metavar="RUN",
         ),
-    ],
+    ] = None,
     device: Annotated[Device, typer.Option(help="What computes.")] = "auto",
 ) -> None:
     """Train one stage of a method, or all of them; run again to continue after an interruption.
@@ -134,6 +140,13 @@ def train(
             "Training needs more packages than dubbing; run: "
             "python -m pip install 'lipwright[train]'."
         )
+    if stage == "doctor":
+        from lipwright.training.doctor.report import diagnose
+
+        diagnose(data, out, list(overrides or ()))
+        return
+    if out is None:
+        raise typer.BadParameter("is needed: the folder of the run.", param_hint="'--out'")
     from lipwright.training.stages import run_stage
 
     _show_log()

@@ -67,9 +67,15 @@ def half_of(row: Row) -> int:
 def lip_measures(work: Work, clip: str) -> Array:
     """(T, 3) mouth opening, width and outer height of a clip, slow trend removed, unit variance."""
     with np.load(work.scratch / f"{clip}.npz") as stored:
-        opening = stored["opening"].astype(np.float64)
-        lips = stored["lips"].astype(np.float64).reshape(len(opening), -1, 2)
-    outer = lips[:, 20:]  # from the mouth's corner along the upper edge, then the lower one back
+        return measures_of(stored["opening"], stored["lips"])
+
+
+def measures_of(opening: NDArray[np.floating], lips: NDArray[np.floating]) -> Array:
+    """As :func:`lip_measures`, from mouth openings (T,) and lip contours (T, 80)."""
+    opening = opening.astype(np.float64)
+    points = lips.astype(np.float64).reshape(len(opening), -1, 2)
+    # Outer ring: from the mouth's corner along the upper edge, then the lower one back.
+    outer = points[:, 20:]
     width = np.linalg.norm(outer[:, 0] - outer[:, 10], axis=1)
     height = np.linalg.norm(outer[:, 5] - outer[:, 15], axis=1)
     return _standard(detrended(np.column_stack([opening, width, height])))

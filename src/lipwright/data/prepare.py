@@ -59,6 +59,8 @@ STEPS: tuple[tuple[str, StepFunction], ...] = (
 DUPLICATE = "duplicate"
 
 Progress = Callable[[str, int, int], None]
+Labels = Callable[[str], Label]
+"""Label of a source, by its path."""
 
 
 @dataclass(frozen=True)
@@ -134,9 +136,10 @@ def prepare(
     for half_written in (*work.clips.glob(".*.part*"), *work.scratch.glob("*.part*")):
         half_written.unlink(missing_ok=True)
     with make_workers(options.workers, options.ray) as pool:
-        rows = run_steps([new_row(f) for f in files], work, pool, progress)
+        known = _labels(out / "manifest.jsonl", table)
+        rows = run_steps([new_row(f) for f in files], work, pool, progress, known)
     others = _others(out / "steps", {str(f) for f in files})
-    clips = write_manifest(out, rows + others, table)
+    clips = write_manifest(out, rows + others, known)
     numbers = statistics(rows + others, clips)
     write_json(out / "statistics.json", numbers)
     write_page(out / "statistics.html", numbers)
@@ -159,28 +162,32 @@ def prepare(
     )
 
 
-def run_steps(rows: list[Row], work: Work, pool: Workers, progress: Progress) -> list[Row]:
+def run_steps(
+    rows: list[Row], work: Work, pool: Workers, progress: Progress, known: Labels
+) -> list[Row]:
     """Take rows through all steps; those that a step has on record are not done again."""
     steps = Path(work.folder) / "steps"
     finished = {row["source"] for row in read_rows(_step_file(steps, len(STEPS) - 1))}
     for number, (name, step) in enumerate(STEPS):
         path = _step_file(steps, number)
         mend(path)
-        known = {str(row["source"]): row for row in read_rows(path)}
-        todo = [r for r in rows if not r["reason"] and r["source"] not in known]
+        done = {str(row["source"]): row for row in read_rows(path)}
+        todo = [r for r in rows if not r["reason"] and r["source"] not in done]
         if name == "sync" and todo:
             _fit_predictor(rows, work)
         if todo:
             progress(name, 0, len(todo))
         for count, row in enumerate(pool.map(step, todo, work), start=1):
             append_row(path, row)
-            known[str(row["source"])] = row
+            done[str(row["source"])] = row
             progress(name, count, len(todo))
             if name == "finish":
                 finishing.tidy(row, work)
-        rows = [r if r["reason"] else known[str(r["source"])] for r in rows]
+        rows = [r if r["reason"] else done[str(r["source"])] for r in rows]
         if name == "probe":
             rows = without_duplicates(rows, finished)
+        if name == "sync":
+            rows = syncing.follow_identity(rows, lambda r: known(r["source"]).identity, work)
     return rows
 
 
@@ -197,25 +204,22 @@ def without_duplicates(rows: list[Row], finished: set[str]) -> list[Row]:
     return [out[row["source"]] for row in rows]
 
 
-def write_manifest(out: Path, rows: list[Row], table: dict[str, Label]) -> list[Row]:
-    """Write ``manifest.jsonl``, one line per clip or rejected source, and give its rows.
+def _labels(manifest: Path, table: dict[str, Label]) -> Labels:
+    """The label of a source: the table's, else that of an earlier run, else one by its name."""
+    earlier = {
+        str(c["source"]): Label(c["identity"], c["split"], c.get("language", ""))
+        for c in read_rows(manifest)
+    }
+    return lambda source: table.get(source) or earlier.get(source) or default_label(Path(source))
 
-    A source keeps the label that it had in an earlier run unless the table has another.
+
+def write_manifest(out: Path, rows: list[Row], known: Labels) -> list[Row]:
+    """Write ``manifest.jsonl``, one line per clip or rejected source, and give its rows.
 
     Raises:
         LipwrightError: an identity would be in both splits.
     """
-    path = out / "manifest.jsonl"
-    earlier = {
-        str(c["source"]): Label(c["identity"], c["split"], c.get("language", ""))
-        for c in read_rows(path)
-    }
-    labels = {
-        str(r["source"]): table.get(r["source"])
-        or earlier.get(r["source"])
-        or default_label(Path(r["source"]))
-        for r in rows
-    }
+    labels = {str(r["source"]): known(r["source"]) for r in rows}
     check_split(labels.values(), "the corpus")
     clips = [
         {**clip, **asdict(labels[str(row["source"])])}
@@ -226,7 +230,7 @@ def write_manifest(out: Path, rows: list[Row], table: dict[str, Label]) -> list[
     temporary.unlink(missing_ok=True)
     for clip in clips:
         append_row(temporary, clip)
-    temporary.replace(path)
+    temporary.replace(out / "manifest.jsonl")
     return clips
 
 
@@ -236,7 +240,8 @@ def _clips_of(row: Row) -> list[Row]:
         nothing = {"clip": row["name"], "start": 0.0, "frames": 0, "face_height": 0.0}
         return [{**nothing, "source": row["source"], "reason": row["reason"]}]
     of_source: Row = {k: row[k] for k in ("fps", "width", "height") if k in row}
-    return [{**piece, "source": row["source"], **of_source} for piece in row["pieces"]]
+    shown = ({k: v for k, v in piece.items() if k != "curve"} for piece in row["pieces"])
+    return [{**piece, "source": row["source"], **of_source} for piece in shown]
 
 
 def _others(steps: Path, given: set[str]) -> list[Row]:

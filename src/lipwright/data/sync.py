@@ -9,6 +9,8 @@ learning; the field's remedy is offset correction to within one frame (LatentSyn
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,8 @@ SOMEBODY_ELSE = "somebody else may be speaking"
 
 TOLERANCE = 1
 """Offsets up to this many frames are left alone."""
+TOGETHER = 5
+"""So many clips of a person are needed to speak for the others."""
 EXPERT_SURE = 0.5
 """Certainty from which the expert's peak is believed; cosines move less than correlations."""
 ENOUGH_FRAMES = 125
@@ -70,6 +74,7 @@ def sync(row: Row, work: Work) -> Row:
                 "offset": sure["offset"] if sure["sure"] else 0,
                 "confidence": own["confidence"],
                 "agreement": own["peak"],
+                "curve": [round(float(v), 3) for v in curve],
             }
             if piece["clip"] in rivals:
                 judged["reason"] = SOMEBODY_ELSE
@@ -78,6 +83,39 @@ def sync(row: Row, work: Work) -> Row:
             piece = judged
         pieces.append(piece)
     return {**row, "pieces": pieces}
+
+
+def follow_identity(rows: list[Row], identity: Callable[[Row], str], work: Work) -> list[Row]:
+    """Bring pieces too short to tell into step with the other clips of the same person.
+
+    Clips of one person mostly come from one channel, with one error. Where all of them together
+    are sure (and at least ``TOGETHER``), their offset is taken for those that are not.
+    """
+    kind = "expert" if work.expert else "correlation"
+    people: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        people[identity(row)] += [p for p in accepted_pieces(row) if "curve" in p]
+    common: dict[str, int] = {}
+    for name, pieces in people.items():
+        if len(pieces) >= TOGETHER:
+            frames = np.array([p["frames"] for p in pieces])
+            pooled = np.average([p["curve"] for p in pieces], axis=0, weights=frames)
+            told = verdict(pooled, int(frames.sum()), kind)
+            if told["sure"] and 0 < abs(told["offset"]) <= work.settings.max_offset:
+                common[name] = told["offset"]
+    out = []
+    for row in rows:
+        offset = common.get(identity(row), 0)
+        if offset:
+            row = {**row, "pieces": [_moved(p, offset) for p in row["pieces"]]}
+        out.append(row)
+    return out
+
+
+def _moved(piece: Row, offset: int) -> Row:
+    if piece["reason"] or piece.get("sync") != "unsure":
+        return piece
+    return {**piece, "sync": "identity", "offset": offset}
 
 
 def verdict(curve: Curve, frames: int, kind: str = "correlation") -> dict[str, Any]:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,7 @@ def test_python_m_is_the_same_program() -> None:
         ["dub", "a.mp4", "b.wav"],
         ["dub", "a.mp4", "b.wav", "-o", "c.mp4", "--sing"],
         ["dub", "a.mp4", "b.wav", "-o", "c.mp4", "--length", "long"],
+        ["dub", "a.mp4", "b.wav", "-o", "c.mp4", "--watermark", "nose"],
         ["dub", "a.mp4", "b.wav", "-o", "c.mp4", "--crf", "52"],
         ["dub", "a.mp4", "b.wav", "-o", "c.mp4", "--crf", "good"],
         ["dub", "a.mp4", "b.wav", "-o", "c.mp4", "--batch-size", "0"],
@@ -155,6 +157,9 @@ GIVEN = {
     "lossless": True,
     "watermark": False,
     "manifest": False,
+    "certificate": Path("c.pem"),
+    "key": Path("k.pem"),
+    "time_stamp": "http://tsa.test",
     "consent": "me, a test, today",
     "report": Path("r.json"),
     "resume": True,
@@ -167,6 +172,7 @@ GIVEN = {
     "silence_gate": False,
     "detail": "off",
     "plan_cache": False,
+    "fps": Fraction(30),
 }
 
 
@@ -185,6 +191,15 @@ def test_every_option_of_the_api_can_be_given(run: Callable[..., Result], dubs: 
     assert code == 0
     assert dataclasses.asdict(dubs[0][3]) == GIVEN
     assert all(GIVEN[name] != default for name, default in dataclasses.asdict(DubOptions()).items())
+
+
+@pytest.mark.parametrize("region", ["face", "frame", "both"])
+def test_the_marked_region_can_be_chosen(
+    run: Callable[..., Result], dubs: list[Any], region: str
+) -> None:
+    code, _, _ = run("dub", "a.mp4", "b.wav", "-o", "c.mp4", "--watermark", region)
+    assert code == 0
+    assert dubs[0][3].watermark == region
 
 
 def test_quiet_says_nothing(run: Callable[..., Result], dubs: list[Any]) -> None:

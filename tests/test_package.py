@@ -27,9 +27,10 @@ MAY_USE = {
     "weights": {"errors", "weights"},
     "models": {"errors", "models"},
     "faces": {"errors", "media", "weights", "faces"},
-    "methods": {"errors", "media", "models", "weights", "methods"},
+    "methods": {"errors", "media", "faces", "models", "weights", "methods"},
     "provenance": {"errors", "media", "faces", "weights", "provenance"},
     "dubbing": {"errors", "media", "faces", "methods", "weights", "provenance", "dubbing"},
+    "animation": {"errors", "media", "faces", "methods", "dubbing", "animation"},
 }
 """What each room of the inference path may import; ``lipwright`` itself (the version) is free."""
 
@@ -115,6 +116,7 @@ def test_public_api_has_exactly_these_names() -> None:
         "LipwrightError",
         "Report",
         "__version__",
+        "animate",
         "dub",
         "load_method",
         "verify",

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from lipwright.errors import LipwrightError
 
 if TYPE_CHECKING:
+    from lipwright.animation.job import animate
     from lipwright.dubbing.job import dub
     from lipwright.dubbing.options import DubOptions
     from lipwright.dubbing.report import Report
@@ -32,6 +33,7 @@ __all__ = [
     "LipwrightError",
     "Report",
     "__version__",
+    "animate",
     "dub",
     "load_method",
     "verify",
@@ -44,6 +46,7 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 _HOMES = {
     "DubOptions": "lipwright.dubbing.options",
     "Report": "lipwright.dubbing.report",
+    "animate": "lipwright.animation.job",
     "dub": "lipwright.dubbing.job",
     "load_method": "lipwright.methods.registry",
     "verify": "lipwright.provenance.verify",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -12,21 +10,13 @@ import torch
 
 from lipwright.data.augment import NONE, Jitter, crop_batch, recolour
 from lipwright.data.codes import lip_motions
-from lipwright.data.extract import ExtractSettings, _nearest, read_crops, warp, write_crops
+from lipwright.data.extract import warp
 from lipwright.data.labels import default_label, read_labels
 from lipwright.data.packed import PackedCorpus
-from lipwright.data.prepare import clip_name, find_sources, prepare, read_manifest
+from lipwright.data.sources import clip_name, find_sources
+from lipwright.data.storage import read_crops, write_crops
 from lipwright.errors import LipwrightError
 from tests.training.tiny import make_corpus
-
-
-def test_nearest_frame_in_time() -> None:
-    times = [Fraction(n, 30) for n in range(30)]
-    grid = [Fraction(n, 25) for n in range(25)]
-    chosen = _nearest(times, grid)
-    assert chosen[0] == 0
-    assert all(abs(times[i] - t) <= Fraction(1, 60) for i, t in zip(chosen, grid, strict=True))
-    assert _nearest([Fraction(0)], grid[:3]) == [0, 0, 0]
 
 
 def test_warp_recovers_a_crop_and_averages_when_shrinking() -> None:
@@ -73,54 +63,6 @@ def test_sources(tmp_path: Path) -> None:
     with pytest.raises(LipwrightError, match="no video file"):
         find_sources([tmp_path / "x" / "..", tmp_path][:0])
     assert clip_name(Path("/a/c.mp4")) != clip_name(Path("/b/c.mp4"))
-
-
-def test_bad_sources_are_rejected_with_a_reason(tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "text.mp4").write_text("no video at all")
-    (tmp_path / "in" / "empty.mp4").write_bytes(b"")
-    out = tmp_path / "corpus"
-    with pytest.raises(LipwrightError, match="no clip of"):
-        prepare([tmp_path / "in"], out, workers=1)
-    rows = read_manifest(out / "manifest.jsonl")
-    assert {Path(r["source"]).name for r in rows} == {"text.mp4", "empty.mp4"}
-    assert all(r["reason"].startswith("unusable: ") for r in rows)
-
-
-def test_settings_of_a_corpus_are_kept(tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "text.mp4").write_text("no video at all")
-    out = tmp_path / "corpus"
-    prepare_quietly = pytest.raises(LipwrightError)
-    with prepare_quietly:
-        prepare([tmp_path / "in"], out, workers=1)
-    with pytest.raises(LipwrightError, match="begun with size=128"):
-        prepare([tmp_path / "in"], out, settings=ExtractSettings(size=64), workers=1)
-
-
-def test_broken_last_manifest_line_is_ignored(tmp_path: Path) -> None:
-    path = tmp_path / "manifest.jsonl"
-    path.write_text(json.dumps({"source": "a"}) + '\n{"sour')
-    assert read_manifest(path) == [{"source": "a"}]
-
-
-def test_prepare_real_clips_and_resume(corpus: Path, tmp_path: Path) -> None:
-    """Two real clips; a second call does nothing anew and packs the same corpus."""
-    clips = sorted((corpus / "anchors").rglob("*.mp4"))[:2]
-    out = tmp_path / "corpus"
-    first = prepare([clips[0]], out, labels=corpus / "clips.csv", workers=1)
-    assert first.clips == 1
-    stamp = next((out / "clips").glob("*.mp4")).stat().st_mtime_ns
-    summary = prepare(clips, out, labels=corpus / "clips.csv", workers=1)
-    assert summary.sources == 2
-    assert stamp in {p.stat().st_mtime_ns for p in (out / "clips").glob("*.mp4")}
-    packed = PackedCorpus(out)
-    assert packed.frames.shape[1:] == (144, 144, 3)
-    assert len(packed.rows) == summary.clips
-    row = packed.rows[-1]
-    assert row.columns == 4 * row.frames
-    assert packed.clip_mel(row).shape == (80, row.columns)
-    assert packed.opening.std() > 0
 
 
 def test_centre_crop_and_jitter() -> None:

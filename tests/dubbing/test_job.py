@@ -370,6 +370,63 @@ def test_watermark_is_the_same_for_the_same_job(place: Path) -> None:
     assert same(frames(place / "a.mkv"), frames(place / "b.mkv"))
 
 
+def test_the_marks_are_recorded(place: Path) -> None:
+    report = run(place, "a.mkv", watermark="frame", manifest=True, report=place / "r.json")
+    data = json.loads((place / "r.json").read_text())
+    assert data["provenance"]["watermark"]["region"] == "frame"
+    assert data["provenance"]["watermark"]["frames_marked"] == report.frames
+    assert data["provenance"]["manifest"]["sidecar"] == "a.c2pa"
+    assert data["settings"]["watermark"] == "frame"
+    assert not [n for n in data["notices"] if n.startswith("No ")]
+    assert report.watermark != run(place, "b.mkv", watermark="face").watermark
+
+
+def test_left_out_marks_are_said_and_recorded(place: Path) -> None:
+    told: list[str] = []
+
+    class Told(Watcher):
+        def notice(self, line: str) -> None:
+            told.append(line)
+
+    run(place, observer=Told(), report=place / "r.json")
+    data = json.loads((place / "r.json").read_text())
+    for words in ("No watermark: ", "No manifest: "):
+        assert len([line for line in told if line.startswith(words)]) == 1
+    assert data["notices"] == told
+    assert data["provenance"]["watermark"] is data["provenance"]["manifest"] is None
+    assert data["settings"]["watermark"] is None
+
+
+def test_the_consent_is_recorded_and_explained_once(place: Path) -> None:
+    assert [n for n in run(place).notices if "consent" in n]
+    assert not [n for n in run(place).notices if "consent" in n]
+    report = run(place, consent="Ada, a lecture, 2026-11-21")
+    assert report.provenance["consent"]["who"] == "Ada"
+
+
+def test_a_mark_that_cannot_be_written_is_no_promise(place: Path) -> None:
+    clips.write_video(place / "v.mp4", 12, SIZE, pix_fmt="gray", codec="ffv1")
+    report = run(place, watermark=True, manifest=True, length="video")
+    assert "no colour" in " ".join(report.warnings)
+    from lipwright.provenance.reading import read_manifest
+
+    manifest = read_manifest(place / "out.mkv")
+    assert manifest is not None
+    assert (manifest.state, manifest.mark_id) == ("valid", None)
+
+
+def test_bad_marks_are_found_before_the_work(place: Path) -> None:
+    for options in (
+        {"watermark": "nose"},
+        {"certificate": place / "c.pem"},
+        {"certificate": place / "c.pem", "key": place / "k.pem", "manifest": True},
+        {"consent": "nobody"},
+    ):
+        with pytest.raises(LipwrightError):
+            run(place, **options)
+    assert listing(place) == ["s.wav", "v.mp4"]
+
+
 def test_preview(place: Path) -> None:
     import cv2
 

@@ -10,8 +10,7 @@ import pytest
 
 from lipwright.errors import LipwrightError
 from lipwright.provenance.detect import detect_file
-from lipwright.provenance.embed import embed_file, mark_rgb
-from lipwright.provenance.lattice import id_bits
+from lipwright.provenance.embed import embed_file
 from lipwright.provenance.registry import read_registry
 from tests.conftest import MakeVideo
 from tests.provenance.scenes import (
@@ -20,7 +19,6 @@ from tests.provenance.scenes import (
     faces_at,
     moving_portrait,
     portrait,
-    reference_votes,
 )
 
 
@@ -81,8 +79,3 @@ def test_bad_targets(make_video: MakeVideo, tmp_path: Path) -> None:
     with pytest.raises(LipwrightError):
         embed_file(still(make_video), tmp_path / "none" / "out.png", MARK, region="frame")
     assert not (tmp_path / "none").exists()
-
-
-def test_training_frames() -> None:
-    marked = mark_rgb(portrait(256, 256), MARK)
-    assert ((reference_votes(marked) > 127 / 255) == id_bits(MARK)).all()

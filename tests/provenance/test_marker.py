@@ -15,15 +15,16 @@ from lipwright.media.planes import plane_views, private_copy
 from lipwright.media.reader import Frame, VideoReader
 from lipwright.provenance.alignment import Alignment, PlacedFrame
 from lipwright.provenance.chroma import half_plane
-from lipwright.provenance.lattice import ID_BITS, id_bits
+from lipwright.provenance.lattice import ID_BITS, format_id, id_bits
 from lipwright.provenance.marker import Marker, Region, face_region, published_crop
 from tests.conftest import MakeVideo
 from tests.provenance.scenes import (
     FACE,
     MARK,
+    mark_video,
     moving_portrait,
     portrait,
-    published_module,
+    published_library,
     reference_votes,
     rgb_of,
 )
@@ -196,11 +197,35 @@ def test_the_marked_crop_reads_by_the_published_description(
     np.testing.assert_array_equal(np.roll(bits, turn), id_bits(MARK) == 1)
 
 
-def test_the_marked_crop_reads_with_the_published_library(make_video: MakeVideo) -> None:
-    module = published_module()
-    picture, turn = marked_crop(make_video, (250.0, 90.0, 420.0, 300.0))
-    bits = module.EmbedDwtDctSvd(wmLen=32).decode(np.ascontiguousarray(picture[..., ::-1]))
+@pytest.mark.parametrize("face", [FACE, (250.0, 90.0, 420.0, 300.0)])
+def test_the_marked_crop_reads_with_the_published_library(
+    make_video: MakeVideo, face: tuple[float, ...]
+) -> None:
+    library = published_library()
+    picture, turn = marked_crop(make_video, face)
+    bgr = np.ascontiguousarray(picture[..., ::-1])
+    bits = library.WatermarkDecoder("bits", 32).decode(bgr, "dwtDctSvd")
     np.testing.assert_array_equal(np.roll(bits, turn), id_bits(MARK) == 1)
+    if turn == 0:
+        text = library.WatermarkDecoder("bytes", 32).decode(bgr, "dwtDctSvd")
+        assert text == bytes.fromhex(format_id(MARK))
+
+
+def test_a_coded_crop_reads_with_the_published_library(
+    make_video: MakeVideo, tmp_path: Path
+) -> None:
+    """Encoded by the product's own writer, decoded again."""
+    library = published_library()
+    source = make_video("source.mkv", size=(512, 384), frames=3, paint=moving_portrait)
+    mark_video(source, tmp_path / "marked.mp4")
+    with VideoReader(tmp_path / "marked.mp4") as reader:
+        crop = published_crop(Marker(MARK).regions(reader.info, [FACE])[0])
+        assert crop is not None
+        x0, y0, x1, y1 = crop.box
+        for frame in reader:
+            bgr = np.ascontiguousarray(rgb_of(frame)[y0:y1, x0:x1, ::-1])
+            bits = library.WatermarkDecoder("bits", 32).decode(bgr, "dwtDctSvd")
+            np.testing.assert_array_equal(np.roll(bits, crop.turn), id_bits(MARK) == 1)
 
 
 def test_no_published_crop_in_a_narrow_region() -> None:

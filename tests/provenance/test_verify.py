@@ -156,9 +156,57 @@ def test_encoded_again_only_the_watermark_is_left(make_video: MakeVideo, tmp_pat
     assert found.entry is not None
     assert found.unchanged is False
     text = " ".join(found.sentences)
-    assert "no C2PA manifest" in text
+    assert "manifest is lost" in text
     assert "5ec0de42" in text
     assert "not that output" in text
+
+
+def test_stripping_metadata_leaves_the_watermark(make_video: MakeVideo, tmp_path: Path) -> None:
+    """Remuxing copies the coded pictures bit for bit and nothing else."""
+    out, bare = tmp_path / "out.mp4", tmp_path / "bare.mp4"
+    make(make_video, out)
+    with av.open(str(out)) as source, av.open(str(bare), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    found = verify(bare)
+    assert found.exit_code == 0
+    assert found.manifest is None
+    assert found.watermark is not None
+    assert found.watermark.known
+    assert "manifest is lost" in " ".join(found.sentences)
+
+
+def test_without_the_registry_a_lost_manifest_is_a_guess(
+    make_video: MakeVideo, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.mp4"
+    make(make_video, out, manifest=False)
+    (home() / "watermarks.jsonl").unlink()
+    text = " ".join(verify(out).sentences)
+    assert "if there was one" in text
+    assert "unknown here" in text
+
+
+def test_a_stale_sidecar_is_pointed_out(make_video: MakeVideo, tmp_path: Path) -> None:
+    out = tmp_path / "out.mkv"
+    make(make_video, out)
+    assert "out.c2pa" in make(make_video, out, manifest=False).warnings[0]
+    assert verify(out).exit_code == 4
+
+
+def test_a_finished_part_of_an_earlier_run_counts_as_marked(
+    make_video: MakeVideo, tmp_path: Path
+) -> None:
+    source = make_video("source.mp4", size=(320, 288), frames=2)
+    settings = ProvenanceOptions(mark_id=MARK)
+    provenance = Provenance(settings, [Input.of("video", source)], size=(320, 288))
+    provenance.resumed_from = 2
+    provenance.finish(source, tmp_path / "out.mp4")
+    assert [entry.mark_id for entry in read_registry()] == [MARK]
+    assert provenance.warnings == []
 
 
 def test_a_manifest_on_another_video(make_video: MakeVideo, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from lipwright.provenance.watermark import (
     strengths,
     votes,
 )
-from tests.provenance.scenes import portrait, published_module, reference_votes
+from tests.provenance.scenes import portrait, published_library, reference_votes
 
 Bits = npt.NDArray[np.uint8]
 
@@ -110,14 +110,16 @@ def test_we_read_what_the_published_embedder_would_write() -> None:
 
 
 def test_compatible_with_the_published_library() -> None:
-    module = published_module()
+    library = published_library()
     bits = some_bits(5)
     for side in (256, 768):
         picture = portrait(side, side)
         ours = np.ascontiguousarray(mark_picture(picture, bits)[..., ::-1])
-        np.testing.assert_array_equal(module.EmbedDwtDctSvd(wmLen=32).decode(ours), bits == 1)
-        embedder = module.EmbedDwtDctSvd(watermarks=list(bits), wmLen=32)
-        theirs = embedder.encode(np.ascontiguousarray(picture[..., ::-1]))[..., ::-1]
+        read = library.WatermarkDecoder("bits", 32).decode(ours, "dwtDctSvd")
+        np.testing.assert_array_equal(read, bits == 1)
+        encoder = library.WatermarkEncoder()
+        encoder.set_watermark("bits", list(bits))
+        theirs = encoder.encode(np.ascontiguousarray(picture[..., ::-1]), "dwtDctSvd")[..., ::-1]
         np.testing.assert_array_equal(read_picture(theirs) > 0, bits == 1)
         # The nearest value and the mended inverse wavelet cost less.
         assert psnr(picture, ours[..., ::-1]) > psnr(picture, theirs) + 2.0

@@ -17,7 +17,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from lipwright import __version__
-from lipwright.cli import doctor, dub, provenance, training, weights
+from lipwright.cli import animate, doctor, dub, evaluate, protocols, provenance, training, weights
 from lipwright.errors import Interrupted, LipwrightError
 
 REPORT_AT = "the project's issue tracker"
@@ -59,8 +59,11 @@ def options(
 
 
 dub.register(app)
+animate.register(app)
 weights.register(app)
 training.register(app)
+evaluate.register(app)
+protocols.register(app)
 provenance.register(app)
 doctor.register(app)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lipwright.cli.options import Backend, Detail, Device, Length
+from lipwright.cli.options import Backend, Detail, Device, Length, Region, frame_rate
 
 MODEL, FACE, OUTPUT, MARKS, JOB = "Model", "Face", "Output", "Marks", "Job"
 
@@ -101,6 +101,15 @@ def dub(
         bool,
         typer.Option("--lossless", help="FFV1 in an .mkv file.", rich_help_panel=OUTPUT),
     ] = False,
+    fps: Annotated[
+        str,
+        typer.Option(
+            metavar="RATE",
+            help="Frames per second of a still picture, whole or as a fraction (30000/1001); a "
+            "video keeps its own.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = "25",
     keep_streams: Annotated[
         bool,
         typer.Option(
@@ -126,13 +135,17 @@ def dub(
         ),
     ] = None,
     watermark: Annotated[
-        bool,
+        Region,
         typer.Option(
-            "--watermark/--no-watermark",
-            help="Mark the picture invisibly as synthetic.",
+            help="What carries the invisible mark of synthetic video: the surroundings of the "
+            "face, the whole frame, or both.",
             rich_help_panel=MARKS,
         ),
-    ] = True,
+    ] = "face",
+    no_watermark: Annotated[
+        bool,
+        typer.Option("--no-watermark", help="No invisible mark.", rich_help_panel=MARKS),
+    ] = False,
     manifest: Annotated[
         bool,
         typer.Option(
@@ -144,8 +157,28 @@ def dub(
     consent: Annotated[
         str | None,
         typer.Option(
-            metavar="TEXT",
+            metavar="TEXT|FILE.yaml",
             help='Who agreed, to what, when: "who, purpose, date".',
+            rich_help_panel=MARKS,
+        ),
+    ] = None,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PEM",
+            help="Sign with this certificate chain instead of a self-made one; needs --key.",
+            rich_help_panel=MARKS,
+        ),
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(metavar="PEM", help="The certificate's private key.", rich_help_panel=MARKS),
+    ] = None,
+    time_stamp: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Ask this time stamp authority when signing; otherwise nobody is asked.",
             rich_help_panel=MARKS,
         ),
     ] = None,
@@ -186,8 +219,11 @@ def dub(
         enhance=enhance,
         crf=crf,
         lossless=lossless,
-        watermark=watermark,
+        watermark=False if no_watermark else watermark,
         manifest=manifest,
+        certificate=certificate,
+        key=key,
+        time_stamp=time_stamp,
         consent=consent,
         report=report,
         resume=resume,
@@ -200,6 +236,7 @@ def dub(
         silence_gate=silence_gate,
         detail=detail,
         plan_cache=plan_cache,
+        fps=frame_rate(fps),
     )
     from lipwright.cli.progress import DubProgress, QuietProgress
 

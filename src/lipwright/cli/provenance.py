@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from lipwright.cli.options import Region
 from lipwright.errors import LipwrightError
 
 NOTHING_FOUND = 3
@@ -67,9 +68,7 @@ def embed(
         str | None,
         typer.Option("--id", metavar="HEX", help="Eight hexadecimal digits; random by default."),
     ] = None,
-    region: Annotated[
-        Literal["face", "frame", "both"], typer.Option(help="What carries the mark.")
-    ] = "face",
+    region: Annotated[Region, typer.Option(help="What carries the mark.")] = "face",
     crf: Annotated[
         int,
         typer.Option(min=0, max=51, help="Quality from 0 to 51; lower is better and larger."),

@@ -26,32 +26,79 @@ def prepare(
     out: Annotated[Path, typer.Option("-o", "--out", help="Corpus folder; made or continued.")],
     labels: Annotated[
         Path | None,
-        typer.Option(help="CSV with the columns file, identity and split (train or val)."),
+        typer.Option(
+            help="CSV with the columns file, identity and split (train or val), and language."
+        ),
     ] = None,
-    size: Annotated[int, typer.Option(min=32, help="Side of the face crops in pixels.")] = 128,
+    size: Annotated[int, typer.Option(min=64, help="Side of the stored face crops.")] = 256,
+    hd: Annotated[
+        int, typer.Option(help="Side of the further crops of very large faces; 0 for none.")
+    ] = 768,
+    pack_size: Annotated[
+        int, typer.Option(min=32, help="Side of the packed crops that training reads.")
+    ] = 128,
+    min_face: Annotated[float, typer.Option(help="Lowest face, in pixels of the source.")] = 60.0,
+    max_yaw: Annotated[float, typer.Option(help="Largest turn of the head, degrees.")] = 40.0,
+    expert: Annotated[
+        Path | None,
+        typer.Option(help="Training run whose sync expert judges offsets.", metavar="RUN"),
+    ] = None,
+    drop_words: Annotated[
+        Path | None,
+        typer.Option(
+            help="Word list; pieces in whose transcript (.vtt or .srt beside the video) one falls "
+            "are left out.",
+            metavar="FILE",
+        ),
+    ] = None,
+    watermark: Annotated[
+        str | None,
+        typer.Option(
+            help="Mark all stored frames with this id, eight hexadecimal digits.", metavar="ID"
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Run on a Ray cluster instead: its address, auto or local. Needs the extra 'ray'.",
+            metavar="ADDRESS",
+        ),
+    ] = None,
     pack: Annotated[
         bool, typer.Option("--pack/--no-pack", help="Write the arrays that training reads.")
     ] = True,
+    shards: Annotated[
+        bool, typer.Option("--shards/--no-shards", help="Write WebDataset shards too.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done.")
+    ] = False,
 ) -> None:
     """Cut raw videos into a training corpus; run again to continue after an interruption.
 
-    Every source ends as aligned face crops at 25 fps with their speech, or with a written reason
-    for its rejection, in the corpus' manifest.jsonl.
+    Every source ends as aligned face crops at 25 fps with their speech in step, or with a written
+    reason for its rejection, in the corpus' manifest.jsonl; statistics.html sums it up.
     """
-    from lipwright.cli.progress import counter
-    from lipwright.data.extract import ExtractSettings
-    from lipwright.data.prepare import prepare as run
+    from lipwright.cli import prepare as shown
+    from lipwright.data.prepare import PrepareOptions
+    from lipwright.data.rows import PrepareSettings
+    from lipwright.provenance.lattice import format_id, parse_id
 
-    _show_log()
-    with counter("Preparing", "sources") as tell:
-        summary = run(sources, out, labels, ExtractSettings(size=size), workers, pack, tell)
-    print(
-        f"{summary.clips} clips, {summary.minutes} minutes, {summary.identities} identities "
-        f"from {summary.sources} sources in {out}"
+    settings = PrepareSettings(
+        size=size,
+        hd=hd,
+        pack_size=pack_size,
+        min_face=min_face,
+        max_yaw=max_yaw,
+        mark=format_id(parse_id(watermark)) if watermark else "",
     )
-    for reason, count in sorted(summary.rejected.items(), key=lambda item: -item[1]):
-        print(f"rejected {count}: {reason}")
+    options = PrepareOptions(labels, workers, ray, expert, drop_words, pack, shards)
+    if dry_run:
+        shown.dry_run(sources, out, workers)
+        return
+    _show_log()
+    shown.run(sources, out, settings, options)
 
 
 def train(
@@ -59,7 +106,9 @@ def train(
         str,
         typer.Argument(
             metavar="STAGE",
-            help="vqgan, pose-vqgan, codes, expert, generator or vq, in this order; or all.",
+            help="vqgan, pose-vqgan, codes, expert, generator or vq, in this order, or all; "
+            "landmarks, landmark-space, landmark-audio, landmark-video or landmark, in this order; "
+            "doctor says why an expert does not learn.",
         ),
     ],
     overrides: Annotated[
@@ -68,13 +117,18 @@ def train(
     ] = None,
     *,
     data: Annotated[Path, typer.Option(help="Corpus made by lipwright prepare.", metavar="CORPUS")],
-    config: Annotated[str, typer.Option(help="YAML file, or tiny, base or paper.", metavar="FILE")],
+    config: Annotated[
+        str, typer.Option(help="YAML file, or tiny, base or paper.", metavar="FILE")
+    ] = "tiny",
     out: Annotated[
-        Path,
+        Path | None,
         typer.Option(
-            "-o", "--out", help="Folder of the run; an interrupted run goes on.", metavar="RUN"
+            "-o",
+            "--out",
+            help="Folder of the run; an interrupted run goes on. Only doctor can do without.",
+            metavar="RUN",
         ),
-    ],
+    ] = None,
     device: Annotated[Device, typer.Option(help="What computes.")] = "auto",
 ) -> None:
     """Train one stage of a method, or all of them; run again to continue after an interruption.
@@ -86,6 +140,13 @@ def train(
             "Training needs more packages than dubbing; run: "
             "python -m pip install 'lipwright[train]'."
         )
+    if stage == "doctor":
+        from lipwright.training.doctor.report import diagnose
+
+        diagnose(data, out, list(overrides or ()))
+        return
+    if out is None:
+        raise typer.BadParameter("is needed: the folder of the run.", param_hint="'--out'")
     from lipwright.training.stages import run_stage
 
     _show_log()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -36,8 +37,23 @@ def list_files() -> None:
         )
         for status in fetch.check()
     ]
+    rows += list(_published_rows())
     print_table(("name", "size", "state", "licence", "purpose"), rows)
     print(f"Cache: {fetch.cache_folder()}")
+
+
+def _published_rows() -> Iterator[tuple[str, ...]]:
+    """Networks that others published; never downloaded, used when they are here."""
+    from lipwright.weights import published
+
+    for name, row in published.TABLE.items():
+        licence = row.licence + (" (research use only)" if row.research_only else "")
+        try:
+            path = published.find_published(name)
+        except LipwrightError:
+            yield name, "", "not here", licence, f"{row.purpose}; {row.file} from {row.url}"
+            continue
+        yield name, megabytes(path.stat().st_size), "here", licence, row.purpose
 
 
 def _shipped_rows() -> Iterator[tuple[str, ...]]:
@@ -79,3 +95,18 @@ def check_files() -> None:
             problems.append(status.problem)
     if problems:
         raise LipwrightError("; ".join(problems))
+
+
+@weights_app.command("convert-vqgan", no_args_is_help=True)
+def convert_vqgan(
+    source: Annotated[Path, typer.Argument(help="VQGAN of taming-transformers, .ckpt.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Checkpoint to write, .safetensors.")],
+) -> None:
+    """Turn a published VQGAN into a checkpoint that training can go on from.
+
+    As RUN/vqgan/vqgan.safetensors it takes the place of the stage vqgan.
+    """
+    from lipwright.training.published_vqgan import convert_vqgan as run
+
+    arguments = run(source, out)
+    print(f"{out}: {arguments['n_codes']} entries of {arguments['dim']} numbers")

@@ -1,34 +1,89 @@
 """``lipwright prepare``: raw videos to a corpus, resumable, with a reason for every rejection.
 
-Each source file is one job; its manifest rows are appended when its clips are on disk, so that an
-interrupted run loses at most the files in work and a second run does only what is missing. Jobs
-run in parallel processes. At the end the accepted clips are packed into plain arrays
-(:mod:`lipwright.data.packed`), which is all that training reads.
+The steps are pure functions from row to row (see :mod:`lipwright.data.rows`), run one after another
+over all sources. What a step gave is appended to ``steps/<n>-<step>.jsonl`` at once, so that an
+interrupted run loses at most the rows in work. At the end come the manifest (one line per clip),
+the statistics page, the packed arrays that training reads and, if wanted, shards.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-import multiprocessing
+import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from lipwright.data.extract import ExtractSettings, extract, read_crops
-from lipwright.data.labels import default_label, read_labels
-from lipwright.data.packed import ClipRow, write_rows
-from lipwright.errors import LipwrightError
+from lipwright.data import cut as cutting
+from lipwright.data import finish as finishing
+from lipwright.data import judge as judging
+from lipwright.data import sources as finding
+from lipwright.data import sync as syncing
+from lipwright.data import words as listed
+from lipwright.data.labels import Label, check_split, default_label, read_labels
+from lipwright.data.pack import pack_corpus
+from lipwright.data.page import write_page
+from lipwright.data.predictor import fit
+from lipwright.data.rows import (
+    PrepareSettings,
+    Row,
+    Work,
+    append_row,
+    keep_settings,
+    mend,
+    read_rows,
+    write_json,
+)
+from lipwright.data.shards import write_shards
+from lipwright.data.sources import find_sources, new_row
+from lipwright.data.statistics import statistics
+from lipwright.data.workers import StepFunction, Workers
+from lipwright.data.workers import workers as make_workers
 
 log = logging.getLogger("lipwright.prepare")
 
-VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".m4v", ".ts"}
+read_manifest = read_rows
+"""Rows of ``manifest.jsonl``, one per clip or rejected source."""
+
+STEPS: tuple[tuple[str, StepFunction], ...] = (
+    ("probe", finding.probe),
+    ("listen", finding.listen),
+    ("cut", cutting.cut),
+    ("judge", judging.judge),
+    ("sync", syncing.sync),
+    ("words", listed.words),
+    ("finish", finishing.finish),
+)
+DUPLICATE = "duplicate"
+
+Progress = Callable[[str, int, int], None]
+Labels = Callable[[str], Label]
+"""Label of a source, by its path."""
+
+
+@dataclass(frozen=True)
+class PrepareOptions:
+    """How a preparation is run, beside its settings.
+
+    Attributes:
+        labels: CSV with the columns file, identity, split (see :mod:`lipwright.data.labels`).
+        workers: processes.
+        ray: address of a Ray cluster, instead of processes.
+        expert: folder of a training run whose sync expert judges offsets.
+        words: file of words whose pieces are left out.
+        pack: write the packed arrays at the end.
+        shards: write WebDataset shards at the end.
+    """
+
+    labels: Path | None = None
+    workers: int = 2
+    ray: str | None = None
+    expert: Path | None = None
+    words: Path | None = None
+    pack: bool = True
+    shards: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,200 +100,208 @@ class PrepareSummary:
 def prepare(
     sources: Iterable[Path],
     out: Path,
-    labels: Path | None = None,
-    settings: ExtractSettings | None = None,
-    workers: int = 2,
-    pack: bool = True,
-    progress: Callable[[int, int], None] | None = None,
+    settings: PrepareSettings | None = None,
+    options: PrepareOptions | None = None,
+    progress: Progress = lambda step, done, total: None,
 ) -> PrepareSummary:
-    """Cut all sources into ``out/clips``, record them in ``out/manifest.jsonl``, pack them.
+    """Make or continue the corpus ``out``.
 
     Args:
         sources: video files, or folders that are searched for them.
-        out: the corpus folder; made if missing, continued if not.
-        labels: CSV with the columns file, identity, split (see :mod:`lipwright.data.labels`).
-        settings: crop size and limits; a corpus keeps the settings that it was begun with.
-        workers: processes.
-        pack: write the packed arrays at the end.
-        progress: called with (sources done, sources in all).
+        out: the corpus folder.
+        settings: crop sizes and limits; a corpus keeps the settings that it was begun with.
+        options: see :class:`PrepareOptions`.
+        progress: called with a step's name, the sources it has done and those it has to do.
 
     Raises:
-        LipwrightError: no source found, settings differ from the corpus', labels unreadable.
+        LipwrightError: no source found, settings differ from the corpus', labels, words or expert
+            unusable, nothing accepted.
     """
-    settings = settings or ExtractSettings()
+    settings, options = settings or PrepareSettings(), options or PrepareOptions()
     files = find_sources(sources)
-    table = read_labels(labels) if labels is not None else {}
-    (out / "clips").mkdir(parents=True, exist_ok=True)
-    _keep_settings(out, settings)
-    manifest = out / "manifest.jsonl"
-    done = {str(row["source"]) for row in read_manifest(manifest)}
-    todo = [f for f in files if str(f) not in done]
-    finished = len(files) - len(todo)
-    for source, found in _run(todo, out / "clips", settings, workers):
-        label = table.get(str(source), default_label(source))
-        with manifest.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps({**row, **asdict(label)}) + "\n" for row in found)
-        finished += 1
-        if progress is not None:
-            progress(finished, len(files))
-    rows = read_manifest(manifest)
-    if pack:
-        pack_corpus(out, rows, settings)
-    accepted = [r for r in rows if not r["reason"]]
-    reasons = Counter(str(r["reason"]).split(":")[0] for r in rows if r["reason"])
+    table = read_labels(options.labels) if options.labels is not None else {}
+    work = Work(
+        str(out.resolve()),
+        settings,
+        str(options.expert.resolve()) if options.expert else "",
+        listed.read_words(options.words) if options.words else (),
+    )
+    if work.expert:
+        from lipwright.data.sync_expert import load_judge
+
+        load_judge(work.expert)  # say now what is missing, not hours later
+    for folder in (work.clips, work.scratch, out / "steps"):
+        folder.mkdir(parents=True, exist_ok=True)
+    keep_settings(out, settings)
+    for half_written in (*work.clips.glob(".*.part*"), *work.scratch.glob("*.part*")):
+        half_written.unlink(missing_ok=True)
+    with make_workers(options.workers, options.ray) as pool:
+        known = _labels(out / "manifest.jsonl", table)
+        rows = run_steps([new_row(f) for f in files], work, pool, progress, known)
+    others = _others(out / "steps", {str(f) for f in files})
+    clips = write_manifest(out, rows + others, known)
+    numbers = statistics(rows + others, clips)
+    write_json(out / "statistics.json", numbers)
+    write_page(out / "statistics.html", numbers)
+    shutil.rmtree(work.scratch, ignore_errors=True)
+    if options.pack:
+        progress("pack", 0, 1)
+        pack_corpus(out, clips, settings)
+        progress("pack", 1, 1)
+    if options.shards:
+        progress("shards", 0, 1)
+        write_shards(out, clips)
+        progress("shards", 1, 1)
+    accepted = [c for c in clips if not c["reason"]]
     return PrepareSummary(
-        sources=len({r["source"] for r in rows}),
+        sources=len({c["source"] for c in clips}),
         clips=len(accepted),
-        minutes=round(sum(int(r["frames"]) for r in accepted) / 25 / 60, 1),
-        identities=len({r["identity"] for r in accepted}),
-        rejected=dict(reasons),
+        minutes=round(sum(int(c["frames"]) for c in accepted) / 25 / 60, 1),
+        identities=len({c["identity"] for c in accepted}),
+        rejected=reasons(clips),
     )
 
 
-def _run(
-    todo: list[Path], out: Path, settings: ExtractSettings, workers: int
-) -> Iterator[tuple[Path, list[dict[str, Any]]]]:
-    """Sources with their manifest rows, in the order in which they are finished."""
-    if workers == 1:
-        for source in todo:
-            yield source, _job(source, clip_name(source), out, settings)
-        return
-    # Fresh processes: a fork would inherit locks held by the threads of torch and OpenVINO.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_one_thread) as pool:
-        jobs = {pool.submit(_job, f, clip_name(f), out, settings): f for f in todo}
-        for job in as_completed(jobs):
-            yield jobs[job], job.result()
-
-
-def find_sources(sources: Iterable[Path]) -> list[Path]:
-    """Video files among and below the given paths, sorted, absolute.
-
-    Raises:
-        LipwrightError: a path does not exist, or nothing was found.
-    """
-    found: set[Path] = set()
-    for path in sources:
-        if path.is_dir():
-            found |= {p.resolve() for p in path.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES}
-        elif path.is_file():
-            found.add(path.resolve())
-        else:
-            raise LipwrightError(f"the source {path} does not exist; check the path.")
-    if not found:
-        raise LipwrightError("no video file was found in the given sources; check the paths.")
-    return sorted(found)
-
-
-def clip_name(source: Path) -> str:
-    """A short unique name: the file's own, cut, plus a hash of its full path."""
-    digest = hashlib.sha256(str(source).encode()).hexdigest()[:8]
-    plain = "".join(c if c.isalnum() else "_" for c in source.stem)[:40]
-    return f"{plain}_{digest}"
-
-
-def read_manifest(path: Path) -> list[dict[str, Any]]:
-    """Rows of a manifest; a last line cut off by a crash is ignored."""
-    rows: list[dict[str, Any]] = []
-    if path.is_file():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
-                log.warning("ignored a broken line of %s", path)
+def run_steps(
+    rows: list[Row], work: Work, pool: Workers, progress: Progress, known: Labels
+) -> list[Row]:
+    """Take rows through all steps; those that a step has on record are not done again."""
+    steps = Path(work.folder) / "steps"
+    finished = {row["source"] for row in read_rows(_step_file(steps, len(STEPS) - 1))}
+    for number, (name, step) in enumerate(STEPS):
+        path = _step_file(steps, number)
+        mend(path)
+        done = {str(row["source"]): row for row in read_rows(path)}
+        todo = [r for r in rows if not r["reason"] and r["source"] not in done]
+        if name == "sync" and todo:
+            _fit_predictor(rows, work)
+        if todo:
+            progress(name, 0, len(todo))
+        for count, row in enumerate(pool.map(step, todo, work), start=1):
+            append_row(path, row)
+            done[str(row["source"])] = row
+            progress(name, count, len(todo))
+            if name == "finish":
+                finishing.tidy(row, work)
+        rows = [r if r["reason"] else done[str(r["source"])] for r in rows]
+        if name == "probe":
+            rows = without_duplicates(rows, finished)
+        if name == "sync":
+            rows = syncing.follow_identity(rows, lambda r: known(r["source"]).identity, work)
     return rows
 
 
-def _job(source: Path, clip: str, out: Path, settings: ExtractSettings) -> list[dict[str, Any]]:
-    """One source in a worker; an unreadable source is a rejection, not a failure."""
-    try:
-        return [piece.row() for piece in extract(source, clip, out, settings)]
-    except LipwrightError as error:
-        reason = f"unusable: {error}"
-        return [
-            {
-                "clip": clip,
-                "source": str(source),
-                "start": 0.0,
-                "frames": 0,
-                "face_height": 0.0,
-                "reason": reason,
-            }
-        ]
+def without_duplicates(rows: list[Row], finished: set[str]) -> list[Row]:
+    """Reject files with the same content as another; one that is finished already stays."""
+    first: dict[str, str] = {}
+    out = {}
+    for row in sorted(rows, key=lambda r: (r["source"] not in finished, r["source"])):
+        if not row["reason"]:
+            original = first.setdefault(str(row["sha256"]), str(row["source"]))
+            if original != row["source"]:
+                row = {**row, "reason": f"{DUPLICATE}: same content as {original}"}
+        out[row["source"]] = row
+    return [out[row["source"]] for row in rows]
 
 
-def _one_thread() -> None:
-    """Workers are the parallelism; threads inside them would only fight."""
-    import cv2
-    import torch
-
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
-
-
-def _keep_settings(out: Path, settings: ExtractSettings) -> None:
-    path = out / "settings.json"
-    ours = asdict(settings)
-    if path.is_file():
-        theirs = json.loads(path.read_text(encoding="utf-8"))
-        if theirs != ours:
-            changed = next(k for k in ours if ours[k] != theirs.get(k))
-            raise LipwrightError(
-                f"the corpus {out} was begun with {changed}={theirs.get(changed)}, not "
-                f"{ours[changed]}; use the same settings or another folder."
-            )
-    else:
-        path.write_text(json.dumps(ours), encoding="utf-8")
+def _labels(manifest: Path, table: dict[str, Label]) -> Labels:
+    """The label of a source: the table's, else that of an earlier run, else one by its name."""
+    earlier = {
+        str(c["source"]): Label(c["identity"], c["split"], c.get("language", ""))
+        for c in read_rows(manifest)
+    }
+    return lambda source: table.get(source) or earlier.get(source) or default_label(Path(source))
 
 
-def pack_corpus(out: Path, rows: list[dict[str, Any]], settings: ExtractSettings) -> None:
-    """Write ``out/packed`` from the accepted clips (see :mod:`lipwright.data.packed`).
+def write_manifest(out: Path, rows: list[Row], known: Labels) -> list[Row]:
+    """Write ``manifest.jsonl``, one line per clip or rejected source, and give its rows.
 
     Raises:
-        LipwrightError: nothing was accepted.
+        LipwrightError: an identity would be in both splits.
     """
-    accepted = sorted((r for r in rows if not r["reason"]), key=lambda r: str(r["clip"]))
-    if not accepted:
-        raise LipwrightError(
-            f"no clip of {out} was accepted; see the reasons in {out / 'manifest.jsonl'}."
-        )
-    folder = out / "packed"
-    folder.mkdir(exist_ok=True)
-    (folder / "rows.json").unlink(missing_ok=True)
-    side = settings.size + 2 * settings.margin
-    total = sum(int(r["frames"]) for r in accepted)
-    frames = np.lib.format.open_memmap(
-        folder / "frames.npy", mode="w+", dtype=np.uint8, shape=(total, side, side, 3)
-    )
-    mels, openings, lips, packed = [], [], [], []
-    start = column = 0
-    for row in accepted:
-        stem = out / "clips" / str(row["clip"])
-        crops = read_crops(stem.with_suffix(".mp4"))
-        frames[start : start + len(crops)] = crops
-        with np.load(stem.with_suffix(".npz")) as features:
-            mels.append(features["mel"].T)
-            openings.append(features["opening"])
-            lips.append(features["lips"])
-        packed.append(
-            ClipRow(
-                clip=str(row["clip"]),
-                identity=str(row["identity"]),
-                split=str(row["split"]),
-                source=str(row["source"]),
-                start=start,
-                frames=len(crops),
-                column=column,
-                columns=len(mels[-1]),
-            )
-        )
-        start += len(crops)
-        column += len(mels[-1])
-    frames.flush()
-    np.save(folder / "mel.npy", np.concatenate(mels))
-    np.savez(
-        folder / "features.npz",
-        opening=np.concatenate(openings),
-        lips=np.concatenate(lips),
-    )
-    write_rows(folder, packed, settings.size, settings.margin)
+    labels = {str(r["source"]): known(r["source"]) for r in rows}
+    check_split(labels.values(), "the corpus")
+    clips = [
+        {**clip, **asdict(labels[str(row["source"])])}
+        for row in sorted(rows, key=lambda r: str(r["source"]))
+        for clip in _clips_of(row)
+    ]
+    temporary = out / ".manifest.jsonl.part"
+    temporary.unlink(missing_ok=True)
+    for clip in clips:
+        append_row(temporary, clip)
+    temporary.replace(out / "manifest.jsonl")
+    return clips
+
+
+def _clips_of(row: Row) -> list[Row]:
+    """Manifest rows of a source: its pieces, or itself when all of it was rejected."""
+    if row["reason"] or not row["pieces"]:
+        nothing = {"clip": row["name"], "start": 0.0, "frames": 0, "face_height": 0.0}
+        return [{**nothing, "source": row["source"], "reason": row["reason"]}]
+    of_source: Row = {k: row[k] for k in ("fps", "width", "height") if k in row}
+    shown = ({k: v for k, v in piece.items() if k != "curve"} for piece in row["pieces"])
+    return [{**piece, "source": row["source"], **of_source} for piece in shown]
+
+
+def _others(steps: Path, given: set[str]) -> list[Row]:
+    """Sources of earlier runs that are done with, and were not given this time."""
+    last: dict[str, Row] = {}
+    for number in range(len(STEPS)):
+        for row in read_rows(_step_file(steps, number)):
+            done = row["reason"] or number == len(STEPS) - 1
+            if done and row["source"] not in given:
+                last[str(row["source"])] = row
+    return list(last.values())
+
+
+def _step_file(steps: Path, number: int) -> Path:
+    return steps / f"{number}-{STEPS[number][0]}.jsonl"
+
+
+def _fit_predictor(rows: list[Row], work: Work) -> None:
+    """Learn how lips follow the sound, once for a corpus, unless an expert is at hand."""
+    path = Path(work.folder) / syncing.PREDICTOR_FILE
+    if work.expert or path.is_file():
+        return
+    # Rows that an earlier run took further have lost their scratch files.
+    predictor = fit((r for r in rows if finding.sound_path(work, r).is_file()), work)
+    if predictor is None:
+        log.info("too few frames to learn how lips follow sound; judging by the loudness alone")
+    else:
+        predictor.save(path)
+
+
+def reasons(clips: list[Row]) -> dict[str, int]:
+    """Rejected clips by the first part of their reason, most frequent first."""
+    found = Counter(str(c["reason"]).split(":")[0] for c in clips if c["reason"])
+    return dict(found.most_common())
+
+
+def planned(sources: Iterable[Path], out: Path) -> dict[str, Any]:
+    """What a run would do, without writing anything.
+
+    Returns:
+        ``sources``, ``finished``, ``unreadable``, ``minutes`` and ``frames`` at 25 fps still to be
+        done.
+
+    Raises:
+        LipwrightError: no source found.
+    """
+    from lipwright.data.workers import attempt
+
+    files = find_sources(sources)
+    done = {str(r["source"]) for r in _others(out / "steps", set())}
+    todo = [f for f in files if str(f) not in done]
+    work = Work(str(out), PrepareSettings())
+    rows = [attempt(finding.probe, new_row(f), work) for f in todo]
+    usable = [r for r in without_duplicates(rows, done) if not r["reason"]]
+    seconds = sum(float(r["seconds"] or 0.0) for r in usable)
+    return {
+        "sources": len(files),
+        "finished": len(files) - len(todo),
+        "rejected": reasons([r for r in rows if r["reason"]]),
+        "usable": len(usable),
+        "minutes": round(seconds / 60, 1),
+        "frames": round(seconds * 25),
+    }

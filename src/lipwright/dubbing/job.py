@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -30,6 +28,7 @@ from lipwright.dubbing.cache import plan_for
 from lipwright.dubbing.checks import check_paths
 from lipwright.dubbing.frames import FrameStore
 from lipwright.dubbing.lock import OutputLock
+from lipwright.dubbing.marks import marks
 from lipwright.dubbing.options import DubOptions, Observer, Stage
 from lipwright.dubbing.plan import Plan, Source
 from lipwright.dubbing.preview import write_sheet
@@ -41,8 +40,8 @@ from lipwright.dubbing.survey import Tracker, settings, survey
 from lipwright.errors import Interrupted, LipwrightError
 from lipwright.media.audio import SAMPLE_RATE, load_speech
 from lipwright.media.encoding import choose_encoding, kind_of
+from lipwright.media.features import speech_features
 from lipwright.media.info import VideoInfo, probe
-from lipwright.media.mel import mel_spectrogram
 from lipwright.methods.base import Method
 
 if TYPE_CHECKING:
@@ -124,14 +123,14 @@ class _Dub:
                 method = method or self._load_method()
                 enhance = _enhancer(options.enhance)
                 identity = self._identity(method)
-                provenance = self._provenance(method, identity, info)
+                provenance = self._marks(method, identity, info)
             with self._timed("plan"):
                 plan = self._plan(tracker, scratch)
             with plan:
                 schedule = self._schedule(plan, info, wave)
                 self.report.warnings += plan.warnings
                 with self._timed("listen"):
-                    mel = mel_spectrogram(torch.from_numpy(wave))
+                    mel = speech_features(torch.from_numpy(wave), method.audio)
                 del wave
                 job = Job(
                     info=info,
@@ -184,34 +183,15 @@ class _Dub:
         options = self.options
         return load_method(options.method, options.device, options.backend, options.weights)
 
-    def _provenance(
+    def _marks(
         self, method: Method, identity: dict[str, Any], info: VideoInfo
     ) -> Provenance | None:
-        """Watermark and manifest; a preview has none.
-
-        The id is drawn from a hash of everything that shapes the output, rather than from chance:
-        the same job gives the same frames, and a resumed job goes on with the id it began with.
-        """
-        options = self.options
-        if options.preview is not None:
+        """Watermark and manifest; a preview has none."""
+        if self.options.preview is not None:
             return None
-        from lipwright.provenance.manifest import Input
-        from lipwright.provenance.session import Provenance, ProvenanceOptions
-
-        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).digest()
-        made = Provenance(
-            ProvenanceOptions(
-                watermark=options.watermark,
-                mark_id=int.from_bytes(digest[:4], "big"),
-                manifest=options.manifest,
-                consent=options.consent,
-            ),
-            [
-                Input.of("picture" if info.is_still else "video", self.video),
-                Input.of("speech", self.speech),
-            ],
-            model=f"{method.name} {method.model_id}",
-        )
+        name, model = method.name, method.model_id
+        model = model if model.startswith(name) else f"{name} {model}"
+        made = marks(self.options, identity, model, info, self.video, self.speech)
         self.report.notices = made.notices
         tell = getattr(self.observer, "notice", None)
         if tell is not None:
@@ -241,7 +221,7 @@ class _Dub:
         speaking = select(plan, self.options.face, self.video)
         seconds = Fraction(wave.size, SAMPLE_RATE)
         if info.is_still:
-            line = timeline.still(seconds)
+            line = timeline.still(seconds, self.options.fps)
         else:
             line = timeline.build(
                 plan.pts, plan.last_duration, plan.time_base, seconds, self.options.length
@@ -287,7 +267,7 @@ class _Dub:
             resume=options.resume,
         )
         self._kept = segments
-        self.report.resumed_from = segments.start
+        self.report.resumed_from = provenance.resumed_from = segments.start
         done = False
         try:
             with self._timed("render"):
@@ -299,6 +279,7 @@ class _Dub:
                 self.report.warnings += segments.warnings + job.store.warnings
             with self._timed("sign"):
                 provenance.finish(made, self.out)
+                self.report.warnings += provenance.warnings
             made.replace(self.out)
             done = True
         finally:

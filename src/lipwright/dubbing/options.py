@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from lipwright.dubbing.timeline import LENGTHS, Length
+from lipwright.dubbing.timeline import LENGTHS, STILL_RATE, Length
 from lipwright.errors import LipwrightError
 
 Stage = Literal["plan", "render"]
+Region = Literal["face", "frame", "both"]
+REGIONS: tuple[Region, ...] = ("face", "frame", "both")
 _FACE = re.compile(r"largest|all|\d+(,\d+)*")
 
 
@@ -26,9 +29,12 @@ class DubOptions:
         enhance: name of the post-processing of the drawn face, ``none`` for none.
         crf: quality of the encode, 0 to 51, lower is better.
         lossless: FFV1 in MKV.
-        watermark: write the invisible mark.
+        watermark: where the invisible mark goes: ``face``, ``frame`` or ``both``; True is
+            ``face``, False leaves it out.
         manifest: sign a C2PA manifest.
-        consent: who agreed to what; goes into the manifest.
+        certificate, key: PEM files to sign it with, instead of the self-made certificate.
+        time_stamp: URL of a time stamp authority, asked over the network; None asks nobody.
+        consent: who agreed to what, "who, purpose, date" or a YAML file; goes into the manifest.
         report: where to write the JSON report.
         resume: continue an interrupted job, and keep the finished part when interrupted.
         preview: write a sheet of a few frames, source above result, here, and nothing else.
@@ -41,6 +47,7 @@ class DubOptions:
         detail: ``keep`` the source's texture where the method changed little, or ``off``.
         plan_cache: keep the plan of the video, which holds small pictures of its faces, in the
             user's cache folder for the next dub of the same video.
+        fps: frames per second at which a still picture is shown.
     """
 
     method: str = "vq"
@@ -50,8 +57,11 @@ class DubOptions:
     enhance: str = "none"
     crf: int = 16
     lossless: bool = False
-    watermark: bool = True
+    watermark: Region | bool = "face"
     manifest: bool = True
+    certificate: str | Path | None = None
+    key: str | Path | None = None
+    time_stamp: str | None = None
     consent: str | None = None
     report: str | Path | None = None
     resume: bool = False
@@ -64,6 +74,14 @@ class DubOptions:
     silence_gate: bool = True
     detail: Literal["keep", "off"] = "keep"
     plan_cache: bool = True
+    fps: Fraction = STILL_RATE
+
+    @property
+    def region(self) -> Region | None:
+        """Where the mark goes, None for nowhere."""
+        if isinstance(self.watermark, bool):
+            return "face" if self.watermark else None
+        return self.watermark
 
     def check(self) -> None:
         """Raise LipwrightError for a value that makes no sense."""
@@ -76,20 +94,29 @@ class DubOptions:
             raise LipwrightError(
                 f"The length {self.length!r} is unknown; choose one of {', '.join(LENGTHS)}."
             )
+        if self.region not in (None, *REGIONS):
+            raise LipwrightError(
+                f"The watermark {self.watermark!r} is unknown; choose {', '.join(REGIONS)}."
+            )
+        if (self.certificate is None) is not (self.key is None):
+            raise LipwrightError("A certificate needs its key: give both --certificate and --key.")
         if self.detail not in ("keep", "off"):
             raise LipwrightError(f"The detail {self.detail!r} is unknown; choose keep or off.")
         if not 0 <= self.crf <= 51:
             raise LipwrightError(f"The quality {self.crf} is out of range; give a CRF of 0 to 51.")
+        if not 1 <= self.fps <= 1000:
+            raise LipwrightError(f"A frame rate of {self.fps} is out of range; give 1 to 1000.")
         if self.batch_size < 1:
             raise LipwrightError(f"A batch of {self.batch_size} frames is none; give 1 or more.")
 
     def shaping(self) -> dict[str, Any]:
         """The options on which the encoded frames depend; a resumed job must have the same."""
         names = (
-            *("face", "length", "enhance", "crf", "lossless", "watermark", "device", "backend"),
+            *("face", "length", "enhance", "crf", "lossless", "device", "backend"),
             *("seed", "batch_size", "silence_gate", "detail"),
         )
-        return {name: getattr(self, name) for name in names}
+        plain = {name: getattr(self, name) for name in names}
+        return {"watermark": self.region, "fps": str(self.fps), **plain}
 
 
 class Observer(Protocol):

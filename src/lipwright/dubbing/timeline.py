@@ -99,12 +99,12 @@ def increasing(pts: Sequence[int]) -> list[int]:
     return out
 
 
-def still(speech: Fraction) -> Timeline:
-    """A single picture shown at 25 frames per second for as long as the speech lasts."""
-    count = max(1, _ceil(speech * STILL_RATE))
+def still(speech: Fraction, rate: Fraction = STILL_RATE) -> Timeline:
+    """A single picture shown at ``rate`` frames per second for as long as the speech lasts."""
+    count = max(1, _ceil(speech * rate))
     _check(count)
     ticks = np.arange(count, dtype=np.int64)
-    return Timeline(1 / STILL_RATE, np.zeros_like(ticks), ticks, np.ones_like(ticks))
+    return Timeline(1 / rate, np.zeros_like(ticks), ticks, np.ones_like(ticks))
 
 
 def build(

@@ -25,7 +25,29 @@ def _vq(path: Path | None, device: str, backend: str) -> Method:
     return load_vq(path or shipped("vq"), device, backend)
 
 
-BUILDERS: dict[str, Callable[[Path | None, str, str], Method]] = {"copy": _copy, "vq": _vq}
+def _landmark(path: Path | None, device: str, backend: str) -> Method:
+    from lipwright.methods.landmark import load_landmark
+
+    return load_landmark(path or shipped("landmark"), device, backend)
+
+
+def _pixel(kind: str) -> Callable[[Path | None, str, str], Method]:
+    def build(path: Path | None, device: str, backend: str) -> Method:
+        from lipwright.methods.pixel import load_pixel
+
+        return load_pixel(kind, path, device, backend)
+
+    return build
+
+
+BUILDERS: dict[str, Callable[[Path | None, str, str], Method]] = {
+    "copy": _copy,
+    "vq": _vq,
+    "landmark": _landmark,
+    "wav2lip": _pixel("wav2lip"),
+    "lipgan": _pixel("lipgan"),
+    "speech2vid": _pixel("speech2vid"),
+}
 """Each imports its method only when it is wanted."""
 
 
@@ -35,7 +57,8 @@ def shipped(name: str) -> Path:
     Raises:
         LipwrightError: this installation has none.
     """
-    path = Path(str(resources.files("lipwright.weights") / "shipped" / DEFAULTS[name]))
+    file = DEFAULTS.get(name, f"{name}-tiny.safetensors")
+    path = Path(str(resources.files("lipwright.weights") / "shipped" / file))
     if not path.is_file():
         raise LipwrightError(
             f"this installation ships no weights for the method '{name}' ({path.name} is missing); "

@@ -118,6 +118,7 @@ class LookGenerator(nn.Module):
         c16, c8, c4 = channels
         pose_dim = pose_dim or code_dim
         self.code_dim = code_dim
+        self.key_dim = key
         self.lip_dim = lip_dim
         self.control = nn.Sequential(
             nn.Linear(lip_dim, control), nn.SiLU(), nn.Linear(control, control)
@@ -213,7 +214,7 @@ class LookGenerator(nn.Module):
         apart = ((looks.motions - lips.unsqueeze(1)).square() * self.nearness).sum(2)
         held = F.normalize(pose[:, :, POSE_CELLS[0], POSE_CELLS[1]].flatten(1).float(), dim=1)
         alike = (looks.poses * held.unsqueeze(1)).sum(2)
-        answer = (looks.keys * query.unsqueeze(1)).sum(2) / math.sqrt(query.shape[1])
+        answer = (looks.keys * query.unsqueeze(1)).sum(2) / math.sqrt(self.key_dim)
         whole: Tensor = self.pose_gain * alike - 0.5 * apart
         return answer + whole[:, :, None, None]
 

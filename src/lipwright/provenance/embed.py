@@ -17,10 +17,9 @@ from lipwright.media.reader import Frame, VideoReader
 from lipwright.media.writer import VideoWriter
 from lipwright.provenance.chroma import has_colour
 from lipwright.provenance.collect import FaceFinder, face_finder
-from lipwright.provenance.lattice import chips, code_word, format_id
+from lipwright.provenance.lattice import format_id
 from lipwright.provenance.marker import DEFAULT_REGION, Marker, Region
 from lipwright.provenance.registry import Entry, HashedFile, now, register, unused_id
-from lipwright.provenance.watermark import BLOCK, Picture, mark_blocks
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
@@ -107,20 +106,6 @@ def embed_file(
     register(entry)
     frames = marker.marked + marker.unmarked
     return EmbedReport(str(out), format_id(mark_id), marker.region, frames, marker.marked, warnings)
-
-
-def mark_rgb(rgb: Picture, mark_id: int) -> Picture:
-    """Mark a whole picture in memory, for example a training frame.
-
-    Args:
-        rgb: (H, W, 3) uint8.
-        mark_id: 32-bit id.
-
-    Returns:
-        (H, W, 3) uint8, marked on the same grid as frames of a video.
-    """
-    rows, columns = rgb.shape[0] // BLOCK, rgb.shape[1] // BLOCK
-    return mark_blocks(rgb, code_word(mark_id)[chips(0, 0, rows, columns)])
 
 
 def _write_video(

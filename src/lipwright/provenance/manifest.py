@@ -122,7 +122,7 @@ def finish(
 
     credentials = credentials or local_credentials()
     suffix = out.suffix.lower()
-    inside = suffix in EMBEDDABLE
+    inside = not is_beside(out)
     kind = MIME_TYPES.get(suffix) or _OTHER_TYPES.get(suffix, "application/octet-stream")
     target = complete if inside else sidecar_path(out)
     temporary = target.with_name(f".{target.stem[:60]}.{secrets.token_hex(4)}{target.suffix}")
@@ -151,6 +151,11 @@ def finish(
             "or write none with --no-manifest."
         ) from error
     return None if inside else target
+
+
+def is_beside(out: Path) -> bool:
+    """Whether the manifest of a file goes beside it rather than inside."""
+    return out.suffix.lower() not in EMBEDDABLE
 
 
 def sidecar_path(out: Path) -> Path:

@@ -73,6 +73,7 @@ class Entry:
         size: (width, height) of the stored picture, None if not known.
         region: ``face`` or ``frame``.
         model: name and hash of the model, empty if none took part.
+        signed: whether it got a manifest as well.
     """
 
     mark_id: int
@@ -82,6 +83,7 @@ class Entry:
     size: tuple[int, int] | None = None
     region: str = ""
     model: str = ""
+    signed: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain types, the id as eight digits."""
@@ -99,6 +101,7 @@ class Entry:
             size=(int(size[0]), int(size[1])) if size else None,
             region=str(data.get("region", "")),
             model=str(data.get("model", "")),
+            signed=bool(data.get("signed", False)),
         )
 
 

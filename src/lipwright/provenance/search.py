@@ -156,23 +156,32 @@ def _folded(part: Tile, x0: int, y0: int) -> Tile:
     """Sum of a window of the plane over all tiles that it touches."""
     left, top = x0 % PERIOD, y0 % PERIOD
     height, width = part.shape
-    padded = np.pad(part, ((top, -(top + height) % PERIOD), (left, -(left + width) % PERIOD)))
+    full = (-(-(top + height) // PERIOD) * PERIOD, -(-(left + width) // PERIOD) * PERIOD)
+    padded = np.zeros(full, np.complex64)
+    padded[top : top + height, left : left + width] = part
     rows, columns = padded.shape[0] // PERIOD, padded.shape[1] // PERIOD
     folded: Tile = padded.reshape(rows, PERIOD, columns, PERIOD).sum(axis=(0, 2))
     return folded
 
 
 @lru_cache(maxsize=1)
-def _pilot_spectrum() -> npt.NDArray[np.complex128]:
+def _pilot_spectrum() -> Tile:
     signs = np.zeros(CHIPS)
     signs[ID_BITS:] = pilot_bits().astype(np.float64) * 2.0 - 1.0
-    return np.conj(np.fft.fft2(signs[tile_chips()]))
+    return np.conj(np.fft.fft2(signs[tile_chips()])).astype(np.complex64)
 
 
 @lru_cache(maxsize=1)
-def _id_rows_spectrum() -> npt.NDArray[np.complex128]:
+def _id_rows_spectrum() -> Tile:
     rows = (tile_chips()[:, 0] < ID_BITS).astype(np.float64)
-    return np.conj(np.fft.fft(rows))
+    return np.conj(np.fft.fft(rows)).astype(np.complex64)
+
+
+@lru_cache(maxsize=ORIENTATIONS)
+def _places(turns: int, mirrored: bool) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Row and column in the tile of each element of the turned tile, by phase."""
+    rows, columns = np.indices((PERIOD, PERIOD))
+    return _by_phase(turned(rows, turns, mirrored)), _by_phase(turned(columns, turns, mirrored))
 
 
 def _in_tile(
@@ -186,16 +195,14 @@ def _in_tile(
     """The most promising shifts of a tile in some of its eight orientations."""
     places: list[tuple[float, Alignment]] = []
     blocks: list[tuple[npt.NDArray[Any], int, int]] = []
-    rows_of, columns_of = np.indices((PERIOD, PERIOD))
     for orientation in orientations:
         turns, mirrored = orientation % 4, orientation >= 4
-        view, at_row, at_column = (
-            _by_phase(turned(part, turns, mirrored)) for part in (tile, rows_of, columns_of)
-        )
+        view = _by_phase(turned(tile, turns, mirrored))
+        at_row, at_column = _places(turns, mirrored)
         pilot = np.fft.ifft2(np.fft.fft2(view) * _pilot_spectrum())
         rows = np.fft.ifft(np.fft.fft(view, axis=2) * _id_rows_spectrum()[:, None], axis=2)
         for number in range(TINTS // 2):
-            tint = np.exp(-2j * np.pi * number / TINTS)
+            tint = np.complex64(np.exp(-2j * np.pi * number / TINTS))
             # How clearly the rows of the id agree on any id, and how well the pilot fits. Half a
             # turn of the tint changes the sign of the latter and nothing else.
             agreement = np.abs((rows * tint).imag).sum(axis=3, keepdims=True)

@@ -9,16 +9,24 @@ from typing import Any
 
 import av
 
+from lipwright.errors import LipwrightError
 from lipwright.media.info import VideoInfo
 from lipwright.provenance.certificate import Credentials, load_credentials, local_credentials
 from lipwright.provenance.consent import Consent, first_run_notice, parse_consent
 from lipwright.provenance.lattice import format_id
-from lipwright.provenance.manifest import Input, Statement, finish
+from lipwright.provenance.manifest import Input, Statement, finish, is_beside, sidecar_path
 from lipwright.provenance.marker import DEFAULT_REGION, SCHEME, FaceBox, Marker, Region
 from lipwright.provenance.registry import Entry, HashedFile, now, register, unused_id
 
 NO_WATERMARK = "No watermark: the output cannot be recognised once it is encoded again."
 NO_MANIFEST = "No manifest: the output does not say that AI changed it."
+UNMARKABLE = (
+    "No frame carries the watermark, because none has a face, or the video has no colour; the "
+    "output cannot be recognised once it is encoded again."
+)
+STALE = (
+    "{} belongs to an earlier output of that name; delete it, or 'verify' will call this broken."
+)
 
 
 @dataclass(frozen=True)
@@ -56,8 +64,11 @@ class Provenance:
         model: name and hash of the model.
         inputs: what the output is made from; the edited video or picture first.
         details: more facts for the manifest.
+        size: (width, height) of the stored picture.
+        resumed_from: so many frames were marked by an earlier run of the same job.
         mark_id: the id, None without a watermark.
         notices: lines to be shown to the user before the work begins.
+        warnings: sentences about what could not be done, after :meth:`finish`.
         sidecar: the manifest's file where it could not go inside, once written.
     """
 
@@ -65,8 +76,11 @@ class Provenance:
     inputs: list[Input]
     model: str = ""
     details: Mapping[str, str] = field(default_factory=dict)
+    size: tuple[int, int] | None = None
+    resumed_from: int = 0
     mark_id: int | None = field(init=False, default=None)
     notices: list[str] = field(init=False, default_factory=list)
+    warnings: list[str] = field(init=False, default_factory=list)
     sidecar: Path | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -91,13 +105,12 @@ class Provenance:
         notice = first_run_notice(self.consent)
         if notice:
             self.notices += notice.splitlines()
-        self._size: tuple[int, int] | None = None
 
     def mark(
         self, frame: av.VideoFrame, info: VideoInfo, face_boxes_display: Iterable[FaceBox]
     ) -> None:
         """Mark a frame in place, as the last pixel step; does nothing with ``--no-watermark``."""
-        self._size = (info.width, info.height)
+        self.size = (info.width, info.height)
         if self._marker is not None:
             self._marker.mark(frame, info, face_boxes_display)
 
@@ -111,12 +124,16 @@ class Provenance:
         Raises:
             LipwrightError: it could not be signed or registered; ``complete`` is unchanged.
         """
+        marker = self._marker
+        marked = marker is not None and (marker.marked > 0 or self.resumed_from > 0)
+        if marker is not None and not marked:
+            self.warnings.append(UNMARKABLE)
         if self._credentials is not None:
             statement = Statement(
                 self.inputs,
                 self.model,
-                self.mark_id,
-                self._marker.region if self._marker else "",
+                self.mark_id if marked else None,
+                marker.region if marker is not None and marked else "",
                 self.consent,
                 self.details,
             )
@@ -127,16 +144,19 @@ class Provenance:
                 self._credentials,
                 time_stamp_url=self.options.time_stamp_url,
             )
-        if self._marker is not None and self._marker.marked and self.mark_id is not None:
+        elif is_beside(out) and sidecar_path(out).exists():
+            self.warnings.append(STALE.format(sidecar_path(out)))
+        if marker is not None and marked:
             hashed = HashedFile.of(complete)
             entry = Entry(
-                mark_id=self.mark_id,
+                mark_id=marker.mark_id,
                 time=now(),
                 output=HashedFile(out.name, hashed.sha256, hashed.bytes),
                 inputs=[i.hashed for i in self.inputs],
-                size=self._size,
-                region=self._marker.region,
+                size=self.size,
+                region=marker.region,
                 model=self.model,
+                signed=self._credentials is not None,
             )
             register(entry)
 
@@ -152,6 +172,7 @@ class Provenance:
                 "scheme": SCHEME,
                 "frames_marked": marker.marked,
                 "frames_unmarked": marker.unmarked,
+                "frames_of_earlier_run": self.resumed_from,
             },
             "manifest": None
             if self._credentials is None
@@ -168,8 +189,6 @@ class Provenance:
 
 
 def _credentials(options: ProvenanceOptions) -> Credentials:
-    from lipwright.errors import LipwrightError
-
     if options.certificate is None and options.key is None:
         return local_credentials()
     if options.certificate is None or options.key is None:

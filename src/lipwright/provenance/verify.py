@@ -105,7 +105,7 @@ def verify(
         found.sentences.append(f"The watermark could not be looked for: {error}")
     entry = _entry(entries, watermark, promised)
     unchanged = _unchanged(path, entry)
-    _tell_manifest(manifest, watermark, found)
+    _tell_manifest(manifest, watermark, entry, found)
     _tell_watermark(manifest, watermark, found)
     _tell_entry(entry, unchanged, found)
     status: Status = "nothing"
@@ -139,14 +139,13 @@ def _unchanged(path: Path, entry: Entry | None) -> bool | None:
 
 
 def _tell_manifest(
-    manifest: ManifestReport | None, watermark: DetectionReport | None, found: _Findings
+    manifest: ManifestReport | None,
+    watermark: DetectionReport | None,
+    entry: Entry | None,
+    found: _Findings,
 ) -> None:
     if manifest is None:
-        found.sentences.append(
-            "There is no C2PA manifest; encoding a video again or removing its metadata loses it."
-            if watermark is not None and watermark.found
-            else "There is no C2PA manifest."
-        )
+        found.sentences.append(_tell_lost(watermark, entry))
         return
     where = f"beside the file ({manifest.sidecar})" if manifest.sidecar else "inside the file"
     if manifest.state == "broken":
@@ -175,6 +174,20 @@ def _tell_manifest(
         )
     elif manifest.generator.startswith("lipwright"):
         found.sentences.append("No consent is on record.")
+
+
+def _tell_lost(watermark: DetectionReport | None, entry: Entry | None) -> str:
+    if watermark is None or not watermark.found:
+        return "There is no C2PA manifest."
+    if entry is not None and entry.signed:
+        return (
+            "The C2PA manifest is lost: the output had one when it was made. Encoding a video "
+            "again, removing its metadata or leaving its .c2pa file behind does that."
+        )
+    return (
+        "There is no C2PA manifest; if there was one, it is lost, as it is when a video is encoded "
+        "again or its metadata removed."
+    )
 
 
 def _signer(manifest: ManifestReport) -> str:

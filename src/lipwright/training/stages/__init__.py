@@ -15,12 +15,21 @@ from lipwright.weights.checkpoint import load_checkpoint
 
 log = logging.getLogger("lipwright.train")
 
-STAGES = ("vqgan", "pose-vqgan", "codes", "expert", "speech", "generator", "decoder", "vq", "all")
-"""``codes`` caches code grids, ``vq`` joins the networks to one checkpoint, ``all`` runs all."""
+LANDMARK = ("landmarks", "landmark-space", "landmark-audio", "landmark-video", "landmark")
+BASELINES = ("pixel-expert", "wav2lip", "lipgan", "speech2vid")
+VQ = ("vqgan", "pose-vqgan", "codes", "expert", "speech", "generator", "decoder", "vq", "all")
+STAGES = (*VQ, *LANDMARK, *BASELINES)
+"""``codes`` caches code grids, ``vq`` joins the networks to one checkpoint, ``all`` runs these;
+the landmark cascade has its own: ``landmarks`` caches points, ``landmark`` joins; the baselines
+work on pixels."""
 
 
-def find_config(name: str) -> Path:
+def find_config(name: str, family: str = "vq") -> Path:
     """A config file by path, or a shipped one by its size: ``tiny``, ``base`` or ``paper``.
+
+    Args:
+        name: path or size.
+        family: folder of the shipped ones, the name of a method.
 
     Raises:
         LipwrightError: there is none.
@@ -31,7 +40,7 @@ def find_config(name: str) -> Path:
     here = Path(__file__).resolve()
     # In an installed package the configs lie inside it, in a source tree at the root.
     for root in (here.parents[2], here.parents[4]):
-        candidate = root / "configs" / "vq" / f"{name}.yaml"
+        candidate = root / "configs" / family / f"{name}.yaml"
         if candidate.is_file():
             return candidate
     raise LipwrightError(
@@ -68,11 +77,12 @@ def run_stage(
         raise LipwrightError(
             f"there is no training stage '{stage}'; choose from {', '.join(STAGES)}."
         )
-    path = find_config(str(config))
+    family = "landmark" if stage in LANDMARK else "baselines" if stage in BASELINES else "vq"
+    path = find_config(str(config), family)
     values = read_yaml(path)
     if stage == "all":
         values = apply_overrides(values, overrides)
-        for name in STAGES[:-1]:
+        for name in VQ[:-1]:
             if name in ("expert", "speech", "decoder") and not values.get(name):
                 continue
             log.info("stage %s", name)
@@ -188,6 +198,24 @@ def _made(out: Path, stage: str) -> Path:
     return path
 
 
+def _landmark(stage: str) -> Callable[[Path, dict[str, Any], Path, str, str], None]:
+    def runner(data: Path, values: dict[str, Any], out: Path, device: str, where: str) -> None:
+        from lipwright.training.stages.landmark import run_landmark_stage
+
+        run_landmark_stage(stage, data, values, out, device, where)
+
+    return runner
+
+
+def _baseline(stage: str) -> Callable[[Path, dict[str, Any], Path, str, str], None]:
+    def runner(data: Path, values: dict[str, Any], out: Path, device: str, where: str) -> None:
+        from lipwright.training.stages.baselines import run_pixel_stage
+
+        run_pixel_stage(stage, data, values, out, device, where)
+
+    return runner
+
+
 _RUNNERS: dict[str, Callable[[Path, dict[str, Any], Path, str, str], None]] = {
     "vqgan": _vqgan(pose=False),
     "pose-vqgan": _vqgan(pose=True),
@@ -197,4 +225,6 @@ _RUNNERS: dict[str, Callable[[Path, dict[str, Any], Path, str, str], None]] = {
     "generator": _generator,
     "decoder": _decoder,
     "vq": _vq,
+    **{name: _landmark(name) for name in LANDMARK},
+    **{name: _baseline(name) for name in BASELINES},
 }

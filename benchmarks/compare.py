@@ -1,0 +1,80 @@
+"""One table out of several quality tables: real video, copy, and one row per method.
+
+    python benchmarks/quality.py --labels CORPUS/clips.csv --method vq -o q/vq
+    python benchmarks/quality.py --labels CORPUS/clips.csv --method wav2lip --weights W -o q/wav2lip
+    python benchmarks/compare.py VQ=q/vq Wav2Lip=q/wav2lip -o q/comparison.md
+
+All tables must be of the same clips. Intervals are 95 % bootstraps over clips.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from lipwright.evaluation.bootstrap import bootstrap_mean
+
+COLUMNS = (
+    ("own_opening", "opening r, own", 2),
+    ("own_envelope", "envelope r, own", 2),
+    ("foreign_envelope", "envelope r, foreign", 2),
+    ("offset", "abs. offset, frames", 1),
+    ("spread", "opening spread", 2),
+    ("silence", "silence ratio", 2),
+    ("lmd", "LMD, % face", 2),
+    ("psnr", "PSNR, dB", 1),
+    ("ssim", "SSIM", 3),
+    ("lip_colour", "lip colour, dE", 1),
+    ("flicker", "flicker", 2),
+)
+
+
+def main() -> None:
+    """Parse, merge, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("tables", nargs="+", metavar="NAME=FOLDER")
+    parser.add_argument("-o", "--out", type=Path, default=None)
+    args = parser.parse_args()
+    runs: dict[str, dict[str, Any]] = {}
+    for text in args.tables:
+        name, _, folder = text.partition("=")
+        runs[name] = json.loads((Path(folder) / "quality.json").read_text(encoding="utf-8"))
+    sets = {tuple(row["clip"] for row in run["clips"]) for run in runs.values()}
+    if len(sets) != 1:
+        sys.exit("the tables are not of the same clips; run quality.py with the same options.")
+    text = comparison(runs)
+    print(text, end="")
+    if args.out is not None:
+        args.out.write_text(text, encoding="utf-8")
+
+
+def comparison(runs: dict[str, dict[str, Any]]) -> str:
+    """The table as Markdown."""
+    clips = next(iter(runs.values()))["clips"]
+    lines = ["| | " + " | ".join(title for _, title, _ in COLUMNS) + " |"]
+    lines.append("|---|" + "---|" * len(COLUMNS))
+    lines.append(line("real video, own speech", clips, "real", ("own_envelope",)))
+    lines.append(line("copy of the source", clips, "real", ("own_envelope", "foreign_envelope")))
+    for name, run in runs.items():
+        lines.append(line(f"{name} ({run['model']})", run["clips"], "ours", None))
+    return "\n".join(lines) + f"\n\n{len(clips)} clips; mean [95 % interval].\n"
+
+
+def line(title: str, clips: list[dict[str, Any]], side: str, only: tuple[str, ...] | None) -> str:
+    """One row; ``only`` names the columns that mean something in it."""
+    cells = []
+    for key, _, digits in COLUMNS:
+        if only is not None and key not in only:
+            cells.append("-")
+            continue
+        values = [row.get(f"{side}.{key}", float("nan")) for row in clips]
+        e = bootstrap_mean([abs(v) if key == "offset" else v for v in values])
+        cells.append(f"{e.value:.{digits}f} [{e.low:.{digits}f}, {e.high:.{digits}f}]")
+    return f"| {title} | " + " | ".join(cells) + " |"
+
+
+if __name__ == "__main__":
+    main()

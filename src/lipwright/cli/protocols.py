@@ -1,0 +1,227 @@
+"""``lipwright protocol``: fixed evaluation protocols, dubbing included."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lipwright.cli.options import Device
+from lipwright.errors import LipwrightError
+
+protocol_app = typer.Typer(
+    no_args_is_help=True, help="Dub real clips by a fixed protocol and measure the results."
+)
+
+Sources = Annotated[
+    list[Path] | None, typer.Argument(metavar="CLIP...", help="Real videos, or folders of them.")
+]
+Out = Annotated[Path, typer.Option("-o", "--out", help="Folder for videos and tables.")]
+Labels = Annotated[
+    Path | None,
+    typer.Option(help="CSV with the columns file, identity, split and set, instead of CLIP."),
+]
+Sets = Annotated[str | None, typer.Option("--set", help="Values of the CSV's column set.")]
+PerIdentity = Annotated[int, typer.Option(min=0, help="At most so many clips of a person; 0: all.")]
+Most = Annotated[int, typer.Option("--clips", min=0, help="At most so many clips; 0: all.")]
+MethodName = Annotated[str, typer.Option(metavar="NAME", help="Method of lip-sync.")]
+Checkpoint = Annotated[Path | None, typer.Option(metavar="FILE", help="Checkpoint of the method.")]
+Weights = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=FILE", help="Networks of the metrics, as for lipwright evaluate."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group to the application."""
+    app.add_typer(protocol_app, name="protocol")
+
+
+def _clips(
+    sources: list[Path] | None, labels: Path | None, sets: str | None, per: int, most: int
+) -> Any:
+    from lipwright.evaluation.protocols.clips import collect
+
+    return collect(sources or [], labels, sets=sets, per_identity=per, most=most)
+
+
+def _dubbing(
+    name: str,
+    clips: Any,
+    out: Path,
+    method: str,
+    checkpoint: Path | None,
+    weights: list[str] | None,
+    pairing: Path | None = None,
+) -> None:
+    from lipwright.cli.progress import counter
+    from lipwright.evaluation.networks import parse_weights
+    from lipwright.evaluation.protocols.run import run_protocol
+
+    with counter("Protocol " + name, "clips") as tell:
+        table = run_protocol(
+            name, clips, out, method, checkpoint, parse_weights(weights or []), pairing, tell=tell
+        )
+    print(table.with_suffix(".md").read_text(encoding="utf-8"), end="")
+
+
+@protocol_app.command(no_args_is_help=True)
+def reconstruction(
+    clips: Sources = None,
+    *,
+    out: Out,
+    labels: Labels = None,
+    sets: Sets = None,
+    per_identity: PerIdentity = 0,
+    most: Most = 0,
+    method: MethodName = "vq",
+    checkpoint: Checkpoint = None,
+    weights: Weights = None,
+) -> None:
+    """Dub every clip with its own speech and compare it with the real video."""
+    chosen = _clips(clips, labels, sets, per_identity, most)
+    _dubbing("reconstruction", chosen, out, method, checkpoint, weights)
+
+
+@protocol_app.command(no_args_is_help=True)
+def unpaired(
+    clips: Sources = None,
+    *,
+    out: Out,
+    labels: Labels = None,
+    sets: Sets = None,
+    per_identity: PerIdentity = 0,
+    most: Most = 0,
+    method: MethodName = "vq",
+    checkpoint: Checkpoint = None,
+    weights: Weights = None,
+    pairing: Annotated[
+        Path | None, typer.Option(help="CSV with the columns video and speech; default: the rule.")
+    ] = None,
+) -> None:
+    """Dub every clip with another person's speech, by a pairing that is the same for everybody."""
+    chosen = _clips(clips, labels, sets, per_identity, most)
+    _dubbing("unpaired", chosen, out, method, checkpoint, weights, pairing)
+
+
+@protocol_app.command(no_args_is_help=True)
+def silent(
+    clips: Sources = None,
+    *,
+    out: Out,
+    labels: Labels = None,
+    sets: Sets = None,
+    per_identity: PerIdentity = 0,
+    most: Most = 0,
+    method: MethodName = "vq",
+    checkpoint: Checkpoint = None,
+    weights: Weights = None,
+) -> None:
+    """Dub every clip with digital silence: does the mouth rest?"""
+    chosen = _clips(clips, labels, sets, per_identity, most)
+    _dubbing("silent", chosen, out, method, checkpoint, weights)
+
+
+@protocol_app.command(no_args_is_help=True)
+def noise(
+    clips: Sources = None,
+    *,
+    out: Out,
+    labels: Labels = None,
+    sets: Sets = None,
+    per_identity: PerIdentity = 0,
+    most: Most = 0,
+    method: MethodName = "vq",
+    checkpoint: Checkpoint = None,
+    weights: Weights = None,
+    levels: Annotated[
+        str,
+        typer.Option(metavar="DB,...", help="Signal-to-noise ratios; the clean speech is added."),
+    ] = "20,10,5,0",
+) -> None:
+    """Dub with speech under noise and plot the metrics against the signal-to-noise ratio."""
+    from lipwright.cli.progress import counter
+    from lipwright.evaluation.networks import parse_weights
+    from lipwright.evaluation.protocols.run import run_noise
+
+    try:
+        numbers = [float("inf"), *(float(v) for v in levels.split(","))]
+    except ValueError as error:
+        raise LipwrightError(f"'{levels}' is no list of decibels; write 20,10,5,0.") from error
+    chosen = _clips(clips, labels, sets, per_identity, most)
+    with counter("Noise", "clips") as tell:
+        networks = parse_weights(weights or [])
+        table = run_noise(chosen, out, method, checkpoint, networks, numbers, tell=tell)
+    print(f"Table  {table}\nPlot   {table.with_suffix('.png')}")
+
+
+@protocol_app.command("expert-accuracy", no_args_is_help=True)
+def expert_accuracy(
+    clips: Sources = None,
+    *,
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="TABLE.json", help="Table.")],
+    expert: Annotated[
+        list[Path],
+        typer.Option(metavar="FILE", help="A sync expert; may be given several times."),
+    ],
+    vqgan: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="VQGAN of experts that judge codes.")
+    ] = None,
+    labels: Labels = None,
+    sets: Sets = None,
+    per_identity: PerIdentity = 0,
+    most: Most = 0,
+) -> None:
+    """How often sync experts tell matching speech from shifted speech, on real videos."""
+    from lipwright.cli.progress import counter
+    from lipwright.evaluation.experts import load_expert
+    from lipwright.evaluation.protocols.accuracy import expert_accuracy as run
+
+    chosen = _clips(clips, labels, sets, per_identity, most)
+    experts = {str(path): load_expert(path, vqgan) for path in expert}
+    with counter("Judging", "clips") as tell:
+        run(experts, chosen, out, tell=tell)
+    print(out.with_suffix(".md").read_text(encoding="utf-8"), end="")
+
+
+@protocol_app.command(no_args_is_help=True)
+def ablation(
+    clips: Sources = None,
+    *,
+    data: Annotated[Path, typer.Option(metavar="CORPUS", help="Corpus made by lipwright prepare.")],
+    config: Annotated[str, typer.Option(metavar="FILE", help="YAML with a section expert.")],
+    out: Out,
+    override: Annotated[
+        list[str] | None,
+        typer.Option(metavar="STAGE.KEY=VALUE", help="Change for every variant."),
+    ] = None,
+    enhance: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Adds a row with this post-processing.")
+    ] = None,
+    labels: Labels = None,
+    sets: Sets = None,
+    per_identity: PerIdentity = 0,
+    most: Most = 0,
+    weights: Weights = None,
+    device: Device = "auto",
+) -> None:
+    """Train the variants of the paper's tables 4 and 5 from one config, and fill the table."""
+    from lipwright.cli.progress import counter
+    from lipwright.evaluation.networks import parse_weights
+    from lipwright.evaluation.protocols.ablation import run_ablation
+
+    chosen = _clips(clips, labels, sets, per_identity, most)
+    with counter("Ablation", "variants") as tell:
+        table = run_ablation(
+            data,
+            config,
+            chosen,
+            out,
+            overrides=override or [],
+            enhance=enhance,
+            weights=parse_weights(weights or []),
+            device=device,
+            tell=tell,
+        )
+    print(table.with_suffix(".md").read_text(encoding="utf-8"), end="")

@@ -1,0 +1,205 @@
+"""Landmarks and MFCC of a packed corpus, cached once outside of it.
+
+The landmark stages learn from 68 points per frame, which a packed corpus does not hold. One pass
+reads them off its aligned crops with the landmark network (:func:`cache_landmarks`); it needs
+OpenCV and OpenVINO, and the source videos for MFCC. Training reads the result with numpy alone.
+
+``FOLDER/`` holds
+
+* ``points.npy``: float16 (N, 68, 2), in parts of the side of the crop without its margin;
+* ``mfcc.npy``: float16 (M, 12), columns as those of ``mel.npy``;
+* ``done.npy``: uint8 per clip, 1 where both are there: the pass can be stopped and continued, and
+  what it has done so far can be trained on. Validation clips come first, then one clip of every
+  identity after another.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lipwright.data.packed import ClipRow, PackedCorpus
+from lipwright.errors import LipwrightError
+
+log = logging.getLogger("lipwright.train")
+
+PointReader = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
+"""Takes the frames (T, C, C, 3) of a clip, returns (T, 68, 2) in parts of the crop's side."""
+SAVE_EVERY = 25  # clips
+
+
+def cache_landmarks(
+    corpus: PackedCorpus,
+    out: Path,
+    max_minutes: float | None = None,
+    read_points: PointReader | None = None,
+    read_mfcc: Callable[[ClipRow], NDArray[np.float32]] | None = None,
+) -> int:
+    """Run the pass, or go on with it.
+
+    Args:
+        corpus: the packed corpus.
+        out: folder of the cache.
+        max_minutes: stop after that long.
+        read_points: another source of landmarks than the network.
+        read_mfcc: another source of MFCC, (columns, 12), than the sound of the source videos.
+
+    Returns:
+        How many clips are done now.
+
+    Raises:
+        LipwrightError: the cache belongs to another corpus; a source is missing.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    header = {"frames": len(corpus.frames), "columns": len(corpus.mel), "clips": len(corpus.rows)}
+    points, sound, done = _arrays(out, header)
+    read_points = read_points or crop_reader(corpus)
+    read_mfcc = read_mfcc or SourceMfcc(corpus)
+    began = time.monotonic()
+    todo = [i for i in _order(corpus) if not done[i]]
+    for n, index in enumerate(todo):
+        row = corpus.rows[index]
+        part = slice(row.start, row.start + row.frames)
+        points[part] = read_points(np.asarray(corpus.frames[part])).astype(np.float16)
+        sound[row.column : row.column + row.columns] = read_mfcc(row).astype(np.float16)
+        done[index] = 1
+        late = max_minutes is not None and time.monotonic() - began > 60.0 * max_minutes
+        if (n + 1) % SAVE_EVERY == 0 or n + 1 == len(todo) or late:
+            for array in (points, sound):
+                if isinstance(array, np.memmap):
+                    array.flush()
+            np.save(out / "done.npy", done)
+            log.info("landmarks: %d of %d clips", int(done.sum()), len(done))
+        if late:
+            break
+    return int(done.sum())
+
+
+def _arrays(
+    out: Path, header: dict[str, int]
+) -> tuple[NDArray[np.float16], NDArray[np.float16], NDArray[np.uint8]]:
+    path = out / "header.json"
+    if path.is_file():
+        if json.loads(path.read_text(encoding="utf-8")) != header:
+            raise LipwrightError(
+                f"the landmarks in {out} were made from another corpus; delete that folder and run "
+                "the stage 'landmarks' again."
+            )
+        points = np.load(out / "points.npy", mmap_mode="r+")
+        sound = np.load(out / "mfcc.npy", mmap_mode="r+")
+        return points, sound, np.load(out / "done.npy")
+    make = np.lib.format.open_memmap
+    points = make(out / "points.npy", "w+", np.float16, (header["frames"], 68, 2))
+    sound = make(out / "mfcc.npy", "w+", np.float16, (header["columns"], 12))
+    done = np.zeros(header["clips"], np.uint8)
+    np.save(out / "done.npy", done)
+    path.write_text(json.dumps(header), encoding="utf-8")
+    return points, sound, done
+
+
+def _order(corpus: PackedCorpus) -> list[int]:
+    """Validation first, then the identities in turn."""
+    seen: dict[str, int] = {}
+    keys = []
+    for i, row in enumerate(corpus.rows):
+        turn = seen.get(row.identity, 0)
+        seen[row.identity] = turn + 1
+        keys.append((row.split != "val", turn, row.identity, i))
+    return [key[-1] for key in sorted(keys)]
+
+
+def crop_reader(corpus: PackedCorpus) -> PointReader:
+    """The landmark network on the corpus' crops."""
+    from lipwright.faces.crop_points import CropPoints
+
+    return CropPoints(corpus.size, corpus.margin)
+
+
+class SourceMfcc:
+    """MFCC of clips, from the sound of the videos that they were cut from.
+
+    Attributes:
+        starts: seconds from the beginning of the video to that of each clip.
+    """
+
+    def __init__(self, corpus: PackedCorpus) -> None:
+        from lipwright.data.prepare import read_manifest
+
+        manifest = corpus.folder.parent / "manifest.jsonl"
+        self.starts = {str(r["clip"]): float(r["start"]) for r in read_manifest(manifest)}
+        self._last: tuple[str, torch.Tensor] | None = None
+
+    def __call__(self, row: ClipRow) -> NDArray[np.float32]:
+        """(columns, 12) of a clip; what lies beyond the recording is silence."""
+        from lipwright.media.audio import load_speech
+        from lipwright.media.mel import STEPS_PER_SECOND
+        from lipwright.media.mfcc import mfcc
+
+        if self._last is None or self._last[0] != row.source:
+            self._last = row.source, mfcc(torch.from_numpy(load_speech(Path(row.source))))
+        first = round(self.starts[row.clip] * STEPS_PER_SECOND)
+        part = self._last[1][:, first : first + row.columns].T.numpy()
+        return np.pad(part, ((0, row.columns - len(part)), (0, 0)))
+
+
+class LandmarkCorpus:
+    """The clips of a packed corpus whose landmarks have been read.
+
+    Attributes:
+        packed: pictures, mel, openings.
+        points: (N, 68, 2) float32, in parts of the crop's side.
+        mfcc: (M, 12) float16.
+    """
+
+    def __init__(self, packed: PackedCorpus, folder: Path) -> None:
+        if not (folder / "header.json").is_file():
+            raise LipwrightError(
+                f"{folder} holds no landmarks; run the stage 'landmarks' first (it needs the "
+                "landmark network and the source videos)."
+            )
+        header = json.loads((folder / "header.json").read_text(encoding="utf-8"))
+        if header["frames"] != len(packed.frames) or header["clips"] != len(packed.rows):
+            raise LipwrightError(
+                f"the landmarks in {folder} were made from another corpus; delete that folder and "
+                "run the stage 'landmarks' again."
+            )
+        self.packed = packed
+        self.points: NDArray[np.float32] = np.load(folder / "points.npy").astype(np.float32)
+        self.mfcc: NDArray[np.float16] = np.load(folder / "mfcc.npy")
+        self._done = np.load(folder / "done.npy").astype(bool)
+
+    def split(self, name: str) -> list[ClipRow]:
+        """The clips of ``train`` or ``val`` that have landmarks.
+
+        Raises:
+            LipwrightError: there are none.
+        """
+        rows = [
+            r
+            for r, done in zip(self.packed.rows, self._done, strict=True)
+            if done and r.split == name
+        ]
+        if not rows:
+            raise LipwrightError(
+                f"no clip of split '{name}' has landmarks yet; let the stage 'landmarks' run "
+                "longer."
+            )
+        return rows
+
+    def clip_points(self, row: ClipRow) -> NDArray[np.float32]:
+        """(T, 68, 2) of one clip."""
+        return self.points[row.start : row.start + row.frames]
+
+    def clip_sound(self, row: ClipRow, features: str) -> NDArray[np.float32]:
+        """(80 or 12, columns) of one clip: ``mel``, or ``mfcc`` shifted to mel's silence."""
+        if features == "mel":
+            return self.packed.clip_mel(row).astype(np.float32)
+        part = self.mfcc[row.column : row.column + row.columns].T
+        return part.astype(np.float32) - np.float32(4.0)

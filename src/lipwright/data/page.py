@@ -1,0 +1,170 @@
+"""The statistics of a corpus as one HTML file: tables, and plots drawn by matplotlib inside."""
+
+from __future__ import annotations
+
+import html
+import io
+import logging
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger("lipwright.prepare")
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem;
+       color: #222; background: #fff; }
+h1, h2 { font-weight: 600; } h2 { margin-top: 2.2rem; }
+table { border-collapse: collapse; margin: .8rem 0; }
+th, td { padding: .25rem .9rem; border-bottom: 1px solid #ddd; text-align: right; }
+th:first-child, td:first-child { text-align: left; }
+.big { display: flex; flex-wrap: wrap; gap: 2.5rem; margin: 1rem 0; }
+.big div b { display: block; font-size: 1.9rem; line-height: 1.2; }
+.plots { display: flex; flex-wrap: wrap; gap: 1rem; } .plots svg { max-width: 100%; height: auto; }
+"""
+BLUE, GREY = "#3567a8", "#8a8a8a"
+IDENTITIES = 40
+"""So many people, those with most minutes, are shown by themselves."""
+
+
+def write_page(path: Path, numbers: dict[str, Any]) -> None:
+    """Write the page, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_text(page(numbers), encoding="utf-8")
+    temporary.replace(path)
+
+
+def page(numbers: dict[str, Any]) -> str:
+    """The page for the output of :func:`lipwright.data.statistics.statistics`."""
+    parts = [
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
+        "<meta name='viewport' content='width=device-width'>",
+        f"<title>Corpus statistics</title><style>{STYLE}</style></head><body>",
+        "<h1>Corpus statistics</h1>",
+        _figures(numbers),
+        "<h2>Split</h2>",
+        _table(
+            ("split", "clips", "identities", "minutes"),
+            [
+                (name, part["clips"], part["identities"], part["minutes"])
+                for name, part in numbers["splits"].items()
+            ],
+        ),
+        "<h2>What was left out, and why</h2>",
+        _table(
+            ("reason", "pieces or sources", "minutes"),
+            [(k, v["count"], v["minutes"]) for k, v in numbers["rejected"].items()],
+        )
+        if numbers["rejected"]
+        else "<p>Nothing.</p>",
+        "<h2>Sound against lips</h2>",
+        f"<p>{numbers['offset_corrected']} clips were moved into step; of "
+        f"{numbers['offset_unsure']} the offset could not be told, and they stay as they were.</p>",
+        "<h2>Distributions</h2>",
+        _plots(numbers),
+        "</body></html>",
+    ]
+    return "\n".join(parts)
+
+
+def _figures(numbers: dict[str, Any]) -> str:
+    shown = (
+        ("clips", numbers["clips"]),
+        ("minutes", numbers["minutes"]),
+        ("identities", numbers["identities"]),
+        ("sources", numbers["sources"]),
+        ("minutes of sources", numbers["source_minutes"]),
+        ("minutes with large crops", numbers["hd_minutes"]),
+    )
+    cells = "".join(f"<div><b>{value}</b>{html.escape(name)}</div>" for name, value in shown)
+    return f"<div class='big'>{cells}</div>"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    top = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
+        for row in rows
+    )
+    return f"<table><tr>{top}</tr>{body}</table>"
+
+
+def _plots(numbers: dict[str, Any]) -> str:
+    if find_spec("matplotlib") is None:
+        log.info("matplotlib is not installed; the statistics page has no plots")
+        return "<p>Install matplotlib and run again for the plots.</p>"
+    drawn = "".join(_svg(figure) for figure in figures(numbers))
+    return f"<div class='plots'>{drawn}</div>"
+
+
+def figures(numbers: dict[str, Any]) -> list[Any]:
+    """All plots as matplotlib figures."""
+    out = [_bars_of_histogram(h) for h in numbers["histograms"].values()]
+    if numbers["offsets"]:
+        keys = [int(k) for k in numbers["offsets"]]
+        span = list(range(min(keys), max(keys) + 1))
+        counts = [numbers["offsets"].get(str(k), 0) for k in span]
+        out.append(
+            _bars([str(k) for k in span], counts, "frames that the sound came late", "clips")
+        )
+    languages = numbers["languages"]
+    out.append(_bars(list(languages), list(languages.values()), "language", "minutes"))
+    people = list(numbers["minutes_by_identity"].items())
+    title = f"minutes of each of the {len(people)} people"
+    if len(people) > IDENTITIES:
+        title = f"minutes of the {IDENTITIES} most frequent of {len(people)} people"
+    out.append(
+        _bars(
+            [""] * len(people[:IDENTITIES]), [m for _, m in people[:IDENTITIES]], title, "minutes"
+        )
+    )
+    return out
+
+
+def _bars_of_histogram(histogram: dict[str, Any]) -> Any:
+    low, high = histogram["borders"][:-1], histogram["borders"][1:]
+    names = [f"{_short(a)} to {_short(b)}" for a, b in zip(low, high, strict=True)]
+    names[-1] = f"over {_short(low[-1])}"
+    title = histogram["title"]
+    if histogram["median"] is not None:
+        title += f" (median {histogram['median']:g})"
+    return _bars(names, histogram["minutes"], title, "minutes")
+
+
+def _short(value: float) -> str:
+    return f"{value:g}"
+
+
+def _bars(names: Sequence[str], values: Sequence[float], title: str, unit: str) -> Any:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.6, 2.7), layout="constrained")
+    axes = figure.subplots()
+    axes.bar(range(len(values)), values, color=BLUE, width=0.8)
+    axes.set_title(title, fontsize=10, loc="left")
+    axes.set_ylabel(unit, fontsize=9, color=GREY)
+    crowded = len(names) > 4
+    axes.set_xticks(
+        range(len(names)),
+        labels=names,
+        fontsize=8,
+        rotation=35 if crowded and max(map(len, names)) > 3 else 0,
+        ha="right" if crowded and max(map(len, names)) > 3 else "center",
+    )
+    axes.tick_params(axis="y", labelsize=8, colors=GREY)
+    axes.tick_params(axis="x", length=0)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    return figure
+
+
+def _svg(figure: Any) -> str:
+    target = io.StringIO()
+    # No date, and text as text: the same corpus gives the same page, small and searchable.
+    import matplotlib as mpl
+
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "lipwright"}):
+        figure.savefig(target, format="svg", metadata={"Date": None})
+    text = target.getvalue()
+    return text[text.index("<svg") :]

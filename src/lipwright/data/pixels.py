@@ -1,0 +1,159 @@
+"""Batches of face windows with their speech, straight from a packed corpus, for pixel methods.
+
+The choice of clips, times and references depends on the seed, the step and the window only, so
+that two methods with equal seeds and windows see the same examples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lipwright.data.augment import NONE, Jitter, crop_batch
+from lipwright.data.packed import ClipRow, PackedCorpus
+from lipwright.errors import LipwrightError
+from lipwright.media.mel import MODEL_FPS, SILENCE, STEPS_PER_FRAME, AudioSpec, windows
+
+
+@dataclass(frozen=True)
+class PixelBatch:
+    """B windows of T frames.
+
+    Attributes:
+        target: (B, T, 3, S, S) in [0, 1].
+        reference: (B, R, 3, S, S) in [0, 1], other moments of the same clip.
+        mel: (B, T, 80, steps) window of each frame.
+        long_mel: (B, 80, 4T) all speech of the window.
+        labels: (B,) True where ``long_mel`` is that of the frames.
+    """
+
+    target: Tensor
+    reference: Tensor
+    mel: Tensor
+    long_mel: Tensor
+    labels: Tensor
+
+
+class PixelWindows:
+    """Draws :class:`PixelBatch` es.
+
+    Args:
+        corpus: the packed corpus.
+        split: ``train`` or ``val``.
+        size: side of the pictures; the corpus' crops are resized.
+        window: frames T.
+        references: pictures R: T for a window that matches, else single pictures.
+        audio: of the short windows.
+        far: least distance in frames between target and reference, and of a shifted pair.
+        balance: 0 draws every frame alike, 1 every identity.
+
+    Raises:
+        LipwrightError: no clip is long enough.
+    """
+
+    def __init__(
+        self,
+        corpus: PackedCorpus,
+        split: str,
+        size: int,
+        window: int,
+        references: int,
+        audio: AudioSpec,
+        far: int = 6,
+        balance: float = 0.5,
+    ) -> None:
+        self.corpus, self.size, self.window = corpus, size, window
+        self.references, self.audio, self.far = references, audio, far
+        self.rows = [r for r in corpus.split(split) if r.frames >= window + far]
+        if not self.rows:
+            raise LipwrightError(
+                f"no clip of split '{split}' has the {window + far} frames that a window of "
+                f"{window} and another moment need."
+            )
+        per: dict[str, int] = {}
+        for r in self.rows:
+            per[r.identity] = per.get(r.identity, 0) + r.frames
+        w = np.array([r.frames * per[r.identity] ** -balance for r in self.rows])
+        self.weights = w / w.sum()
+
+    def draw(
+        self,
+        rng: np.random.Generator,
+        count: int,
+        device: torch.device,
+        jitter: Jitter = NONE,
+        shifted: bool = False,
+    ) -> PixelBatch:
+        """One batch.
+
+        Args:
+            rng: of this step.
+            count: B.
+            device: where the pictures go.
+            jitter: one change per window, its reference included.
+            shifted: half of the ``long_mel`` come from another time of the clip.
+        """
+        rows, starts, others, speech = [], [], [], []
+        for _ in range(count):
+            row = self.rows[int(rng.choice(len(self.rows), p=self.weights))]
+            last = row.frames - self.window
+            t = int(rng.integers(last + 1))
+            wrong = shifted and bool(rng.random() < 0.5)
+            u = self._elsewhere(rng, t, last)
+            rows.append(row)
+            starts.append(t)
+            others.append(self._reference_frames(rng, row, t))
+            speech.append(u if wrong and u is not None else t)
+        index = [
+            np.concatenate([row.start + np.arange(t, t + self.window), row.start + ref])
+            for row, t, ref in zip(rows, starts, others, strict=True)
+        ]
+        flat = np.concatenate(index)
+        stacked = torch.from_numpy(np.stack([self.corpus.frames[i] for i in flat])).to(device)
+        group = len(index[0])
+        x = crop_batch(stacked, self.corpus.size, jitter, rng, group) * 0.5 + 0.5
+        if self.size != self.corpus.size:
+            x = F.interpolate(x, (self.size, self.size), mode="bilinear", antialias=True)
+        x = x.reshape(count, group, 3, self.size, self.size)
+        mel, long_mel = zip(
+            *(self._speech(r, t, s) for r, t, s in zip(rows, starts, speech, strict=True)),
+            strict=True,
+        )
+        labels = torch.tensor([s == t for s, t in zip(speech, starts, strict=True)], device=device)
+        return PixelBatch(
+            x[:, : self.window],
+            x[:, self.window :],
+            torch.stack(mel).to(device),
+            torch.stack(long_mel).to(device),
+            labels,
+        )
+
+    def _elsewhere(self, rng: np.random.Generator, t: int, last: int) -> int | None:
+        """A start at least ``far`` frames from t."""
+        choices = [u for u in range(last + 1) if abs(u - t) >= self.far]
+        return int(rng.choice(choices)) if choices else None
+
+    def _reference_frames(
+        self, rng: np.random.Generator, row: ClipRow, t: int
+    ) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """Frames of the reference: a window elsewhere, or single pictures."""
+        last = row.frames - self.window
+        if self.references == self.window:
+            u = self._elsewhere(rng, t, last)
+            first = u if u is not None else (0 if t > last // 2 else last)
+            return np.arange(first, first + self.window)
+        return np.sort(rng.integers(0, row.frames, self.references))
+
+    def _speech(self, row: ClipRow, t: int, other: int) -> tuple[Tensor, Tensor]:
+        """Short windows of frames t.. and the long window of frames ``other``.."""
+        mel = torch.from_numpy(self.corpus.clip_mel(row).astype(np.float32))
+        times = [Fraction(t + k, MODEL_FPS) for k in range(self.window)]
+        first = STEPS_PER_FRAME * other
+        long_mel = mel[:, first : first + STEPS_PER_FRAME * self.window]
+        missing = STEPS_PER_FRAME * self.window - long_mel.shape[1]
+        return windows(mel, times, self.audio), F.pad(long_mel, (0, missing), value=SILENCE)

@@ -1,0 +1,200 @@
+"""A sync judge for when there is no expert yet: how the lips follow the sound, learnt on the spot.
+
+The plainest judge correlates the mouth opening with the speech envelope. Vowels differ in loudness
+and opening, so that its peak is broad. A ridge regression from 20 mel bands of nine frames to three
+lip measures, fitted to the very corpus in preparation, is about twice as sharp. It is fitted twice:
+once on everything as it is, and again with the shifts that the first fit is sure of. Each source is
+judged by the fit of the *other* half of the sources, so that no piece votes for its own offset.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipwright.data.rows import Row, Work, accepted_pieces
+from lipwright.data.sources import sound_of
+from lipwright.media.mel import SILENCE, STEPS_PER_FRAME
+
+Array = NDArray[np.float64]
+
+REACH = 15
+"""Shifts of -REACH .. REACH frames are tried (SyncNet's choice)."""
+BANDS = 20
+CONTEXT = 4
+RIDGE = 3e-3
+MEASURES = (0.5, 0.25, 0.25)
+"""Weights of mouth opening, width and outer height in the correlation."""
+TREND = 51
+"""Frames over which the mean is taken away: moods of the face and level of the sound."""
+LEAD = 1
+"""Frames by which the mouth opens before the sound is loud; the envelope's curve peaks there."""
+ENOUGH_FRAMES = 5000
+"""Below this (half a corpus) the envelope judges: a regression would learn the few by heart."""
+PLENTY_FRAMES = 500_000
+"""Above this (over five hours) more examples change nothing."""
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """Two fits, for the two halves of a corpus; ``weights`` (2, bands x context, measures)."""
+
+    weights: Array
+
+    def save(self, path: Path) -> None:
+        """Write ``.npy``."""
+        temporary = path.with_name(f".{path.name}.part")
+        with temporary.open("wb") as file:
+            np.save(file, self.weights)
+        temporary.replace(path)
+
+    @staticmethod
+    def load(path: Path) -> Predictor:
+        """Read what :meth:`save` wrote."""
+        return Predictor(np.load(path))
+
+
+def half_of(row: Row) -> int:
+    """Which half of the corpus a source belongs to: 0 or 1, by its name."""
+    return hashlib.sha256(str(row["name"]).encode()).digest()[0] % 2
+
+
+def lip_measures(work: Work, clip: str) -> Array:
+    """(T, 3) mouth opening, width and outer height of a clip, slow trend removed, unit variance."""
+    with np.load(work.scratch / f"{clip}.npz") as stored:
+        return measures_of(stored["opening"], stored["lips"])
+
+
+def measures_of(opening: NDArray[np.floating], lips: NDArray[np.floating]) -> Array:
+    """As :func:`lip_measures`, from mouth openings (T,) and lip contours (T, 80)."""
+    opening = opening.astype(np.float64)
+    points = lips.astype(np.float64).reshape(len(opening), -1, 2)
+    # Outer ring: from the mouth's corner along the upper edge, then the lower one back.
+    outer = points[:, 20:]
+    width = np.linalg.norm(outer[:, 0] - outer[:, 10], axis=1)
+    height = np.linalg.norm(outer[:, 5] - outer[:, 15], axis=1)
+    return _standard(detrended(np.column_stack([opening, width, height])))
+
+
+def bands_of(work: Work, row: Row, piece: Row, before: int, after: int) -> Array:
+    """(before + T + after, BANDS) mel bands at 25 fps around a piece."""
+    import torch
+
+    from lipwright.media.mel import mel_spectrogram
+
+    frames = before + piece["frames"] + after
+    wave = sound_of(work, row, piece["first"] - before, frames)
+    mel = mel_spectrogram(torch.from_numpy(wave)).numpy()[:, : STEPS_PER_FRAME * frames]
+    grouped = mel.reshape(BANDS, mel.shape[0] // BANDS, frames, STEPS_PER_FRAME)
+    return np.asarray(grouped.mean(axis=(1, 3)).T, np.float64)
+
+
+def with_context(bands: Array) -> Array:
+    """(T, BANDS) -> (T - 2 CONTEXT, BANDS (2 CONTEXT + 1)): neighbours beside each frame."""
+    count = len(bands) - 2 * CONTEXT
+    return np.concatenate([bands[i : i + count] for i in range(2 * CONTEXT + 1)], axis=1)
+
+
+def envelope_curve(lips: Array, bands: Array) -> Array:
+    """Correlation of the mouth opening with loudness, moved so that its own lead counts as 0.
+
+    Args:
+        lips: (T, 3) as :func:`lip_measures` gives them.
+        bands: (T + 2 (REACH + CONTEXT), BANDS).
+
+    Returns:
+        (2 REACH + 1,) for sound that comes so many frames late: -REACH .. REACH.
+    """
+    loud = (np.maximum(bands[:, 1:16], SILENCE)).mean(axis=1)
+    margin = CONTEXT + LEAD
+    inner = loud[margin : margin + len(lips) + 2 * REACH]
+    return shifted_correlation(lips[:, :1], inner[:, None], (1.0,))
+
+
+def predicted_curve(lips: Array, bands: Array, weights: Array) -> Array:
+    """Correlation of the lips with what a fit expects them to be; else as the envelope's curve."""
+    return shifted_correlation(lips, with_context(bands) @ weights, MEASURES)
+
+
+def shifted_correlation(lips: Array, expected: Array, weights: Iterable[float]) -> Array:
+    """Weighted correlation of (T, K) lips with (T + 2 REACH, K) expectations at every shift."""
+    count = len(lips)
+    out = np.zeros(2 * REACH + 1)
+    for shift in range(2 * REACH + 1):
+        part = _standard(detrended(expected[shift : shift + count]))
+        out[shift] = sum(w * float((lips[:, k] * part[:, k]).mean()) for k, w in enumerate(weights))
+    return out
+
+
+def fit(rows: Iterable[Row], work: Work) -> Predictor | None:
+    """Fit both halves on all pieces that nothing speaks against; None for too small a corpus."""
+    pieces = []
+    gathered = 0
+    for row in rows:
+        for piece in accepted_pieces(row) if gathered < PLENTY_FRAMES else ():
+            gathered += piece["frames"]
+            margin = REACH + CONTEXT
+            bands = bands_of(work, row, piece, margin, margin)
+            pieces.append((half_of(row), lip_measures(work, piece["clip"]), bands))
+    lengths = [sum(len(lips) for half, lips, _ in pieces if half == h) for h in (0, 1)]
+    if min(lengths) < ENOUGH_FRAMES:
+        return None
+    shifts = [0] * len(pieces)
+    weights = np.zeros((2, BANDS * (2 * CONTEXT + 1), len(MEASURES)))
+    for _ in range(2):
+        for half in (0, 1):
+            chosen = [i for i, piece in enumerate(pieces) if piece[0] != half]
+            weights[half] = _ridge([(*pieces[i][1:], shifts[i]) for i in chosen])
+        for i, (half, lips, bands) in enumerate(pieces):
+            curve = predicted_curve(lips, bands, weights[half])
+            shift = int(curve.argmax()) - REACH
+            shifts[i] = shift if certainty(curve, len(lips)) > needed(shift) else 0
+    return Predictor(weights)
+
+
+def _ridge(pieces: list[tuple[Array, Array, int]]) -> Array:
+    """Weights that predict lips from bands which are late by a shift."""
+    left: Array = np.zeros((BANDS * (2 * CONTEXT + 1),) * 2)
+    right: Array = np.zeros((len(left), len(MEASURES)))
+    for lips, bands, shift in pieces:
+        near = with_context(bands)[REACH + shift : REACH + shift + len(lips)]
+        near = near - near.mean(axis=0)
+        left += near.T @ near
+        right += near.T @ lips
+    left += RIDGE * np.trace(left) / len(left) * np.eye(len(left))
+    return np.asarray(np.linalg.solve(left, right))
+
+
+SURE, FAR = 2.5, 0.1
+"""Certainty from which a peak is believed, and how much more it takes per frame of offset."""
+INDEPENDENT = 4
+"""Frames after which lips tell something new, roughly: the time in which their memory fades."""
+
+
+def certainty(curve: Array, frames: int) -> float:
+    """How far the peak stands out of the curve, in standard errors of a correlation."""
+    return float((curve.max() - np.median(curve)) * np.sqrt(frames / INDEPENDENT))
+
+
+def needed(offset: int) -> float:
+    """The certainty that an offset of so many frames needs: most videos are nearly in step."""
+    return SURE + FAR * abs(offset)
+
+
+def detrended(values: Array) -> Array:
+    """(T, K) less its moving mean over TREND frames."""
+    count = len(values)
+    total = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
+    index = np.arange(count)
+    low, high = np.maximum(index - TREND // 2, 0), np.minimum(index + TREND // 2 + 1, count)
+    return np.asarray(values - (total[high] - total[low]) / (high - low)[:, None])
+
+
+def _standard(values: Array) -> Array:
+    spread = values.std(axis=0)
+    return np.asarray((values - values.mean(axis=0)) / np.where(spread > 1e-9, spread, np.inf))

@@ -1,0 +1,72 @@
+"""Accepted clips as WebDataset shards: plain tar files whose members share a key per sample.
+
+``shards/<split>-000000.tar`` holds for each clip ``<clip>.mp4`` (crops), ``<clip>.flac`` (speech at
+16 kHz), ``<clip>.npz`` (mel and mouth measures), ``<clip>.json`` (its manifest row) and, where the
+source has it, ``<clip>.hd.mp4``. Any reader of tar files can use them, in order, over a network.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+from lipwright.data.rows import Row
+
+LARGEST = 512 * 2**20
+
+
+def write_shards(out: Path, rows: list[Row], largest: int = LARGEST) -> list[Path]:
+    """Write the shards of a corpus anew.
+
+    Args:
+        out: the corpus.
+        rows: manifest rows of clips; rejected ones are left out.
+        largest: bytes after which the next shard is begun.
+
+    Returns:
+        The files, train before val.
+    """
+    folder = out / "shards"
+    folder.mkdir(exist_ok=True)
+    for old in (*folder.glob("*.tar"), *folder.glob("*.part")):
+        old.unlink()
+    written: list[Path] = []
+    accepted = sorted((r for r in rows if not r["reason"]), key=lambda r: str(r["clip"]))
+    for split in sorted({str(r["split"]) for r in accepted}):
+        chosen = [r for r in accepted if r["split"] == split]
+        number = 0
+        while chosen:
+            path = folder / f"{split}-{number:06d}.tar"
+            chosen = chosen[_write(path, out / "clips", chosen, largest) :]
+            written.append(path)
+            number += 1
+    return written
+
+
+def _write(path: Path, clips: Path, rows: list[Row], largest: int) -> int:
+    """Fill one shard; how many rows went in (at least one)."""
+    temporary = path.with_suffix(".part")
+    count = 0
+    with tarfile.open(temporary, "w") as tar:
+        for row in rows:
+            if count and tar.offset > largest:
+                break
+            clip = str(row["clip"])
+            for suffix in (".mp4", ".hd.mp4", ".flac", ".npz"):
+                member = clips / f"{clip}{suffix}"
+                if member.is_file():
+                    _add(tar, member.name, member.read_bytes())
+            shown = {k: v for k, v in row.items() if k != "source"}
+            _add(tar, f"{clip}.json", json.dumps(shown).encode())
+            count += 1
+    temporary.replace(path)
+    return count
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    """Members carry no time and no owner, so that the same corpus gives the same shard."""
+    entry = tarfile.TarInfo(name)
+    entry.size = len(content)
+    tar.addfile(entry, io.BytesIO(content))

@@ -1,0 +1,105 @@
+"""The trained sync expert as a judge of offsets: mean cosine at every shift of the sound."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lipwright.data.cut import crop_path
+from lipwright.data.predictor import REACH
+from lipwright.data.rows import Row, Work
+from lipwright.data.sources import sound_of
+from lipwright.data.storage import read_crops
+from lipwright.errors import LipwrightError
+from lipwright.media.mel import STEPS_PER_FRAME, mel_spectrogram
+from lipwright.models.expert import SyncExpert
+from lipwright.models.vqgan import VQGAN
+from lipwright.weights.checkpoint import load_checkpoint
+
+BATCH = 32
+
+
+def expert_curve(row: Row, piece: Row, work: Work) -> NDArray[np.float64]:
+    """Mean cosine of a piece with its sound, for sound that comes -REACH .. REACH frames late.
+
+    Pieces shorter than the expert's window give a flat curve: it cannot judge them.
+    """
+    vqgan, expert, size = load_judge(work.expert)
+    count = piece["frames"] - expert.window + 1
+    if count < 1:
+        return np.zeros(2 * REACH + 1)
+    crops = read_crops(crop_path(work.clips, piece["clip"], work.settings.size, work.settings))
+    wave = sound_of(work, row, piece["first"] - REACH, piece["frames"] + 2 * REACH)
+    mel = mel_spectrogram(torch.from_numpy(wave))
+    with torch.no_grad():
+        faces = _faces(vqgan, expert, _resized(crops, size), count)
+        width = STEPS_PER_FRAME * expert.window
+        starts = [STEPS_PER_FRAME * n for n in range(count + 2 * REACH)]
+        speech = torch.cat(
+            [
+                expert.embed_speech(torch.stack([mel[:, s : s + width] for s in part]))
+                for part in _batches(starts)
+            ]
+        )
+        faces = torch.nn.functional.normalize(faces, dim=1)
+        speech = torch.nn.functional.normalize(speech, dim=1)
+        curve = [
+            float((faces * speech[shift : shift + count]).sum(dim=1).mean())
+            for shift in range(2 * REACH + 1)
+        ]
+    return np.array(curve)
+
+
+@cache
+def load_judge(run: str) -> tuple[VQGAN, SyncExpert, int]:
+    """VQGAN, expert and crop size of a training run.
+
+    Raises:
+        LipwrightError: the run lacks one of them, or they do not belong together.
+    """
+    paths = [Path(run) / stage / f"{stage}.safetensors" for stage in ("vqgan", "expert")]
+    for path in paths:
+        if not path.is_file():
+            raise LipwrightError(
+                f"the run {run} has no {path.name}; train its stage '{path.stem}' first."
+            )
+    codes, judge = (load_checkpoint(path) for path in paths)
+    if judge.header.get("parents", {}).get("vqgan") != codes.sha256:
+        raise LipwrightError(f"the expert in {run} was trained on the codes of another VQGAN.")
+    vqgan = VQGAN(**codes.header["networks"]["vqgan"])
+    codes.load_into("vqgan", vqgan)
+    expert = SyncExpert(**judge.header["networks"]["expert"])
+    judge.load_into("expert", expert)
+    return vqgan.eval(), expert.eval(), int(judge.header["size"])
+
+
+def _resized(crops: NDArray[np.uint8], size: int) -> Tensor:
+    """(T, 3, size, size) in [-1, 1]: the crops without their margin."""
+    side = crops.shape[1]
+    edge = side // 18  # margins are a sixteenth of the inner side
+    inner = crops[:, edge : side - edge, edge : side - edge]
+    small = np.stack([cv2.resize(c, (size, size), interpolation=cv2.INTER_AREA) for c in inner])
+    return torch.from_numpy(small).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+
+
+def _faces(vqgan: VQGAN, expert: SyncExpert, x: Tensor, count: int) -> Tensor:
+    book = vqgan.quantiser.codebook.detach().float()
+    book = book / book.std()
+    grids = torch.cat([vqgan.indices(x[i : i + BATCH]) for i in range(0, len(x), BATCH)])
+    codes = torch.nn.functional.embedding(grids, book).permute(0, 3, 1, 2)
+    return torch.cat(
+        [
+            expert.embed_faces(torch.stack([codes[n : n + expert.window] for n in part]))
+            for part in _batches(list(range(count)))
+        ]
+    )
+
+
+def _batches(items: list[int]) -> list[list[int]]:
+    return [items[i : i + BATCH] for i in range(0, len(items), BATCH)]

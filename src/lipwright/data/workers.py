@@ -1,0 +1,196 @@
+"""Where the steps run: in this process, in several, or on a Ray cluster.
+
+The functions are the same everywhere. Every job is (step, row); the answers come in the order in
+which they are finished. A source that fails in an unforeseen way is rejected with the failure as
+its reason, so that one bad file among thousands does not end a run.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from importlib.util import find_spec
+from itertools import islice
+from types import TracebackType
+from typing import Any, Protocol
+
+from lipwright.data.rows import Row, Work
+from lipwright.errors import LipwrightError
+
+log = logging.getLogger("lipwright.prepare")
+
+StepFunction = Callable[[Row, Work], Row]
+
+
+class Workers(Protocol):
+    """Runs a step on many rows. A context manager."""
+
+    def map(self, step: StepFunction, rows: Iterable[Row], work: Work) -> Iterator[Row]:
+        """The rows after the step, as they are finished."""
+        ...
+
+    def __enter__(self) -> Workers: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+def attempt(step: StepFunction, row: Row, work: Work) -> Row:
+    """One step on one row; what goes wrong becomes the row's reason."""
+    try:
+        return step(row, work)
+    except LipwrightError as error:
+        return {**row, "reason": f"unusable: {error}"}
+    except (MemoryError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        log.exception("step %s failed on %s", step.__name__, row["source"])
+        return {**row, "reason": f"failed: {step.__name__}: {type(error).__name__}: {error}"}
+
+
+def quiet_worker() -> None:
+    """Workers are the parallelism; threads inside them would only fight."""
+    import signal
+
+    import cv2
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends them
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
+class Here:
+    """One after the other, in this process."""
+
+    def map(self, step: StepFunction, rows: Iterable[Row], work: Work) -> Iterator[Row]:
+        """See :class:`Workers`."""
+        for row in rows:
+            yield attempt(step, row, work)
+
+    def __enter__(self) -> Here:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to close."""
+
+
+class Processes:
+    """Several processes of this machine."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        # Fresh processes: a fork would inherit locks held by the threads of torch and OpenVINO.
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(count, context, initializer=quiet_worker)
+
+    def map(self, step: StepFunction, rows: Iterable[Row], work: Work) -> Iterator[Row]:
+        """See :class:`Workers`."""
+        waiting = iter(rows)
+        running: set[Future[Row]] = set()
+        try:
+            while True:
+                for row in islice(waiting, 2 * self.count - len(running)):
+                    running.add(self._pool.submit(attempt, step, row, work))
+                if not running:
+                    return
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for job in done:
+                    yield job.result()
+        except BrokenProcessPool as error:
+            raise LipwrightError(
+                "a worker process was ended from outside, perhaps for want of memory; run the "
+                "same command again to go on, with fewer --workers if it recurs."
+            ) from error
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the workers; jobs that have not begun are dropped."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+class RayCluster:
+    """A Ray cluster. Its machines must see the sources and the corpus under the same paths."""
+
+    def __init__(self, address: str, in_flight: int = 4) -> None:
+        """Connect.
+
+        Args:
+            address: of the cluster's head, ``auto`` for the one this machine belongs to, or
+                ``local`` for a cluster of its own in this machine.
+            in_flight: jobs handed out ahead for every CPU of the cluster.
+
+        Raises:
+            LipwrightError: Ray is not installed, or there is nobody at the address.
+        """
+        if find_spec("ray") is None:
+            raise LipwrightError(
+                "--ray needs the package ray; run: python -m pip install 'lipwright[ray]'."
+            )
+        import ray
+
+        self._ray: Any = ray
+        self._in_flight = in_flight
+        if ray.is_initialized():
+            self._own = False
+            return
+        self._own = True
+        try:
+            ray.init(address=address, log_to_driver=False, include_dashboard=False)
+        except Exception as error:
+            raise LipwrightError(
+                f"no Ray cluster answers at '{address}' ({_first_line(error)}); check the address."
+            ) from error
+
+    def map(self, step: StepFunction, rows: Iterable[Row], work: Work) -> Iterator[Row]:
+        """See :class:`Workers`."""
+        remote = self._ray.remote(num_cpus=1, max_retries=2)(_ray_attempt)
+        limit = max(2, self._in_flight * int(self._ray.cluster_resources().get("CPU", 1)))
+        waiting = iter(rows)
+        running: list[Any] = []
+        while True:
+            for row in islice(waiting, limit - len(running)):
+                running.append(remote.remote(step, row, work))
+            if not running:
+                return
+            done, running = self._ray.wait(running)
+            for reference in done:
+                yield self._ray.get(reference)
+
+    def __enter__(self) -> RayCluster:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the cluster."""
+        if self._own:
+            self._ray.shutdown()
+
+
+def _ray_attempt(step: StepFunction, row: Row, work: Work) -> Row:
+    import cv2
+    import torch
+
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    return attempt(step, row, work)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
+
+
+def workers(count: int, ray: str | None = None) -> Workers:
+    """The place to run: a Ray cluster if an address is given, else processes, one of them here."""
+    if ray:
+        return RayCluster(ray)
+    return Here() if count == 1 else Processes(count)

@@ -1,0 +1,65 @@
+"""The marks of one dub: the id of its watermark, the inputs that its manifest names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lipwright.dubbing.options import DubOptions
+from lipwright.media.info import VideoInfo
+
+if TYPE_CHECKING:
+    from lipwright.provenance.session import Provenance
+
+
+def marks(
+    options: DubOptions,
+    identity: dict[str, Any],
+    model: str,
+    info: VideoInfo,
+    video: Path,
+    speech: Path,
+) -> Provenance:
+    """Prepare watermark and manifest of a job.
+
+    The id is drawn from a hash of everything that shapes the output, rather than from chance: the
+    same job gives the same frames, and a resumed job goes on with the id it began with.
+
+    Args:
+        options: what the user chose.
+        identity: all that shapes the encoded frames, as plain JSON values.
+        model: name and hash of the model.
+        info: of the video.
+        video: the edited video or picture.
+        speech: what it is dubbed to.
+
+    Raises:
+        LipwrightError: unusable consent, certificate or key, unreadable inputs.
+    """
+    from lipwright.provenance.manifest import Input
+    from lipwright.provenance.session import Provenance, ProvenanceOptions
+
+    region = options.region
+    chosen = ProvenanceOptions(
+        watermark=region is not None,
+        region=region or "face",
+        mark_id=mark_id_of(identity),
+        manifest=options.manifest,
+        consent=options.consent,
+        certificate=options.certificate,
+        key=options.key,
+        time_stamp_url=options.time_stamp,
+    )
+    inputs = [
+        Input.of("picture" if info.is_still else "video", video),
+        Input.of("speech", speech),
+    ]
+    return Provenance(chosen, inputs, model=model, size=(info.width, info.height))
+
+
+def mark_id_of(identity: dict[str, Any]) -> int:
+    """32 bits of the SHA-256 of a job's description."""
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).digest()
+    return int.from_bytes(digest[:4], "big")

@@ -1,0 +1,66 @@
+"""FVD: Fréchet distance of I3D logits of short clips (Unterthiner et al., 2018).
+
+Kinetics-400 I3D, logits averaged over time, pictures resized to 224 x 224 in **[-1, 1]**. Clips of
+16 consecutive frames at 25 fps that do not overlap; a shorter tail is dropped, never padded.
+
+Gupta et al. (WACV 2023) print FVD divided by 100; ``fvd`` is the plain value, and tables show
+FVD/100 under that name.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lipwright.evaluation.metrics.base import MetricInfo, same_images
+
+CLIP = 16
+DIMENSIONS = 400
+ENOUGH_CLIPS = 256
+_HOW = (
+    "PyTorch port of I3D (rgb_imagenet layout), not the TensorFlow hub module; 16 frames at 25 "
+    "fps, no overlap, aligned 224 px face crops; fewer than 256 clips are flagged"
+)
+INFO = MetricInfo(
+    "fvd", "FVD", "Unterthiner et al. 2018", "adapted", "low", _HOW, digits=1, needs=("i3d",)
+)
+HUNDREDTH = MetricInfo(
+    "fvd_100",
+    "FVD/100",
+    "Gupta et al., WACV 2023 (its tables divide by 100)",
+    "adapted",
+    "low",
+    _HOW,
+    needs=("i3d",),
+)
+
+
+class ClipFeatures(Protocol):
+    """A network of clips."""
+
+    def features(self, x: Tensor) -> Tensor:
+        """(B, 3, T, 224, 224) RGB in [-1, 1] -> (B, 400) logits."""
+        ...
+
+
+def cut_clips(frames: NDArray[Any]) -> NDArray[Any]:
+    """(T, ...) frames -> (T // 16, 16, ...); the tail is dropped."""
+    n = len(frames) // CLIP
+    return frames[: n * CLIP].reshape(n, CLIP, *frames.shape[1:])
+
+
+@torch.no_grad()
+def fvd_features(network: ClipFeatures, clips: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(B, 16, S, S, 3) uint8 RGB clips -> (B, 400)."""
+    same_images(clips, clips)
+    x = torch.from_numpy(np.ascontiguousarray(clips)).permute(0, 4, 1, 2, 3).float()
+    if x.shape[-2:] != (224, 224):
+        b, c, t = x.shape[:3]
+        flat = x.transpose(1, 2).reshape(b * t, c, *x.shape[3:])
+        flat = torch.nn.functional.interpolate(flat, (224, 224), mode="bilinear")
+        x = flat.reshape(b, t, c, 224, 224).transpose(1, 2)
+    return network.features(x / 127.5 - 1.0).float().numpy()

@@ -1,0 +1,1 @@
+"""Evaluation protocols: what is dubbed with which speech, and measured against what."""

@@ -1,0 +1,200 @@
+"""The landmark cascade: speech moves landmarks, landmarks move the picture.
+
+Chen et al., "Hierarchical Cross-Modal Talking Face Generation with Dynamic Pixel-Wise Loss" (CVPR
+2019). See docs/methods/landmark.md for what is theirs and what is ours.
+
+The example is the frame itself, so that in a video the head's own motion stays; a still picture is
+the case in which it never changes. Both networks are recurrent: frames are computed one by one and
+the state goes along, so that batches of any size give the same frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lipwright.errors import LipwrightError
+from lipwright.media.features import MfccSpec, audio_spec
+from lipwright.media.mel import SILENCE
+from lipwright.methods.base import LookLips, Rendered
+from lipwright.methods.engine import Engine, build_engine
+from lipwright.models.landmark_audio import LandmarkAudio
+from lipwright.models.landmark_audio import State as AudioState
+from lipwright.models.landmark_space import LandmarkSpace
+from lipwright.models.landmark_video import LandmarkVideo
+from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
+
+PointReader = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
+"""Takes a crop (S, S, 3), returns its (68, 2) points in parts of the side."""
+
+
+@dataclass
+class LandmarkState:
+    """What one face track carries along.
+
+    Attributes:
+        neutral: (68, 2) aligned shape of this face at rest.
+        audio: state of AT-net.
+        video: state of VG-net.
+        face: the last frame, and ``points``, its landmarks: equal frames are looked at once.
+        alpha: (1, 1, S, S) where the last frame was drawn.
+        driven: (68, 2) landmarks that drove it, in parts of the side.
+    """
+
+    neutral: Tensor
+    video: Tensor
+    audio: AudioState | None = None
+    face: Tensor | None = None
+    points: Tensor | None = None
+    alpha: Tensor | None = None
+    driven: Tensor | None = None
+
+
+class VideoStep(nn.Module):
+    """One frame of VG-net as a graph of plain tensors."""
+
+    def __init__(self, network: LandmarkVideo) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, picture: Tensor, landmarks: Tensor, example: Tensor, state: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw (1, 3, S, S) by landmarks (1, 136): the frame, alpha, and the next state."""
+        drawn = self.network(picture, landmarks[:, None], example, state)
+        return drawn.frames[:, 0], drawn.alpha[:, 0], drawn.state
+
+
+class LandmarkMethod:
+    """The contract of :class:`lipwright.methods.base.Method` for the landmark cascade.
+
+    Args:
+        checkpoint: a joined checkpoint (training stage ``landmark``).
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        backend: ``auto``, ``torch`` or ``openvino``.
+        read_points: another source of landmarks than the network of ``lipwright.faces``.
+    """
+
+    name = "landmark"
+    stateless = False
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        device: str = "auto",
+        backend: str = "auto",
+        read_points: PointReader | None = None,
+    ) -> None:
+        header = checkpoint.header
+        if header["method"] != "landmark":
+            raise LipwrightError(
+                f"{checkpoint.path} is a checkpoint of '{header['method']}', not of the landmark "
+                "cascade; join its stages with 'lipwright train landmark' first."
+            )
+        self.space, self.speech, video = build_networks(checkpoint)
+        self.size = int(header["size"])
+        self.audio = audio_spec(**header["audio"])
+        self.model_id = checkpoint.model_id
+        self.gain = torch.tensor(header["gain"], dtype=torch.float32)
+        self.spoken = torch.tensor(header["spoken"], dtype=torch.bool)
+        self.project = bool(header["project"])
+        self._start = torch.zeros(1, video.gru.hidden, video.side, video.side)
+        self.step: Engine = build_engine(VideoStep(video).eval(), device, backend)
+        self.backend = self.step.name
+        self._read_points = read_points
+
+    def start(self, reference: Tensor, lips: LookLips | None = None) -> LandmarkState:
+        """Find the shape at rest from looks (R, 3, S, S) in [-1, 1], R >= 1."""
+        points = torch.stack([self.points(look) for look in reference])
+        shapes, _ = self.space.align(points)
+        return LandmarkState(self.space.neutral(shapes), self._start)
+
+    def points(self, face: Tensor) -> Tensor:
+        """(68, 2) landmarks of a face (3, S, S), in parts of the side."""
+        if self._read_points is None:
+            self._read_points = mesh_reader()
+        picture = ((face + 1.0) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0)
+        found = self._read_points(np.ascontiguousarray(picture.cpu().numpy()))
+        return torch.from_numpy(np.asarray(found, np.float32))
+
+    @torch.inference_mode()
+    def render(self, faces: Tensor, audio: Tensor, state: LandmarkState) -> Rendered:
+        """Draw (B, 3, S, S) faces with (B, C, steps) speech.
+
+        The baseline is the source itself: where alpha is 0, VG-net copies it exactly.
+        """
+        made = [self._frame(f, a, state) for f, a in zip(faces, audio, strict=True)]
+        return Rendered(torch.stack(made), faces)
+
+    def _frame(self, face: Tensor, sound: Tensor, state: LandmarkState) -> Tensor:
+        if state.face is None or state.points is None or not torch.equal(face, state.face):
+            state.face, state.points = face.clone(), self.points(face)
+        shape, matrix = self.space.align(state.points)
+        own = shape - state.neutral
+        coefficients = self.space.encode(own)
+        told, state.audio = self._listen(sound, state.audio)
+        # What speech cannot tell (the head's turn) stays as it is in this frame.
+        driving = self.space.decode(torch.where(self.spoken, told * self.gain, coefficients))
+        example = self.space.decode(coefficients) if self.project else own
+        frame, state.alpha, state.video = self.step(
+            face[None],
+            self.space.normalised(driving)[None],
+            self.space.normalised(example)[None],
+            state.video,
+        )
+        state.driven = self.space.place(driving, state.neutral, matrix)
+        return frame[0].to(face)
+
+    def _listen(self, sound: Tensor, state: AudioState | None) -> tuple[Tensor, AudioState]:
+        """Coefficients (K,) of one window (C, steps)."""
+        if isinstance(self.audio, MfccSpec):
+            sound = sound - SILENCE  # the pipeline's MFCC are shifted to mel's silence
+        example = torch.zeros(1, self.space.components)
+        found, state = self.speech(example, sound.float().cpu()[None, None], state)
+        return found[0, 0], state
+
+
+def build_networks(checkpoint: Checkpoint) -> tuple[LandmarkSpace, LandmarkAudio, LandmarkVideo]:
+    """Space, AT-net and VG-net of a joined checkpoint, with its weights, in eval mode.
+
+    Raises:
+        LipwrightError: header or weights are damaged.
+    """
+    try:
+        networks = checkpoint.header["networks"]
+        space = LandmarkSpace(**networks["space"])
+        audio = LandmarkAudio(**networks["audio"])
+        video = LandmarkVideo(**networks["video"])
+        for name in ("audio", "gain", "spoken", "project", "size"):
+            checkpoint.header[name]
+    except (KeyError, TypeError, ValueError) as error:
+        raise LipwrightError(
+            f"the header of {checkpoint.path} is incomplete or wrong ({error}); the file is "
+            "damaged or from another version."
+        ) from error
+    for name, network in (("space", space), ("audio", audio), ("video", video)):
+        checkpoint.load_into(name, network)
+        network.eval().requires_grad_(False)
+    return space, audio, video
+
+
+def mesh_reader() -> PointReader:
+    """Reads the 68 points of an aligned crop off the mesh network."""
+    from lipwright.faces.crop_points import SingleCrop
+
+    return SingleCrop()
+
+
+def load_landmark(path: Path, device: str = "auto", backend: str = "auto") -> LandmarkMethod:
+    """Load a joined checkpoint.
+
+    Raises:
+        LipwrightError: missing, damaged, or of another kind.
+    """
+    return LandmarkMethod(load_checkpoint(path), device, backend)

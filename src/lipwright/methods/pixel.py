@@ -1,0 +1,198 @@
+"""Pixel baselines behind the contract: Wav2Lip, LipGAN and Speech2Vid.
+
+All three draw with :class:`~lipwright.models.pixel_unet.PixelUNet`; they differ in what is stacked
+at its input:
+
+* ``wav2lip``: masked target, then reference (Prajwal et al., ACM MM 2020);
+* ``lipgan``: reference, then masked target (KR et al., ACM MM 2019);
+* ``speech2vid``: five still pictures of the person, no target (Chung et al., BMVC 2017).
+
+Where the published code takes the frame itself as reference at inference (Wav2Lip, LipGAN), so does
+this. Wav2Lip's published files work too: they see the part of the aligned crop that its own face
+detector would have boxed, at 96 px, in BGR, and a window of 200 ms that begins at the frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lipwright.errors import LipwrightError
+from lipwright.media.mel import AudioSpec
+from lipwright.methods.base import LookLips, Rendered
+from lipwright.methods.engine import build_engine
+from lipwright.models.pixel_unet import PixelUNet
+from lipwright.models.published import wav2lip as published
+from lipwright.weights.checkpoint import file_sha256, load_checkpoint
+from lipwright.weights.published import load_into, load_state
+
+KINDS = ("wav2lip", "lipgan", "speech2vid")
+STILLS = 5
+BATCH = 8
+PUBLISHED_SIZE = 128
+PUBLISHED_BOX = (0.12, 0.0, 0.88, 0.98)
+"""Left, top, right, bottom in parts of our crop: what S3FD with 10 px of padding would box."""
+
+
+class PixelDrawer(nn.Module):
+    """The graph for one batch: stack, draw, back to [-1, 1].
+
+    Args:
+        network: the U-Net.
+        kind: one of :data:`KINDS`.
+        published: BGR, box and resampled mel of Wav2Lip's published files.
+    """
+
+    def __init__(self, network: PixelUNet, kind: str, published: bool = False) -> None:
+        super().__init__()
+        self.network, self.kind, self.published = network, kind, published
+
+    def forward(self, pictures: Tensor, mel: Tensor) -> tuple[Tensor]:
+        """Draw.
+
+        Args:
+            pictures: (B, 3, S, S) faces in [-1, 1]; for ``speech2vid`` (B, 15, S, S) stills in
+                [0, 1].
+            mel: (B, 80, steps).
+
+        Returns:
+            (B, 3, S, S) in [-1, 1], as a tuple of one.
+        """
+        if self.kind == "speech2vid":
+            return (self.network(pictures, mel) * 2.0 - 1.0,)
+        x = pictures * 0.5 + 0.5
+        if self.published:
+            return (self._published(pictures, x, mel),)
+        return (self.network(stack_input(self.kind, x, x), mel) * 2.0 - 1.0,)
+
+    def _published(self, faces: Tensor, x: Tensor, mel: Tensor) -> Tensor:
+        side = PUBLISHED_SIZE  # a plain number, so that the graph can be traced
+        left, top, right, bottom = (round(v * side) for v in PUBLISHED_BOX)
+        box = x[:, :, top:bottom, left:right].flip(1)
+        n = self.network.size
+        small = F.interpolate(box, (n, n), mode="bilinear", antialias=True, align_corners=False)
+        drawn = self.network(stack_input("wav2lip", small, small), published_mel(mel))
+        large = F.interpolate(
+            drawn.flip(1), (bottom - top, right - left), mode="bilinear", align_corners=False
+        )
+        out = F.pad(large * 2.0 - 1.0, (left, side - right, top, side - bottom), value=-2.0)
+        return torch.where(out < -1.5, faces, out)
+
+
+def stack_input(kind: str, target: Tensor, reference: Tensor) -> Tensor:
+    """The network's input channels (B, 6, S, S), pictures in [0, 1].
+
+    Args:
+        kind: ``wav2lip`` or ``lipgan``.
+        target: (B, 3, S, S); its lower half is blanked (black, as published) and never seen.
+        reference: (B, 3, S, S) another moment of the same face.
+    """
+    half = target.shape[-2] // 2
+    masked = F.pad(target[:, :, :half], (0, 0, 0, target.shape[-2] - half))
+    pair = (masked, reference) if kind == "wav2lip" else (reference, masked)
+    return torch.cat(pair, dim=1)
+
+
+def published_mel(mel: Tensor) -> Tensor:
+    """(B, 80, 20) columns every 10 ms -> (B, 80, 16) every 12.5 ms, linear in between.
+
+    Both front ends have the same 50 ms windows, so neighbouring columns share most of their sound.
+    """
+    at = torch.arange(16, device=mel.device) * 1.25
+    low = at.floor().long()
+    part = (at - low).to(mel.dtype)
+    return mel[..., low] * (1.0 - part) + mel[..., (low + 1).clamp(max=19)] * part
+
+
+@dataclass(frozen=True)
+class PixelState:
+    """Stills of one face, (1, 15, S, S) in [0, 1]."""
+
+    stills: Tensor
+
+
+class PixelMethod:
+    """A pixel baseline; ``name`` is its kind."""
+
+    stateless = True
+
+    def __init__(
+        self,
+        drawer: PixelDrawer,
+        size: int,
+        audio: AudioSpec,
+        model_id: str,
+        device: str = "auto",
+        backend: str = "auto",
+    ) -> None:
+        self.name = drawer.kind
+        self.size = size
+        self.audio = audio
+        self.model_id = model_id
+        self.engine = build_engine(drawer.eval().requires_grad_(False), device, backend)
+        self.backend = self.engine.name
+
+    def start(self, reference: Tensor, lips: LookLips | None = None) -> PixelState:
+        """Keep five of (R, 3, S, S) looks, spread evenly; fewer are repeated."""
+        index = torch.linspace(0, len(reference) - 1, STILLS).round().long()
+        return PixelState(reference[index].flatten(0, 1)[None] * 0.5 + 0.5)
+
+    def render(self, faces: Tensor, audio: Tensor, state: PixelState) -> Rendered:
+        """Draw (B, 3, S, S) faces with (B, 80, steps) speech; no baseline, as published."""
+        drawn = []
+        for start in range(0, len(faces), BATCH):
+            x, mel = faces[start : start + BATCH], audio[start : start + BATCH]
+            missing = BATCH - len(x)
+            if missing:  # full batches: the same kernels whatever batch a frame came in
+                x = torch.cat([x, x[-1:].expand(missing, -1, -1, -1)])
+                mel = torch.cat([mel, mel[-1:].expand(missing, -1, -1)])
+            if self.name == "speech2vid":
+                x = state.stills.expand(len(x), -1, -1, -1)
+            drawn.append(self.engine(x, mel)[0][: BATCH - missing])
+        return Rendered(torch.cat(drawn))
+
+
+def load_pixel(
+    kind: str, path: Path | None, device: str = "auto", backend: str = "auto"
+) -> PixelMethod:
+    """Load a baseline: a checkpoint trained here, or a published Wav2Lip file.
+
+    Raises:
+        LipwrightError: no path, or not a checkpoint of this kind.
+    """
+    if path is None:
+        raise LipwrightError(
+            f"the method '{kind}' comes without weights; train it with 'lipwright train {kind}', "
+            "or give a checkpoint with --weights."
+        )
+    if kind == "wav2lip" and path.suffix != ".safetensors":
+        network = published.published_generator()
+        load_into(
+            network, published.generator_state(load_state(path)), path, "the Wav2Lip generator"
+        )
+        audio = AudioSpec(steps=20, before=0)
+        model_id = f"wav2lip-published-{file_sha256(path)[:12]}"
+        drawer = PixelDrawer(network, kind, published=True)
+        return PixelMethod(drawer, PUBLISHED_SIZE, audio, model_id, device, backend)
+    checkpoint = load_checkpoint(path)
+    header = checkpoint.header
+    if header.get("method") != kind:
+        raise LipwrightError(
+            f"{path} is a checkpoint of '{header.get('method')}', not of '{kind}'."
+        )
+    try:
+        network = PixelUNet(**header["networks"]["generator"])
+        audio = AudioSpec(**header["audio"])
+        size = int(header["size"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise LipwrightError(
+            f"the header of {path} is incomplete or wrong ({error}); the file is damaged or from "
+            "another version."
+        ) from error
+    checkpoint.load_into("generator", network)
+    drawer = PixelDrawer(network, kind)
+    return PixelMethod(drawer, size, audio, checkpoint.model_id, device, backend)

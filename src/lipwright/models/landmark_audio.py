@@ -1,0 +1,128 @@
+"""AT-net: from speech to the motion of the face.
+
+Chen et al. (CVPR 2019), sizes after the published code: each frame's 28 x 12 MFCC (280 ms) go
+through a small convolutional network to 256 numbers, the example's coefficients through two linear
+layers to 512; three layers of LSTM follow the sequence, and a linear layer gives the coefficients
+of each frame.
+
+An option that is not from the paper: the mel spectrogram as front end. A learnt linear map takes
+its 80 bands to as many "coefficients" as MFCC has (it starts as a cosine transform), the rest is
+the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+State = tuple[Tensor, Tensor]
+"""Hidden and cell state of the LSTM, (layers, B, hidden) each."""
+
+MEL_BANDS = 80
+
+
+def block(c_in: int, c_out: int) -> nn.Sequential:
+    """Convolution of 3, batch normalisation, ReLU."""
+    return nn.Sequential(nn.Conv2d(c_in, c_out, 3, 1, 1), nn.BatchNorm2d(c_out), nn.ReLU())
+
+
+class LandmarkAudio(nn.Module):
+    """AT-net.
+
+    Args:
+        components: K, coefficients of the landmark space.
+        features: ``mfcc`` or ``mel``.
+        steps: columns of sound that a frame sees.
+        bands: coefficients per column behind the front end.
+        channels: of the five convolutions.
+        dense: width of the first linear layer behind them.
+        hidden: of the sound's feature vector and of the LSTM.
+        layers: of the LSTM.
+        example: widths of the two linear layers for the example's coefficients.
+        dropout: between the layers of the LSTM and before them; 0 in the paper.
+    """
+
+    def __init__(
+        self,
+        components: int = 6,
+        features: str = "mfcc",
+        steps: int = 28,
+        bands: int = 12,
+        channels: Sequence[int] = (64, 128, 256, 256, 512),
+        dense: int = 2048,
+        hidden: int = 256,
+        layers: int = 3,
+        example: Sequence[int] = (256, 512),
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if features not in ("mfcc", "mel"):
+            raise ValueError(f"features are mfcc or mel, not {features}")
+        self.components, self.features, self.steps, self.bands = components, features, steps, bands
+        self.front: nn.Module = nn.Identity()
+        if features == "mel":
+            self.front = nn.Linear(MEL_BANDS, bands)
+            with torch.no_grad():
+                self.front.weight.copy_(_cosines(bands))
+        c = list(channels)
+        self.sound = nn.Sequential(
+            block(1, c[0]),
+            block(c[0], c[1]),
+            nn.MaxPool2d(3, (1, 2)),
+            block(c[1], c[2]),
+            block(c[2], c[3]),
+            block(c[3], c[4]),
+            nn.MaxPool2d(3, (2, 2)),
+        )
+        with torch.no_grad():
+            self.sound.eval()
+            flat = self.sound(torch.zeros(1, 1, steps, bands)).numel()
+            self.sound.train()
+        self.sound_dense = nn.Sequential(
+            nn.Linear(flat, dense), nn.ReLU(), nn.Linear(dense, hidden), nn.ReLU()
+        )
+        self.example = nn.Sequential(
+            nn.Linear(components, example[0]),
+            nn.ReLU(),
+            nn.Linear(example[0], example[1]),
+            nn.ReLU(),
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.lstm = nn.LSTM(
+            example[1] + hidden,
+            hidden,
+            layers,
+            batch_first=True,
+            dropout=dropout if layers > 1 else 0.0,
+        )
+        self.head = nn.Linear(hidden, components)
+
+    def forward(
+        self, example: Tensor, sound: Tensor, state: State | None = None
+    ) -> tuple[Tensor, State]:
+        """Follow a sequence.
+
+        Args:
+            example: (B, K) coefficients of the example.
+            sound: (B, T, C, steps) windows, C = 12 for MFCC or 80 for mel, T free.
+            state: of the frames before; None at the beginning.
+
+        Returns:
+            (B, T, K) coefficients, and the state behind the last frame.
+        """
+        b, t = sound.shape[:2]
+        x = self.front(sound.flatten(0, 1).transpose(1, 2))  # (B T, steps, bands)
+        x = self.sound_dense(self.sound(x[:, None]).flatten(1)).unflatten(0, (b, t))
+        e = self.example(example)[:, None].expand(-1, t, -1)
+        out, state = self.lstm(self.dropout(torch.cat([e, x], dim=-1)), state)
+        return self.head(out), state
+
+
+def _cosines(bands: int) -> Tensor:
+    """Rows 1 to ``bands`` of the orthonormal DCT-II, (bands, 80): a cepstrum of log-mel bands."""
+    n = torch.arange(MEL_BANDS)
+    k = torch.arange(1, bands + 1)[:, None]
+    return math.sqrt(2.0 / MEL_BANDS) * torch.cos(math.pi * k * (2 * n + 1) / (2 * MEL_BANDS))

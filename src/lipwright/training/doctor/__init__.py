@@ -1,0 +1,1 @@
+"""``lipwright train doctor``: why does a sync expert not learn?"""

@@ -1,0 +1,131 @@
+"""Stages of the landmark cascade, in their order, and their join to one checkpoint.
+
+``landmarks`` reads points and MFCC of a corpus once, ``landmark-space`` fits the principal
+components, ``landmark-audio`` and ``landmark-video`` train the networks, ``landmark`` joins them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lipwright.errors import LipwrightError
+from lipwright.training.config import Section, parse
+from lipwright.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+
+
+class LandmarksConfig(Section):
+    """Config of the stage ``landmarks``; ``max_minutes``: stop then, for another run to go on."""
+
+    max_minutes: float | None = None
+
+
+class JoinConfig(Section):
+    """Config of the stage ``landmark``.
+
+    Attributes:
+        gain: factors of the coefficients instead of those of ``landmark-audio``.
+    """
+
+    gain: list[float] | None = None
+
+
+def run_landmark_stage(
+    stage: str, data: Path, values: dict[str, Any], out: Path, device: str, where: str
+) -> None:
+    """Run one of these stages; arguments as in ``training.stages.run_stage``.
+
+    Raises:
+        LipwrightError: wrong config, missing earlier stage, training failure.
+    """
+    if stage == "landmark":
+        join_landmark(out, parse(JoinConfig, values, where))
+        return
+    from lipwright.data.landmarks import LandmarkCorpus, cache_landmarks
+    from lipwright.data.packed import PackedCorpus
+
+    packed = PackedCorpus(data)
+    if stage == "landmarks":
+        cache_landmarks(packed, out / stage, parse(LandmarksConfig, values, where).max_minutes)
+        return
+    corpus = LandmarkCorpus(packed, out / "landmarks")
+    if stage == "landmark-space":
+        from lipwright.training.stages.landmark_space import (
+            LandmarkSpaceConfig,
+            run_landmark_space,
+        )
+
+        run_landmark_space(corpus, parse(LandmarkSpaceConfig, values, where), out)
+        return
+    from lipwright.training.trainer import train
+
+    space = _made(out, "landmark-space")
+    if stage == "landmark-audio":
+        from lipwright.training.stages.landmark_audio import (
+            LandmarkAudioConfig,
+            LandmarkAudioStage,
+        )
+
+        audio = LandmarkAudioStage(parse(LandmarkAudioConfig, values, where), corpus, space)
+        train(audio, out / stage, device)
+        return
+    from lipwright.training.stages.landmark_video import LandmarkVideoConfig, LandmarkVideoStage
+
+    video = LandmarkVideoStage(parse(LandmarkVideoConfig, values, where), corpus, space)
+    train(video, out / stage, device)
+
+
+def join_landmark(out: Path, config: JoinConfig) -> Path:
+    """Write ``out/landmark.safetensors``: what ``lipwright animate --weights`` takes.
+
+    Raises:
+        LipwrightError: a stage is missing, or was trained with another landmark space.
+    """
+    from lipwright.models.landmark_audio import LandmarkAudio
+    from lipwright.models.landmark_video import LandmarkVideo
+    from lipwright.training.stages.landmark_audio import load_space
+
+    space, audio, video = (_made(out, f"landmark-{s}") for s in ("space", "audio", "video"))
+    for part in (audio, video):
+        if part.header.get("parents", {}).get("space") != space.sha256:
+            raise LipwrightError(
+                f"{part.path} was trained with another landmark space than {space.path}; train it "
+                "again."
+            )
+    networks = {
+        "space": load_space(space),
+        "audio": LandmarkAudio(**audio.header["networks"]["audio"]),
+        "video": LandmarkVideo(**video.header["networks"]["video"]),
+    }
+    audio.load_into("audio", networks["audio"])
+    video.load_into("video", networks["video"])
+    gain = config.gain or audio.header["gain"]
+    if len(gain) != networks["space"].components:
+        raise LipwrightError(
+            f"landmark.gain needs {networks['space'].components} numbers, one per coefficient."
+        )
+    header = {
+        "method": "landmark",
+        "size": video.header["size"],
+        "networks": {
+            name: part.header["networks"][name]
+            for name, part in (("space", space), ("audio", audio), ("video", video))
+        },
+        "audio": audio.header["audio"],
+        "gain": gain,
+        "spoken": audio.header["spoken"],
+        "project": video.header["project"],
+        "training": {p.header["method"]: p.header["training"] for p in (space, audio, video)},
+        "parents": {p.header["method"]: p.sha256 for p in (space, audio, video)},
+        "licence": "research use only (see LICENSE_weights)",
+    }
+    path = out / "landmark.safetensors"
+    save_checkpoint(path, header, networks)
+    return path
+
+
+def _made(out: Path, stage: str) -> Checkpoint:
+    path = out / stage / f"{stage}.safetensors"
+    if not path.is_file():
+        raise LipwrightError(f"{path} is missing; run the stage '{stage}' first.")
+    return load_checkpoint(path)

@@ -1,0 +1,259 @@
+"""Stage ``landmark-audio``: AT-net.
+
+Chen et al. (CVPR 2019): sequences of 16 frames, the example is the frame just before, mean squared
+error of the coefficients. What the configuration can add, and the paper does not have: leveling the
+coefficients by their variance, mirrored faces, jitter of the speech's level, and leaving the
+example out now and then, so that a picture alone (of which only the neutral shape is known) is
+enough.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from lipwright.data.landmarks import LandmarkCorpus
+from lipwright.data.packed import ClipRow
+from lipwright.errors import LipwrightError
+from lipwright.media.features import audio_spec
+from lipwright.media.mel import MODEL_FPS, windows
+from lipwright.models.landmark_audio import LandmarkAudio
+from lipwright.models.landmark_space import MIRROR, LandmarkSpace
+from lipwright.training.config import OptimiserConfig, RunConfig, Section
+from lipwright.training.losses.coefficients import coefficient_loss
+from lipwright.training.stages.expert import row_weights
+from lipwright.training.trainer import Context
+from lipwright.weights.checkpoint import Checkpoint, save_checkpoint
+
+UPPER, LOWER = 62, 66  # middle of the inner lips
+TOLD = 0.02
+"""Share of a coefficient's variance that speech must tell on validation identities, to drive it."""
+
+
+class LandmarkAudioConfig(Section):
+    """Config of the stage.
+
+    Attributes:
+        model: arguments of AT-net.
+        audio: which columns belong to a frame; 28 from 12 before are those of the published code.
+        sequence: frames.
+        level: weigh every coefficient by 1 over its variance; the paper does not.
+        example_dropout: probability that the example's coefficients are zero; 0 in the paper.
+        flip: probability of a mirrored face.
+        loudness: half-range of a change of the mel's level (0.08 is 1 dB); MFCC have no level.
+        balance: 0: every frame counts alike; 1: every identity.
+        smooth: half-width of a moving mean over the landmarks' noise, in frames.
+        gain: factor of each coefficient at inference; default ones. The published test script uses
+            2 * (1.2, 1.4, 1.6, 1.8, 2.0) for the second to the sixth.
+    """
+
+    model: dict[str, Any] = Field(default_factory=dict)
+    audio: dict[str, int] = Field(default_factory=lambda: {"steps": 28, "before": 12})
+    sequence: int = 16
+    level: bool = False
+    example_dropout: float = 0.0
+    flip: float = 0.0
+    loudness: float = 0.0
+    balance: float = 0.5
+    smooth: int = 0
+    gain: list[float] | None = None
+    optimiser: OptimiserConfig = OptimiserConfig(
+        name="adam", lr=2e-4, betas=(0.5, 0.999), schedule="constant"
+    )
+    run: RunConfig = RunConfig()
+
+
+class LandmarkAudioStage:
+    """Trains :class:`~lipwright.models.landmark_audio.LandmarkAudio`."""
+
+    name = "landmark-audio"
+
+    def __init__(
+        self, config: LandmarkAudioConfig, corpus: LandmarkCorpus, space: Checkpoint
+    ) -> None:
+        self.config, self.run, self.optimiser = config, config.run, config.optimiser
+        self.corpus = corpus
+        self.space_hash = space.sha256
+        self.space = load_space(space)
+        k = self.space.components
+        self.arguments = {"components": k, "steps": config.audio["steps"], **config.model}
+        if config.gain is not None and len(config.gain) != k:
+            raise LipwrightError(f"landmark-audio.gain needs {k} numbers, one per coefficient.")
+        torch.manual_seed(config.run.seed)
+        network = LandmarkAudio(**self.arguments)
+        self.network: nn.Module = network
+        self.features = network.features
+        self.audio = audio_spec(self.features, **config.audio)
+        self.critic: nn.Module | None = None
+        rows = [r for r in corpus.split("train") if r.frames > config.sequence]
+        if not rows:
+            raise LipwrightError(
+                f"no clip has the {config.sequence + 1} frames that a sequence needs; use a "
+                "smaller landmark-audio.sequence."
+            )
+        self.rows, self.probability = rows, row_weights(rows, config.balance)
+        self._clips: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
+        self.weight = self.space.deviation.square().reciprocal() if config.level else None
+        self._measures: dict[str, float] = {}
+
+    def clip(self, row: ClipRow) -> tuple[Tensor, Tensor, Tensor]:
+        """Coefficients (T, K) of a clip, those of its mirror image, and its sound (C, columns)."""
+        if row.clip not in self._clips:
+            points = torch.from_numpy(self.corpus.clip_points(row))
+            made = []
+            for face in (points, points[:, list(MIRROR)] * points.new_tensor([-1.0, 1.0])):
+                shape, _ = self.space.align(face)
+                shape = moving_mean(shape, self.config.smooth)
+                made.append(self.space.encode(shape - shape.mean(0)))
+            sound = torch.from_numpy(self.corpus.clip_sound(row, self.features))
+            self._clips[row.clip] = made[0], made[1], sound
+        return self._clips[row.clip]
+
+    def sound(self, sound: Tensor, start: int, count: int) -> Tensor:
+        """(count, C, steps) windows of consecutive frames."""
+        times = [Fraction(n, MODEL_FPS) for n in range(start, start + count)]
+        return windows(sound, times, self.audio)
+
+    def step(self, network: nn.Module, step: int, context: Context) -> dict[str, Tensor]:
+        """Squared error on one batch of sequences."""
+        rng = context.rng(self.run.seed, step)
+        config, batch = self.config, self.run.batch
+        examples, sounds, targets = [], [], []
+        for index in rng.choice(len(self.rows), batch, p=self.probability):
+            row = self.rows[int(index)]
+            plain, mirrored, sound = self.clip(row)
+            h = mirrored if rng.random() < config.flip else plain
+            start = int(rng.integers(1, row.frames - config.sequence + 1))
+            keep = float(rng.random() >= config.example_dropout)
+            examples.append(h[start - 1] * keep)
+            targets.append(h[start : start + config.sequence])
+            part = self.sound(sound, start, config.sequence)
+            if config.loudness > 0 and self.features == "mel":
+                part = (part + rng.uniform(-config.loudness, config.loudness)).clamp(-4, 4)
+            sounds.append(part)
+        device = context.device
+        with context.autocast():
+            found, _ = network(
+                torch.stack(examples).to(device), self.network_input(torch.stack(sounds).to(device))
+            )
+        weight = None if self.weight is None else self.weight.to(device)
+        return {"loss": coefficient_loss(found.float(), torch.stack(targets).to(device), weight)}
+
+    def network_input(self, sound: Tensor) -> Tensor:
+        """MFCC come in shifted to mel's silence; the network sees them as they are."""
+        return sound + 4.0 if self.features == "mfcc" else sound
+
+    def critic_step(self, critic: nn.Module, step: int, context: Context) -> Tensor | None:
+        """There is no critic."""
+        return None
+
+    def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
+        """Whole clips of validation identities, their first frame's coefficients left out."""
+        space = self.space
+        real, found, plain = [], [], []
+        for row in self.corpus.split("val"):
+            h, _, sound = self.clip(row)
+            part = self.network_input(self.sound(sound, 0, row.frames))[None].to(context.device)
+            made, _ = network(h.new_zeros(1, space.components).to(context.device), part)
+            points = torch.from_numpy(self.corpus.clip_points(row))
+            shape, _ = space.align(points)
+            real.append(shape - shape.mean(0))
+            found.append(made[0].float().cpu())
+            plain.append(h)
+        self._measures = measure(space, real, found, plain, self.corpus.packed.size)
+        return self._measures
+
+    def samples(self, network: nn.Module, folder: Path, step: int, context: Context) -> None:
+        """Coefficients are no pictures."""
+
+    def export(self, network: nn.Module, path: Path, history: dict[str, Any]) -> None:
+        """Network ``audio``; the header says which coefficients speech drives, and their gain."""
+        k = self.space.components
+        told = [self._measures.get(f"told_{i}", 1.0) > TOLD for i in range(k)]
+        header = {
+            "method": self.name,
+            "size": self.corpus.packed.size,
+            "networks": {"audio": self.arguments},
+            "audio": {**self.config.audio, "features": self.features},
+            "gain": self.config.gain or [1.0] * k,
+            "spoken": told if any(told) else [True] * k,
+            "training": {**history, "data": self.corpus.packed.summary()},
+            "parents": {"space": self.space_hash},
+            "licence": "research use only (see LICENSE_weights)",
+        }
+        save_checkpoint(path, header, {"audio": network})
+
+
+def load_space(checkpoint: Checkpoint) -> LandmarkSpace:
+    """The landmark space of a checkpoint."""
+    space = LandmarkSpace(**checkpoint.header["networks"]["space"])
+    checkpoint.load_into("space", space)
+    return space.requires_grad_(False)
+
+
+def moving_mean(shape: Tensor, radius: int) -> Tensor:
+    """Mean over 2 radius + 1 frames of (T, 68, 2), fewer at the ends."""
+    if radius <= 0 or len(shape) < 2:
+        return shape
+    kernel = torch.ones(1, 1, 2 * radius + 1, dtype=shape.dtype)
+    flat = shape.flatten(1).T[:, None]
+    total = torch.nn.functional.conv1d(flat, kernel, padding=radius)
+    count = torch.nn.functional.conv1d(torch.ones_like(flat[:1]), kernel, padding=radius)
+    return (total / count)[:, 0].T.reshape(shape.shape)
+
+
+def measure(
+    space: LandmarkSpace,
+    real: list[Tensor],
+    found: list[Tensor],
+    coefficients: list[Tensor],
+    size: int,
+) -> dict[str, float]:
+    """How near the predicted landmarks are, beside the clip's mean shape that does not move.
+
+    Args:
+        space: the landmark space.
+        real: motion (T, 68, 2) of each clip about its mean.
+        found: predicted coefficients (T, K).
+        coefficients: real ones.
+        size: side of the crop, for errors in pixels.
+
+    Returns:
+        ``mouth`` and ``all``: mean distance of points in pixels, the same of the mean shape, and by
+        how much the prediction is nearer; ``opening``: correlation of the gap between the lips,
+        over all frames, each clip about its mean; ``opening_clip``: mean correlation inside a clip;
+        ``opening_spread``: how far the lips part, made over real;
+        ``told_k``: share of coefficient k's variance that is told.
+    """
+    out: dict[str, float] = {}
+    motion, made = torch.cat(real), torch.cat([space.decode(h) for h in found])
+    for name, part in (("mouth", slice(48, 68)), ("all", slice(0, 68))):
+        error = float((made - motion)[:, part].norm(dim=-1).mean()) * size
+        mean = float(motion[:, part].norm(dim=-1).mean()) * size
+        out |= {name: error, f"{name}_mean_shape": mean, f"{name}_nearer": 1.0 - error / mean}
+    gaps = [
+        [_centred(m[:, LOWER, 1] - m[:, UPPER, 1]) for m in (space.decode(h), r)]
+        for h, r in zip(found, real, strict=True)
+    ]
+    out["opening"] = _correlation(*(torch.cat([g[i] for g in gaps]) for i in (0, 1)))
+    real_gap, made_gap = (torch.cat([g[i] for g in gaps]).std() for i in (1, 0))
+    out["opening_spread"] = float(made_gap / real_gap.clamp_min(1e-12))
+    out["opening_clip"] = float(np.mean([_correlation(a, b) for a, b in gaps]))
+    h, g = torch.cat(coefficients), torch.cat([_centred(f) for f in found])
+    told = 1.0 - (h - g).square().mean(0) / h.square().mean(0).clamp_min(1e-12)
+    return out | {f"told_{k}": float(v) for k, v in enumerate(told)}
+
+
+def _centred(x: Tensor) -> Tensor:
+    return x - x.mean(0)
+
+
+def _correlation(a: Tensor, b: Tensor) -> float:
+    product = a.square().sum() * b.square().sum()
+    return float((a * b).sum() / product.sqrt()) if float(product) > 0 else 0.0

@@ -1,0 +1,265 @@
+"""Stages ``wav2lip``, ``lipgan`` and ``speech2vid``: the pixel baselines, in the one trainer.
+
+* ``wav2lip`` (Prajwal et al., ACM MM 2020): windows of five frames; L1, a frozen pixel expert with
+  weight 0.03 once the *validation* sync loss is below 0.75, optionally a quality critic (0.07). The
+  frozen expert is in eval mode (the published script forgets that).
+* ``lipgan`` (KR et al., ACM MM 2019): single frames, reference at least six frames away; L1 and
+  0.01 of the contrastive loss of a joint critic, which learns from synced pairs and, by turns, from
+  fakes and mis-paired speech.
+* ``speech2vid`` (Chung et al., BMVC 2017): five stills of the person, single frames, L1.
+
+All hear the mel at 100 columns a second, a deviation that keeps comparisons fair.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lipwright.data.augment import Jitter
+from lipwright.data.packed import PackedCorpus
+from lipwright.data.pixels import PixelBatch, PixelWindows
+from lipwright.errors import LipwrightError
+from lipwright.media.mel import AudioSpec
+from lipwright.methods.pixel import STILLS, stack_input
+from lipwright.models.pixel_critics import JointCritic, QualityCritic
+from lipwright.models.pixel_expert import PixelExpert, lower_half
+from lipwright.models.pixel_unet import PixelUNet
+from lipwright.training.config import OptimiserConfig, RunConfig, Section
+from lipwright.training.losses.contrastive import contrastive
+from lipwright.training.losses.reconstruction import mouth_weight_map, weighted_l1
+from lipwright.training.losses.sync import sync_loss
+from lipwright.training.pictures import write_sheet
+from lipwright.training.trainer import Context
+from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
+
+Kind = Literal["wav2lip", "lipgan", "speech2vid"]
+KINDS: dict[str, Kind] = {"wav2lip": "wav2lip", "lipgan": "lipgan", "speech2vid": "speech2vid"}
+
+
+class PixelLossConfig(Section):
+    """Weights of the losses; L1 gets what the others leave of 1 (Wav2Lip's convex sum).
+
+    Attributes:
+        sync: of the frozen expert, ``wav2lip`` only.
+        sync_gate: validation sync loss below which it comes on.
+        critic: of the quality critic (wav2lip) or the joint critic (lipgan).
+        mouth_weight: of the mouth box in L1; 1 is the published plain L1.
+    """
+
+    sync: float = 0.0
+    sync_gate: float = 0.75
+    critic: float = 0.0
+    mouth_weight: float = 1.0
+
+
+class PixelConfig(Section):
+    """Config of a pixel baseline; ``far`` is the least distance of a reference in frames."""
+
+    size: int = 96
+    width: float = 1.0
+    window: int = 5
+    audio: dict[str, int] = Field(default_factory=dict)
+    loss: PixelLossConfig = PixelLossConfig()
+    optimiser: OptimiserConfig = OptimiserConfig(name="adam", lr=1e-4, schedule="constant")
+    run: RunConfig = RunConfig(batch=16)
+    far: int = 6
+    balance: float = 0.5
+    jitter: dict[str, float] = Field(default_factory=dict)
+
+
+class Gated(nn.Module):
+    """The generator with the switch of its sync loss, which a resumed run must remember."""
+
+    sync_on: Tensor
+
+    def __init__(self, generator: PixelUNet) -> None:
+        super().__init__()
+        self.generator = generator
+        self.register_buffer("sync_on", torch.tensor(False))
+
+    def forward(self, pictures: Tensor, mel: Tensor) -> Tensor:
+        """The generator's picture."""
+        out: Tensor = self.generator(pictures, mel)
+        return out
+
+
+class PixelStage:
+    """Trains :class:`~lipwright.models.pixel_unet.PixelUNet` as one of the baselines."""
+
+    def __init__(
+        self, kind: Kind, config: PixelConfig, corpus: PackedCorpus, expert: Path | None = None
+    ) -> None:
+        self.name: str = kind
+        self.kind: Kind = kind
+        self.config, self.corpus = config, corpus
+        self.run, self.optimiser = config.run, config.optimiser
+        self.audio = AudioSpec(**config.audio)
+        faces = STILLS if kind == "speech2vid" else 2
+        self.arguments = {
+            "size": config.size,
+            "faces": faces,
+            "steps": self.audio.steps,
+            "width": config.width,
+        }
+        if kind != "wav2lip" and (config.window != 1 or config.loss.sync > 0):
+            raise LipwrightError(f"{kind} trains on single frames without expert: set window=1.")
+        torch.manual_seed(config.run.seed)
+        self.gated = Gated(PixelUNet(config.size, faces, self.audio.steps, config.width))
+        self.network: nn.Module = self.gated
+        self.critic: nn.Module | None = None
+        if config.loss.critic > 0:
+            if kind == "speech2vid":
+                raise LipwrightError("speech2vid has no critic: set loss.critic=0.")
+            self.critic = QualityCritic() if kind == "wav2lip" else JointCritic()
+        self.expert, self.expert_sha = _frozen_expert(expert, config)
+        self.weight = mouth_weight_map(config.size, config.loss.mouth_weight)
+        self.jitter = Jitter(**config.jitter)
+        self.train_windows = self._windows("train", config.balance)
+        self.held_out = self._windows("val", 1.0)
+        self._last: tuple[PixelBatch, Tensor] | None = None
+
+    def _windows(self, split: str, balance: float) -> PixelWindows:
+        c = self.config
+        references = STILLS if self.kind == "speech2vid" else c.window
+        return PixelWindows(
+            self.corpus, split, c.size, c.window, references, self.audio, c.far, balance
+        )
+
+    def draw(self, network: nn.Module, batch: PixelBatch) -> Tensor:
+        """(B * T, 3, S, S) pictures of a batch, time folded into it."""
+        target = batch.target.flatten(0, 1)
+        if self.kind == "speech2vid":
+            pictures = batch.reference.flatten(1, 2)
+        else:
+            pictures = stack_input(self.kind, target, batch.reference.flatten(0, 1))
+        out: Tensor = network(pictures, batch.mel.flatten(0, 1))
+        return out
+
+    def step(self, network: nn.Module, step: int, context: Context) -> dict[str, Tensor]:
+        """Losses of one batch."""
+        c = self.config.loss
+        rng = context.rng(self.run.seed, step)
+        batch = self.train_windows.draw(rng, self.run.batch, context.device, self.jitter)
+        with context.autocast():
+            drawn = self.draw(network, batch)
+        drawn = drawn.float()
+        target = batch.target.flatten(0, 1)
+        out = {"l1": weighted_l1(drawn, target, self.weight.to(context.device))}
+        rest, total = 1.0, torch.zeros((), device=context.device)
+        if self.expert is not None and bool(self.gated.sync_on):
+            out["sync"] = self._sync(drawn, batch, context)
+            total, rest = total + c.sync * out["sync"], rest - c.sync
+        if self.critic is not None:
+            out["fooled"] = self._fooled(self.critic, drawn, batch)
+            total, rest = total + c.critic * out["fooled"], rest - c.critic
+        out["loss"] = total + rest * out["l1"]
+        self._last = (batch, drawn.detach())
+        return out
+
+    def _sync(self, drawn: Tensor, batch: PixelBatch, context: Context) -> Tensor:
+        assert self.expert is not None
+        expert = self.expert.to(context.device)
+        windows = lower_half(drawn.reshape(batch.target.shape))
+        with context.autocast():
+            cosine = expert(windows, batch.long_mel)
+        return sync_loss(cosine, torch.ones(len(cosine), device=cosine.device))
+
+    def _fooled(self, critic: nn.Module, drawn: Tensor, batch: PixelBatch) -> Tensor:
+        if self.kind == "wav2lip":
+            return F.softplus(-critic(drawn)).mean()
+        return contrastive(critic(drawn, batch.mel.flatten(0, 1)), 0.0)
+
+    def critic_step(self, critic: nn.Module, step: int, context: Context) -> Tensor | None:
+        """Loss of the critic on the batch just drawn."""
+        if self._last is None:
+            return None
+        batch, drawn = self._last
+        real, mel = batch.target.flatten(0, 1), batch.mel.flatten(0, 1)
+        if self.kind == "wav2lip":
+            right, wrong = critic(real), critic(drawn)
+            return 0.5 * (F.softplus(-right).mean() + F.softplus(wrong).mean())
+        # By turns fakes and real faces with another's speech, as published.
+        if context.rng(self.run.seed + 1, step).random() < 0.5:
+            distance = critic(drawn, mel)
+        else:
+            distance = critic(real, mel.roll(max(1, len(mel) // 2), 0))
+        return contrastive(critic(real, mel), 0.0) + contrastive(distance, 1.0)
+
+    def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
+        """L1 and mouth PSNR on validation identities beside those of copying the reference."""
+        rng = np.random.default_rng(7)
+        weight = self.weight.to(context.device)
+        box = mouth_weight_map(self.config.size, 2.0, context.device) > 1.0
+        sums: dict[str, list[float]] = {}
+        for _ in range(self.run.validate_batches):
+            batch = self.held_out.draw(rng, self.run.batch, context.device)
+            with context.autocast():
+                drawn = self.draw(network, batch)
+            drawn, target = drawn.float(), batch.target.flatten(0, 1)
+            copy = batch.reference[:, : batch.target.shape[1]].flatten(0, 1)
+            error = ((drawn - target).square() * box).sum(dim=(1, 2, 3)) / (3.0 * box.sum())
+            values = {
+                "l1": weighted_l1(drawn, target, weight),
+                "copy_l1": weighted_l1(copy, target, weight),
+                "mouth_psnr": (-10 * error.clamp_min(1e-8).log10()).mean(),
+            }
+            if self.expert is not None:
+                values["sync_loss"] = self._sync(drawn, batch, context)
+            for key, value in values.items():
+                sums.setdefault(key, []).append(float(value))
+        out = {key: float(np.mean(v)) for key, v in sums.items()}
+        if out.get("sync_loss", 9.0) < self.config.loss.sync_gate:
+            self.gated.sync_on.fill_(True)
+        return out
+
+    def samples(self, network: nn.Module, folder: Path, step: int, context: Context) -> None:
+        """Real faces over drawn ones, validation identities."""
+        batch = self.held_out.draw(np.random.default_rng(7), 8, context.device)
+        network.eval()
+        with torch.no_grad(), context.autocast():
+            drawn = self.draw(network, batch)
+        t = batch.target.shape[1]
+        real = batch.target[:, t // 2]
+        write_sheet([real * 2 - 1, drawn.float()[t // 2 :: t] * 2 - 1], folder / f"{step:07d}.png")
+
+    def export(self, network: nn.Module, path: Path, history: dict[str, Any]) -> None:
+        """Network ``generator``: the file that ``lipwright dub --method`` loads."""
+        assert isinstance(network, Gated)
+        header = {
+            "method": self.kind,
+            "size": self.config.size,
+            "audio": {"steps": self.audio.steps, "before": self.audio.before},
+            "networks": {"generator": self.arguments},
+            "training": {
+                **history,
+                "data": self.corpus.summary(),
+                "loss": self.config.loss.model_dump(),
+                "sync_on": bool(self.gated.sync_on),
+            },
+            "parents": {"expert": self.expert_sha} if self.expert_sha else {},
+            "licence": "research use only (see LICENSE_weights)",
+        }
+        save_checkpoint(path, header, {"generator": network.generator})
+
+
+def _frozen_expert(path: Path | None, config: PixelConfig) -> tuple[PixelExpert | None, str]:
+    """The expert in eval mode, without gradients of its own."""
+    if path is None:
+        return None, ""
+    checkpoint = load_checkpoint(path)
+    arguments = checkpoint.header["networks"]["expert"]
+    if (arguments["size"], arguments["window"]) != (config.size, config.window):
+        raise LipwrightError(
+            f"the expert {path} judges {arguments['window']} frames of {arguments['size']} px, not "
+            f"{config.window} of {config.size}; train one with the same size and window."
+        )
+    expert = PixelExpert(**arguments)
+    checkpoint.load_into("expert", expert)
+    return expert.eval().requires_grad_(False), checkpoint.sha256

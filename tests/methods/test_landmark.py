@@ -1,0 +1,185 @@
+"""The landmark method: batches, state, what moves and what stays, damaged checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from lipwright.errors import LipwrightError
+from lipwright.media.features import MfccSpec
+from lipwright.methods.base import Method
+from lipwright.methods.landmark import LandmarkMethod, load_landmark
+from lipwright.methods.registry import load_method
+from lipwright.models.landmark_audio import LandmarkAudio
+from lipwright.models.landmark_video import LandmarkVideo
+from lipwright.training.stages.landmark_space import LandmarkSpaceConfig, fit_space
+from lipwright.weights.checkpoint import save_checkpoint
+from tests.models.landmark_shapes import clips, face
+from tests.models.test_landmark_networks import AUDIO, VIDEO
+
+# Random networks with batch normalisation hardly let their input through.
+VIDEO = {**VIDEO, "norm_kind": "group"}
+SIZE = VIDEO["size"]
+
+
+def save(path: Path, features: str = "mel", **over: Any) -> Path:
+    """A joined checkpoint of random networks."""
+    torch.manual_seed(0)
+    audio = {"components": 6, "features": features, **AUDIO}
+    space = fit_space(clips(), LandmarkSpaceConfig())[0].float()
+    header = {
+        "method": "landmark",
+        "size": SIZE,
+        "networks": {"space": {"components": 6, "scale": 5.0}, "audio": audio, "video": VIDEO},
+        "audio": {"steps": 28, "before": 12, "features": features},
+        "gain": [1.0] * 6,
+        "spoken": [True] * 6,
+        "project": True,
+        "training": {},
+        "licence": "none",
+        **over,
+    }
+    video = LandmarkVideo(**VIDEO)
+    torch.nn.init.constant_(video.landmark[0].bias, 4.0)  # so small a map could be all zeros
+    networks = {"space": space, "audio": LandmarkAudio(**audio), "video": video}
+    save_checkpoint(path, header, networks)
+    return path
+
+
+def read_points(crop: np.ndarray) -> np.ndarray:
+    """Points whose mouth is as open as the crop is bright."""
+    return (face(0.1 * float(crop.mean()) / 255.0) * 0.6 + 0.4).numpy()
+
+
+def load(path: Path, backend: str = "torch") -> LandmarkMethod:
+    method = load_landmark(path, "cpu", backend)
+    method._read_points = read_points
+    return method
+
+
+@pytest.fixture
+def method(tmp_path: Path) -> LandmarkMethod:
+    return load(save(tmp_path / "m.safetensors"))
+
+
+def frames(n: int, seed: int = 0, bands: int = 80) -> tuple[Tensor, Tensor]:
+    g = torch.Generator().manual_seed(seed)
+    return torch.rand(n, 3, SIZE, SIZE, generator=g) * 2 - 1, torch.randn(n, bands, 28, generator=g)
+
+
+def render(method: LandmarkMethod, faces: Tensor, audio: Tensor, batch: int) -> Tensor:
+    state = method.start(faces[:2])
+    made = [
+        method.render(f, a, state).faces
+        for f, a in zip(faces.split(batch), audio.split(batch), strict=True)
+    ]
+    return torch.cat(made)
+
+
+def test_keeps_the_contract(method: LandmarkMethod) -> None:
+    assert isinstance(method, Method)
+    assert (method.name, method.size, method.stateless) == ("landmark", SIZE, False)
+    faces, audio = frames(3)
+    made = method.render(faces, audio, method.start(faces[:1]))
+    assert made.faces.shape == faces.shape
+    assert made.baseline is not None
+    assert torch.equal(made.baseline, faces)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 7])
+def test_any_batch_size_gives_the_same_frames(method: LandmarkMethod, batch: int) -> None:
+    faces, audio = frames(7)
+    assert torch.equal(render(method, faces, audio, batch), render(method, faces, audio, 3))
+
+
+def test_speech_and_memory_reach_the_picture(method: LandmarkMethod) -> None:
+    faces, audio = frames(1)
+    faces, audio = faces.expand(4, -1, -1, -1).contiguous(), audio.expand(4, -1, -1).contiguous()
+    made = render(method, faces, audio, 4)
+    assert not torch.equal(made[0], made[1])  # same picture, same sound, another state
+    other = audio.clone()
+    other[2:] *= -1.0
+    changed = render(method, faces, other, 4)
+    assert torch.equal(changed[:2], made[:2])
+    assert not torch.equal(changed[2], made[2])
+
+
+def test_a_still_picture_is_looked_at_once(method: LandmarkMethod) -> None:
+    seen: list[int] = []
+
+    def counting(crop: np.ndarray) -> np.ndarray:
+        seen.append(1)
+        return read_points(crop)
+
+    method._read_points = counting
+    faces, audio = frames(1)
+    state = method.start(faces)
+    method.render(faces.expand(5, -1, -1, -1), audio.expand(5, -1, -1), state)
+    assert len(seen) == 2  # once for its shape at rest, once as a frame
+
+
+def test_what_speech_does_not_tell_stays_as_it_is(tmp_path: Path) -> None:
+    method = load(save(tmp_path / "m.safetensors", spoken=[False] * 6))
+    faces, audio = frames(3)
+    assert torch.equal(render(method, faces, audio, 3), render(method, faces, audio + 1, 3))
+
+
+def test_gain_articulates(tmp_path: Path) -> None:
+    plain, strong = (
+        save(tmp_path / "a.safetensors"),
+        save(tmp_path / "b.safetensors", gain=[3.0] * 6),
+    )
+    faces, audio = frames(2)
+    assert not torch.equal(
+        render(load(plain), faces, audio, 2), render(load(strong), faces, audio, 2)
+    )
+
+
+def test_mfcc_come_in_shifted(tmp_path: Path) -> None:
+    method = load(save(tmp_path / "m.safetensors", "mfcc"))
+    assert isinstance(method.audio, MfccSpec)
+    heard: list[Tensor] = []
+    method.speech.front.register_forward_pre_hook(lambda _, x: heard.append(x[0]))
+    faces, audio = frames(1, bands=12)
+    method.render(faces, audio, method.start(faces))
+    assert torch.allclose(heard[0][0], audio[0].T + 4.0)
+
+
+def test_openvino_draws_the_same(tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    path = save(tmp_path / "m.safetensors")
+    faces, audio = frames(3)
+    fast = load(path, "openvino")
+    assert fast.backend.startswith("openvino")
+    a, b = render(load(path), faces, audio, 3), render(fast, faces, audio, 3)
+    assert float((a - b).abs().mean()) < 0.02
+
+
+def test_load_by_name_and_by_path(tmp_path: Path) -> None:
+    path = save(tmp_path / "m.safetensors")
+    for given in (load_method(path, "cpu", "torch"), load_method("landmark", "cpu", "torch", path)):
+        assert isinstance(given, LandmarkMethod)
+        assert given.model_id.startswith(f"landmark-{SIZE}-")
+
+
+@pytest.mark.parametrize("key", ["networks", "gain", "spoken", "project", "audio"])
+def test_a_damaged_header_is_one_sentence(tmp_path: Path, key: str) -> None:
+    path = save(tmp_path / "m.safetensors", **{key: {}} if key == "networks" else {})
+    if key != "networks":
+        import json
+
+        from safetensors import safe_open
+        from safetensors.torch import save_file
+
+        with safe_open(str(path), "pt") as file:
+            header = json.loads(file.metadata()["lipwright"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        header.pop(key)
+        save_file(tensors, str(path), {"lipwright": json.dumps(header)})
+    with pytest.raises(LipwrightError, match="incomplete or wrong"):
+        load_landmark(path, "cpu", "torch")

@@ -1,0 +1,229 @@
+"""Pixel baselines in the one trainer: they learn, resume, share data, and their files dub."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from lipwright.data.packed import PackedCorpus
+from lipwright.data.pixels import PixelWindows
+from lipwright.errors import LipwrightError
+from lipwright.media.mel import SILENCE, AudioSpec
+from lipwright.methods.registry import load_method
+from lipwright.models.pixel_critics import JointCritic, QualityCritic
+from lipwright.training.config import parse, read_yaml
+from lipwright.training.losses.contrastive import contrastive
+from lipwright.training.stages import find_config, run_stage
+from lipwright.training.stages.pixel import PixelConfig, PixelStage
+from lipwright.training.stages.pixel_expert import PixelExpertConfig
+from lipwright.training.trainer import Context
+from lipwright.weights.checkpoint import load_checkpoint, read_header
+
+from .tiny import make_corpus
+
+CONFIGS = Path(__file__).parents[2] / "configs" / "baselines"
+RUN = {
+    "steps": 8,
+    "batch": 4,
+    "validate_every": 4,
+    "validate_batches": 1,
+    "log_every": 1,
+    "ema": 0.0,
+    "precision": "fp32",
+}
+FAST = {"name": "adam", "lr": 3e-3, "warmup": 1, "schedule": "constant"}
+SMALL: dict[str, Any] = {"size": 48, "width": 0.06, "run": RUN, "optimiser": FAST}
+CONFIG: dict[str, Any] = {
+    "pixel-expert": {**SMALL, "window": 5, "run": {**RUN, "steps": 4}},
+    "wav2lip": {**SMALL, "window": 5, "loss": {"sync": 0.03, "sync_gate": 100.0, "critic": 0.07}},
+    "lipgan": {**SMALL, "window": 1, "loss": {"critic": 0.01}},
+    "speech2vid": {**SMALL, "window": 1},
+}
+KINDS = ("wav2lip", "lipgan", "speech2vid")
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_corpus(tmp_path_factory.mktemp("corpus"), size=48)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("config") / "tiny.yaml"
+    path.write_text(yaml.safe_dump(CONFIG))
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(corpus: Path, config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("run")
+    for stage in ("pixel-expert", *KINDS):
+        run_stage(stage, corpus, config, out, [], "cpu")
+    return out
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_loss_falls_on_one_batch(kind: str, corpus: Path) -> None:
+    values = {**CONFIG[kind], "loss": {}, "run": {**RUN, "batch": 2}}
+    stage = PixelStage(kind, parse(PixelConfig, values, "test"), PackedCorpus(corpus))  # type: ignore[arg-type]
+    context = Context(torch.device("cpu"), lambda: torch.autocast("cpu", enabled=False))
+    optimiser = torch.optim.Adam(stage.network.parameters(), 5e-3)
+    losses = []
+    for _ in range(30):
+        loss = stage.step(stage.network.train(), 0, context)["loss"]  # step 0: the same batch
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.6 * losses[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_checkpoint_dubs(kind: str, finished: Path) -> None:
+    lines = [json.loads(x) for x in (finished / kind / "log.jsonl").read_text().splitlines()]
+    assert all(np.isfinite(r["loss"]) for r in lines if r["kind"] == "train")
+    assert all("copy_l1" in r for r in lines if r["kind"] == "validation")
+    method = load_method(finished / kind / f"{kind}.safetensors", "cpu", "torch")
+    state = method.start(torch.rand(2, 3, 48, 48) * 2 - 1)
+    steps = method.audio.steps
+    faces = method.render(torch.rand(3, 3, 48, 48) * 2 - 1, torch.randn(3, 80, steps), state).faces
+    assert faces.shape == (3, 3, 48, 48)
+
+
+def test_the_sync_loss_came_on_after_the_gate(finished: Path) -> None:
+    lines = [json.loads(x) for x in (finished / "wav2lip" / "log.jsonl").read_text().splitlines()]
+    train = [r for r in lines if r["kind"] == "train"]
+    assert all("sync" not in r for r in train[:4])
+    assert all("sync" in r for r in train[4:])
+    header = read_header(finished / "wav2lip" / "wav2lip.safetensors")
+    assert header["training"]["sync_on"] is True
+    expert = load_checkpoint(finished / "pixel-expert" / "pixel-expert.safetensors")
+    assert header["parents"]["expert"] == expert.sha256
+    assert "accuracy_offset1" in expert.header["training"]["validation"]
+
+
+def test_resume_gives_the_same_weights(
+    finished: Path, corpus: Path, config: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "pixel-expert").symlink_to(finished / "pixel-expert")
+    # The time limit is checked after every step, so the first call stops after one.
+    run_stage("wav2lip", corpus, config, tmp_path, ["run.max_minutes=0"], "cpu")
+    run_stage("wav2lip", corpus, config, tmp_path, [], "cpu")
+    ours = load_checkpoint(tmp_path / "wav2lip" / "wav2lip.safetensors")
+    theirs = load_checkpoint(finished / "wav2lip" / "wav2lip.safetensors")
+    for name, tensor in theirs.tensors.items():
+        assert torch.equal(ours.tensors[name], tensor), name
+
+
+def test_the_expert_is_frozen_and_in_eval_mode(finished: Path, corpus: Path) -> None:
+    stage = PixelStage(
+        "wav2lip",
+        parse(PixelConfig, CONFIG["wav2lip"], "test"),
+        PackedCorpus(corpus),
+        finished / "pixel-expert" / "pixel-expert.safetensors",
+    )
+    assert stage.expert is not None
+    before = {k: v.clone() for k, v in stage.expert.state_dict().items()}
+    context = Context(torch.device("cpu"), lambda: torch.autocast("cpu", enabled=False))
+    network = stage.network.train()
+    assert "sync" not in stage.step(network, 0, context)
+    stage.gated.sync_on.fill_(True)
+    losses = stage.step(network, 0, context)
+    losses["sync"].backward()
+    assert any(p.grad is not None and p.grad.any() for p in network.parameters())
+    assert all(p.grad is None for p in stage.expert.parameters())
+    assert not stage.expert.training
+    assert all(torch.equal(v, before[k]) for k, v in stage.expert.state_dict().items())
+
+
+def test_equal_seeds_give_equal_batches_across_methods(corpus: Path) -> None:
+    packed = PackedCorpus(corpus)
+    context = Context(torch.device("cpu"), lambda: torch.autocast("cpu", enabled=False))
+    batches = []
+    for kind in ("lipgan", "wav2lip"):
+        values = {**CONFIG["lipgan"], "loss": {}}
+        stage = PixelStage(kind, parse(PixelConfig, values, "test"), packed)  # type: ignore[arg-type]
+        rng = context.rng(0, 3)
+        batches.append(stage.train_windows.draw(rng, 3, context.device, stage.jitter))
+    for field in ("target", "reference", "mel", "long_mel"):
+        assert torch.equal(getattr(batches[0], field), getattr(batches[1], field))
+
+
+def test_windows_of_pixels_and_speech(corpus: Path) -> None:
+    packed = PackedCorpus(corpus)
+    windows = PixelWindows(packed, "train", 48, 5, 5, AudioSpec(20, 8), far=6)
+    row = windows.rows[0]
+    mel = torch.from_numpy(packed.clip_mel(row).astype(np.float32))
+    short, long = windows._speech(row, 0, 10)
+    assert torch.equal(short[0][:, 8:], mel[:, 0:12])
+    assert (short[0][:, :8] == SILENCE).all()
+    assert torch.equal(short[4], mel[:, 8:28])
+    assert torch.equal(long, mel[:, 40:60])
+    rng = np.random.default_rng(0)
+    batch = windows.draw(rng, 200, torch.device("cpu"), shifted=True)
+    assert batch.target.shape == (200, 5, 3, 48, 48)
+    assert 0 <= batch.target.min() <= batch.target.max() <= 1
+    assert 0.4 < batch.labels.float().mean() < 0.6
+    for t in range(0, 30):
+        first = windows._reference_frames(rng, row, t)[0]
+        assert abs(int(first) - t) >= 6
+    with pytest.raises(LipwrightError, match="no clip of split"):
+        PixelWindows(packed, "train", 48, 40, 1, AudioSpec(), far=6)
+
+
+def test_contrastive_loss_by_hand() -> None:
+    d = torch.tensor([0.0, 0.5, 2.0])
+    assert float(contrastive(d, 0.0)) == pytest.approx((0 + 0.25 + 4) / 3)
+    assert float(contrastive(d, 1.0)) == pytest.approx((1 + 0.25 + 0) / 3)
+    mixed = contrastive(d, torch.tensor([1.0, 0.0, 1.0]))
+    assert float(mixed) == pytest.approx((1 + 0.25 + 0) / 3)
+
+
+def test_critics() -> None:
+    faces = torch.rand(4, 3, 64, 64)
+    other = faces.clone()
+    other[:, :, :32] = 0
+    critic = QualityCritic(4, 3)
+    assert torch.equal(critic(faces), critic(other))  # lower halves only
+    joint = JointCritic(4, 3, 16)
+    d = joint(faces, torch.randn(4, 80, 20))
+    assert d.shape == (4,)
+    assert (d >= 0).all()
+    assert (d <= 2.001).all()
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda p: p.stem)
+def test_shipped_configs_are_valid_and_build(path: Path) -> None:
+    from lipwright.models.pixel_unet import PixelUNet
+
+    for stage, values in read_yaml(path).items():
+        if stage == "pixel-expert":
+            parse(PixelExpertConfig, values, str(path))
+            continue
+        config = parse(PixelConfig, values, str(path))
+        with torch.device("meta"):
+            PixelUNet(config.size, 2, AudioSpec(**config.audio).steps, config.width)
+
+
+def test_shipped_configs_are_found_by_name() -> None:
+    assert find_config("wav2lip-128", "baselines") == CONFIGS / "wav2lip-128.yaml"
+
+
+def test_wrong_configs_are_refused(
+    corpus: Path, config: Path, tmp_path: Path, finished: Path
+) -> None:
+    with pytest.raises(LipwrightError, match="run the stage 'pixel-expert' first"):
+        run_stage("wav2lip", corpus, config, tmp_path, [], "cpu")
+    with pytest.raises(LipwrightError, match="set window=1"):
+        run_stage("lipgan", corpus, config, tmp_path, ["window=5"], "cpu")
+    with pytest.raises(LipwrightError, match="has no critic"):
+        run_stage("speech2vid", corpus, config, tmp_path, ["loss.critic=0.1"], "cpu")
+    (tmp_path / "pixel-expert").symlink_to(finished / "pixel-expert")
+    with pytest.raises(LipwrightError, match="train one with the same size"):
+        run_stage("wav2lip", corpus, config, tmp_path, ["size=96"], "cpu")

@@ -80,56 +80,73 @@ def test_paper_generator_is_signed_and_folds_frames_independently() -> None:
 
 def test_look_generator_output_has_the_length_of_codes() -> None:
     g = small_looks()
-    codes = g(torch.randn(2, 4, 16, 16), g.encode_looks(*some_looks(3, 2)), torch.randn(2, 3))
+    looks = g.encode_looks(*some_looks(3, 2))
+    codes, weights = g(torch.randn(2, 4, 16, 16), looks, torch.randn(2, 3))
     assert codes.shape == (2, 8, 16, 16)
     assert torch.allclose(codes.square().sum(1), torch.full((2, 16, 16), 8.0), atol=1e-3)
+    assert weights.shape == (2, 3)
+    assert torch.allclose(weights.sum(1), torch.ones(2), atol=1e-5)
 
 
-def test_order_of_looks_does_not_matter_and_their_content_does() -> None:
-    g = small_looks()
+@pytest.mark.parametrize("correct", [True, False])
+def test_order_of_looks_does_not_matter_and_their_content_does(correct: bool) -> None:
+    g = small_looks(correct=correct)
     looks, poses, motions = some_looks(4)
     pose, lips = torch.randn(1, 4, 16, 16), torch.randn(1, 3)
     order = [2, 0, 3, 1]
-    a = g(pose, g.encode_looks(looks, poses, motions), lips)
-    b = g(pose, g.encode_looks(looks[:, order], poses[:, order], motions[:, order]), lips)
+    a, w = g(pose, g.encode_looks(looks, poses, motions), lips)
+    b, v = g(pose, g.encode_looks(looks[:, order], poses[:, order], motions[:, order]), lips)
     assert torch.allclose(a, b, atol=1e-4)
+    assert torch.allclose(w[:, order], v, atol=1e-5)
     for changed in (
         (torch.randn_like(looks), poses, motions),
         (looks, torch.randn_like(poses), motions),
         (looks, poses, motions[:, order]),
     ):
-        assert (a - g(pose, g.encode_looks(*changed), lips)).abs().max() > 1e-3
+        assert (a - g(pose, g.encode_looks(*changed), lips)[0]).abs().max() > 1e-3
 
 
 def test_looks_of_one_face_serve_a_batch() -> None:
     g = small_looks()
     one = g.encode_looks(*some_looks(2))
     pose, lips = torch.randn(3, 4, 16, 16), torch.randn(3, 3)
-    assert torch.allclose(g(pose, one, lips), g(pose, one.each(3), lips), atol=1e-5)
+    assert torch.allclose(g(pose, one, lips)[0], g(pose, one.each(3), lips)[0], atol=1e-5)
 
 
-def test_an_untrained_generator_is_a_kernel_regression_over_looks() -> None:
-    """Codes weighted by exp(-|m - m_r|^2 - ...): computed here by hand, pose left out."""
+def untrained(pose_gain: float, correct: bool) -> LookGenerator:
     torch.manual_seed(0)
-    g = LookGenerator(8, 4, (16, 16, 16), (1, 1, 1), 16, 4, 4, 3).eval()
-    torch.nn.init.zeros_(g.pose_gain)
+    return LookGenerator(
+        8, 4, 3, None, pose_gain, correct, (16, 16, 16), (1, 1, 1), 16, 4, 4
+    ).eval()
+
+
+@pytest.mark.parametrize("correct", [True, False])
+def test_an_untrained_generator_is_a_kernel_regression_over_looks(correct: bool) -> None:
+    """Codes weighted by exp(-|m - m_r|^2), computed here by hand, the pose left out."""
+    g = untrained(0.0, correct)
     looks, poses, motions = some_looks(5)
     lips = torch.randn(1, 3)
-    weights = torch.softmax(-(motions[0] - lips).square().sum(1), 0)  # nearness starts at 2
-    expected = (weights[:, None, None, None] * looks[0]).sum(0)
+    by_hand = torch.softmax(-(motions[0] - lips).square().sum(1), 0)  # nearness starts at 2
+    expected = (by_hand[:, None, None, None] * looks[0]).sum(0)
     expected = torch.nn.functional.normalize(expected, dim=0) * 8**0.5
-    codes = g(torch.randn(1, 4, 16, 16), g.encode_looks(looks, poses, motions), lips)
+    codes, weights = g(torch.randn(1, 4, 16, 16), g.encode_looks(looks, poses, motions), lips)
     assert torch.allclose(codes[0], expected, atol=1e-4)
+    assert torch.allclose(weights[0], by_hand, atol=1e-5)
 
 
 def test_the_look_in_the_same_pose_counts_most() -> None:
-    torch.manual_seed(0)
-    g = LookGenerator(8, 4, (16, 16, 16), (1, 1, 1), 16, 4, 4, 3).eval()
-    torch.nn.init.constant_(g.pose_gain, 1000.0)
+    g = untrained(1000.0, False)
     looks, poses, motions = some_looks(5)
-    codes = g(poses[:, 3], g.encode_looks(looks, poses, torch.zeros_like(motions)), motions[:, 0])
+    state = g.encode_looks(looks, poses, torch.zeros_like(motions))
+    codes, _ = g(poses[:, 3], state, motions[:, 0])
     expected = torch.nn.functional.normalize(looks[:, 3], dim=1) * 8**0.5
     assert torch.allclose(codes, expected, atol=1e-3)
+
+
+def test_without_correction_there_is_nothing_to_train() -> None:
+    g = untrained(20.0, False)
+    assert not any(p.requires_grad for p in g.parameters())
+    assert any(p.requires_grad for p in untrained(20.0, True).parameters())
 
 
 def test_barred_looks_have_no_say() -> None:
@@ -138,9 +155,10 @@ def test_barred_looks_have_no_say() -> None:
     pose, lips = torch.randn(1, 4, 16, 16), torch.randn(1, 3)
     barred = torch.tensor([[False, True, False, False]])
     keep = [0, 2, 3]
-    a = g(pose, g.encode_looks(looks, poses, motions), lips, barred)
-    b = g(pose, g.encode_looks(looks[:, keep], poses[:, keep], motions[:, keep]), lips)
+    a, weights = g(pose, g.encode_looks(looks, poses, motions), lips, barred)
+    b, _ = g(pose, g.encode_looks(looks[:, keep], poses[:, keep], motions[:, keep]), lips)
     assert torch.allclose(a, b, atol=1e-5)
+    assert weights[0, 1] == 0
 
 
 def test_packed_looks_are_the_same_looks() -> None:
@@ -153,8 +171,8 @@ def test_the_lip_motion_changes_the_picture() -> None:
     g = small_looks()
     looks = g.encode_looks(*some_looks(2))
     pose = torch.randn(1, 4, 16, 16)
-    a = g(pose, looks, torch.zeros(1, 3))
-    b = g(pose, looks, torch.randn(1, 3))
+    a, _ = g(pose, looks, torch.zeros(1, 3))
+    b, _ = g(pose, looks, torch.randn(1, 3))
     assert (a - b).abs().max() > 1e-3
 
 

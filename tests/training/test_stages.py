@@ -104,6 +104,26 @@ def test_all_stages_end_in_a_checkpoint_that_renders(finished: Path) -> None:
     assert out.faces.abs().max() <= 1.0
 
 
+def test_a_kernel_needs_neither_codes_nor_training(
+    finished: Path, corpus: Path, tmp_path: Path
+) -> None:
+    values = {k: v for k, v in CONFIG.items() if k not in ("codes", "expert", "decoder")}
+    model = {"correct": False, "nearness": [4, 2, 1], "pose_gain": 5}
+    values["generator"] = {"lip_dim": 3, "model": model}
+    values["vq"] = {"snap": "raw", "articulation": 1.5}
+    config = tmp_path / "kernel.yaml"
+    config.write_text(yaml.safe_dump(values))
+    for part in ("vqgan", "pose-vqgan", "speech"):
+        (tmp_path / part).symlink_to(finished / part)
+    run_stage("all", corpus, config, tmp_path, [], "cpu")
+    assert not (tmp_path / "codes").exists()
+    method = load_method(tmp_path / "vq.safetensors", device="cpu", backend="torch")
+    state = method.start(torch.rand(3, 3, 32, 32) * 2 - 1)
+    made = method.render(torch.rand(2, 3, 32, 32) * 2 - 1, torch.full((2, 80, 20), -4.0), state)
+    assert made.restored is not None
+    assert made.restored.shape == (2, 3, 32, 32)
+
+
 def test_sync_loss_came_on_and_is_recorded(finished: Path) -> None:
     header = read_header(finished / "generator" / "generator.safetensors")
     assert header["training"]["sync_on"] is True

@@ -44,6 +44,10 @@ LARGE_EDIT = 0.12
 SMALL_REST, LARGE_REST = 0.05, 0.18
 """The same for what is left of an edit once the face has been moved: the source's own edges lie
 in the right place then, and a patch drawn softly between sharp ones would be seen more."""
+SMALL_RESTORED, LARGE_RESTORED = 0.015, 0.05
+"""The same for a face with its own colours and grain, which needs nothing of the source's."""
+LIGHT_LIMIT = 0.05
+"""Light differs by no more than this; what differs more along the rim is another place."""
 EDIT_SPREAD = 0.03
 """The size of an edit counts for its surroundings within this share of S: the rim of a moved lip
 lies beside the pixels that changed."""
@@ -77,7 +81,12 @@ class Edit:
 
 
 def prepare(
-    generated: Array, baseline: Array | None, source: Array, mask: Array, detail: Detail = "keep"
+    generated: Array,
+    baseline: Array | None,
+    source: Array,
+    mask: Array,
+    detail: Detail = "keep",
+    restored: Array | None = None,
 ) -> Edit:
     """Take apart what the method drew.
 
@@ -87,11 +96,20 @@ def prepare(
         source: (S, S, 3) the source face F.
         mask: (S, S) in [0, 1].
         detail: ``keep`` as above; ``off`` pastes the drawn face, colour matched, everywhere.
+        restored: (S, S, 3) the speaking face with what the method knows it lost, or None.
     """
     if baseline is None:
         drawn = generated + rim_colour(source - generated, mask)
         return Edit(np.zeros_like(generated), drawn, np.ones_like(mask), mask)
     change = generated - baseline
+    if restored is not None:
+        # It has its own colours and grain; only the light of this frame is missing.
+        light = np.clip(source - restored, -LIGHT_LIMIT, LIGHT_LIMIT)
+        drawn = restored + rim_colour(light, mask)
+        replace = np.ones_like(mask)
+        if detail == "keep":
+            replace = replacement(change, SMALL_RESTORED, LARGE_RESTORED)
+        return Edit(np.zeros_like(generated), drawn, replace, mask)
     drawn = generated + low_frequencies(source - baseline)
     if detail == "off":
         return Edit(change, drawn, np.ones_like(mask), mask)

@@ -75,6 +75,7 @@ class Face:
     source: Picture
     generated: Picture | None = None
     baseline: Picture | None = None
+    restored: Picture | None = None
 
 
 @dataclass
@@ -240,9 +241,13 @@ class Artist:
                 generated = job.enhance(generated)
             pictures = _pictures(generated)
             copies = None if made.baseline is None else _pictures(made.baseline.float().cpu())
+            restored = None
+            if made.restored is not None and job.enhance is None:
+                restored = _pictures(made.restored.float().cpu())
             for i, (_, face) in enumerate(members):
                 face.generated = pictures[i]
                 face.baseline = None if copies is None else copies[i]
+                face.restored = None if restored is None else restored[i]
         # A shot that has passed comes back, if ever, as another pass with a state of its own.
         self._states = {key: state for key, state in self._states.items() if key[1] == last_pass}
 
@@ -285,7 +290,9 @@ def put_in(work: Work, job: Job) -> None:
     for face in work.faces:
         assert face.generated is not None
         mask = face_mask(face.planned, side)
-        edit = composite.prepare(face.generated, face.baseline, face.source, mask, job.detail)
+        edit = composite.prepare(
+            face.generated, face.baseline, face.source, mask, job.detail, face.restored
+        )
         to_frame = crop_to_storage(job.info, alignment.to_pixels(face.planned.crop, side))
         box = composite.bounds(mask, to_frame)
         if box is None:

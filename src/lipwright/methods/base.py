@@ -28,10 +28,13 @@ class Rendered:
             own autoencoder draws them. The difference ``faces - baseline`` is then the edit alone,
             free of the autoencoder's blur and colour bias, and the compositor can keep the pores,
             beard and lip colour of the source wherever the edit is small.
+        restored: (B, 3, S, S) in [-1, 1] or None: ``faces`` with what the autoencoder left out put
+            back, as far as the method knows it; shown where the edit is large.
     """
 
     faces: Tensor
     baseline: Tensor | None = None
+    restored: Tensor | None = None
 
 
 @dataclass(frozen=True)

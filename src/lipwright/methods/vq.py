@@ -73,17 +73,17 @@ class VQMethod:
     def render(self, faces: Tensor, audio: Tensor, state: VQState) -> Rendered:
         """Draw (B, 3, S, S) faces with (B, 80, steps) speech."""
         n = len(faces)
-        speaking, baseline = [], []
+        parts: list[tuple[Tensor, ...]] = []
         for start in range(0, n, BATCH):
             x, mel = faces[start : start + BATCH], audio[start : start + BATCH]
             missing = BATCH - len(x)
             if missing:
                 x = torch.cat([x, x[-1:].expand(missing, -1, -1, -1)])
                 mel = torch.cat([mel, mel[-1:].expand(missing, -1, -1)])
-            a, b = self.frames(x, mel, *state.looks)
-            speaking.append(a[: BATCH - missing])
-            baseline.append(b[: BATCH - missing])
-        return Rendered(torch.cat(speaking), torch.cat(baseline))
+            made = self.frames(x, mel, *state.looks)
+            parts.append(tuple(picture[: BATCH - missing] for picture in made))
+        speaking, baseline, restored = (torch.cat(p) for p in zip(*parts, strict=True))
+        return Rendered(speaking, baseline, restored)
 
 
 def build_networks(checkpoint: Checkpoint) -> tuple[nn.Module, nn.Module, LipSpace]:

@@ -33,6 +33,8 @@ from lipwright.models.blocks import norm
 
 POSE_CELLS = (slice(3, 9), slice(3, 13))
 """Rows and columns of the pose codes that are compared: eyes and nose, without the background."""
+MOUTH_CELLS = (slice(9, 14), slice(5, 11))
+"""Rows and columns of the codes that show the mouth."""
 NEVER = 1e4
 """Taken off the score of a look that must not be used."""
 
@@ -86,57 +88,63 @@ class ModulatedBlock(nn.Module):
         return out
 
 
-class LookGenerator(nn.Module):
-    """Mixes the codes of looks, cell by cell, and corrects the mixture.
-
-    Args:
-        code_dim: channels D of a face code grid.
-        pose_dim: channels of a pose code grid, where they are not D.
-        channels: widths of the U-Net at 16, 8 and 4 cells.
-        blocks: its residual blocks at 16 (decoder), 8 (decoder) and 4 cells.
-        control: length of the vector that a motion becomes.
-        key: channels C of queries and keys.
-        groups: of the group normalisation.
-        lip_dim: length K of a lip motion.
-        nearness: K weights of squared distances between motions; None learns them. Learned on true
-            motions they count every component, but speech tells some of them only.
-    """
+class Asking(nn.Module):
+    """What a frame asks of the looks, cell by cell, and what they answer with."""
 
     def __init__(
         self,
-        code_dim: int = 64,
-        pose_dim: int | None = None,
-        channels: Sequence[int] = (128, 160, 224),
-        blocks: Sequence[int] = (2, 1, 1),
-        control: int = 128,
-        key: int = 32,
-        groups: int = 16,
-        lip_dim: int = 8,
-        nearness: Sequence[float] | None = None,
+        code_dim: int,
+        pose_dim: int,
+        lip_dim: int,
+        channels: int,
+        control: int,
+        key: int,
+        groups: int,
     ) -> None:
         super().__init__()
-        c16, c8, c4 = channels
-        pose_dim = pose_dim or code_dim
-        self.code_dim = code_dim
         self.key_dim = key
-        self.lip_dim = lip_dim
         self.control = nn.Sequential(
             nn.Linear(lip_dim, control), nn.SiLU(), nn.Linear(control, control)
         )
-        self.place = nn.Parameter(0.02 * torch.randn(1, c16, 16, 16))
+        self.place = nn.Parameter(0.02 * torch.randn(1, channels, 16, 16))
+        self.look_stem = nn.Conv2d(code_dim + pose_dim, channels, 3, padding=1)
+        self.look_motion = nn.Linear(control, channels)
+        self.key = nn.Sequential(
+            norm(channels, groups), nn.SiLU(), nn.Conv2d(channels, key, 3, padding=1)
+        )
+        self.pose_stem = nn.Conv2d(pose_dim, channels, 3, padding=1)
+        self.block = ModulatedBlock(channels, control, groups)
+        self.query = nn.Conv2d(channels, key, 1)
+        _silence(self.query)  # at first motion and pose alone decide
 
-        if nearness is None:
-            self.nearness = nn.Parameter(torch.full((lip_dim,), 2.0))
-        else:
-            self.register_buffer("nearness", torch.tensor(nearness, dtype=torch.float32))
-        self.pose_gain = nn.Parameter(torch.tensor(20.0))
-        self.look_stem = nn.Conv2d(code_dim + pose_dim, c16, 3, padding=1)
-        self.look_motion = nn.Linear(control, c16)
-        self.key = nn.Sequential(norm(c16, groups), nn.SiLU(), nn.Conv2d(c16, key, 3, padding=1))
-        self.pose_stem = nn.Conv2d(pose_dim, c16, 3, padding=1)
-        self.ask = ModulatedBlock(c16, control, groups)
-        self.query = nn.Conv2d(c16, key, 1)
+    def keys(self, codes: Tensor, poses: Tensor, motions: Tensor) -> Tensor:
+        """(B, R, C, 16, 16) of looks, see :meth:`LookGenerator.encode_looks`."""
+        b, r = codes.shape[:2]
+        told = self.look_motion(F.silu(self.control(motions.flatten(0, 1))))
+        x = self.look_stem(torch.cat([codes, poses], dim=2).flatten(0, 1))
+        keys: Tensor = self.key(x + told[:, :, None, None])
+        return keys.reshape(b, r, *keys.shape[1:])
 
+    def forward(self, pose: Tensor, lips: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Control vector (B, S), what is seen of the pose (B, c, 16, 16), query (B, C, 16, 16)."""
+        control = F.silu(self.control(lips))
+        seen = self.pose_stem(pose) + self.place
+        return control, seen, self.query(self.block(seen, control))
+
+
+class Correction(nn.Module):
+    """U-Net from a mixture of codes to what is to be added to it; nothing, at first."""
+
+    def __init__(
+        self,
+        code_dim: int,
+        channels: Sequence[int],
+        blocks: Sequence[int],
+        control: int,
+        groups: int,
+    ) -> None:
+        super().__init__()
+        c16, c8, c4 = channels
         self.stem = nn.Conv2d(code_dim, c16, 3, padding=1)
         self.enc16 = ModulatedBlock(c16, control, groups)
         self.down8 = nn.Conv2d(c16, c8, 3, stride=2, padding=1)
@@ -149,13 +157,85 @@ class LookGenerator(nn.Module):
         self.dec16 = nn.ModuleList(ModulatedBlock(c16, control, groups) for _ in range(blocks[0]))
         last = nn.Conv2d(c16, code_dim, 3, padding=1)
         self.head = nn.Sequential(norm(c16, groups), nn.SiLU(), last)
-        # At first the looks alone decide, and among them motion and pose.
-        for layer in (last, self.query):
-            nn.init.zeros_(layer.weight)
-            assert layer.bias is not None
-            nn.init.zeros_(layer.bias)
+        _silence(last)
+
+    def forward(self, mixed: Tensor, seen: Tensor, control: Tensor) -> Tensor:
+        """Mixed codes (B, D, 16, 16), pose features (B, c16, 16, 16), control -> (B, D, 16, 16)."""
+        x16 = self.enc16(self.stem(mixed) + seen, control)
+        x8 = self.enc8(self.down8(x16), control)
+        x = self.down4(x8)
+        for block in self.mid4:
+            x = block(x, control)
+        x = self.up8(F.interpolate(x, scale_factor=2.0)) + x8
+        for block in self.dec8:
+            x = block(x, control)
+        x = self.up16(F.interpolate(x, scale_factor=2.0)) + x16
+        for block in self.dec16:
+            x = block(x, control)
+        out: Tensor = self.head(x).float()
+        return out
+
+
+def _silence(layer: nn.Conv2d) -> None:
+    """Let a layer answer nothing until it has learned something."""
+    nn.init.zeros_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
+class LookGenerator(nn.Module):
+    """Mixes the codes of looks, cell by cell, and corrects the mixture.
+
+    Args:
+        code_dim: channels D of a face code grid.
+        pose_dim: channels of a pose code grid, where they are not D.
+        lip_dim: length K of a lip motion.
+        nearness: K weights of squared distances between motions; None learns them. Learned on true
+            motions they count every component, but speech tells some of them only.
+        pose_gain: how much the likeness of poses counts, at first or for good.
+        correct: whether attention and U-Net are there at all. Without them nothing is left to
+            train, and the network is the kernel regression alone.
+        channels: widths of the U-Net at 16, 8 and 4 cells.
+        blocks: its residual blocks at 16 (decoder), 8 (decoder) and 4 cells.
+        control: length of the vector that a motion becomes.
+        key: channels C of queries and keys.
+        groups: of the group normalisation.
+    """
+
+    def __init__(
+        self,
+        code_dim: int = 64,
+        pose_dim: int | None = None,
+        lip_dim: int = 8,
+        nearness: Sequence[float] | None = None,
+        pose_gain: float = 20.0,
+        correct: bool = True,
+        channels: Sequence[int] = (128, 160, 224),
+        blocks: Sequence[int] = (2, 1, 1),
+        control: int = 128,
+        key: int = 32,
+        groups: int = 16,
+    ) -> None:
+        super().__init__()
+        self.code_dim = code_dim
+        self.lip_dim = lip_dim
+        if nearness is None and correct:
+            self.nearness = nn.Parameter(torch.full((lip_dim,), 2.0))
+        else:
+            fixed = torch.tensor([2.0] * lip_dim if nearness is None else list(nearness))
+            self.register_buffer("nearness", fixed)
+        if correct:
+            self.pose_gain = nn.Parameter(torch.tensor(pose_gain))
+        else:
+            self.register_buffer("pose_gain", torch.tensor(pose_gain))
+        self.ask: Asking | None = None
+        self.correction: Correction | None = None
+        if correct:
+            pose_dim = pose_dim or code_dim
+            self.ask = Asking(code_dim, pose_dim, lip_dim, channels[0], control, key, groups)
+            self.correction = Correction(code_dim, channels, blocks, control, groups)
         # Sharpness of the softmax over entries; exp keeps it positive.
-        self.log_sharpness = nn.Parameter(torch.tensor(math.log(12.0)))
+        self.log_sharpness = nn.Parameter(torch.tensor(math.log(12.0)), requires_grad=correct)
 
     def encode_looks(self, codes: Tensor, poses: Tensor, motions: Tensor) -> Looks:
         """Encode looks, once per video.
@@ -165,18 +245,15 @@ class LookGenerator(nn.Module):
             poses: (B, R, D', 16, 16) pose codes of the same frames.
             motions: (B, R, K) what their lips do.
         """
-        b, r = codes.shape[:2]
-        told = self.look_motion(F.silu(self.control(motions.flatten(0, 1))))
-        x = self.look_stem(torch.cat([codes, poses], dim=2).flatten(0, 1))
-        keys = self.key(x + told[:, :, None, None])
         held = poses[:, :, :, POSE_CELLS[0], POSE_CELLS[1]].flatten(2)
-        return Looks(
-            codes, keys.reshape(b, r, *keys.shape[1:]), F.normalize(held.float(), dim=2), motions
-        )
+        held = F.normalize(held.float(), dim=2)
+        if self.ask is None:
+            return Looks(codes, codes[:, :, :1], held, motions)  # no query will be asked
+        return Looks(codes, self.ask.keys(codes, poses, motions), held, motions)
 
     def forward(
         self, pose: Tensor, looks: Looks, lips: Tensor, barred: Tensor | None = None
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         """Draw code grids.
 
         Args:
@@ -186,37 +263,32 @@ class LookGenerator(nn.Module):
             barred: (B, R) bool, looks that must not be used (in training those about the target).
 
         Returns:
-            (B, D, 16, 16) code vectors of length sqrt(D), not snapped.
+            (B, D, 16, 16) code vectors of length sqrt(D), not snapped, and the weights of the looks
+            (B, R), their mean over :data:`MOUTH_CELLS`.
         """
-        a = F.silu(self.control(lips))
-        seen = self.pose_stem(pose) + self.place
-        score = self.score(pose, self.query(self.ask(seen, a)), looks, lips)
+        score = self.score(pose, looks, lips)[:, :, None, None]
+        control = seen = None
+        if self.ask is not None:
+            control, seen, query = self.ask(pose, lips)
+            answer = (looks.keys * query.unsqueeze(1)).sum(2) / math.sqrt(self.ask.key_dim)
+            score = score + answer
         if barred is not None:
             score = score - NEVER * barred[:, :, None, None].to(score.dtype)
         weights = score.float().softmax(1)
-        mixed = (weights.unsqueeze(2) * looks.codes.float()).sum(1)
-        x16 = self.enc16(self.stem(mixed) + seen, a)
-        x8 = self.enc8(self.down8(x16), a)
-        x = self.down4(x8)
-        for block in self.mid4:
-            x = block(x, a)
-        x = self.up8(F.interpolate(x, scale_factor=2.0)) + x8
-        for block in self.dec8:
-            x = block(x, a)
-        x = self.up16(F.interpolate(x, scale_factor=2.0)) + x16
-        for block in self.dec16:
-            x = block(x, a)
-        drawn = self.head(x).float() + mixed
-        return F.normalize(drawn, dim=1, eps=1e-6) * math.sqrt(self.code_dim)
+        drawn = (weights.unsqueeze(2) * looks.codes.float()).sum(1)
+        if self.correction is not None and seen is not None and control is not None:
+            drawn = drawn + self.correction(drawn, seen, control)
+        codes = F.normalize(drawn, dim=1, eps=1e-6) * math.sqrt(self.code_dim)
+        mouth = weights.expand(-1, -1, 16, 16)[:, :, MOUTH_CELLS[0], MOUTH_CELLS[1]]
+        return codes, mouth.mean(dim=(2, 3))
 
-    def score(self, pose: Tensor, query: Tensor, looks: Looks, lips: Tensor) -> Tensor:
-        """(B, R, 16, 16): how much each look has to say at each cell, as log-odds."""
+    def score(self, pose: Tensor, looks: Looks, lips: Tensor) -> Tensor:
+        """(B, R): how much each look has to say, as log-odds, by its motion and its pose."""
         apart = ((looks.motions - lips.unsqueeze(1)).square() * self.nearness).sum(2)
         held = F.normalize(pose[:, :, POSE_CELLS[0], POSE_CELLS[1]].flatten(1).float(), dim=1)
         alike = (looks.poses * held.unsqueeze(1)).sum(2)
-        answer = (looks.keys * query.unsqueeze(1)).sum(2) / math.sqrt(self.key_dim)
-        whole: Tensor = self.pose_gain * alike - 0.5 * apart
-        return answer + whole[:, :, None, None]
+        score: Tensor = self.pose_gain * alike - 0.5 * apart
+        return score
 
     def logits(self, codes: Tensor, codebook: Tensor) -> Tensor:
         """(B, D, h, w) code vectors, (N, D) entries -> (B, N, h, w) log-odds of the entries."""

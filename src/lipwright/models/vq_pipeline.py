@@ -54,8 +54,9 @@ class CodeEncoder(nn.Module):
 class LookEncoder(nn.Module):
     """Reference pictures to what the generator attends to.
 
-    For :class:`~lipwright.models.look_generator.LookGenerator` codes, keys, poses and motions, for
-    the paper's generator the code grid of the first picture.
+    For the paper's generator the code grid of the first picture. For
+    :class:`~lipwright.models.look_generator.LookGenerator` codes, keys, poses and motions, and what
+    the VQGAN misses of each look: the difference of the picture and its reconstruction.
     """
 
     def __init__(
@@ -69,6 +70,8 @@ class LookEncoder(nn.Module):
         super().__init__()
         self.encode_face = CodeEncoder(face)
         self.encode_pose = pose
+        self.post = face.post
+        self.decoder = face.decoder
         self.generator = generator
         self.face_sigma = face_sigma
         self.pose_sigma = pose_sigma
@@ -82,7 +85,8 @@ class LookEncoder(nn.Module):
         looks = self.generator.encode_looks(
             codes.unsqueeze(0), poses.unsqueeze(0), motions.unsqueeze(0)
         )
-        return looks.pack()
+        missed = reference - self.decoder(self.post(codes * self.face_sigma)).clamp(-1.0, 1.0)
+        return *looks.pack(), missed.flatten(1).unsqueeze(0)
 
 
 class FrameRenderer(nn.Module):
@@ -125,7 +129,7 @@ class FrameRenderer(nn.Module):
         self.articulation = articulation
         self.register_buffer("book", face.quantiser.codebook.detach().clone() / face_sigma)
 
-    def forward(self, faces: Tensor, mel: Tensor, *looks: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, faces: Tensor, mel: Tensor, *looks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Draw a batch.
 
         Args:
@@ -134,30 +138,37 @@ class FrameRenderer(nn.Module):
             looks: from :class:`LookEncoder`, leading dimension 1.
 
         Returns:
-            Speaking faces and the reconstruction of the source faces, (B, 3, S, S) in [-1, 1].
+            Speaking faces, the reconstruction of the source faces, and the speaking faces with what
+            the VQGAN missed of the looks that they were mixed from: (B, 3, S, S) in [-1, 1] each.
         """
         pose = self.encode_pose(blank_lower_half(faces)) / self.pose_sigma
-        codes = self._draw(pose, mel, looks)
+        codes, missed = self._draw(pose, mel, looks)
         source = self.encode_face(faces)
         both = torch.cat([codes * self.face_sigma, source])
         pictures = self.decoder(self.post(both)).clamp(-1.0, 1.0)
         speaking, baseline = pictures.chunk(2)
-        return speaking, baseline
+        if missed.dim():
+            restored = (speaking + missed.reshape(speaking.shape)).clamp(-1.0, 1.0)
+        else:
+            restored = speaking
+        return speaking, baseline, restored
 
-    def _draw(self, pose: Tensor, mel: Tensor, looks: tuple[Tensor, ...]) -> Tensor:
+    def _draw(self, pose: Tensor, mel: Tensor, looks: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         if isinstance(self.generator, CodeGenerator):
             codes: Tensor = self.generator(pose, looks[0].expand(len(pose), -1, -1, -1), mel)
-            return self._nearest(codes) if self.snap == "entry" else codes
+            codes = self._nearest(codes) if self.snap == "entry" else codes
+            return codes, torch.zeros((), device=codes.device)
         assert self.speech is not None
         lips = self.articulation * self.speech(mel)
-        drawn: Tensor = self.generator(pose, Looks(*looks), lips)
+        drawn, weights = self.generator(pose, Looks(*looks[:4]), lips)
+        missed = weights @ looks[4][0]
         if self.snap == "raw":
-            return drawn
+            return drawn, missed
         logits = self.generator.logits(drawn, self.book)
         if self.snap == "soft":
-            return soft_codes(logits, self.book)
+            return soft_codes(logits, self.book), missed
         best: Tensor = logits.argmax(1)
-        return F.embedding(best, self.book).permute(0, 3, 1, 2)
+        return F.embedding(best, self.book).permute(0, 3, 1, 2), missed
 
     def _nearest(self, codes: Tensor) -> Tensor:
         flat = codes.permute(0, 2, 3, 1)

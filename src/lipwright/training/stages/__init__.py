@@ -24,6 +24,10 @@ the landmark cascade has its own: ``landmarks`` caches points, ``landmark`` join
 work on pixels."""
 
 
+OPTIONAL = ("codes", "expert", "speech", "decoder")
+"""Stages that ``all`` leaves out when the config has no section for them."""
+
+
 def find_config(name: str, family: str = "vq") -> Path:
     """A config file by path, or a shipped one by its size: ``tiny``, ``base`` or ``paper``.
 
@@ -83,7 +87,7 @@ def run_stage(
     if stage == "all":
         values = apply_overrides(values, overrides)
         for name in VQ[:-1]:
-            if name in ("expert", "speech", "decoder") and not values.get(name):
+            if name in OPTIONAL and not values.get(name):
                 continue
             log.info("stage %s", name)
             _RUNNERS[name](data, values.get(name) or {}, out, device, str(path))
@@ -148,9 +152,15 @@ def _generator(data: Path, values: dict[str, Any], out: Path, device: str, where
     from lipwright.data.codes import CodeCorpus
     from lipwright.data.packed import PackedCorpus
     from lipwright.training.stages.generator import GeneratorConfig, GeneratorStage
+    from lipwright.training.stages.kernel import is_kernel, write_kernel
     from lipwright.training.trainer import train
 
     config = parse(GeneratorConfig, values, where)
+    if is_kernel(config):
+        parents = _made(out, "vqgan"), _made(out, "pose-vqgan")
+        target = out / "generator" / "generator.safetensors"
+        write_kernel(config, PackedCorpus(data), *parents, target)
+        return
     codes = CodeCorpus(PackedCorpus(data), out / "codes", config.lip_dim)
     expert = out / "expert" / "expert.safetensors"
     needed = config.loss.sync > 0

@@ -88,7 +88,7 @@ class Drawer(nn.Module):
         looks = self.generator.encode_looks(
             batch["looks"], batch["look_poses"], batch["look_motions"]
         ).each(each)
-        codes = self.generator(batch["pose"], looks, batch["told"], batch["barred"])
+        codes, _ = self.generator(batch["pose"], looks, batch["told"], batch["barred"])
         codes = torch.cat([codes, batch["target"][:true_frames]]) * self.sigma
         return self.vqgan.decode(codes)
 

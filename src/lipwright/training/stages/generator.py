@@ -135,7 +135,7 @@ class TrainedGenerator(nn.Module):
         looks = self.generator.encode_looks(
             batch["looks"], batch["look_poses"], batch["look_motions"]
         ).each(each)
-        codes = self.generator(batch["pose"], looks, batch["told"], batch["barred"])
+        codes, _ = self.generator(batch["pose"], looks, batch["told"], batch["barred"])
         if not self.entries:
             return codes, None
         assert isinstance(self.book, Tensor)

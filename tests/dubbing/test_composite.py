@@ -158,3 +158,23 @@ def test_sharpening_is_bounded() -> None:
     sharp = composite.sharpen(step)
     assert np.abs(sharp - step).max() <= composite.SHARPEN_LIMIT + 1e-6
     assert composite.sharpen(flat(0.4)) == pytest.approx(flat(0.4))
+
+
+def test_a_restored_face_takes_over_where_the_edit_shows() -> None:
+    """Source 0.4 and restored 0.6 differ by more than light may: only LIGHT_LIMIT is taken back."""
+    generated, baseline = flat(0.3), flat(0.3)
+    generated[30:50, 20:44] += 0.3
+    mask = disc()
+    edit = composite.prepare(generated, baseline, flat(0.4), mask, restored=flat(0.6))
+    region = flat(0.4)
+    difference, _ = composite.delta(edit, region, IDENTITY)
+    middle = difference[42, 32] / mask[42, 32]
+    assert middle == pytest.approx(np.full(3, 0.2 - composite.LIGHT_LIMIT), abs=1e-3)
+    assert not difference[:10].any()
+
+
+def test_a_restored_face_changes_nothing_where_nothing_was_edited() -> None:
+    same = picture(1)
+    edit = composite.prepare(same, same.copy(), picture(2), disc(), restored=picture(3))
+    difference, _ = composite.delta(edit, picture(4), IDENTITY)
+    assert not difference.any()

@@ -178,3 +178,27 @@ def test_a_restored_face_changes_nothing_where_nothing_was_edited() -> None:
     edit = composite.prepare(same, same.copy(), picture(2), disc(), restored=picture(3))
     difference, _ = composite.delta(edit, picture(4), IDENTITY)
     assert not difference.any()
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_a_finer_restored_face_lies_in_the_same_place(times: int) -> None:
+    """The same smooth picture, drawn at S and finer, lands on the same pixels of the frame."""
+
+    def ramp(size: int) -> composite.Array:
+        x = (np.arange(size) + 0.5) / size
+        return np.repeat((0.2 + 0.6 * x[None, :] * x[:, None])[:, :, None], 3, 2).astype(np.float32)
+
+    generated, baseline = flat(0.8), flat(0.2)
+    mask = np.ones((S, S), np.float32)
+    edit = composite.prepare(generated, baseline, ramp(S), mask, restored=ramp(times * S))
+    to_frame = similarity(3.0, 20.0, 60.0, 5.0)
+    region = flat(0.5, 260)
+    difference, inside = composite.delta(edit, region, to_frame)
+    y, x = np.mgrid[:260, :260]
+    back = np.linalg.inv(np.vstack([to_frame, [0, 0, 1]]))
+    u, v = (np.tensordot(back[i, :2], np.stack([x, y]), 1) + back[i, 2] + 0.5 for i in (0, 1))
+    expected = 0.2 + 0.6 * u * v / S**2
+    well_inside = (u > 4) & (u < S - 4) & (v > 4) & (v < S - 4) & (inside > 0.999)
+    assert well_inside.sum() > 10_000
+    got = (region + difference)[:, :, 0]
+    assert got[well_inside] == pytest.approx(expected[well_inside], abs=2e-3)

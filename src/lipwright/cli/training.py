@@ -106,8 +106,9 @@ def train(
         str,
         typer.Argument(
             metavar="STAGE",
-            help="vqgan, pose-vqgan, codes, expert, generator or vq, in this order, or all; "
-            "landmarks, landmark-space, landmark-audio, landmark-video or landmark, in this order; "
+            help="vqgan, pose-vqgan, codes, expert, speech, generator, decoder or vq, in this "
+            "order, or all; landmarks, landmark-space, landmark-audio, landmark-video or landmark, "
+            "in this order; pixel-expert, wav2lip, lipgan or speech2vid; "
             "doctor says why an expert does not learn.",
         ),
     ],

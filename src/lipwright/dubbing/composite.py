@@ -66,7 +66,7 @@ class Edit:
 
     Attributes:
         change: (S, S, 3) the edit to be added to the source.
-        drawn: (S, S, 3) the picture that takes over where the edit is large.
+        drawn: (k S, k S, 3) the picture that takes over where the edit is large, k >= 1.
         replace: (S, S) in [0, 1], the weight r of ``drawn``.
         mask: (S, S) in [0, 1], where anything may change at all; 0 along the border.
         flow: (S, S, 2) where the source is to be taken from before the change is added, in crop
@@ -96,7 +96,7 @@ def prepare(
         source: (S, S, 3) the source face F.
         mask: (S, S) in [0, 1].
         detail: ``keep`` as above; ``off`` pastes the drawn face, colour matched, everywhere.
-        restored: (S, S, 3) the speaking face with what the method knows it lost, or None.
+        restored: (k S, k S, 3) the speaking face with what the method knows it lost, or None.
     """
     if baseline is None:
         drawn = generated + rim_colour(source - generated, mask)
@@ -104,8 +104,9 @@ def prepare(
     change = generated - baseline
     if restored is not None:
         # It has its own colours and grain; only the light of this frame is missing.
-        light = np.clip(source - restored, -LIGHT_LIMIT, LIGHT_LIMIT)
-        drawn = restored + rim_colour(light, mask)
+        small = _resized(restored, len(source), cv2.INTER_AREA)
+        light = rim_colour(np.clip(source - small, -LIGHT_LIMIT, LIGHT_LIMIT), mask)
+        drawn = restored + _resized(light, len(restored), cv2.INTER_LINEAR)
         replace = np.ones_like(mask)
         if detail == "keep":
             replace = replacement(change, SMALL_RESTORED, LARGE_RESTORED)
@@ -213,9 +214,13 @@ def delta(
     if edit.flow is None and not (edit.change.any() or edit.replace.any()):
         return np.zeros_like(region), mask
     change, drawn = edit.change, edit.drawn
+    finer = len(drawn) / len(edit.mask)
+    fine = scale / finer  # frame pixels per pixel of the drawn face
+    if fine < 1.0:
+        drawn = _soften(drawn, 0.5 * float(np.sqrt(1.0 / fine**2 - 1.0)))
     if scale < 1.0:  # a face smaller than the crop: nothing finer than a frame pixel may remain
         sigma = 0.5 * float(np.sqrt(1.0 / scale**2 - 1.0))
-        change, drawn = _soften(change, sigma), _soften(drawn, sigma)
+        change = _soften(change, sigma)
     result = warp(change, crop_to_region, (width, height), cv2.INTER_CUBIC)
     # All that costs more happens around the mouth only.
     busy = edit.replace > 0
@@ -236,8 +241,9 @@ def delta(
             part += move(region, arrows, (int(x0), int(y0))) - source
         weight = warp(edit.replace, matrix, size, cv2.INTER_LINEAR)[:, :, None]
         if weight.any():
-            sharp = sharpen(drawn) if scale > SHARPEN_FROM else drawn
-            part += weight * (warp(sharp, matrix, size, cv2.INTER_CUBIC) - source - part)
+            sharp = sharpen(drawn) if fine > SHARPEN_FROM else drawn
+            there = warp(sharp, _finer(matrix, finer), size, cv2.INTER_CUBIC)
+            part += weight * (there - source - part)
     result *= mask[:, :, None]
     return result, mask
 
@@ -254,6 +260,20 @@ def sharpen(picture: Array) -> Array:
     soft = cv2.GaussianBlur(picture, (0, 0), 1.0, borderType=cv2.BORDER_REPLICATE)
     gain = np.clip(SHARPEN_GAIN * (picture - soft), -SHARPEN_LIMIT, SHARPEN_LIMIT)
     return np.asarray(picture + gain, dtype=np.float32)
+
+
+def _resized(picture: Array, side: int, how: int) -> Array:
+    if len(picture) == side:
+        return picture
+    return np.asarray(cv2.resize(picture, (side, side), interpolation=how), dtype=np.float32)
+
+
+def _finer(matrix: NDArray[np.float64], times: float) -> NDArray[np.float64]:
+    """The same place for a picture with so many times the pixels (pixel centres at integers)."""
+    result = matrix.copy()
+    result[:, :2] /= times
+    result[:, 2] += matrix[:, :2] @ np.full(2, 0.5 / times - 0.5)
+    return result
 
 
 def _soften(picture: Array, sigma: float) -> Array:

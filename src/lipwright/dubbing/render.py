@@ -261,7 +261,8 @@ class Artist:
 
     def _reference(self, number: int) -> tuple[Tensor, LookLips]:
         """(R, 3, S, S) in [-1, 1], and what the lips do there."""
-        schedule, side = self._job.schedule, self._job.method.size
+        schedule, method = self._job.schedule, self._job.method
+        side = getattr(method, "reference_size", method.size)
         track = schedule.track(number)
         looks = []
         for picture in schedule.plan.references(track):

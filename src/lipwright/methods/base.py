@@ -28,8 +28,8 @@ class Rendered:
             own autoencoder draws them. The difference ``faces - baseline`` is then the edit alone,
             free of the autoencoder's blur and colour bias, and the compositor can keep the pores,
             beard and lip colour of the source wherever the edit is small.
-        restored: (B, 3, S, S) in [-1, 1] or None: ``faces`` with what the autoencoder left out put
-            back, as far as the method knows it; shown where the edit is large.
+        restored: (B, 3, k S, k S) in [-1, 1], k >= 1, or None: ``faces`` with what the autoencoder
+            left out put back, as far as the method knows it; shown where anything changes.
     """
 
     faces: Tensor
@@ -72,7 +72,8 @@ class Method(Protocol):
         """Prepare one face track.
 
         Args:
-            reference: (R, 3, S, S) in [-1, 1], R >= 1 looks of this face from the source video.
+            reference: (R, 3, S', S') in [-1, 1], R >= 1 looks of this face from the source video;
+                S' is the method's ``reference_size`` where it has one, S else.
             lips: what the lips do in them, where the caller knows it.
 
         Returns:

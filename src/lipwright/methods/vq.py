@@ -56,6 +56,7 @@ class VQMethod:
                 "method; join the stages with 'lipwright train vq' first."
             )
         self.size = int(header["size"])
+        self.reference_size = self.size * int(header.get("finer", 1))
         self.audio = AudioSpec(**header["audio"])
         self.model_id = checkpoint.model_id
         looks, frames, self.space = build_networks(checkpoint)
@@ -64,7 +65,10 @@ class VQMethod:
         self.backend = self.frames.name
 
     def start(self, reference: Tensor, lips: LookLips | None = None) -> VQState:
-        """Encode (R, 3, S, S) looks in [-1, 1], R >= 1; without ``lips`` all are taken to rest."""
+        """Encode looks (R, 3, S', S') in [-1, 1], S' = ``reference_size``, R >= 1.
+
+        Without ``lips`` all are taken to rest.
+        """
         motions = torch.zeros(len(reference), self.space.dim)
         if lips is not None:
             motions = torch.from_numpy(self.space.encode(lips.openings, lips.shapes, lips.rest))
@@ -105,7 +109,7 @@ def build_networks(checkpoint: Checkpoint) -> tuple[nn.Module, nn.Module, LipSpa
             space = LipSpace(generator.lip_dim)
         else:
             generator, space = CodeGenerator(**networks["generator"]), LipSpace()
-        sigma = header["sigma"]
+        sigma, finer = header["sigma"], int(header.get("finer", 1))
     except (KeyError, TypeError, ValueError) as error:
         raise LipwrightError(
             f"the header of {checkpoint.path} is incomplete or wrong ({error}); the file is "
@@ -117,7 +121,7 @@ def build_networks(checkpoint: Checkpoint) -> tuple[nn.Module, nn.Module, LipSpa
     if speech is not None:
         checkpoint.load_into("speech", speech)
         checkpoint.load_into("space", space)
-    looks = LookEncoder(face, pose, generator, float(sigma["face"]), float(sigma["pose"]))
+    looks = LookEncoder(face, pose, generator, float(sigma["face"]), float(sigma["pose"]), finer)
     frames = FrameRenderer(
         face,
         pose,
@@ -127,6 +131,7 @@ def build_networks(checkpoint: Checkpoint) -> tuple[nn.Module, nn.Module, LipSpa
         float(sigma["pose"]),
         header["snap"],
         float(header.get("articulation", 1.0)),
+        finer,
     )
     return looks.eval().requires_grad_(False), frames.eval().requires_grad_(False), space
 

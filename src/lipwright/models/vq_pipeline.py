@@ -57,6 +57,14 @@ class LookEncoder(nn.Module):
     For the paper's generator the code grid of the first picture. For
     :class:`~lipwright.models.look_generator.LookGenerator` codes, keys, poses and motions, and what
     the VQGAN misses of each look: the difference of the picture and its reconstruction.
+
+    Args:
+        face: the Face-VQGAN, for pictures of side S.
+        pose: the encoder of the Pose-VQGAN.
+        generator: either generator.
+        face_sigma: standard deviation of the face codebook.
+        pose_sigma: of the pose codebook.
+        finer: looks have the side finer * S, and so has what is missed of them.
     """
 
     def __init__(
@@ -66,8 +74,10 @@ class LookEncoder(nn.Module):
         generator: LookGenerator | CodeGenerator,
         face_sigma: float,
         pose_sigma: float,
+        finer: int = 1,
     ) -> None:
         super().__init__()
+        self.finer = finer
         self.encode_face = CodeEncoder(face)
         self.encode_pose = pose
         self.post = face.post
@@ -77,16 +87,25 @@ class LookEncoder(nn.Module):
         self.pose_sigma = pose_sigma
 
     def forward(self, reference: Tensor, motions: Tensor) -> tuple[Tensor, ...]:
-        """(R, 3, S, S) looks and (R, K) motions of their lips -> tensors, leading dimension 1."""
-        codes = self.encode_face(reference) / self.face_sigma
+        """Looks (R, 3, kS, kS) and (R, K) motions of their lips -> tensors, leading dimension 1."""
+        small = F.avg_pool2d(reference, self.finer) if self.finer > 1 else reference
+        codes = self.encode_face(small) / self.face_sigma
         if isinstance(self.generator, CodeGenerator):
             return (codes[:1],)
-        poses = self.encode_pose(blank_lower_half(reference)) / self.pose_sigma
+        poses = self.encode_pose(blank_lower_half(small)) / self.pose_sigma
         looks = self.generator.encode_looks(
             codes.unsqueeze(0), poses.unsqueeze(0), motions.unsqueeze(0)
         )
-        missed = reference - self.decoder(self.post(codes * self.face_sigma)).clamp(-1.0, 1.0)
+        drawn = self.decoder(self.post(codes * self.face_sigma)).clamp(-1.0, 1.0)
+        missed = reference - enlarged(drawn, self.finer)
         return *looks.pack(), missed.flatten(1).unsqueeze(0)
+
+
+def enlarged(picture: Tensor, times: int) -> Tensor:
+    """(B, 3, S, S) -> (B, 3, times * S, times * S), bilinear."""
+    if times == 1:
+        return picture
+    return F.interpolate(picture, scale_factor=float(times), mode="bilinear", align_corners=False)
 
 
 class FrameRenderer(nn.Module):
@@ -101,6 +120,7 @@ class FrameRenderer(nn.Module):
             expected entry.
         articulation: gain of the lip motion. What is told in doubt is told small; the published
             demo of ATVGnet has a gain for the same reason (Chen et al., CVPR 2019, code).
+        finer: see :class:`LookEncoder`.
     """
 
     book: Tensor
@@ -115,6 +135,7 @@ class FrameRenderer(nn.Module):
         pose_sigma: float,
         snap: Snap = "soft",
         articulation: float = 1.0,
+        finer: int = 1,
     ) -> None:
         super().__init__()
         self.encode_face = CodeEncoder(face)
@@ -127,6 +148,7 @@ class FrameRenderer(nn.Module):
         self.pose_sigma = pose_sigma
         self.snap = snap
         self.articulation = articulation
+        self.finer = finer
         self.register_buffer("book", face.quantiser.codebook.detach().clone() / face_sigma)
 
     def forward(self, faces: Tensor, mel: Tensor, *looks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -139,7 +161,8 @@ class FrameRenderer(nn.Module):
 
         Returns:
             Speaking faces, the reconstruction of the source faces, and the speaking faces with what
-            the VQGAN missed of the looks that they were mixed from: (B, 3, S, S) in [-1, 1] each.
+            the VQGAN missed of the looks that they were mixed from: (B, 3, S, S) in [-1, 1], the
+            last (B, 3, kS, kS).
         """
         pose = self.encode_pose(blank_lower_half(faces)) / self.pose_sigma
         codes, missed = self._draw(pose, mel, looks)
@@ -148,7 +171,8 @@ class FrameRenderer(nn.Module):
         pictures = self.decoder(self.post(both)).clamp(-1.0, 1.0)
         speaking, baseline = pictures.chunk(2)
         if missed.dim():
-            restored = (speaking + missed.reshape(speaking.shape)).clamp(-1.0, 1.0)
+            large = enlarged(speaking, self.finer)
+            restored = (large + missed.reshape(large.shape)).clamp(-1.0, 1.0)
         else:
             restored = speaking
         return speaking, baseline, restored

@@ -34,7 +34,8 @@ def join_vq(
         generator: checkpoint of the stage ``generator``.
         out: the joined checkpoint.
         options: ``snap`` (soft, raw or entry), default soft; ``articulation``, default 1 (see
-            :class:`~lipwright.models.vq_pipeline.FrameRenderer`).
+            :class:`~lipwright.models.vq_pipeline.FrameRenderer`); ``finer``, default 1: how many
+            times the network's size the looks have.
         speech: checkpoint of the stage ``speech``, for a generator that is told lip motions.
         decoder: checkpoint of the stage ``decoder``: it has the better generator, and another
             decoder for the face VQGAN.
@@ -72,6 +73,7 @@ def join_vq(
         "audio": told.header["audio"],
         "snap": options.get("snap", "soft"),
         "articulation": float(options.get("articulation", 1.0)),
+        "finer": int(options.get("finer", 1)),
         "sigma": {n: float(m.quantiser.codebook.std()) for n, m in models.items()},
         "networks": {
             "face": parts["face"].header["networks"]["vqgan"],

@@ -22,6 +22,9 @@ from lipwright.errors import LipwrightError
 
 log = logging.getLogger("lipwright.prepare")
 
+FAILED = "failed"
+"""How the reason of a row begins on which a step broke down."""
+
 StepFunction = Callable[[Row, Work], Row]
 
 
@@ -52,7 +55,7 @@ def attempt(step: StepFunction, row: Row, work: Work) -> Row:
         raise
     except Exception as error:
         log.exception("step %s failed on %s", step.__name__, row["source"])
-        return {**row, "reason": f"failed: {step.__name__}: {type(error).__name__}: {error}"}
+        return {**row, "reason": f"{FAILED}: {step.__name__}: {type(error).__name__}: {error}"}
 
 
 def quiet_worker() -> None:

@@ -60,7 +60,7 @@ def test_late_sound_is_brought_into_step(made: Path) -> None:
     rows = by_source(made)
     assert rows["copy.mkv"]["offset"] == 0
     late = rows["late.mkv"]
-    assert late["sync"] == "correlation"
+    assert late["sync"] == "envelope"
     # 0.24 s are 6 frames; the mouths of these heads open with the sound, not a frame before it.
     assert late["offset"] in (5, 6)
     with np.load(made / "clips" / f"{late['clip']}.npz") as features:

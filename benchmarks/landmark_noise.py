@@ -1,4 +1,4 @@
-r"""How far noise in the speech moves the mouth astray: landmark error against signal-to-noise ratio.
+r"""How far noise in the speech leads the mouth astray: landmark error by signal-to-noise ratio.
 
 Chen et al. (CVPR 2019) claim that a cascade by way of landmarks withstands noise better than a
 network that goes from sound to pictures directly. Here a still picture (the first frame of each

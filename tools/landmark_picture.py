@@ -2,7 +2,7 @@
 
     python tools/landmark_picture.py [--weights CHECKPOINT] [-o docs/images/landmark.png]
 
-Columns are moments of the bundled speech; rows: the driving landmarks over the portrait, what VG-net
+Columns: moments of the bundled speech; rows: the driving landmarks over the portrait, what VG-net
 drew, where it drew (alpha). Prints the mean alpha inside and outside the box around the mouth.
 """
 

@@ -60,7 +60,7 @@ def test_late_sound_is_brought_into_step(made: Path) -> None:
     rows = by_source(made)
     assert rows["copy.mkv"]["offset"] == 0
     late = rows["late.mkv"]
-    assert late["sync"] == "correlation"
+    assert late["sync"] == "envelope"
     # 0.24 s are 6 frames; the mouths of these heads open with the sound, not a frame before it.
     assert late["offset"] in (5, 6)
     with np.load(made / "clips" / f"{late['clip']}.npz") as features:
@@ -181,6 +181,38 @@ def test_an_interrupted_run_goes_on(
     before = len(calls)
     prepare(chosen, out, SMALL, ALONE)
     assert len(calls) == before  # all is done
+
+
+def test_a_step_that_broke_down_is_tried_again(
+    talkers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "corpus"
+    original = dict(module.STEPS)
+
+    def broken(row, work):  # type: ignore[no-untyped-def]
+        if "late" in row["source"]:
+            raise ZeroDivisionError("a bug")
+        return original["finish"](row, work)
+
+    chosen = [talkers / "good.mkv", talkers / "late.mkv"]
+    steps = tuple((n, broken if n == "finish" else step) for n, step in module.STEPS)
+    monkeypatch.setattr(module, "STEPS", steps)
+    summary = prepare(chosen, out, SMALL, ALONE)
+    assert summary.rejected == {"failed": 1}
+    assert summary.clips == 1
+    monkeypatch.undo()
+    assert prepare(chosen, out, SMALL, ALONE).clips == 2
+    assert not (out / "scratch").exists()
+
+
+def test_one_run_at_a_time(talkers: Path, tmp_path: Path) -> None:
+    def again(step: str, done: int, total: int) -> None:
+        with pytest.raises(LipwrightError, match="Another job is writing"):
+            prepare([talkers / "silent.mkv"], tmp_path / "corpus", SMALL, ALONE)
+        raise PowerCutError
+
+    with pytest.raises(PowerCutError):
+        prepare([talkers / "silent.mkv"], tmp_path / "corpus", SMALL, ALONE, again)
 
 
 def test_processes_give_what_one_process_gives(talkers: Path, made: Path, tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_shapes_ranges_and_the_blend(video: LandmarkVideo) -> None:
     assert d.alpha.shape == (2, 3, 1, 32, 32)
     assert d.attention.shape == (2, 3, 1, 8, 8)
     for x in (d.alpha, d.attention):
-        assert 0.0 <= float(x.min()) <= float(x.max()) <= 1.0
+        assert 0.0 <= float(x.detach().min()) <= float(x.detach().max()) <= 1.0
     assert float(d.colour.abs().max()) <= 1.0
     blend = d.alpha * d.colour + (1 - d.alpha) * picture[:, None]
     assert torch.allclose(d.frames, blend, atol=1e-6)

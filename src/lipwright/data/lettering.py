@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 WORK_SIDE = 256
 JUMP = 70
 """Change of brightness over two pixels that counts as the edge of a stroke."""
-JUMPS = 12
-"""Edges that a row of letters has inside the lower face."""
+JUMPS = 8
+"""Edges that a row of letters has inside the lower face; of 300 real faces none had 6 rows of 6."""
 ROWS = 6
 """So many rows, one below the other, must look like letters."""
 

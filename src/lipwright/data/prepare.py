@@ -8,8 +8,8 @@ the statistics page, the packed arrays that training reads and, if wanted, shard
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -39,8 +39,9 @@ from lipwright.data.rows import (
 from lipwright.data.shards import write_shards
 from lipwright.data.sources import find_sources, new_row
 from lipwright.data.statistics import statistics
-from lipwright.data.workers import StepFunction, Workers
+from lipwright.data.workers import FAILED, StepFunction, Workers
 from lipwright.data.workers import workers as make_workers
+from lipwright.dubbing.lock import OutputLock
 
 log = logging.getLogger("lipwright.prepare")
 
@@ -133,25 +134,25 @@ def prepare(
     for folder in (work.clips, work.scratch, out / "steps"):
         folder.mkdir(parents=True, exist_ok=True)
     keep_settings(out, settings)
-    for half_written in (*work.clips.glob(".*.part*"), *work.scratch.glob("*.part*")):
-        half_written.unlink(missing_ok=True)
-    with make_workers(options.workers, options.ray) as pool:
+    with OutputLock(out.resolve()), make_workers(options.workers, options.ray) as pool:
+        for half_written in (*work.clips.glob(".*.part*"), *work.scratch.glob("*.part*")):
+            half_written.unlink(missing_ok=True)
         known = _labels(out / "manifest.jsonl", table)
         rows = run_steps([new_row(f) for f in files], work, pool, progress, known)
-    others = _others(out / "steps", {str(f) for f in files})
-    clips = write_manifest(out, rows + others, known)
-    numbers = statistics(rows + others, clips)
-    write_json(out / "statistics.json", numbers)
-    write_page(out / "statistics.html", numbers)
-    shutil.rmtree(work.scratch, ignore_errors=True)
-    if options.pack:
-        progress("pack", 0, 1)
-        pack_corpus(out, clips, settings)
-        progress("pack", 1, 1)
-    if options.shards:
-        progress("shards", 0, 1)
-        write_shards(out, clips)
-        progress("shards", 1, 1)
+        others = _others(out / "steps", {str(f) for f in files})
+        clips = write_manifest(out, rows + others, known)
+        numbers = statistics(rows + others, clips)
+        write_json(out / "statistics.json", numbers)
+        write_page(out / "statistics.html", numbers)
+        _tidy_up(rows, work)
+        if options.pack:
+            progress("pack", 0, 1)
+            pack_corpus(out, clips, settings)
+            progress("pack", 1, 1)
+        if options.shards:
+            progress("shards", 0, 1)
+            write_shards(out, clips)
+            progress("shards", 1, 1)
     accepted = [c for c in clips if not c["reason"]]
     return PrepareSummary(
         sources=len({c["source"] for c in clips}),
@@ -171,7 +172,7 @@ def run_steps(
     for number, (name, step) in enumerate(STEPS):
         path = _step_file(steps, number)
         mend(path)
-        done = {str(row["source"]): row for row in read_rows(path)}
+        done = {str(row["source"]): row for row in read_rows(path) if not _failed(row)}
         todo = [r for r in rows if not r["reason"] and r["source"] not in done]
         if name == "sync" and todo:
             _fit_predictor(rows, work)
@@ -181,7 +182,7 @@ def run_steps(
             append_row(path, row)
             done[str(row["source"])] = row
             progress(name, count, len(todo))
-            if name == "finish":
+            if name == "finish" and not _failed(row):
                 finishing.tidy(row, work)
         rows = [r if r["reason"] else done[str(r["source"])] for r in rows]
         if name == "probe":
@@ -189,6 +190,20 @@ def run_steps(
         if name == "sync":
             rows = syncing.follow_identity(rows, lambda r: known(r["source"]).identity, work)
     return rows
+
+
+def _failed(row: Row) -> bool:
+    """Whether a step broke down on a row; the next run tries again."""
+    return str(row["reason"]).startswith(FAILED)
+
+
+def _tidy_up(rows: list[Row], work: Work) -> None:
+    """Remove the scratch files of rows that are done with."""
+    for row in rows:
+        if not _failed(row):
+            finishing.tidy(row, work)
+    with contextlib.suppress(OSError):  # rows that failed keep theirs for the next run
+        work.scratch.rmdir()
 
 
 def without_duplicates(rows: list[Row], finished: set[str]) -> list[Row]:
@@ -249,7 +264,7 @@ def _others(steps: Path, given: set[str]) -> list[Row]:
     last: dict[str, Row] = {}
     for number in range(len(STEPS)):
         for row in read_rows(_step_file(steps, number)):
-            done = row["reason"] or number == len(STEPS) - 1
+            done = (row["reason"] and not _failed(row)) or number == len(STEPS) - 1
             if done and row["source"] not in given:
                 last[str(row["source"])] = row
     return list(last.values())

@@ -38,13 +38,15 @@ NOT_THIS_FACE = "lips and sound do not go together"
 SOMEBODY_ELSE = "somebody else may be speaking"
 
 TOLERANCE = 1
-"""Offsets up to this many frames are left alone."""
+"""Offsets up to this many frames are left alone, unless they are very clear:"""
+VERY_SURE, BETTER = 5.0, 0.02
+"""with so much certainty, and a peak so much higher than the curve at 0."""
 TOGETHER = 5
 """So many clips of a person are needed to speak for the others."""
 EXPERT_SURE = 0.5
 """Certainty from which the expert's peak is believed; cosines move less than correlations."""
 ENOUGH_FRAMES = 125
-WEAK = {"correlation": 0.10, "expert": 0.02}
+WEAK = {"envelope": 0.10, "correlation": 0.10, "expert": 0.02}
 """A peak lower than this in so many frames means that these lips do not make this sound."""
 PREDICTOR_FILE = "sync-predictor.npy"
 
@@ -57,7 +59,7 @@ def sync(row: Row, work: Work) -> Row:
     if not chosen:
         return row
     curves = {p["clip"]: _curve(row, p, work) for p in chosen}
-    kind = "expert" if work.expert else "correlation"
+    kind = judge_of(work)
     frames = np.array([p["frames"] for p in chosen])
     pooled = np.average([curves[p["clip"]] for p in chosen], axis=0, weights=frames)
     general = verdict(pooled, int(frames.sum()), kind)
@@ -91,7 +93,7 @@ def follow_identity(rows: list[Row], identity: Callable[[Row], str], work: Work)
     Clips of one person mostly come from one channel, with one error. Where all of them together
     are sure (and at least ``TOGETHER``), their offset is taken for those that are not.
     """
-    kind = "expert" if work.expert else "correlation"
+    kind = judge_of(work)
     people: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         people[identity(row)] += [p for p in accepted_pieces(row) if "curve" in p]
@@ -118,14 +120,23 @@ def _moved(piece: Row, offset: int) -> Row:
     return {**piece, "sync": "identity", "offset": offset}
 
 
+def judge_of(work: Work) -> str:
+    """Who judges: the ``expert``, the fitted ``correlation``, or the loudness ``envelope``."""
+    if work.expert:
+        return "expert"
+    return "correlation" if (Path(work.folder) / PREDICTOR_FILE).is_file() else "envelope"
+
+
 def verdict(curve: Curve, frames: int, kind: str = "correlation") -> dict[str, Any]:
     """What a curve over shifts says: offset in frames, confidence, and whether it is sure."""
     peak = float(curve.max())
     confidence = certainty(curve, frames)
     offset = int(curve.argmax()) - REACH
-    if abs(offset) <= TOLERANCE:
+    # The envelope's own lead differs from voice to voice, so that it tells no single frames.
+    clear = confidence > VERY_SURE and peak - float(curve[REACH]) > BETTER and kind != "envelope"
+    if abs(offset) <= TOLERANCE and not clear:
         offset = 0
-    threshold = needed(offset) if kind == "correlation" else EXPERT_SURE
+    threshold = EXPERT_SURE if kind == "expert" else needed(offset)
     sure = confidence > threshold and _inside(curve)
     return {
         "offset": offset,
@@ -186,10 +197,10 @@ def _curve(row: Row, piece: Row, work: Work) -> Curve:
         return expert_curve(row, piece, work)
     lips = lip_measures(work, piece["clip"])
     bands = bands_of(work, row, piece, REACH + CONTEXT, REACH + CONTEXT)
-    path = Path(work.folder) / PREDICTOR_FILE
-    if not path.is_file():
+    if judge_of(work) == "envelope":
         return envelope_curve(lips, bands)
-    return predicted_curve(lips, bands, _predictor(path).weights[half_of(row)])
+    predictor = _predictor(Path(work.folder) / PREDICTOR_FILE)
+    return predicted_curve(lips, bands, predictor.weights[half_of(row)])
 
 
 @lru_cache(maxsize=1)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -21,6 +23,9 @@ from lipwright.data.rows import Row, Work
 from lipwright.errors import LipwrightError
 
 log = logging.getLogger("lipwright.prepare")
+
+FAILED = "failed"
+"""How the reason of a row begins on which a step broke down."""
 
 StepFunction = Callable[[Row, Work], Row]
 
@@ -52,7 +57,7 @@ def attempt(step: StepFunction, row: Row, work: Work) -> Row:
         raise
     except Exception as error:
         log.exception("step %s failed on %s", step.__name__, row["source"])
-        return {**row, "reason": f"failed: {step.__name__}: {type(error).__name__}: {error}"}
+        return {**row, "reason": f"{FAILED}: {step.__name__}: {type(error).__name__}: {error}"}
 
 
 def quiet_worker() -> None:
@@ -63,8 +68,17 @@ def quiet_worker() -> None:
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends them
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed must not go on writing beside the next run's."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 class Here:

@@ -45,7 +45,8 @@ def model_fps(method: Method, batch: int, seconds: float) -> float:
     faces = torch.rand(batch, 3, method.size, method.size) * 2 - 1
     audio = torch.rand(batch, 80, method.audio.steps) * 8 - 4
     with torch.inference_mode():
-        state = method.start(faces[:1])
+        side = getattr(method, "reference_size", method.size)
+        state = method.start(torch.rand(8, 3, side, side) * 2 - 1)
         for _ in range(2):
             method.render(faces, audio, state)
         began = time.perf_counter()

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from lipwright.dubbing import composite
 from lipwright.dubbing.frames import FrameStore, frame_bytes
+from lipwright.dubbing.lip_warp import warp_lips
 from lipwright.dubbing.plan import PlannedFace
 from lipwright.dubbing.queues import Crew
 from lipwright.dubbing.schedule import Schedule
@@ -240,6 +241,7 @@ class Artist:
             if job.enhance is not None:
                 generated = job.enhance(generated)
             pictures = _pictures(generated)
+            steps = made.step if made.lips is not None else None
             copies = None if made.baseline is None else _pictures(made.baseline.float().cpu())
             restored = None
             if made.restored is not None and job.enhance is None:
@@ -248,6 +250,10 @@ class Artist:
                 face.generated = pictures[i]
                 face.baseline = None if copies is None else copies[i]
                 face.restored = None if restored is None else restored[i]
+                if steps is not None and made.lips is not None and np.abs(steps[i]).max() > 1e-3:
+                    face.generated = warp_lips(face.generated, made.lips[i], steps[i])
+                    if face.restored is not None:
+                        face.restored = warp_lips(face.restored, made.lips[i], steps[i])
         # A shot that has passed comes back, if ever, as another pass with a state of its own.
         self._states = {key: state for key, state in self._states.items() if key[1] == last_pass}
 

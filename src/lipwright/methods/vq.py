@@ -9,15 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from lipwright.errors import LipwrightError
 from lipwright.media.mel import AudioSpec
 from lipwright.methods.base import LookLips, Rendered
 from lipwright.methods.engine import Engine, build_engine
 from lipwright.models.generator import CodeGenerator
-from lipwright.models.lip_space import LipSpace
+from lipwright.models.lip_space import LipSpace, made_up
 from lipwright.models.look_generator import LookGenerator
 from lipwright.models.speech_lips import SpeechToLips
 from lipwright.models.vq_pipeline import CodeEncoder, FrameRenderer, LookEncoder
@@ -34,6 +37,7 @@ class VQState:
     """What one face track needs: the encoded reference looks."""
 
     looks: tuple[Tensor, ...]
+    rest: NDArray[np.float64] | None = None
 
 
 class VQMethod:
@@ -72,7 +76,13 @@ class VQMethod:
         motions = torch.zeros(len(reference), self.space.dim)
         if lips is not None:
             motions = torch.from_numpy(self.space.encode(lips.openings, lips.shapes, lips.rest))
-        return VQState(self.looks(reference, motions))
+        side = self.reference_size
+        if reference.shape[-1] != side:
+            reference = F.interpolate(
+                reference, size=(side, side), mode="bilinear", align_corners=False, antialias=True
+            )
+        rest = None if lips is None else np.asarray(lips.rest.shape, np.float64)
+        return VQState(self.looks(reference, motions), rest)
 
     def render(self, faces: Tensor, audio: Tensor, state: VQState) -> Rendered:
         """Draw (B, 3, S, S) faces with (B, 80, steps) speech."""
@@ -86,8 +96,13 @@ class VQMethod:
                 mel = torch.cat([mel, mel[-1:].expand(missing, -1, -1)])
             made = self.frames(x, mel, *state.looks)
             parts.append(tuple(picture[: BATCH - missing] for picture in made))
-        speaking, baseline, restored = (torch.cat(p) for p in zip(*parts, strict=True))
-        return Rendered(speaking, baseline, restored)
+        speaking, baseline, restored, *motions = (torch.cat(p) for p in zip(*parts, strict=True))
+        if state.rest is None or motions[0].shape[1] != self.space.dim:
+            return Rendered(speaking, baseline, restored)
+        wanted, shown = (m.float().cpu().numpy() for m in motions)
+        lips = state.rest + self.space.contours(shown)
+        step = self.space.contours(made_up(wanted - shown))
+        return Rendered(speaking, baseline, restored, lips, step)
 
 
 def build_networks(checkpoint: Checkpoint) -> tuple[nn.Module, nn.Module, LipSpace]:

@@ -24,6 +24,11 @@ REST_SHARE = 0.2
 BOUND = 5.0
 """Motions are clipped to so many standard deviations: a failed landmark must not shout."""
 
+SPARED = 0.6
+"""Between a wanted motion and a drawn one so many standard deviations do not matter ..."""
+MOST = 1.5
+"""... and more than this is not made up for."""
+
 Array = NDArray[np.floating]
 
 
@@ -83,6 +88,17 @@ class LipSpace(nn.Module):
         apart = np.asarray(opening, np.float64) - rest.opening
         motion = np.concatenate([apart[:, None], scores], axis=1) / self.scale.double().numpy()
         return np.asarray(motion.clip(-BOUND, BOUND), np.float32)
+
+    def contours(self, motion: Array) -> NDArray[np.float64]:
+        """(N, K) motions -> (N, P, 2): how far every lip point is from where it rests."""
+        parts = np.asarray(motion, np.float64)[:, 1:] * self.scale.double().numpy()[1:]
+        return np.asarray((parts @ self.basis.double().numpy().T).reshape(len(parts), -1, 2))
+
+
+def made_up(lack: Array) -> NDArray[np.float64]:
+    """What of a lack of motion (N, K) is worth a warp: shrunk towards 0, bounded."""
+    lack = np.asarray(lack, np.float64)
+    return np.asarray(np.sign(lack) * np.clip(np.abs(lack) - SPARED, 0.0, MOST))
 
 
 def _centred(shape: NDArray[np.float64]) -> NDArray[np.float64]:

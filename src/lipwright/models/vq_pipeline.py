@@ -151,7 +151,7 @@ class FrameRenderer(nn.Module):
         self.finer = finer
         self.register_buffer("book", face.quantiser.codebook.detach().clone() / face_sigma)
 
-    def forward(self, faces: Tensor, mel: Tensor, *looks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, faces: Tensor, mel: Tensor, *looks: Tensor) -> tuple[Tensor, ...]:
         """Draw a batch.
 
         Args:
@@ -162,10 +162,11 @@ class FrameRenderer(nn.Module):
         Returns:
             Speaking faces, the reconstruction of the source faces, and the speaking faces with what
             the VQGAN missed of the looks that they were mixed from: (B, 3, S, S) in [-1, 1], the
-            last (B, 3, kS, kS).
+            last (B, 3, kS, kS). Then lip motions (B, K): the wanted one, and the mean of the looks
+            that were mixed; both 0 with the paper's generator.
         """
         pose = self.encode_pose(blank_lower_half(faces)) / self.pose_sigma
-        codes, missed = self._draw(pose, mel, looks)
+        codes, missed, wanted, shown = self._draw(pose, mel, looks)
         source = self.encode_face(faces)
         both = torch.cat([codes * self.face_sigma, source])
         pictures = self.decoder(self.post(both)).clamp(-1.0, 1.0)
@@ -175,24 +176,25 @@ class FrameRenderer(nn.Module):
             restored = (large + missed.reshape(large.shape)).clamp(-1.0, 1.0)
         else:
             restored = speaking
-        return speaking, baseline, restored
+        return speaking, baseline, restored, wanted, shown
 
-    def _draw(self, pose: Tensor, mel: Tensor, looks: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    def _draw(self, pose: Tensor, mel: Tensor, looks: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         if isinstance(self.generator, CodeGenerator):
             codes: Tensor = self.generator(pose, looks[0].expand(len(pose), -1, -1, -1), mel)
             codes = self._nearest(codes) if self.snap == "entry" else codes
-            return codes, torch.zeros((), device=codes.device)
+            nothing = torch.zeros(len(pose), 1, device=codes.device)
+            return codes, torch.zeros((), device=codes.device), nothing, nothing
         assert self.speech is not None
         lips = self.articulation * self.speech(mel)
         drawn, weights = self.generator(pose, Looks(*looks[:4]), lips)
-        missed = weights @ looks[4][0]
+        missed, shown = weights @ looks[4][0], weights @ looks[3][0]
         if self.snap == "raw":
-            return drawn, missed
+            return drawn, missed, lips, shown
         logits = self.generator.logits(drawn, self.book)
         if self.snap == "soft":
-            return soft_codes(logits, self.book), missed
+            return soft_codes(logits, self.book), missed, lips, shown
         best: Tensor = logits.argmax(1)
-        return F.embedding(best, self.book).permute(0, 3, 1, 2), missed
+        return F.embedding(best, self.book).permute(0, 3, 1, 2), missed, lips, shown
 
     def _nearest(self, codes: Tensor) -> Tensor:
         flat = codes.permute(0, 2, 3, 1)

@@ -1,0 +1,104 @@
+"""Move lips to where no look has them.
+
+A method that draws from looks of the person can only show what these show. A still picture, or an
+avatar that never opens its mouth, has one mouth only. What is then missing between the wanted lip
+motion and the drawn one is made up for by geometry: the drawn face is warped so that its lip
+contours come to lie where they should, the surroundings follow softly, and where lips part that
+were closed, the gap is filled with the dark of a mouth.
+
+Small gaps stay as they are: a drawn mouth is better than a warped one.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lipwright.faces.measure import INNER_LIPS
+
+REACH = 0.045
+"""Width of a lip point's influence, as a share of the crop."""
+FADE = 0.11
+"""How far from the lips the warp fades out, as a share of the crop."""
+DARK = 0.22
+"""The dark of a mouth, as a share of the colour of its lips."""
+TINT = np.array([1.0, 0.55, 0.55], np.float32)
+"""It is reddish."""
+LEAST_GAP = 0.004
+"""Lips that part by less than this share of the crop show nothing new."""
+GRID = 64
+"""The warp is computed on so many points a side and enlarged."""
+
+Array = NDArray[np.float32]
+_INNER = len(INNER_LIPS)
+
+
+def warp_lips(picture: Array, lips: NDArray[np.floating], step: NDArray[np.floating]) -> Array:
+    """Move the lips of a drawn face.
+
+    Args:
+        picture: (S, S, 3) in [0, 1].
+        lips: (40, 2) contours in the picture, in parts of S: inner ring, then outer.
+        step: (40, 2) where they are to move, in parts of S.
+
+    Returns:
+        (S, S, 3); the picture itself where the lips are far.
+    """
+    size = len(picture)
+    here, by = np.asarray(lips, np.float64), np.asarray(step, np.float64)
+    there = here + by
+    flow = _field(there, -by, size)
+    gap = _height(there[:_INNER]) - max(_height(here[:_INNER]), 0.0)
+    share = float(np.clip((gap - LEAST_GAP) / LEAST_GAP, 0.0, 1.0))
+    if share == 0.0:
+        return _remap(picture, flow)
+    # Inside the mouth everything hangs from the upper lip: teeth are not stretched, and what
+    # comes to light below them is dark.
+    upper = slice(0, _INNER // 2 + 1)
+    inside = share * _filled(there[:_INNER], size)
+    flow += inside[:, :, None] * (_field(there[upper], -by[upper], size) - flow)
+    moved = _remap(picture, flow)
+    seen = _remap(_filled(here[:_INNER], size)[:, :, None], flow)
+    ring = there[_INNER:] * size - 0.5
+    at = np.clip(np.rint(ring).astype(int), 0, size - 1)
+    dark = DARK * TINT * moved[at[:, 1], at[:, 0]].mean(axis=0)
+    hole = inside[:, :, None] * (1.0 - seen.reshape(size, size, 1))
+    return np.asarray(moved + hole * (dark - moved), np.float32)
+
+
+def _remap(picture: Array, flow: Array) -> Array:
+    """``picture(x + flow(x))``."""
+    n = np.arange(len(picture), dtype=np.float32)
+    x, y = n[None, :] + flow[..., 0], n[:, None] + flow[..., 1]
+    moved = cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved, np.float32)
+
+
+def _field(points: NDArray[np.float64], steps: NDArray[np.float64], size: int) -> Array:
+    """(size, size, 2) pixels: the steps of the nearest points, fading with distance."""
+    centres = (np.arange(GRID) + 0.5) / GRID
+    grid = np.stack(np.meshgrid(centres, centres), axis=-1)
+    squared = ((grid[:, :, None] - points) ** 2).sum(axis=3)
+    nearest = squared.min(axis=2)
+    # Relative to the nearest point, so that weights do not vanish far from all of them.
+    weights = np.exp(-(squared - nearest[:, :, None]) / (2 * REACH**2))
+    mean = (weights @ steps) / weights.sum(axis=2, keepdims=True)
+    field = mean * np.exp(-nearest / (2 * FADE**2))[:, :, None] * size
+    return np.asarray(cv2.resize(field, (size, size), interpolation=cv2.INTER_CUBIC), np.float32)
+
+
+def _filled(ring: NDArray[np.float64], size: int) -> Array:
+    """(size, size) in [0, 1]: the inside of a contour, with a soft edge."""
+    fine = 4
+    mask = np.zeros((size * fine, size * fine), np.float32)
+    cv2.fillPoly(mask, [np.rint(ring * size * fine).astype(np.int32)], (1.0,))
+    small = cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.GaussianBlur(small, (0, 0), max(0.6, 0.006 * size)), np.float32)
+
+
+def _height(ring: NDArray[np.float64]) -> float:
+    """Mean gap between the upper and the lower edge of the inner ring, lips crossed: negative."""
+    half = len(ring) // 2
+    upper, lower = ring[1:half], ring[half + 1 :][::-1]
+    return float((lower[:, 1] - upper[:, 1]).mean())

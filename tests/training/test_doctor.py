@@ -17,7 +17,7 @@ from lipwright.training.doctor.trial import MouthGrids, Pairs, Trial, TrialSetti
 from lipwright.training.doctor.verdict import LN2, causes
 from tests.training.tiny import make_corpus
 
-QUICK = TrialSettings(window=6, batch=12, overfit_steps=60, steps=60, minutes=1.0, pairs=64)
+QUICK = TrialSettings(window=6, batch=12, overfit_steps=60, steps=60, minutes=1000.0, pairs=64)
 
 
 def lips_corpus(root: Path, late: int = 0, frames: int = 200, clips: int = 16) -> PackedCorpus:

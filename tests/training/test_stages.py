@@ -216,3 +216,33 @@ def test_training_learns(finished: Path) -> None:
     losses = [r["l1"] for r in rows if r["kind"] == "train"]
     assert losses[-1] < losses[0]
     assert all(np.isfinite(r["loss"]) for r in rows if r["kind"] == "train")
+
+
+@pytest.mark.parametrize("name", ["tiny", "base", "paper"])
+def test_shipped_configs_are_valid_and_build(name: str) -> None:
+    from lipwright.models.generator import CodeGenerator
+    from lipwright.models.look_generator import LookGenerator
+    from lipwright.models.speech_lips import SpeechToLips
+    from lipwright.models.vqgan import VQGAN
+    from lipwright.training.config import parse
+    from lipwright.training.stages import find_config
+    from lipwright.training.stages.decoder import DecoderConfig
+    from lipwright.training.stages.expert import ExpertConfig
+    from lipwright.training.stages.generator import GeneratorConfig
+    from lipwright.training.stages.speech import SpeechConfig
+    from lipwright.training.stages.vqgan import VQGANConfig
+
+    values = yaml.safe_load(find_config(name).read_text())
+    kinds = {"expert": ExpertConfig, "decoder": DecoderConfig}
+    for section, kind in kinds.items():
+        if section in values:
+            parse(kind, values[section], name)
+    with torch.device("meta"):
+        for section in ("vqgan", "pose-vqgan"):
+            VQGAN(**parse(VQGANConfig, values[section], name).model)
+        generator = parse(GeneratorConfig, values["generator"], name)
+        if generator.arch == "looks":
+            LookGenerator(**generator.model)
+            SpeechToLips(**parse(SpeechConfig, values["speech"], name).model)
+        else:
+            CodeGenerator(**generator.model)

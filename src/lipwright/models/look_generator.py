@@ -222,12 +222,12 @@ class LookGenerator(nn.Module):
         if nearness is None and correct:
             self.nearness = nn.Parameter(torch.full((lip_dim,), 2.0))
         else:
-            fixed = torch.tensor([2.0] * lip_dim if nearness is None else list(nearness))
+            fixed = torch.tensor([2.0] * lip_dim if nearness is None else [*map(float, nearness)])
             self.register_buffer("nearness", fixed)
         if correct:
-            self.pose_gain = nn.Parameter(torch.tensor(pose_gain))
+            self.pose_gain = nn.Parameter(torch.tensor(float(pose_gain)))
         else:
-            self.register_buffer("pose_gain", torch.tensor(pose_gain))
+            self.register_buffer("pose_gain", torch.tensor(float(pose_gain)))
         self.ask: Asking | None = None
         self.correction: Correction | None = None
         if correct:

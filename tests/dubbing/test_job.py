@@ -501,7 +501,7 @@ def test_write_protected_folder(place: Path) -> None:
 
 
 def test_two_jobs_on_one_output(place: Path) -> None:
-    from lipwright.dubbing.lock import OutputLock
+    from lipwright.lock import OutputLock
 
     with OutputLock(place / "out.mkv"), pytest.raises(LipwrightError, match="Another job"):
         run(place)

@@ -41,7 +41,7 @@ from lipwright.data.sources import find_sources, new_row
 from lipwright.data.statistics import statistics
 from lipwright.data.workers import FAILED, StepFunction, Workers
 from lipwright.data.workers import workers as make_workers
-from lipwright.dubbing.lock import OutputLock
+from lipwright.lock import OutputLock
 
 log = logging.getLogger("lipwright.prepare")
 

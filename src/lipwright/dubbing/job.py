@@ -27,7 +27,6 @@ from lipwright.dubbing import gate, timeline
 from lipwright.dubbing.cache import plan_for
 from lipwright.dubbing.checks import check_paths
 from lipwright.dubbing.frames import FrameStore
-from lipwright.dubbing.lock import OutputLock
 from lipwright.dubbing.marks import marks
 from lipwright.dubbing.options import DubOptions, Observer, Stage
 from lipwright.dubbing.plan import Plan, Source
@@ -38,6 +37,7 @@ from lipwright.dubbing.schedule import Schedule, select
 from lipwright.dubbing.segments import Segments
 from lipwright.dubbing.survey import Tracker, settings, survey
 from lipwright.errors import Interrupted, LipwrightError
+from lipwright.lock import OutputLock
 from lipwright.media.audio import SAMPLE_RATE, load_speech
 from lipwright.media.encoding import choose_encoding, kind_of
 from lipwright.media.features import speech_features

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lipwright.dubbing.lock import OutputLock
 from lipwright.errors import LipwrightError
+from lipwright.lock import OutputLock
 
 
 def test_second_job_is_refused_and_the_lock_goes_away(tmp_path: Path) -> None:
@@ -26,7 +26,7 @@ def test_second_job_is_refused_and_the_lock_goes_away(tmp_path: Path) -> None:
 def test_lock_of_a_killed_job_stops_nobody(tmp_path: Path) -> None:
     code = (
         "import os, pathlib, sys\n"
-        "from lipwright.dubbing.lock import OutputLock\n"
+        "from lipwright.lock import OutputLock\n"
         "OutputLock(pathlib.Path(sys.argv[1])).__enter__()\n"
         "os._exit(9)\n"
     )

@@ -29,7 +29,7 @@ MAY_USE = {
     "faces": {"errors", "media", "weights", "faces"},
     "methods": {"errors", "media", "faces", "models", "weights", "methods"},
     "provenance": {"errors", "media", "faces", "weights", "provenance"},
-    "dubbing": {"errors", "media", "faces", "methods", "weights", "provenance", "dubbing"},
+    "dubbing": {"errors", "lock", "media", "faces", "methods", "weights", "provenance", "dubbing"},
     "animation": {"errors", "media", "faces", "methods", "dubbing", "animation"},
 }
 """What each room of the inference path may import; ``lipwright`` itself (the version) is free."""

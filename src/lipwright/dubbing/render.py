@@ -32,8 +32,7 @@ from lipwright.faces import alignment, paste
 from lipwright.media.info import VideoInfo
 from lipwright.media.mel import SILENCE, windows
 from lipwright.media.region import RegionEdit, crop_to_storage, sample_crop
-from lipwright.methods.base import LookLips, Method
-from lipwright.models.lip_space import Rest
+from lipwright.methods.base import LookLips, Method, Rest
 
 QUEUE_BYTES = 96 << 20
 """Bound of each of the three queues: 30 frames of 1080p, 7 of 4K."""

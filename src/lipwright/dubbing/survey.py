@@ -40,7 +40,7 @@ from lipwright.faces.tracker import FaceObservation
 from lipwright.media.info import VideoInfo
 from lipwright.media.reader import Frame, VideoReader
 from lipwright.media.region import sample_crop
-from lipwright.models.lip_space import Rest
+from lipwright.methods.base import Rest
 
 THUMBNAIL_SIDE = 960
 """Longest side of the pictures in which faces are looked for: a quarter of 4K."""

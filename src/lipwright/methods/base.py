@@ -17,6 +17,8 @@ from torch import Tensor
 from lipwright.media.mel import AudioSpec
 from lipwright.models.lip_space import Rest
 
+__all__ = ["LookLips", "Method", "Rendered", "Rest"]
+
 
 @dataclass(frozen=True)
 class Rendered:

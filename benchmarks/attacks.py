@@ -85,12 +85,16 @@ def strike(path: Path, out: Path, attack: Attack) -> None:
                 rgb = attack.change(frame.native.reformat(format="rgb24").to_ndarray())
                 rgb = np.ascontiguousarray(rgb[: rgb.shape[0] // 2 * 2, : rgb.shape[1] // 2 * 2])
                 picture = av.VideoFrame.from_ndarray(rgb, format="rgb24")
-            picture = picture.reformat(format="yuv420p")
+            matrix = frame.native.colorspace
+            picture = picture.reformat(format="yuv420p", dst_colorspace=matrix)
             if stream is None:
                 options = {"crf": str(attack.crf), "preset": "medium"}
                 stream = container.add_stream("libx264", rate=rate, options=options)
                 stream.width, stream.height = picture.width, picture.height
                 stream.pix_fmt = "yuv420p"
+                # As usual tools do, the tags go along; without a tag there is none afterwards.
+                for tag in ("colorspace", "color_primaries", "color_trc", "color_range"):
+                    setattr(stream.codec_context, tag, getattr(frame.native, tag))
             # A new rate repeats or leaves out frames, as the filter "fps" does.
             while attack.fps is None or shown <= frame.time * rate:
                 picture.pts, picture.time_base = shown, 1 / rate

@@ -15,8 +15,9 @@ import pytest
 from lipwright.errors import LipwrightError
 from lipwright.media.reader import VideoReader
 from lipwright.provenance.alignment import Alignment, PlacedFrame
-from lipwright.provenance.detect import GAINS, detect_file
+from lipwright.provenance.detect import detect_file
 from lipwright.provenance.lattice import id_bits
+from lipwright.provenance.readings import READINGS
 from lipwright.provenance.significance import FALSE_ALARM, Judge, errors_allowed
 from lipwright.provenance.watermark import half_of_rgb
 from tests.conftest import MakeVideo
@@ -128,6 +129,29 @@ def test_half_size_is_found_by_the_size_of_the_original(marked: Path, tmp_path: 
     report = look(small, sizes=[SIZE], find_faces=face, mode="off")
     assert report.mark_id == "5ec0de42"
     assert (report.alignment.scale_x, report.alignment.scale_y) == (2.0, 2.0)
+
+
+def test_a_small_copy_without_tags_is_read_by_the_matrix_of_the_original(
+    make_video: MakeVideo, tmp_path: Path
+) -> None:
+    """Without a tag 640 lines are taken for BT.709 and 320 lines for BT.601, but codes stay."""
+    marked, small = tmp_path / "marked.mp4", tmp_path / "small.mp4"
+    size = (704, 640)
+    face = (200.0, 160.0, 420.0, 420.0)
+    mark_video(source(make_video, size=size, frames=6), marked, boxes=(face,), crf=12)
+    with VideoReader(marked) as reader, av.open(str(small), "w") as container:
+        assert (reader.info.colour.matrix, reader.info.colour.name) == (2, "bt709")
+        stream: Any = container.add_stream("libx264", rate=25, options={"crf": "14"})
+        stream.width, stream.height, stream.pix_fmt = size[0] // 2, size[1] // 2, "yuv420p"
+        for frame in reader:
+            picture = frame.native.reformat(width=size[0] // 2, height=size[1] // 2)
+            picture.pts, picture.time_base = frame.index, Fraction(1, 25)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    half = tuple(v / 2 for v in face)
+    report = look(small, sizes=[size], find_faces=faces_at(half), mode="off")  # type: ignore[arg-type]
+    assert report.known
+    assert report.alignment.matrix == "bt709"
 
 
 def test_a_crop_fails_in_place_and_is_found_by_search(marked: Path, tmp_path: Path) -> None:
@@ -248,12 +272,12 @@ def test_hundreds_of_unmarked_crops() -> None:
     ids = [int(v) for v in rng.integers(0, 2**32, 50)]
     judge = Judge(ids)
     words = np.array([id_bits(i) for i in ids])
-    allowed = errors_allowed(32, 2.0 * len(ids) * len(GAINS))
+    allowed = errors_allowed(32, 2.0 * len(ids) * len(READINGS))
     big = portrait(1200, 900)
     for _ in range(200):
         x, y = rng.integers(0, 1200 - 256), rng.integers(0, 900 - 256)
         half = half_of_rgb(big[y : y + 256, x : x + 256])
-        sums = PlacedFrame(half, Alignment(), GAINS).whole()[:-1]
+        sums = PlacedFrame(half, Alignment(), READINGS).whole()[:-1]
         assert judge(sums).min() + np.log10(len(sums)) > np.log10(FALSE_ALARM)
         wrong = ((sums[0, :32] > 0) != (words == 1)).sum(axis=1)
         assert wrong.min() > allowed

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -11,17 +12,15 @@ import numpy.typing as npt
 
 from lipwright.provenance.lattice import CHIPS, TILE, chips
 from lipwright.provenance.marker import grown_span
+from lipwright.provenance.readings import PLAIN, Half, Reading, Way, sharpened, votes
 from lipwright.provenance.singular import SIDE, Array
-from lipwright.provenance.watermark import STEP, strengths
+from lipwright.provenance.watermark import strengths
 
-Half = npt.NDArray[np.float32]
 FloatBox = tuple[float, float, float, float]
 Sums = npt.NDArray[np.float64]
 
 PERIOD = TILE * SIDE
 """The grid repeats after so many samples of 2x2 pixels."""
-GREY = 128.0 * 2 * SIDE
-"""Singular value of a block without colour."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,8 @@ class Alignment:
         mirrored: left and right exchanged, done second.
         gain: factor on the distance of U from grey, undoing a change of contrast or brightness.
         tint: radians by which the votes are turned back, undoing a shift of hue.
+        way: how blocks are read, see :mod:`readings`.
+        matrix: name of the colour matrix, empty for that which the file's tags or size suggest.
     """
 
     scale_x: float = 1.0
@@ -45,11 +46,17 @@ class Alignment:
     mirrored: bool = False
     gain: float = 1.0
     tint: float = 0.0
+    way: Way = "plain"
+    matrix: str = ""
 
     @property
     def is_plain(self) -> bool:
         """Whether the grid lies where the embedder put it."""
-        return self == Alignment()
+        return replace(self, gain=1.0, tint=0.0, way="plain", matrix="") == Alignment()
+
+    def read_by(self, reading: Reading) -> Alignment:
+        """The same place, read in a certain way."""
+        return replace(self, gain=self.gain * reading.gain, way=reading.way)
 
     def place(self, half: Half, interpolation: int = cv2.INTER_CUBIC) -> Half:
         """The file's U plane on the grid: row 0, column 0 begins a tile; edges are repeated."""
@@ -121,20 +128,30 @@ def turned(plane: npt.NDArray[Any], turns: int, mirrored: bool) -> npt.NDArray[A
 class PlacedFrame:
     """Votes of one frame on the grid, to be summed over any window."""
 
-    def __init__(self, half: Half, alignment: Alignment, gains: tuple[float, ...] = (1.0,)) -> None:
+    def __init__(
+        self, half: Half, alignment: Alignment, readings: Sequence[Reading] = PLAIN
+    ) -> None:
         """Read the blocks of a U plane.
 
         Args:
             half: (H, W) U in 0..255, averaged over 2x2 pixels.
             alignment: where the grid lies.
-            gains: factors to be tried on top of the alignment's own.
+            readings: ways to read, each on top of the alignment's own gain; where the alignment has
+                a way of its own, that is taken.
         """
         self._alignment = alignment
         self._shape = (half.shape[0], half.shape[1])
         strength = strengths(alignment.place(half))
-        factors = alignment.gain * np.asarray(gains, np.float32)[:, None, None]
-        angle = (GREY + (strength[None] - GREY) * factors) * (2.0 * np.pi / STEP)
-        self.votes: Array = -np.sin(angle - alignment.tint)
+        every = []
+        for reading in readings:
+            way = reading.way if alignment.way == "plain" else alignment.way
+            value = strength
+            if way == "sharp":
+                scale = (alignment.scale_x + alignment.scale_y) / 2
+                value = strengths(alignment.place(sharpened(half, scale)))
+            wanted = Reading(alignment.gain * reading.gain, way)
+            every.append(votes(value, wanted, alignment.tint))
+        self.votes: Array = np.stack(every)
         self._chips = chips(0, 0, *strength.shape)
 
     def whole(self) -> Sums:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +12,16 @@ import numpy.typing as npt
 from lipwright.media.info import VideoInfo
 from lipwright.media.reader import Frame, VideoReader
 from lipwright.media.region import storage_box
-from lipwright.provenance.alignment import Alignment, FloatBox, Half, PlacedFrame
+from lipwright.provenance.alignment import Alignment, FloatBox, PlacedFrame
 from lipwright.provenance.chroma import half_plane
 from lipwright.provenance.lattice import CHIPS, ID_BITS, id_bits
+from lipwright.provenance.readings import Half, Reading
 from lipwright.provenance.significance import errors_allowed
 
 FaceFinder = Callable[[Frame], list[tuple[float, float, float, float]]]
 """Boxes x0, y0, x1, y1 of the faces of the next frame, in display pixels."""
 
+_UNTAGGED = 2  # code of H.273 for a matrix that is not known
 _SAMPLE_BYTES = 96 * 2**20
 _MOST_SAMPLES = 48
 _GUESSED_LENGTH = 250
@@ -43,8 +45,8 @@ class Collected:
 
     Attributes:
         info: of the file.
-        alignments: A alignments, each tried with the same G gains; A G hypotheses in all.
-        gains: the factors.
+        alignments: A alignments, each tried with the same G readings; A G hypotheses in all.
+        readings: the ways to read.
         sums: (A G, 2, 160) sums of votes, [:, 0] around the faces, [:, 1] over whole frames.
         counts: (A, 2, 160) how many votes went into the sums.
         matches: (A G, N) frames in which a face carries id n.
@@ -58,7 +60,7 @@ class Collected:
 
     info: VideoInfo
     alignments: list[Alignment]
-    gains: tuple[float, ...]
+    readings: tuple[Reading, ...]
     sums: npt.NDArray[np.float64]
     counts: npt.NDArray[np.float64]
     matches: npt.NDArray[np.int64]
@@ -70,16 +72,15 @@ class Collected:
     warnings: list[str] = field(default_factory=list)
 
     def alignment(self, hypothesis: int) -> Alignment:
-        """The alignment of a row of ``sums``, its gain included."""
-        base = self.alignments[hypothesis // len(self.gains)]
-        gain = base.gain * self.gains[hypothesis % len(self.gains)]
-        return Alignment(**{**base.__dict__, "gain": gain})
+        """The alignment of a row of ``sums``, its way of reading included."""
+        base = self.alignments[hypothesis // len(self.readings)]
+        return base.read_by(self.readings[hypothesis % len(self.readings)])
 
 
 def collect(
     path: str | Path,
     alignments: Callable[[VideoInfo], list[Alignment]],
-    gains: tuple[float, ...],
+    readings: tuple[Reading, ...],
     mark_ids: list[int],
     *,
     find_faces: FaceFinder | None = None,
@@ -91,7 +92,7 @@ def collect(
     Args:
         path: video or picture.
         alignments: gives the alignments to be tried, from the facts about the file.
-        gains: factors tried at each of them.
+        readings: ways to read, tried at each of them.
         mark_ids: ids that frames are compared with, one by one.
         find_faces: finds the faces; None looks at whole frames only.
         known_faces: the ``faces`` of an earlier pass, instead of looking for them again.
@@ -103,11 +104,11 @@ def collect(
     words = np.array([id_bits(i) for i in mark_ids], np.int64).reshape(len(mark_ids), ID_BITS)
     with VideoReader(path) as reader:
         tried = alignments(reader.info)
-        hypotheses = len(tried) * len(gains)
+        hypotheses = len(tried) * len(readings)
         result = Collected(
             reader.info,
             tried,
-            gains,
+            readings,
             np.zeros((hypotheses, 2, CHIPS)),
             np.zeros((len(tried), 2, CHIPS)),
             np.zeros((hypotheses, len(mark_ids)), np.int64),
@@ -115,12 +116,13 @@ def collect(
         )
         allowed = _allowed_errors(2.0 * hypotheses * max(1, len(mark_ids)))
         thinning = _Thinning(reader.info) if keep_samples else None
+        infos = {m: _read_as(reader.info, m) for m in ("", *(a.matrix for a in tried))}
         # A damaged header may claim any number of frames.
         stride = min(max(1, (reader.info.frame_count or 1) // MOST_FRAMES), _LARGEST_STRIDE)
         for frame in reader:
             if frame.index % stride:
                 continue
-            half = half_plane(frame.native, reader.info)
+            halves = {m: half_plane(frame.native, i) for m, i in infos.items()}
             if known_faces is not None:
                 faces = known_faces[result.frames] if result.frames < len(known_faces) else []
             else:
@@ -130,22 +132,22 @@ def collect(
             result.frames += 1
             result.frames_with_face += bool(faces)
             if thinning:
-                thinning.offer(half, faces, result.samples)
-            _add_frame(result, half, faces, words, allowed)
+                thinning.offer(halves[""], faces, result.samples)
+            _add_frame(result, halves, faces, words, allowed)
         result.warnings += reader.warnings
     return result
 
 
 def _add_frame(
     result: Collected,
-    half: Half,
+    halves: dict[str, Half],
     faces: list[FloatBox],
     words: npt.NDArray[np.int64],
     allowed: npt.NDArray[np.int64],
 ) -> None:
     for number, alignment in enumerate(result.alignments):
-        rows = slice(number * len(result.gains), (number + 1) * len(result.gains))
-        placed = PlacedFrame(half, alignment, result.gains)
+        rows = slice(number * len(result.readings), (number + 1) * len(result.readings))
+        placed = PlacedFrame(halves[alignment.matrix], alignment, result.readings)
         whole = placed.whole()
         result.sums[rows, 1] += whole[:-1]
         result.counts[number, 1] += whole[-1]
@@ -168,6 +170,19 @@ def _carries(
     wrong = (covered & ((read > 0) != (words[None] == 1))).sum(axis=2)
     result: npt.NDArray[np.bool_] = wrong <= allowed[covered.sum(axis=2)]
     return result
+
+
+def other_matrix(info: VideoInfo) -> str | None:
+    """The other matrix that a file without a tag may have, None if there is a tag or no matrix.
+
+    Without a tag it is guessed from the size, and wrongly for a copy of another size.
+    """
+    guesses = {"bt601": "bt709", "bt709": "bt601"}
+    return guesses.get(info.colour.name) if info.colour.matrix == _UNTAGGED else None
+
+
+def _read_as(info: VideoInfo, matrix: str) -> VideoInfo:
+    return replace(info, colour=replace(info.colour, name=matrix)) if matrix else info
 
 
 def _allowed_errors(attempts: float) -> npt.NDArray[np.int64]:

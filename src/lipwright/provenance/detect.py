@@ -25,15 +25,14 @@ from lipwright.errors import LipwrightError
 from lipwright.media.info import VideoInfo
 from lipwright.provenance import search
 from lipwright.provenance.alignment import Alignment
-from lipwright.provenance.collect import Collected, FaceFinder, collect, face_finder
+from lipwright.provenance.collect import Collected, FaceFinder, collect, face_finder, other_matrix
 from lipwright.provenance.lattice import ID_BITS, bits_to_id, format_id, pilot_bits
+from lipwright.provenance.readings import PLAIN, READINGS, WAYS
 from lipwright.provenance.significance import FALSE_ALARM, Judge
 
 Denominator = Literal["face", "total"]
 Search = Literal["auto", "off"]
 
-GAINS = (1.0, 0.8, 0.85, 0.9, 0.95, 1.05, 1.1, 1.15, 1.2)
-"""Changes of contrast that are tried at once."""
 _MOST_SIZES = 4
 _FEWEST_PILOT_BITS = 8
 _STAGES = 3  # in place, rescaled, moved: each may use a third of the accepted false alarms
@@ -146,12 +145,14 @@ def detect_file(
     limit = math.log10(false_alarm / _STAGES)
 
     def in_place(info: VideoInfo) -> list[Alignment]:
-        return [Alignment(*s) for s in _scales_of(originals, info)]
+        other = other_matrix(info)
+        matrices = ("", other) if other else ("",)
+        return [Alignment(*s, matrix=m) for m in matrices for s in _scales_of(originals, info)]
 
     first = collect(
         path,
         in_place,
-        GAINS,
+        READINGS,
         mark_ids,
         find_faces=find_faces if faces else None,
         keep_samples=mode == "auto",
@@ -204,7 +205,8 @@ def _confirm(
     if not candidates:
         return _Evidence(0, 0, 0.0, None), first
     alignments = [c.alignment for c in candidates]
-    second = collect(path, lambda _: alignments, (1.0,), judge.mark_ids, known_faces=first.faces)
+    second = collect(path, lambda _: alignments, WAYS, judge.mark_ids, known_faces=first.faces)
+    tried = [t * len(WAYS) for t in tried for _ in WAYS]
     return _strongest(second, judge, tried), second
 
 
@@ -217,7 +219,7 @@ def _with_own_id(
     sums = collected.sums[evidence.hypothesis, evidence.region]
     own = [bits_to_id(sums[:ID_BITS] > 0)]
     place = collected.alignment(evidence.hypothesis)
-    again = collect(path, lambda _: [place], (1.0,), own, known_faces=collected.faces)
+    again = collect(path, lambda _: [place], PLAIN, own, known_faces=collected.faces)
     return _Evidence(0, evidence.region, evidence.log10, 0), again, own
 
 
@@ -262,7 +264,7 @@ def _unclear_bits(collected: Collected, evidence: _Evidence) -> int:
     The pilot shows how much votes scatter in this file, because its bits are known.
     """
     sums = collected.sums[evidence.hypothesis, evidence.region]
-    count = collected.counts[evidence.hypothesis // len(collected.gains), evidence.region]
+    count = collected.counts[evidence.hypothesis // len(collected.readings), evidence.region]
     right = sums[ID_BITS:] * (pilot_bits() * 2.0 - 1.0)
     seen = count[ID_BITS:] > 0
     if seen.sum() < _FEWEST_PILOT_BITS:

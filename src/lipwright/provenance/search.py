@@ -22,9 +22,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lipwright.provenance.alignment import PERIOD, Alignment, Half, PlacedFrame, turned
+from lipwright.provenance.alignment import PERIOD, Alignment, PlacedFrame, turned
 from lipwright.provenance.collect import Sample
 from lipwright.provenance.lattice import CHIPS, ID_BITS, TILE, pilot_bits, tile_chips
+from lipwright.provenance.readings import Half
 from lipwright.provenance.significance import Judge
 from lipwright.provenance.singular import SIDE
 from lipwright.provenance.watermark import STEP
@@ -37,7 +38,7 @@ TINTS = 8
 ORIENTATIONS = 8
 REGIONS = 2
 _PER_TILE = 6
-_KEPT = 4
+_KEPT = 6  # of each region
 _FINALISTS = 2
 _FEW = 8
 
@@ -95,10 +96,10 @@ def find_grid(samples: Sequence[Sample], steps: Sequence[Scale], judge: Judge) -
         steps: scales to be tried, besides ``ZOOMS``.
         judge: knows the ids that are looked for.
     """
-    rescaled: list[Candidate] = []
-    moved: list[Candidate] = []
     if not samples:
-        return Found(rescaled, moved)
+        return Found([], [])
+    rescaled: list[_Place] = []
+    moved: list[_Place] = []
     shape = (samples[0].half.shape[0], samples[0].half.shape[1])
     every = tuple(range(ORIENTATIONS))
     for scale, orientations in [
@@ -108,12 +109,35 @@ def find_grid(samples: Sequence[Sample], steps: Sequence[Scale], judge: Judge) -
         for region, tile in enumerate(_tiles(samples, scale)):
             if np.any(tile):
                 sums = _sums(_by_phase(tile)[0, 0], 0, 0)
-                log10 = float(judge(sums[None]).min())
-                rescaled.append(Candidate(Alignment(*scale), log10, region))
-                moved += _in_tile(tile, scale, region, shape, judge, orientations)
-    moved.sort(key=_by_log10)
-    refined = sorted((_refine(c, samples, judge) for c in moved[:_KEPT]), key=_by_log10)
-    return Found(sorted(rescaled, key=_by_log10)[:1], refined[:_FINALISTS])
+                rescaled.append(_Place(Alignment(*scale), region, sums))
+                moved += _in_tile(tile, scale, region, shape, orientations)
+    best = _judged(moved, judge)
+    best = [c for region in range(REGIONS) for c in _of(best, region)[:_KEPT]]
+    placed = sorted((replace(c, log10=_fit(c, samples, judge)) for c in best), key=_by_log10)
+    refined = sorted((_refine(c, samples, judge) for c in placed[:_FINALISTS]), key=_by_log10)
+    return Found(_judged(rescaled, judge)[:1], refined)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A place that is still to be judged, with its (160,) sums of votes."""
+
+    alignment: Alignment
+    region: int
+    sums: Sums
+
+
+def _judged(places: Sequence[_Place], judge: Judge) -> list[Candidate]:
+    """All places, best first."""
+    if not places:
+        return []
+    log10 = judge(np.array([p.sums for p in places])).min(axis=1)
+    found = [Candidate(p.alignment, float(v), p.region) for p, v in zip(places, log10, strict=True)]
+    return sorted(found, key=_by_log10)
+
+
+def _of(candidates: Sequence[Candidate], region: int) -> list[Candidate]:
+    return [c for c in candidates if c.region == region]
 
 
 _UPRIGHT = (0, 4)  # as it is, and mirrored
@@ -148,8 +172,8 @@ def _phases(half: Half) -> Tile:
         return np.zeros((0, 0), np.complex64)
     mean = cv2.boxFilter(half, -1, (SIDE, SIDE), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
     angle = mean[: height - SIDE + 1, : width - SIDE + 1] * np.float32(2 * SIDE * 2 * np.pi / STEP)
-    real, imaginary = cv2.polarToCart(np.ones_like(angle), angle)
-    return np.asarray(real + 1j * imaginary, np.complex64)
+    parts = cv2.merge(cv2.polarToCart(np.ones_like(angle), angle))
+    return np.asarray(parts.view(np.complex64)[..., 0])
 
 
 def _folded(part: Tile, x0: int, y0: int) -> Tile:
@@ -189,9 +213,8 @@ def _in_tile(
     scale: Scale,
     region: int,
     shape: Shape,
-    judge: Judge,
     orientations: Sequence[int],
-) -> list[Candidate]:
+) -> list[_Place]:
     """The most promising shifts of a tile in some of its eight orientations."""
     places: list[tuple[float, Alignment]] = []
     blocks: list[tuple[npt.NDArray[Any], int, int]] = []
@@ -202,22 +225,22 @@ def _in_tile(
         pilot = np.fft.ifft2(np.fft.fft2(view) * _pilot_spectrum())
         rows = np.fft.ifft(np.fft.fft(view, axis=2) * _id_rows_spectrum()[:, None], axis=2)
         for number in range(TINTS // 2):
-            tint = np.complex64(np.exp(-2j * np.pi * number / TINTS))
+            turn = 2 * np.pi * number / TINTS
+            cosine, sine = np.float32(np.cos(turn)), np.float32(np.sin(turn))
             # How clearly the rows of the id agree on any id, and how well the pilot fits. Half a
             # turn of the tint changes the sign of the latter and nothing else.
-            agreement = np.abs((rows * tint).imag).sum(axis=3, keepdims=True)
-            fit = (pilot * tint).imag
+            agreement = np.abs(rows.imag * cosine - rows.real * sine).sum(axis=3, keepdims=True)
+            fit = pilot.imag * cosine - pilot.real * sine
             for half_turn, score in ((0, agreement - fit), (1, agreement + fit)):
                 at = np.unravel_index(int(score.argmax()), score.shape)
                 x, y = float(at_column[at]), float(at_row[at])
                 where = _with_corner_at(x, y, scale, turns, mirrored, shape)
-                angle = 2 * np.pi * number / TINTS + np.pi * half_turn
+                angle = turn + np.pi * half_turn
                 places.append((float(score[at]), replace(where, tint=angle)))
                 phases = view[at[0], at[1]] * np.exp(-1j * angle)
                 blocks.append((phases, int(at[2]), int(at[3])))
     first = sorted(range(len(places)), key=lambda k: -places[k][0])[:_PER_TILE]
-    log10 = judge(np.array([_sums(*blocks[k]) for k in first])).min(axis=1)
-    return [Candidate(places[k][1], float(v), region) for k, v in zip(first, log10, strict=True)]
+    return [_Place(places[k][1], region, _sums(*blocks[k])) for k in first]
 
 
 def _by_phase(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -245,13 +268,12 @@ def _sums(blocks: npt.NDArray[Any], row: int, column: int) -> Sums:
 
 def _refine(candidate: Candidate, samples: Sequence[Sample], judge: Judge) -> Candidate:
     """Climb to a better neighbour, first in scale, then in shift."""
-    few = samples[:: max(1, len(samples) // _FEW)]
     shape = (samples[0].half.shape[0], samples[0].half.shape[1])
-    best = replace(candidate, log10=_fit(candidate, few, judge))
+    best = candidate
     for neighbours in (_scale_neighbours, _shift_neighbours):
         for alignment in neighbours(best.alignment, shape):
             other = replace(candidate, alignment=alignment)
-            log10 = _fit(other, few, judge)
+            log10 = _fit(other, samples, judge)
             if log10 < best.log10:
                 best = replace(other, log10=log10)
     return best
@@ -289,8 +311,9 @@ _NEIGHBOURS = 3 * 9
 
 
 def _fit(candidate: Candidate, samples: Sequence[Sample], judge: Judge) -> float:
+    """How well a place fits some of the samples, by real singular values."""
     sums = np.zeros(CHIPS)
-    for sample in samples:
+    for sample in samples[:: max(1, len(samples) // _FEW)]:
         placed = PlacedFrame(sample.half.astype(np.float32), candidate.alignment)
         parts = [placed.face(f) for f in sample.faces] if candidate.region == 0 else None
         for part in [placed.whole()] if parts is None else parts:

@@ -93,7 +93,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("corpus", type=Path)
     parser.add_argument("-o", "--out", type=Path, default=Path("runs/learned-mark"))
-    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=100, help="0: the start only")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--lr", type=float, default=1e-4)
     parser.add_argument("--seed", type=int, default=0)
@@ -113,12 +113,16 @@ def main() -> None:
         "marked": centre(mark_frames(frames, mark_id), plain),
     }
     rows = [judge(f"{name} frames", x, x, plain, mark_id) for name, x in inputs.items()]
-    for corpus, taught in ((plain, "unmarked"), (marked, "marked")):
-        network = learn(corpus, given, given.out / taught)
+    networks = {"shipped network": shipped(given.initial)} if given.initial != "none" else {}
+    if given.steps:
+        for corpus, taught in ((plain, "unmarked"), (marked, "marked")):
+            networks[f"trained on {taught}"] = learn(corpus, given, given.out / taught)
+    given.out.mkdir(parents=True, exist_ok=True)
+    for how, network in networks.items():
         for name, x in inputs.items():
             y = reconstruct(network, x)
-            rows.append(judge(f"trained on {taught}, given {name}", y, x, plain, mark_id))
-            show(given.out / f"{taught}-given-{name}.png", x, y)
+            rows.append(judge(f"{how}, given {name}", y, x, plain, mark_id))
+            show(given.out / f"{how}-given-{name}.png".replace(" ", "-"), x, y)
     print(table(rows))
     if given.report:
         settings = {k: str(v) for k, v in vars(given).items()}
@@ -140,18 +144,22 @@ def centre(frames: Pictures, corpus: PackedCorpus) -> Pictures:
     return np.ascontiguousarray(frames[:, m : m + corpus.size, m : m + corpus.size])
 
 
+def shipped(path: str) -> VQGAN:
+    """The Face-VQGAN of a checkpoint of the method vq."""
+    checkpoint = load_checkpoint(Path(path))
+    network = VQGAN(**checkpoint.header["networks"]["face"])
+    checkpoint.load_into("face", network)
+    return network.eval()
+
+
 def learn(corpus: PackedCorpus, given: argparse.Namespace, out: Path) -> VQGAN:
     """Train one network; everything but the frames is the same for both."""
     model, initial = SMALL, None
     if given.initial != "none":
-        checkpoint = load_checkpoint(Path(given.initial))
-        model = checkpoint.header["networks"]["face"]
-        network = VQGAN(**model)
-        checkpoint.load_into("face", network)
-        out.mkdir(parents=True, exist_ok=True)
+        model = load_checkpoint(Path(given.initial)).header["networks"]["face"]
         initial = out / "initial.safetensors"
         header = {"method": "vqgan", "networks": {"vqgan": model}}
-        save_checkpoint(initial, header, {"vqgan": network})
+        save_checkpoint(initial, header, {"vqgan": shipped(given.initial)})
     config = VQGANConfig(
         model=model,
         jitter=asdict(Jitter() if given.jitter else NONE),

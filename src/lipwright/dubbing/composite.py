@@ -48,6 +48,8 @@ SMALL_RESTORED, LARGE_RESTORED = 0.015, 0.05
 """The same for a face with its own colours and grain, which needs nothing of the source's."""
 LIGHT_LIMIT = 0.05
 """Light differs by no more than this; what differs more along the rim is another place."""
+LIGHT_SHRINK = 4
+"""Light is smooth: it is looked for in a picture so many times smaller."""
 EDIT_SPREAD = 0.03
 """The size of an edit counts for its surroundings within this share of S: the rim of a moved lip
 lies beside the pixels that changed."""
@@ -104,8 +106,10 @@ def prepare(
     change = generated - baseline
     if restored is not None:
         # It has its own colours and grain; only the light of this frame is missing.
-        small = _resized(restored, len(source), cv2.INTER_AREA)
-        light = rim_colour(np.clip(source - small, -LIGHT_LIMIT, LIGHT_LIMIT), mask)
+        size = max(1, len(source) // LIGHT_SHRINK)
+        here, there = (_resized(picture, size, cv2.INTER_AREA) for picture in (source, restored))
+        error = np.clip(here - there, -LIGHT_LIMIT, LIGHT_LIMIT)
+        light = rim_colour(error, _resized(mask, size, cv2.INTER_AREA))
         drawn = restored + _resized(light, len(restored), cv2.INTER_LINEAR)
         replace = np.ones_like(mask)
         if detail == "keep":

@@ -64,7 +64,8 @@ class VQMethod:
         self.audio = AudioSpec(**header["audio"])
         self.model_id = checkpoint.model_id
         looks, frames, self.space = build_networks(checkpoint)
-        self.looks: Engine = build_engine(looks, device, backend)
+        # Looks are encoded once per face: compiling a graph for them would take longer than that.
+        self.looks: Engine = build_engine(looks, device, "torch")
         self.frames: Engine = build_engine(frames, device, backend)
         self.backend = self.frames.name
 

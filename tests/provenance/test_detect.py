@@ -14,6 +14,7 @@ import pytest
 
 from lipwright.errors import LipwrightError
 from lipwright.media.reader import VideoReader
+from lipwright.provenance import detect, search
 from lipwright.provenance.alignment import Alignment, PlacedFrame
 from lipwright.provenance.detect import detect_file
 from lipwright.provenance.lattice import id_bits
@@ -162,6 +163,26 @@ def test_a_crop_fails_in_place_and_is_found_by_search(marked: Path, tmp_path: Pa
     assert report.found
     assert report.searched
     assert report.mark_id == "5ec0de42"
+
+
+@pytest.mark.parametrize("unclear", [0, 3])
+def test_a_mark_whose_id_is_unclear_in_place_is_searched_for(
+    marked: Path, monkeypatch: pytest.MonkeyPatch, unclear: int
+) -> None:
+    """A zoomed copy may lie in place by chance in one spot: the pilot is seen, the id is not."""
+    calls = []
+
+    def find_grid(*_: Any) -> search.Found:
+        calls.append(1)
+        return search.Found([], [])
+
+    monkeypatch.setattr(search, "find_grid", find_grid)
+    monkeypatch.setattr(detect, "_unclear_bits", lambda *_: unclear)
+    report = look(marked, ids=[])
+    assert report.found
+    assert len(calls) == (1 if unclear else 0)
+    assert look(marked).known
+    assert len(calls) == (1 if unclear else 0)
 
 
 def test_a_mirrored_turned_copy_is_found(marked: Path, tmp_path: Path) -> None:

@@ -160,12 +160,12 @@ def detect_file(
     judge = Judge(mark_ids)
     evidence = _strongest(first, judge, [len(first.sums) * 2.0] * len(first.sums))
     collected, searched = first, False
-    if evidence.log10 > limit and mode == "auto":
+    if mode == "auto" and not _is_settled(first, evidence, limit):
         steps = [*_scales_of(originals, first.info), *((z, z) for z in search.STEPS)]
         steps = list(dict.fromkeys(steps))
         places = search.find_grid(first.samples, steps, judge)
         late, second = _confirm(path, places, search.hypotheses(steps), first, judge)
-        if late.log10 <= limit:
+        if late.log10 <= min(limit, evidence.log10):
             evidence, collected, searched = late, second, True
     found = evidence.log10 <= limit
     if found and evidence.number is None:
@@ -175,6 +175,17 @@ def detect_file(
     report = _report(path, collected, evidence, own, mark_ids, denominator, found, searched)
     report.warnings.extend(warnings + first.warnings)
     return report
+
+
+def _is_settled(first: Collected, evidence: _Evidence, limit: float) -> bool:
+    """Whether the id is known from what lies in place.
+
+    In a zoomed copy the grid may lie in place by chance in one spot, enough to see the pilot there
+    but not to read the id.
+    """
+    if evidence.log10 > limit:
+        return False
+    return evidence.number is not None or not _unclear_bits(first, evidence)
 
 
 def _strongest(collected: Collected, judge: Judge, hypotheses: list[float]) -> _Evidence:

@@ -1,10 +1,10 @@
 """How often the watermark is seen where it is not: whole detection on clips never marked.
 
-    python benchmarks/false_alarms.py CLIP... --report false_alarms.json
+    python benchmarks/false_alarms.py CLIP... --report false_alarms.jsonl
 
 Clips are judged as they are, longer ones by cuts of them, each with 20 fresh random ids on the
 list; faces are found, and cropped, zoomed and turned grids are searched for, as ``lipwright
-watermark detect`` does.
+watermark detect`` does. Started again with the same report, it goes on after the last clip.
 """
 
 from __future__ import annotations
@@ -13,72 +13,29 @@ import argparse
 import json
 import random
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from attacks import excerpt
-from lipwright.faces.cuts import CutDetector
-from lipwright.faces.tracker import FaceTracker
 from lipwright.media.info import probe
-from lipwright.media.reader import Frame
-from lipwright.provenance.collect import THUMBNAIL_SIDE
+from lipwright.provenance.collect import FaceFinder, face_finder
 from lipwright.provenance.detect import detect_file
+from results import Results
 
 IDS = 20
-Box = tuple[float, float, float, float]
 
 
-class Faces:
-    """The product's face tracker, loaded once, beginning anew with every video."""
-
-    def __init__(self) -> None:
-        self._tracker = FaceTracker()
-        self._cuts = CutDetector()
-
-    def fresh(self) -> Callable[[Frame], list[Box]]:
-        """A face finder for one video."""
-        self._tracker.reset()
-        self._cuts = CutDetector()
-        return self._find
-
-    def _find(self, frame: Frame) -> list[Box]:
-        image, scale = frame.thumbnail(THUMBNAIL_SIDE)
-        if self._cuts.is_cut(image):
-            self._tracker.reset()
-        boxes = [face.box for face in self._tracker.update(image, scale)]
-        return [(float(b[0]), float(b[1]), float(b[2]), float(b[3])) for b in boxes]
-
-
-def unmarked(clips: list[Path], most: int, cuts: int) -> dict[str, Any]:
-    """The detector on clips as they are, and on up to ``cuts`` cuts of those that are longer."""
-    rng, faces = random.Random(8), Faces()
-    false: list[str] = []
-    files = halves = frames = with_face = 0
-    smallest = 1.0
-    for number, path in enumerate(clips):
-        with tempfile.TemporaryDirectory() as folder:
-            for file in pieces(path, Path(folder), most, cuts):
-                ids = [rng.getrandbits(32) for _ in range(IDS)]
-                report = detect_file(file, ids, sizes=[], find_faces=faces.fresh())
-                files += 1
-                frames += report.frames
-                with_face += report.frames_with_face
-                halves += report.matches_half
-                smallest = min(smallest, report.false_alarm)
-                if report.found:
-                    false.append(path.name)
-        if number % 20 == 19:
-            print(f"{files} files, {len(false)} found, least bound {smallest:.1e}", flush=True)
-    return {
-        "sources": len(clips),
-        "files": files,
-        "frames": frames,
-        "frames_with_face": with_face,
-        "found": len(false),
-        "matching_half": halves,
-        "least_false_alarm": smallest,
-    }
+def unmarked(clip: Path, most: int, cuts: int, find_faces: FaceFinder) -> list[dict[str, Any]]:
+    """The detector on a clip as it is, or on up to ``cuts`` cuts of a longer one."""
+    rng, reports = random.Random(f"8 {clip.name}"), []
+    with tempfile.TemporaryDirectory() as folder:
+        for file in pieces(clip, Path(folder), most, cuts):
+            ids = [rng.getrandbits(32) for _ in range(IDS)]
+            report = detect_file(file, ids, sizes=[], find_faces=find_faces)
+            kept = ("found", "matches_half", "false_alarm", "frames", "frames_with_face")
+            reports.append({name: getattr(report, name) for name in kept})
+    return reports
 
 
 def pieces(path: Path, folder: Path, most: int, cuts: int) -> Iterator[Path]:
@@ -98,12 +55,28 @@ def main() -> None:
     parser.add_argument("clips", nargs="+", type=Path)
     parser.add_argument("--frames", type=int, default=60, help="frames of a cut")
     parser.add_argument("--cuts", type=int, default=1, help="most cuts of a clip")
-    parser.add_argument("--report", type=Path)
+    parser.add_argument("--report", type=Path, help="JSON lines, one for each clip")
     arguments = parser.parse_intermixed_args()
-    data = unmarked(arguments.clips, arguments.frames, arguments.cuts)
-    print(json.dumps(data))
-    if arguments.report:
-        arguments.report.write_text(json.dumps(data, indent=1))
+    results, find_faces = Results(arguments.report), face_finder()
+    for number, clip in enumerate(arguments.clips, 1):
+        if str(clip) not in results.rows:
+            files = unmarked(clip, arguments.frames, arguments.cuts, find_faces)
+            results.add(str(clip), {"files": files})
+        if number % 20 == 0 or number == len(arguments.clips):
+            print(json.dumps(summary(results)), flush=True)
+
+
+def summary(results: Results) -> dict[str, Any]:
+    files = [file for row in results.rows.values() for file in row["files"]]
+    return {
+        "clips": len(results.rows),
+        "files": len(files),
+        "frames": sum(f["frames"] for f in files),
+        "frames_with_face": sum(f["frames_with_face"] for f in files),
+        "found": sum(f["found"] for f in files),
+        "matching_half": sum(f["matches_half"] for f in files),
+        "least_false_alarm": min((f["false_alarm"] for f in files), default=1.0),
+    }
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """How well the watermark survives on real clips, how little it changes, and how fast it is.
 
-    python benchmarks/watermark.py survive CLIP... --dub --region face --report survive.json
+    python benchmarks/watermark.py survive CLIP... --dub --region face --report survive.jsonl
     python benchmarks/watermark.py speed
 
 ``survive --dub`` dubs each clip by the whole product, with the next clip's speech; without
 ``--dub`` the clip is only marked. The file (x264, CRF 16) is then attacked, and the id looked for
 in what is left, by the whole of ``detect_file``: faces found anew, search where nothing is in
-place. The list of ids has 20 entries, one of them right. For the other side of the coin see
-``false_alarms.py``.
+place. The list of ids has 20 entries, one of them right. Started again with the same report, it
+goes on after the last clip. For the other side of the coin see ``false_alarms.py``.
 """
 
 from __future__ import annotations
@@ -30,18 +30,21 @@ import numpy as np
 from skimage.metrics import structural_similarity
 
 from attacks import ATTACKS, Attack, strike
-from false_alarms import IDS, Box, Faces
+from false_alarms import IDS
 from lipwright.dubbing.job import DubOptions, dub
 from lipwright.media.audio import SAMPLE_RATE, load_speech
 from lipwright.media.info import VideoInfo
 from lipwright.media.planes import private_copy
 from lipwright.media.reader import Frame, VideoReader
 from lipwright.media.writer import VideoWriter
+from lipwright.methods.base import Method
 from lipwright.methods.registry import load_method
 from lipwright.provenance import session
+from lipwright.provenance.collect import FaceFinder, face_finder
 from lipwright.provenance.detect import detect_file
 from lipwright.provenance.marker import Marker, Region
 from lipwright.provenance.watermark import mark_picture, read_picture
+from results import Results
 
 
 @dataclass
@@ -63,7 +66,6 @@ class Outcome:
 class Clip:
     """Results of one clip."""
 
-    name: str
     size: tuple[int, int]
     face_height: float
     frames: int
@@ -73,6 +75,20 @@ class Clip:
     ssim_luma: float
     ssim_rgb: float
     outcomes: list[Outcome] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> Clip:
+        """Undo ``asdict``."""
+        return cls(**{**row, "outcomes": [Outcome(**o) for o in row["outcomes"]]})
+
+    def sentence(self) -> str:
+        """In one line."""
+        lost = [o.attack for o in self.outcomes if not o.recovered]
+        return (
+            f"{self.size[0]}x{self.size[1]}, face {self.face_height:.0f} px, "
+            f"PSNR {self.psnr:.1f} dB, SSIM {self.ssim_luma:.4f} luma {self.ssim_rgb:.4f} RGB, "
+            f"lost: {lost or 'none'}"
+        )
 
 
 class Watched(Marker):
@@ -104,43 +120,35 @@ class Watched(Marker):
 
 
 def survive(
-    clips: list[Path],
+    path: Path,
+    speech: Path,
     region: Region,
     attacks: tuple[Attack, ...],
     seconds: float,
-    dubbed: bool,
-) -> list[Clip]:
-    rng, faces = random.Random(7), Faces()
-    method = load_method("vq") if dubbed else None
-    results = []
-    for number, path in enumerate(clips):
-        ids = [rng.getrandbits(32) for _ in range(IDS)]
-        with tempfile.TemporaryDirectory() as folder:
-            marked = Path(folder) / "marked.mp4"
-            if method is not None:
-                speech = cut_speech(clips[(number + 1) % len(clips)], Path(folder), seconds)
-                options = DubOptions(length="speech", watermark=region)
-                session.Marker = Watched  # type: ignore[misc]
-                dub(path, speech, marked, options, method=method)
-            else:
-                mark_clip(path, marked, ids[0], region, seconds, faces.fresh())
-            clip = describe(marked, f"clip {number + 1:02d}", faces)
-            ids[0] = clip.mark_id
-            blank = Attack("as written, CRF 16", 16)
-            clip.outcomes.append(judge(marked, blank, ids, clip, faces))
-            for attack in attacks:
-                attacked = Path(folder) / "attacked.mp4"
-                strike(marked, attacked, attack)
-                clip.outcomes.append(judge(attacked, attack, ids, clip, faces))
-        results.append(clip)
-        lost = [o.attack for o in clip.outcomes if not o.recovered]
-        print(
-            f"{clip.name}: {clip.size[0]}x{clip.size[1]}, face {clip.face_height:.0f} px, "
-            f"PSNR {clip.psnr:.1f} dB, SSIM {clip.ssim_luma:.4f} luma {clip.ssim_rgb:.4f} RGB, "
-            f"lost: {lost or 'none'}",
-            flush=True,
-        )
-    return results
+    method: Method | None,
+    find_faces: FaceFinder,
+) -> Clip:
+    """Mark (or dub and mark) one clip, attack it in every way, and look for the id each time."""
+    rng = random.Random(f"7 {path.name}")
+    ids = [rng.getrandbits(32) for _ in range(IDS)]
+    with tempfile.TemporaryDirectory() as folder:
+        marked = Path(folder) / "marked.mp4"
+        if method is not None:
+            words = cut_speech(speech, Path(folder), seconds)
+            options = DubOptions(length="speech", watermark=region)
+            session.Marker = Watched  # type: ignore[misc]
+            dub(path, words, marked, options, method=method)
+        else:
+            mark_clip(path, marked, ids[0], region, seconds, find_faces)
+        clip = describe(marked, find_faces)
+        ids[0] = clip.mark_id
+        blank = Attack("as written, CRF 16", 16)
+        clip.outcomes.append(judge(marked, blank, ids, clip, find_faces))
+        for attack in attacks:
+            attacked = Path(folder) / "attacked.mp4"
+            strike(marked, attacked, attack)
+            clip.outcomes.append(judge(attacked, attack, ids, clip, find_faces))
+    return clip
 
 
 def cut_speech(path: Path, folder: Path, seconds: float) -> Path:
@@ -157,26 +165,25 @@ def mark_clip(
     mark_id: int,
     region: Region,
     seconds: float,
-    finder: Callable[[Frame], list[Box]],
+    find_faces: FaceFinder,
 ) -> None:
     marker = Watched(mark_id, region)
     with VideoReader(path) as reader, VideoWriter(out, reader.info, crf=16) as writer:
         for frame in reader:
             if frame.time >= seconds:
                 break
-            marker.mark(frame.native, reader.info, finder(frame))
+            marker.mark(frame.native, reader.info, find_faces(frame))
             writer.write(frame.native, frame.pts, frame.duration)
 
 
-def describe(path: Path, name: str, faces: Faces) -> Clip:
+def describe(path: Path, find_faces: FaceFinder) -> Clip:
     """The facts about a file that was just marked by ``Watched.last``."""
-    marker, finder = Watched.last, faces.fresh()
+    marker = Watched.last
     with VideoReader(path) as reader:
         size = (reader.info.width, reader.info.height)
-        heights = [box[3] - box[1] for frame in reader for box in finder(frame)]
+        heights = [box[3] - box[1] for frame in reader for box in find_faces(frame)]
     mse = max(statistics.fmean(marker.errors), 1e-9)
     return Clip(
-        name,
         size,
         statistics.median(heights) if heights else 0.0,
         marker.marked + marker.unmarked,
@@ -188,16 +195,18 @@ def describe(path: Path, name: str, faces: Faces) -> Clip:
     )
 
 
-def judge(path: Path, attack: Attack, ids: list[int], clip: Clip, faces: Faces) -> Outcome:
-    began = time.perf_counter()
-    finder, seen = faces.fresh(), []
+def judge(
+    path: Path, attack: Attack, ids: list[int], clip: Clip, find_faces: FaceFinder
+) -> Outcome:
+    began = time.process_time()
+    seen: list[list[Any]] = []
 
-    def find(frame: Frame) -> list[Box]:
-        seen.append(finder(frame))
+    def find(frame: Frame) -> list[Any]:
+        seen.append(find_faces(frame))
         return seen[-1]
 
     report = detect_file(path, sorted(ids), sizes=[clip.size], find_faces=find)
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     right = f"{ids[0]:08x}"
     blind: bool | None = None
     if not report.searched:
@@ -284,20 +293,26 @@ def main() -> None:
     parser.add_argument("--region", choices=("face", "frame"), default="face")
     parser.add_argument("--seconds", type=float, default=3.0, help="survive: length of each clip")
     parser.add_argument("--attacks", default="", help="parts of the names of attacks, with commas")
-    parser.add_argument("--report", type=Path)
+    parser.add_argument("--report", type=Path, help="survive: JSON lines, one for each clip")
     arguments = parser.parse_intermixed_args()
-    data: Any
-    if arguments.what == "survive":
-        parts = arguments.attacks.split(",")
-        chosen = tuple(a for a in ATTACKS if any(part in a.name for part in parts))
-        clips = survive(arguments.clips, arguments.region, chosen, arguments.seconds, arguments.dub)
-        print(table(clips))
-        data = [asdict(clip) for clip in clips]
-    else:
-        data = speed()
-        print(json.dumps(data, indent=1))
-    if arguments.report:
-        arguments.report.write_text(json.dumps(data, indent=1))
+    if arguments.what == "speed":
+        print(json.dumps(speed(), indent=1))
+        return
+    parts = arguments.attacks.split(",")
+    chosen = tuple(a for a in ATTACKS if any(part in a.name for part in parts))
+    method = load_method("vq") if arguments.dub else None
+    results, find_faces = Results(arguments.report), face_finder()
+    clips: list[Path] = arguments.clips
+    for number, path in enumerate(clips):
+        if str(path) in results.rows:
+            continue
+        speech = clips[(number + 1) % len(clips)]
+        clip = survive(
+            path, speech, arguments.region, chosen, arguments.seconds, method, find_faces
+        )
+        results.add(str(path), asdict(clip))
+        print(f"clip {number + 1:02d}: {clip.sentence()}", flush=True)
+    print(table([Clip.of(row) for row in results.rows.values()]))
 
 
 if __name__ == "__main__":

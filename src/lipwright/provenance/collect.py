@@ -216,7 +216,7 @@ class _Thinning:
 
 
 def face_finder() -> FaceFinder:
-    """The face tracker of the product, reset at scene cuts.
+    """The face tracker of the product, reset at scene cuts and at the first frame of a video.
 
     Raises:
         LipwrightError: its network files cannot be had.
@@ -227,8 +227,11 @@ def face_finder() -> FaceFinder:
     tracker, cuts = FaceTracker(), CutDetector()
 
     def find(frame: Frame) -> list[tuple[float, float, float, float]]:
+        nonlocal cuts
         image, scale = frame.thumbnail(THUMBNAIL_SIDE)
-        if cuts.is_cut(image):
+        if frame.index == 0:
+            cuts = CutDetector()
+        if cuts.is_cut(image) or frame.index == 0:
             tracker.reset()
         boxes = [face.box for face in tracker.update(image, scale)]
         return [(float(b[0]), float(b[1]), float(b[2]), float(b[3])) for b in boxes]

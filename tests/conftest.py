@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
@@ -38,6 +38,16 @@ def corpus() -> Path:
     if not (folder / "clips.csv").is_file():
         pytest.skip(f"no corpus of real clips at {folder} (set LIPWRIGHT_CORPUS)")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def graphs_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Graphs of the tiny networks of tests must not push a user's own out of the cache."""
+    folder = tmp_path_factory.mktemp("graphs")
+    with pytest.MonkeyPatch.context() as patch:
+        if "LIPWRIGHT_GRAPHS" not in os.environ:
+            patch.setenv("LIPWRIGHT_GRAPHS", str(folder))
+        yield
 
 
 class MakeVideo(Protocol):

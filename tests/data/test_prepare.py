@@ -87,15 +87,17 @@ def test_crops_features_and_packed_arrays_agree(made: Path) -> None:
 
 
 def test_frames_carry_the_mark(made: Path) -> None:
-    from lipwright.provenance.lattice import chips, code_word
-    from lipwright.provenance.watermark import half_of_rgb, strengths, votes
+    from lipwright.provenance.watermark.grid import chips, code_word
+    from lipwright.provenance.watermark.reading import Reading, votes
+    from lipwright.provenance.watermark.scheme import half_of_rgb, strengths
 
     frames = PackedCorpus(made).frames
     bits = code_word(0x0BADCAFE)[chips(0, 0, 9, 9)].astype(float) * 2 - 1
-    agreement = np.mean([(votes(strengths(half_of_rgb(f))) * bits).mean() for f in frames[::10]])
+    said = [votes(strengths(half_of_rgb(f)), Reading()) for f in frames[::10]]
+    agreement = np.mean([(v * bits).mean() for v in said])
     assert agreement > 0.8
     other = code_word(0x12345678)[chips(0, 0, 9, 9)].astype(float) * 2 - 1
-    foreign = np.mean([(votes(strengths(half_of_rgb(f))) * other).mean() for f in frames[::10]])
+    foreign = np.mean([(v * other).mean() for v in said])
     assert foreign < 0.5
 
 

@@ -408,7 +408,7 @@ def test_a_mark_that_cannot_be_written_is_no_promise(place: Path) -> None:
     clips.write_video(place / "v.mp4", 12, SIZE, pix_fmt="gray", codec="ffv1")
     report = run(place, watermark=True, manifest=True, length="video")
     assert "no colour" in " ".join(report.warnings)
-    from lipwright.provenance.reading import read_manifest
+    from lipwright.provenance.record.manifest_reader import read_manifest
 
     manifest = read_manifest(place / "out.mkv")
     assert manifest is not None

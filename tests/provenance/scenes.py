@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,11 @@ import pywt
 from lipwright.media.info import VideoInfo, probe
 from lipwright.media.reader import Frame, VideoReader
 from lipwright.media.writer import VideoWriter
-from lipwright.provenance.marker import Marker, Region
+from lipwright.provenance.watermark.chroma import Box
+from lipwright.provenance.watermark.grid import ID_BITS, TILE, TILE_PIXELS
+from lipwright.provenance.watermark.marker import Marker, Region
+from lipwright.provenance.watermark.reading import Reading, votes
+from lipwright.provenance.watermark.scheme import BLOCK, half_of_rgb, mark_blocks, strengths
 
 ASSET = Path(__file__).parents[2] / "src" / "lipwright" / "assets" / "portrait.jpg"
 MARK = 0x5EC0DE42
@@ -107,3 +112,44 @@ def published_library() -> Any:
     return pytest.importorskip(
         "imwatermark", reason="pip install --no-deps invisible-watermark, to compare with it"
     )
+
+
+def mark_picture(rgb: npt.NDArray[np.uint8], bits: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Mark a picture in the published layout: block n in reading order carries bit n mod L."""
+    shape = (rgb.shape[0] // BLOCK, rgb.shape[1] // BLOCK)
+    return mark_blocks(rgb, np.resize(bits.astype(np.uint8), shape))
+
+
+def read_picture(rgb: npt.NDArray[np.uint8], length: int = 32) -> npt.NDArray[np.float64]:
+    """(L,) mean votes, positive for 1, of a picture marked in the published layout."""
+    every = votes(strengths(half_of_rgb(rgb)), Reading()).ravel()
+    index = np.arange(every.size) % length
+    count = np.bincount(index, minlength=length)
+    return np.bincount(index, every, length) / np.maximum(count, 1)
+
+
+@dataclass(frozen=True)
+class PublishedCrop:
+    """A crop from which the published library reads the id.
+
+    Attributes:
+        box: x0, y0, x1, y1 in stored pixels.
+        turn: the library's bit n is bit ``(n + turn) mod 32`` of the id.
+    """
+
+    box: Box
+    turn: int
+
+
+def published_crop(region: Box) -> PublishedCrop | None:
+    """The largest crop of a marked region that ``invisible-watermark`` reads, or None.
+
+    The library numbers blocks row by row, so the crop's width must be a multiple of 256 pixels.
+    """
+    x0, y0, x1, y1 = region
+    width = (x1 - x0) // TILE_PIXELS * TILE_PIXELS
+    if not width:
+        return None
+    aligned = -(-x0 // TILE_PIXELS) * TILE_PIXELS
+    start = aligned if aligned + width <= x1 else x0
+    return PublishedCrop((start, y0, start + width, y1), start // BLOCK % TILE % ID_BITS)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from lipwright.errors import LipwrightError
-from lipwright.provenance.detect import detect_file
 from lipwright.provenance.embed import embed_file
-from lipwright.provenance.registry import read_registry
+from lipwright.provenance.record.registry import read_registry
+from lipwright.provenance.watermark.detect import detect_file
 from tests.conftest import MakeVideo
 from tests.provenance.scenes import (
     FACE,
@@ -29,7 +29,7 @@ def test_a_video(make_video: MakeVideo, tmp_path: Path) -> None:
     assert (report.frames, report.marked, report.region) == (6, 6, "face")
     entry = read_registry()[0]
     assert report.mark_id == f"{entry.mark_id:08x}"
-    found = detect_file(out, find_faces=faces_at(FACE), mode="off")
+    found = detect_file(out, [entry.mark_id], find_faces=faces_at(FACE), mode="off")
     assert found.known
     assert found.mark_id == report.mark_id
     with av.open(str(out)) as container:
@@ -43,7 +43,7 @@ def test_a_picture(make_video: MakeVideo, tmp_path: Path, name: str) -> None:
     source = make_video("in.png", size=(320, 288), pix_fmt="rgb24", paint=paint_rgb)
     out = tmp_path / name
     embed_file(source, out, MARK, region="frame")
-    found = detect_file(out, faces=False, mode="off")
+    found = detect_file(out, [MARK], faces=False, mode="off")
     assert found.mark_id == "5ec0de42"
 
 

@@ -78,7 +78,7 @@ def embed(
 ) -> None:
     """Write a copy of a video or picture that carries an invisible id."""
     from lipwright.provenance.embed import embed_file
-    from lipwright.provenance.lattice import parse_id
+    from lipwright.provenance.watermark.grid import parse_id
 
     number = parse_id(mark_id) if mark_id is not None else None
     made = embed_file(file, out, number, region=region, crf=crf, lossless=lossless)
@@ -102,13 +102,14 @@ def detect(
     report: ReportOption = None,
 ) -> None:
     """Look for an invisible mark; exits with 3 if there is none."""
-    from lipwright.provenance.detect import detect_file
-    from lipwright.provenance.lattice import parse_id
-    from lipwright.provenance.registry import read_registry
+    from lipwright.provenance.record.registry import read_registry
+    from lipwright.provenance.watermark.detect import detect_file
+    from lipwright.provenance.watermark.grid import parse_id
 
-    own = [entry.mark_id for entry in read_registry()] if mark_id else None
-    wanted = [*(parse_id(text) for text in mark_id or ()), *(own or ())] or None
-    found = detect_file(file, wanted, faces=faces, mode=search)
+    entries = read_registry()
+    wanted = [*(parse_id(text) for text in mark_id or ()), *(e.mark_id for e in entries)]
+    sizes = [e.size for e in entries if e.size]
+    found = detect_file(file, wanted, sizes=sizes, faces=faces, mode=search)
     _tell([found.sentence(), *found.warnings], found.to_json(), report)
     if not found.found:
         raise typer.Exit(NOTHING_FOUND)

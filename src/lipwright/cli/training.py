@@ -83,7 +83,7 @@ def prepare(
     from lipwright.cli import prepare as shown
     from lipwright.data.prepare import PrepareOptions
     from lipwright.data.rows import PrepareSettings
-    from lipwright.provenance.lattice import format_id, parse_id
+    from lipwright.provenance.watermark.grid import format_id, parse_id
 
     settings = PrepareSettings(
         size=size,

@@ -31,8 +31,8 @@ from lipwright.faces.tracker import FaceObservation, FaceTracker, TrackerOptions
 from lipwright.media.mel import MODEL_FPS
 from lipwright.media.reader import Frame, VideoReader
 from lipwright.media.region import sample_crop
-from lipwright.provenance.lattice import chips, code_word, parse_id
-from lipwright.provenance.watermark import BLOCK, mark_blocks
+from lipwright.provenance.watermark.grid import chips, code_word, parse_id
+from lipwright.provenance.watermark.scheme import BLOCK, mark_blocks
 
 DETECT_SIDE = 400
 """Faces are looked for in pictures of at least this longer side, reduced by a whole number."""

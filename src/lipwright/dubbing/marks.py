@@ -38,7 +38,7 @@ def marks(
     Raises:
         LipwrightError: unusable consent, certificate or key, unreadable inputs.
     """
-    from lipwright.provenance.manifest import Input
+    from lipwright.provenance.record.manifest import Input
     from lipwright.provenance.session import Provenance, ProvenanceOptions
 
     region = options.region

@@ -6,6 +6,7 @@ arithmetic where the processor has it (AVX512-BF16 or AMX), else float32.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from lipwright.errors import LipwrightError
+from lipwright.methods.graph_cache import kept_graph
 from lipwright.models.blocks import channels_last, contiguous
 
 BACKENDS = ("auto", "torch", "openvino")
@@ -30,30 +32,46 @@ class Engine(Protocol):
 
 
 class TorchEngine:
-    """Runs a module eagerly on a device, in float32."""
+    """Runs a module eagerly on a device.
 
-    def __init__(self, module: nn.Module, device: torch.device) -> None:
+    Args:
+        module: the graph.
+        device: where.
+        fast: bfloat16 arithmetic, on a CPU that has it; float32 else.
+    """
+
+    def __init__(self, module: nn.Module, device: torch.device, fast: bool = False) -> None:
         self.name = f"torch ({device.type})"
         self.device = device
+        self.fast = fast and device.type == "cpu" and _has_bf16()
         self.module = channels_last(module, device)
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Run under inference mode; inputs are moved to the device, outputs back."""
-        with torch.inference_mode():
+        lower = torch.autocast(self.device.type, torch.bfloat16, enabled=self.fast)
+        with torch.inference_mode(), lower:
             out = self.module(*(x.to(self.device) for x in inputs))
         return tuple(x.float().cpu() for x in out)
 
 
 class OpenVinoEngine:
-    """Compiles a module for the CPU with OpenVINO, at the shapes of its first call."""
+    """Compiles a module for the CPU with OpenVINO, at the shapes of its first call.
 
-    def __init__(self, module: nn.Module, precision: str = "auto") -> None:
+    Args:
+        module: the graph.
+        precision: of the arithmetic: ``bf16``, ``f32``, or ``auto``.
+        name: says which weights and which part of the method these are, for the cache of graphs;
+            None to keep nothing.
+    """
+
+    def __init__(self, module: nn.Module, precision: str = "auto", name: str | None = None) -> None:
         import openvino as ov
 
         self._core = ov.Core()
         has_bf16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self.precision = ("bf16" if has_bf16 else "f32") if precision == "auto" else precision
         self.name = f"openvino ({self.precision})"
+        self._kept_as = name
         # Weights in another memory format crash the converter.
         self.module = contiguous(module)
         self._compiled: dict[tuple[tuple[int, ...], ...], Any] = {}
@@ -68,13 +86,11 @@ class OpenVinoEngine:
         return tuple(torch.from_numpy(np.array(result[i])) for i in range(len(result)))
 
     def _compile(self, inputs: Sequence[Tensor], shapes: tuple[tuple[int, ...], ...]) -> Any:
-        import openvino as ov
+        def convert() -> Any:
+            return self._convert(inputs, shapes)
 
-        with torch.inference_mode():
-            model = ov.convert_model(self.module, example_input=tuple(x.float() for x in inputs))
-        model.reshape(
-            {port: ov.PartialShape(list(s)) for port, s in zip(model.inputs, shapes, strict=True)}
-        )
+        name = self._kept_as
+        model = convert() if name is None else kept_graph(name, shapes, convert, self._core)
         config = {
             "INFERENCE_PRECISION_HINT": self.precision,
             "PERFORMANCE_HINT": "LATENCY",
@@ -82,6 +98,28 @@ class OpenVinoEngine:
             "SNIPPETS_MODE": "DISABLE",
         }
         return self._core.compile_model(model, "CPU", config)
+
+    def _convert(self, inputs: Sequence[Tensor], shapes: tuple[tuple[int, ...], ...]) -> Any:
+        import openvino as ov
+
+        example = tuple(x.float() for x in inputs)
+        with torch.inference_mode(), warnings.catch_warnings():
+            # Traced here: the converter would run the network twice more to check the trace. What
+            # the tracer warns of is true of networks in general; the backends' tests compare these.
+            warnings.simplefilter("ignore")
+            traced = torch.jit.trace(self.module, example, check_trace=False)  # type: ignore[no-untyped-call]
+            model = ov.convert_model(traced, example_input=example)
+        model.reshape(
+            {port: ov.PartialShape(list(s)) for port, s in zip(model.inputs, shapes, strict=True)}
+        )
+        return model
+
+
+def _has_bf16() -> bool:
+    try:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_device_supported())
+    except (AttributeError, RuntimeError):  # a torch without oneDNN
+        return False
 
 
 def choose_device(device: str) -> torch.device:
@@ -103,8 +141,17 @@ def choose_device(device: str) -> torch.device:
     return torch.device(device)
 
 
-def build_engine(module: nn.Module, device: str, backend: str) -> Engine:
+def build_engine(
+    module: nn.Module, device: str, backend: str, name: str | None = None, fast: bool = False
+) -> Engine:
     """The engine for a device and backend.
+
+    Args:
+        module: the graph.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        backend: one of :data:`BACKENDS`.
+        name: see :class:`OpenVinoEngine`.
+        fast: see :class:`TorchEngine`.
 
     Raises:
         LipwrightError: unknown backend, or OpenVINO asked for on a GPU or not installed.
@@ -115,12 +162,12 @@ def build_engine(module: nn.Module, device: str, backend: str) -> Engine:
     if backend == "openvino" and where.type != "cpu":
         raise LipwrightError("the OpenVINO backend runs on the CPU; add --device cpu.")
     if backend == "torch" or where.type != "cpu":
-        return TorchEngine(module, where)
+        return TorchEngine(module, where, fast)
     try:
-        return OpenVinoEngine(module)
+        return OpenVinoEngine(module, name=name)
     except ImportError as error:
         if backend == "openvino":
             raise LipwrightError(
                 "the package openvino is not installed; install it or use --backend torch."
             ) from error
-        return TorchEngine(module, where)
+        return TorchEngine(module, where, fast)

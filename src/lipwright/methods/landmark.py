@@ -105,7 +105,9 @@ class LandmarkMethod:
         self.spoken = torch.tensor(header["spoken"], dtype=torch.bool)
         self.project = bool(header["project"])
         self._start = torch.zeros(1, video.gru.hidden, video.side, video.side)
-        self.step: Engine = build_engine(VideoStep(video).eval(), device, backend)
+        self.step: Engine = build_engine(
+            VideoStep(video).eval(), device, backend, f"{self.model_id} step"
+        )
         self.backend = self.step.name
         self._read_points = read_points
 

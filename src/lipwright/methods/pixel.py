@@ -133,7 +133,7 @@ class PixelMethod:
         self.size = size
         self.audio = audio
         self.model_id = model_id
-        self.engine = build_engine(drawer.eval().requires_grad_(False), device, backend)
+        self.engine = build_engine(drawer.eval().requires_grad_(False), device, backend, model_id)
         self.backend = self.engine.name
 
     def start(self, reference: Tensor, lips: LookLips | None = None) -> PixelState:

@@ -65,8 +65,8 @@ class VQMethod:
         self.model_id = checkpoint.model_id
         looks, frames, self.space = build_networks(checkpoint)
         # Looks are encoded once per face: compiling a graph for them would take longer than that.
-        self.looks: Engine = build_engine(looks, device, "torch")
-        self.frames: Engine = build_engine(frames, device, backend)
+        self.looks: Engine = build_engine(looks, device, "torch", fast=backend != "torch")
+        self.frames: Engine = build_engine(frames, device, backend, f"{self.model_id} frames")
         self.backend = self.frames.name
 
     def start(self, reference: Tensor, lips: LookLips | None = None) -> VQState:

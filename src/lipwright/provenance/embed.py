@@ -15,11 +15,16 @@ import numpy as np
 from lipwright.errors import LipwrightError
 from lipwright.media.reader import Frame, VideoReader
 from lipwright.media.writer import VideoWriter
-from lipwright.provenance.chroma import has_colour
-from lipwright.provenance.collect import FaceFinder, face_finder
-from lipwright.provenance.lattice import format_id
-from lipwright.provenance.marker import DEFAULT_REGION, Marker, Region
-from lipwright.provenance.registry import Entry, HashedFile, now, register, unused_id
+from lipwright.provenance.record.registry import Entry, HashedFile, now, register, unused_id
+from lipwright.provenance.watermark.chroma import has_colour
+from lipwright.provenance.watermark.grid import format_id
+from lipwright.provenance.watermark.marker import (
+    DEFAULT_REGION,
+    FaceFinder,
+    Marker,
+    Region,
+    face_finder,
+)
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,12 @@ import av
 
 from lipwright.errors import LipwrightError
 from lipwright.media.info import VideoInfo
-from lipwright.provenance.certificate import Credentials, load_credentials, local_credentials
-from lipwright.provenance.consent import Consent, first_run_notice, parse_consent
-from lipwright.provenance.lattice import format_id
-from lipwright.provenance.manifest import Input, Statement, finish, is_beside, sidecar_path
-from lipwright.provenance.marker import DEFAULT_REGION, SCHEME, FaceBox, Marker, Region
-from lipwright.provenance.registry import Entry, HashedFile, now, register, unused_id
+from lipwright.provenance.record.certificate import Credentials, load_credentials, local_credentials
+from lipwright.provenance.record.consent import Consent, first_run_notice, parse_consent
+from lipwright.provenance.record.manifest import Input, Statement, finish, is_beside, sidecar_path
+from lipwright.provenance.record.registry import Entry, HashedFile, now, register, unused_id
+from lipwright.provenance.watermark.grid import SCHEME, format_id
+from lipwright.provenance.watermark.marker import DEFAULT_REGION, FaceBox, Marker, Region
 
 NO_WATERMARK = "No watermark: the output cannot be recognised once it is encoded again."
 NO_MANIFEST = "No manifest: the output does not say that AI changed it."
@@ -63,7 +63,6 @@ class Provenance:
         options: what the user chose.
         model: name and hash of the model.
         inputs: what the output is made from; the edited video or picture first.
-        details: more facts for the manifest.
         size: (width, height) of the stored picture.
         resumed_from: so many frames were marked by an earlier run of the same job.
         mark_id: the id, None without a watermark.
@@ -75,7 +74,6 @@ class Provenance:
     options: ProvenanceOptions
     inputs: list[Input]
     model: str = ""
-    details: Mapping[str, str] = field(default_factory=dict)
     size: tuple[int, int] | None = None
     resumed_from: int = 0
     mark_id: int | None = field(init=False, default=None)
@@ -135,7 +133,6 @@ class Provenance:
                 self.mark_id if marked else None,
                 marker.region if marker is not None and marked else "",
                 self.consent,
-                self.details,
             )
             self.sidecar = finish(
                 complete,

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lipwright.errors import LipwrightError
-from lipwright.provenance.detect import DetectionReport, Search, detect_file
-from lipwright.provenance.lattice import parse_id
-from lipwright.provenance.reading import ManifestReport, read_manifest
-from lipwright.provenance.registry import Entry, HashedFile, read_registry
+from lipwright.provenance.record.manifest_reader import ManifestReport, read_manifest
+from lipwright.provenance.record.registry import Entry, HashedFile, read_registry
+from lipwright.provenance.watermark.detect import DetectionReport, Search, detect_file
+from lipwright.provenance.watermark.grid import parse_id
 
 Status = Literal["valid", "nothing", "broken"]
 EXIT_CODES: dict[Status, int] = {"valid": 0, "nothing": 3, "broken": 4}

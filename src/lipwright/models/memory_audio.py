@@ -1,0 +1,59 @@
+"""Audio encoders of the Audio-Lip Memory: a window of log-mel to one feature.
+
+* ``window``: the paper's. 200 ms, strided convolutions after Wav2Lip
+  (:class:`~lipwright.models.audio_encoder.SpeechEncoder`).
+* ``context``: ours, for little data. 12 + 8 n columns, n frames of context on either side
+  (:class:`~lipwright.models.speech_lips.SpeechToLips`), which runs over whole stretches at the cost
+  of a few windows, so that one training step hears hundreds of frames.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from lipwright.models.audio_encoder import SpeechEncoder
+from lipwright.models.speech_lips import STEPS_PER_FRAME, SpeechToLips
+
+
+class AudioEncoder(nn.Module):
+    """(B, 80, steps) -> (B, dim), and row by row over longer input.
+
+    Args:
+        dim: length of the feature.
+        kind: ``window`` or ``context``.
+        steps: mel columns of ``window``.
+        before: how many of them lie before the frame's time.
+        options: further arguments of the network chosen by ``kind``.
+    """
+
+    def __init__(
+        self,
+        dim: int = 512,
+        kind: Literal["window", "context"] = "window",
+        steps: int = 20,
+        before: int = 8,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        self.network: SpeechEncoder | SpeechToLips
+        if kind == "context":
+            self.network = SpeechToLips(dim=dim, **options)
+            self.steps, self.before = self.network.steps, self.network.before
+        else:
+            self.network = SpeechEncoder(steps, dim, final_relu=False, **options)
+            self.steps, self.before = steps, before
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """Encode (B, 80, steps) log-mel in [-4, 4]."""
+        out: Tensor = self.network(mel)
+        return out
+
+    def sequence(self, mel: Tensor) -> Tensor:
+        """(B, 80, steps + 4 (n - 1)) -> (B, n, dim), a row for every frame."""
+        if isinstance(self.network, SpeechToLips):
+            return self.network.sequence(mel)
+        windows = mel.unfold(2, self.steps, STEPS_PER_FRAME).transpose(1, 2)  # (B, n, 80, steps)
+        out: Tensor = self.network(windows.flatten(0, 1))
+        return out.unflatten(0, windows.shape[:2])

@@ -1,0 +1,82 @@
+"""The Audio-Lip Memory method as inference sees it: audio and identity frames in, a face out.
+
+Park et al. (AAAI 2022), the path of ``I_g = G(f_lip_key (+) f_aud, f_I)``. The lip encoder is no
+part of this module, and so cannot be called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lipwright.models.memory import AudioLipMemory
+from lipwright.models.memory_audio import AudioEncoder
+from lipwright.models.memory_face import FaceDecoder, IdentityEncoder
+
+
+class MemoryTalker(nn.Module):
+    """Audio encoder, memory, identity encoder and decoder.
+
+    Args:
+        size: side S of the crop.
+        lip_dim: C, length of lip features and slots.
+        audio_dim: length of audio features.
+        memory, audio, identity, decoder: further arguments of the parts.
+        recall: ``memory``, or ``audio``: the ablation in which a linear map of the audio feature
+            takes the place of what the memory recalls.
+    """
+
+    def __init__(
+        self,
+        size: int = 128,
+        lip_dim: int = 512,
+        audio_dim: int = 512,
+        memory: Mapping[str, Any] | None = None,
+        audio: Mapping[str, Any] | None = None,
+        identity: Mapping[str, Any] | None = None,
+        decoder: Mapping[str, Any] | None = None,
+        recall: str = "memory",
+    ) -> None:
+        super().__init__()
+        if recall not in ("memory", "audio"):
+            raise ValueError("recall is 'memory' or 'audio'")
+        identity, decoder = dict(identity or {}), dict(decoder or {})
+        self.size = size
+        self.audio = AudioEncoder(audio_dim, **(audio or {}))
+        self.memory = AudioLipMemory(dim=lip_dim, audio_dim=audio_dim, **(memory or {}))
+        self.identity = IdentityEncoder(size, **identity)
+        shared = {k: identity[k] for k in ("patch", "groups") if k in identity}
+        if "channels" in identity:
+            shared["encoder"] = identity["channels"]
+        self.decoder = FaceDecoder(size, lip_dim, audio_dim, **{**shared, **decoder})
+        self.bypass = nn.Linear(audio_dim, lip_dim) if recall == "audio" else None
+
+    def recall(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """Audio features (..., C_aud) to lip features (..., C) and addresses (..., S)."""
+        where = self.memory.address_audio(audio)
+        if self.bypass is not None:
+            return self.bypass(audio), where
+        return self.memory.recall(where), where
+
+    def draw(self, lips: Tensor, audio: Tensor, maps: list[Tensor], target: Tensor) -> Tensor:
+        """(B, 3, S, S) in [-1, 1]: what the decoder draws, completed by the target's upper half
+        where it draws the lower one only."""
+        drawn: Tensor = self.decoder(lips, audio, maps)
+        if not self.decoder.lower:
+            return drawn
+        return torch.cat([target[:, :, : self.size // 2].to(drawn.dtype), drawn], dim=2)
+
+    def forward(self, target: Tensor, reference: Tensor, mel: Tensor) -> Tensor:
+        """I_g, (B, 3, S, S) in [-1, 1].
+
+        Args:
+            target: (B, 3, S, S) in [-1, 1], of which only the upper half is seen.
+            reference: (B, 3, S, S) in [-1, 1].
+            mel: (B, 80, steps).
+        """
+        heard = self.audio(mel)
+        lips, _ = self.recall(heard)
+        return self.draw(lips, heard, self.identity(target, reference), target)

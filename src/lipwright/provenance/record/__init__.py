@@ -1,0 +1,1 @@
+"""What is written down about an output: the user's list of ids, consent, certificate, manifest."""

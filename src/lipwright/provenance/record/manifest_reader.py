@@ -1,0 +1,197 @@
+"""Reading a C2PA manifest, inside a file or beside it, into plain words and plain types."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from lipwright.errors import LipwrightError
+from lipwright.provenance.record.certificate import CERTIFICATE_FILE, COMMON_NAME
+from lipwright.provenance.record.manifest import MIME_TYPES, PREFIX, SETTINGS, SIDECAR, sidecar_path
+from lipwright.provenance.record.registry import home
+from lipwright.provenance.watermark.grid import SCHEME
+
+ManifestState = Literal["trusted", "valid", "broken"]
+
+_UNTRUSTED = "signingCredential.untrusted"
+_WORDS = {
+    "assertion.bmffHash.mismatch": "the picture or sound was changed after signing",
+    "assertion.dataHash.mismatch": "the file was changed after signing",
+    "assertion.hashedURI.mismatch": "a statement of the manifest was changed after signing",
+    "claimSignature.mismatch": "the signature does not belong to the manifest",
+    "claimSignature.outsideValidity": "the certificate was not valid when the file was signed",
+    "signingCredential.invalid": "the certificate is not one that may sign manifests",
+    "signingCredential.expired": "the certificate has expired",
+}
+_BEGINNING = 2**22  # where manifests lie in files that can be streamed
+
+
+@dataclass(frozen=True)
+class ManifestReport:
+    """What a manifest says and whether that still holds.
+
+    Attributes:
+        state: ``trusted``: intact and signed by a trusted authority; ``valid``: intact, signer not
+            vouched for; ``broken``: the file or the manifest was changed, or is damaged.
+        problems: what is broken, in words.
+        sidecar: name of the ``.c2pa`` file, None if the manifest is inside the file.
+        signer: name in the certificate.
+        signed_here: signed with this computer's self-made certificate.
+        self_made: signed with some self-made certificate of Lipwright.
+        generator: program that wrote the manifest.
+        ai_edited: whether it says that AI made or changed the content.
+        model: model that drew the mouth.
+        edits: descriptions of what was done.
+        inputs: files it was made from: role, name and sha256.
+        consent: the consent record.
+        mark_id: watermark id that belongs to the file, eight hexadecimal digits.
+    """
+
+    state: ManifestState
+    problems: list[str] = field(default_factory=list)
+    sidecar: str | None = None
+    signer: str = ""
+    signed_here: bool = False
+    self_made: bool = False
+    generator: str = ""
+    ai_edited: bool = False
+    model: str = ""
+    edits: list[str] = field(default_factory=list)
+    inputs: list[dict[str, str]] = field(default_factory=list)
+    consent: dict[str, Any] | None = None
+    mark_id: str | None = None
+
+
+def read_manifest(path: Path, trust_anchors: Path | None = None) -> ManifestReport | None:
+    """Read and check the manifest of a file; None if there is none.
+
+    Args:
+        path: the file. Nothing is fetched from the network, whatever the manifest says.
+        trust_anchors: PEM file with the certificates of authorities that are trusted.
+
+    Raises:
+        LipwrightError: a file cannot be read.
+    """
+    import c2pa
+
+    settings: dict[str, Any] = {**SETTINGS}
+    if trust_anchors is not None:
+        settings["trust"] = {"trust_anchors": _text(trust_anchors)}
+        settings["verify"] = {**SETTINGS["verify"], "verify_trust": True}
+    kind = MIME_TYPES.get(path.suffix.lower())
+    sidecar = _sidecar(path)
+    try:
+        with path.open("rb") as stream, c2pa.Context.from_dict(settings) as context:
+            try:
+                with c2pa.Reader(kind, stream, context=context) as reader:
+                    return _report(json.loads(reader.json()), reader.get_validation_state(), None)
+            except c2pa.C2paError as error:
+                if sidecar is None:
+                    return _unreadable(error, path)
+            stream.seek(0)
+            name, content = sidecar
+            try:
+                with c2pa.Reader(
+                    kind or "application/octet-stream", stream, content, context=context
+                ) as reader:
+                    return _report(json.loads(reader.json()), reader.get_validation_state(), name)
+            except c2pa.C2paError as error:
+                problem = f"the manifest {name} cannot be read ({_short(error)})"
+                return ManifestReport("broken", [problem], name)
+    except OSError as error:
+        raise LipwrightError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except c2pa.C2paError as error:
+        raise LipwrightError(f"{path} could not be checked ({_short(error)}).") from error
+
+
+def _sidecar(path: Path) -> tuple[str, bytes] | None:
+    for candidate in (sidecar_path(path), path.with_name(path.name + SIDECAR)):
+        if candidate != path and candidate.is_file():
+            with contextlib.suppress(OSError):
+                return candidate.name, candidate.read_bytes()
+    return None
+
+
+def _unreadable(error: Exception, path: Path) -> ManifestReport | None:
+    """No manifest at all, or one so damaged that it cannot be parsed?"""
+    import c2pa
+
+    if isinstance(error, (c2pa.C2paError.ManifestNotFound, c2pa.C2paError.NotSupported)):
+        return None
+    with path.open("rb") as stream:
+        beginning = stream.read(_BEGINNING)
+    if b"jumb" in beginning and b"c2pa" in beginning:
+        return ManifestReport("broken", [f"the manifest is damaged ({_short(error)})"])
+    return None
+
+
+def _report(store: dict[str, Any], state: str | None, sidecar: str | None) -> ManifestReport:
+    active = store.get("manifests", {}).get(store.get("active_manifest"), {})
+    problems = [
+        _WORDS.get(status.get("code", ""), status.get("explanation") or status.get("code", ""))
+        for status in store.get("validation_status") or []
+        if status.get("code") != _UNTRUSTED
+    ]
+    signature = active.get("signature_info") or {}
+    name = str(signature.get("common_name") or signature.get("issuer") or "")
+    actions = list(_actions(active))
+    assertions = {str(a.get("label")): a.get("data") for a in active.get("assertions") or []}
+    facts = assertions.get(f"{PREFIX}.facts")
+    facts = facts if isinstance(facts, dict) else {}
+    consent = assertions.get(f"{PREFIX}.consent")
+    generators = active.get("claim_generator_info") or [{}]
+    generator = f"{generators[0].get('name', '')} {generators[0].get('version', '')}".strip()
+    levels: dict[str | None, ManifestState] = {"Trusted": "trusted", "Valid": "valid"}
+    return ManifestReport(
+        state=levels.get(state, "broken"),
+        problems=problems if state not in levels else [],
+        sidecar=sidecar,
+        signer=name,
+        signed_here=_is_ours(str(signature.get("cert_serial_number") or "")),
+        self_made=name == COMMON_NAME,
+        generator=generator,
+        ai_edited=any("lgorithmicMedia" in str(a.get("digitalSourceType")) for a in actions),
+        model=str(facts.get("model") or ""),
+        edits=[str(a["description"]) for a in actions if a.get("description")],
+        inputs=[{str(k): str(v) for k, v in i.items()} for i in facts.get("inputs") or []],
+        consent=consent if isinstance(consent, dict) else None,
+        mark_id=_mark_id(assertions.get("c2pa.soft-binding")),
+    )
+
+
+def _actions(active: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for assertion in active.get("assertions") or []:
+        if str(assertion.get("label", "")).startswith("c2pa.actions"):
+            yield from (assertion.get("data") or {}).get("actions") or []
+
+
+def _mark_id(binding: object) -> str | None:
+    if not isinstance(binding, dict) or binding.get("alg") != SCHEME:
+        return None
+    blocks = binding.get("blocks") or [{}]
+    return str(blocks[0].get("value")) if blocks[0].get("value") else None
+
+
+def _is_ours(serial: str) -> bool:
+    from cryptography import x509
+
+    try:
+        chain = (home() / CERTIFICATE_FILE).read_bytes()
+        return str(x509.load_pem_x509_certificates(chain)[0].serial_number) == serial
+    except (OSError, ValueError):
+        return False
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LipwrightError(f"The trust anchors {path} cannot be read: {error}.") from error
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:160]

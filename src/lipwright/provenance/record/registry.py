@@ -1,0 +1,199 @@
+"""The user's own list of ids: one JSON line for every marked output.
+
+A watermark is 32 bits and says nothing by itself. This file says which output it stands for, when
+it was made and from what. It lies in the user's data folder (``LIPWRIGHT_HOME`` chooses another),
+is readable by the user alone, and never leaves the computer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import sys
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lipwright.errors import LipwrightError
+from lipwright.provenance.watermark.grid import format_id, new_id, parse_id
+
+log = logging.getLogger(__name__)
+
+HOME_VARIABLE = "LIPWRIGHT_HOME"
+_FILE = "watermarks.jsonl"
+_CHUNK = 2**20
+
+
+@dataclass(frozen=True)
+class HashedFile:
+    """A file by name and content.
+
+    Attributes:
+        name: without folders.
+        sha256: of the content, hexadecimal.
+        bytes: its size.
+    """
+
+    name: str
+    sha256: str
+    bytes: int
+
+    @classmethod
+    def of(cls, path: str | Path) -> HashedFile:
+        """Hash a file.
+
+        Raises:
+            LipwrightError: it cannot be read.
+        """
+        path = Path(path)
+        digest = hashlib.sha256()
+        size = 0
+        try:
+            with path.open("rb") as stream:
+                while chunk := stream.read(_CHUNK):
+                    digest.update(chunk)
+                    size += len(chunk)
+        except OSError as error:
+            raise LipwrightError(f"{path} cannot be read: {error.strerror or error}.") from error
+        return cls(path.name, digest.hexdigest(), size)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One marked output.
+
+    Attributes:
+        mark_id: the 32-bit id.
+        time: when it was registered, UTC, ISO 8601.
+        output: the marked file as it was then.
+        inputs: the files it was made from.
+        size: (width, height) of the stored picture, None if not known.
+        region: ``face`` or ``frame``.
+        model: name and hash of the model, empty if none took part.
+        signed: whether it got a manifest as well.
+    """
+
+    mark_id: int
+    time: str
+    output: HashedFile | None = None
+    inputs: list[HashedFile] = field(default_factory=list)
+    size: tuple[int, int] | None = None
+    region: str = ""
+    model: str = ""
+    signed: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain types, the id as eight digits."""
+        return {**asdict(self), "mark_id": format_id(self.mark_id)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Entry:
+        """Undo :meth:`to_json`; raises KeyError, TypeError, ValueError or LipwrightError."""
+        output, size = data.get("output"), data.get("size")
+        return cls(
+            mark_id=parse_id(str(data["mark_id"])),
+            time=str(data["time"]),
+            output=HashedFile(**output) if output else None,
+            inputs=[HashedFile(**i) for i in data.get("inputs", [])],
+            size=(int(size[0]), int(size[1])) if size else None,
+            region=str(data.get("region", "")),
+            model=str(data.get("model", "")),
+            signed=bool(data.get("signed", False)),
+        )
+
+
+def home() -> Path:
+    """The folder for the user's own records: registry, key and certificate."""
+    chosen = os.environ.get(HOME_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = str(Path.home() / "Library" / "Application Support")
+    else:
+        base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(base) / "lipwright"
+
+
+def private_folder() -> Path:
+    """:func:`home`, made if need be, open to the user alone.
+
+    Raises:
+        LipwrightError: it cannot be made.
+    """
+    folder = home()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise LipwrightError(
+            f"The folder {folder} for Lipwright's records cannot be made "
+            f"({error.strerror or error}); set {HOME_VARIABLE} to a folder that can be written."
+        ) from error
+    return folder
+
+
+def registry_path() -> Path:
+    """Where the registry lies."""
+    return home() / _FILE
+
+
+def read_registry() -> list[Entry]:
+    """All entries, newest first; lines that make no sense are passed over with a warning.
+
+    Raises:
+        LipwrightError: the file exists but cannot be read.
+    """
+    path = registry_path()
+    try:
+        lines = path.read_text("utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise LipwrightError(
+            f"The watermark registry {path} cannot be read: {error.strerror or error}."
+        ) from error
+    entries = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            entries.append(Entry.from_json(json.loads(line)))
+        except (ValueError, KeyError, TypeError, AttributeError, LipwrightError):
+            log.warning("Line %d of %s is damaged and was passed over.", number, path)
+    return entries[::-1]
+
+
+def register(entry: Entry) -> None:
+    """Add an entry at the end.
+
+    Raises:
+        LipwrightError: the registry cannot be written.
+    """
+    path = private_folder() / _FILE
+    line = json.dumps(entry.to_json(), ensure_ascii=False) + "\n"
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with os.fdopen(handle, "ab") as stream:
+            stream.write(line.encode("utf-8"))
+    except OSError as error:
+        raise LipwrightError(
+            f"The watermark registry {path} cannot be written ({error.strerror or error}); free "
+            f"space or set {HOME_VARIABLE} to another folder."
+        ) from error
+
+
+def unused_id() -> int:
+    """A random id that no entry of the registry has."""
+    taken = {entry.mark_id for entry in read_registry()}
+    while (mark_id := new_id()) in taken:
+        pass
+    return mark_id
+
+
+def now() -> str:
+    """The present time, UTC, ISO 8601, whole seconds."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -19,8 +19,8 @@ from typing import Any
 
 from attacks import excerpt
 from lipwright.media.info import probe
-from lipwright.provenance.collect import FaceFinder, face_finder
-from lipwright.provenance.detect import detect_file
+from lipwright.provenance.watermark.detect import detect_file
+from lipwright.provenance.watermark.marker import FaceFinder, face_finder
 from results import Results
 
 IDS = 20

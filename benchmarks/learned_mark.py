@@ -29,11 +29,13 @@ import torch
 
 import lipwright
 from lipwright.data.augment import NONE, Jitter, crop_batch
+from lipwright.data.cut import mark_crop
 from lipwright.data.packed import PackedCorpus
 from lipwright.models.vqgan import VQGAN
-from lipwright.provenance.dataset import block_votes, frame_bits, mark_frames, sum_votes
-from lipwright.provenance.lattice import ID_BITS, id_bits
-from lipwright.provenance.significance import errors_allowed, log10_binomial
+from lipwright.provenance.watermark.grid import ID_BITS, chips, code_word, format_id
+from lipwright.provenance.watermark.reading import Reading, votes
+from lipwright.provenance.watermark.scheme import BLOCK, half_of_rgb, strengths
+from lipwright.provenance.watermark.significance import errors_allowed, log10_binomial
 from lipwright.training.config import OptimiserConfig, RunConfig
 from lipwright.training.stages.vqgan import VQGANConfig, VQGANLoss, VQGANStage
 from lipwright.training.trainer import train
@@ -56,14 +58,14 @@ SMALL = {
 
 
 class MarkedFrames:
-    """The frames of a corpus, marked as they are read."""
+    """The frames of a corpus, marked as they are read, as ``prepare --watermark`` marks them."""
 
-    def __init__(self, frames: Pictures, mark_id: int) -> None:
-        self._frames, self._id = frames, mark_id
+    def __init__(self, frames: Pictures, mark: str) -> None:
+        self._frames, self._mark = frames, mark
         self.shape, self.dtype = frames.shape, frames.dtype
 
     def __getitem__(self, index: int) -> Pictures:
-        return mark_frames(np.asarray(self._frames[index])[None], self._id)[0]
+        return mark_crop(np.asarray(self._frames[index]), self._mark)
 
 
 @dataclass
@@ -74,9 +76,10 @@ class Row:
         pictures: which.
         psnr: of them against the pictures that went in, dB.
         blocks: share of 8x8 blocks whose vote agrees with the id; 0.5 is chance.
-        bits: mean share of the 32 bits that are right in a frame; 0.5 is chance.
+        bits: mean share of the bits that are right in a frame; 0.5 is chance.
         frames_matching: share of frames that carry the id by the rule of one frame.
-        bits_of_all: right bits of 32 when the votes of all frames are summed.
+        bits_of_all: right bits when the votes of all frames are summed.
+        bits_there: of so many, those of the grid's 160 that occur in a crop.
         log10_chance: of as many right bits by guessing.
     """
 
@@ -86,6 +89,7 @@ class Row:
     bits: float
     frames_matching: float
     bits_of_all: int
+    bits_there: int
     log10_chance: float
 
 
@@ -105,12 +109,13 @@ def main() -> None:
     given = parser.parse_args()
     plain = PackedCorpus(given.corpus)
     mark_id = int(np.random.default_rng(given.seed).integers(2**ID_BITS))
+    mark = format_id(mark_id)
     marked = copy.copy(plain)
-    marked.frames = MarkedFrames(plain.frames, mark_id)
+    marked.frames = MarkedFrames(plain.frames, mark)
     frames = held_out(plain, given.frames)
     inputs = {
         "unmarked": centre(frames, plain),
-        "marked": centre(mark_frames(frames, mark_id), plain),
+        "marked": centre(np.stack([mark_crop(f, mark) for f in frames]), plain),
     }
     rows = [judge(f"{name} frames", x, x, plain, mark_id) for name, x in inputs.items()]
     networks = {"shipped network": shipped(given.initial)} if given.initial != "none" else {}
@@ -126,7 +131,7 @@ def main() -> None:
     print(table(rows))
     if given.report:
         settings = {k: str(v) for k, v in vars(given).items()}
-        content = {"id": f"{mark_id:08x}", **settings, "rows": [asdict(row) for row in rows]}
+        content = {"id": mark, **settings, "rows": [asdict(row) for row in rows]}
         given.report.write_text(json.dumps(content, indent=1))
 
 
@@ -197,25 +202,26 @@ def reconstruct(network: VQGAN, pictures: Pictures) -> Pictures:
 def judge(
     name: str, pictures: Pictures, originals: Pictures, corpus: PackedCorpus, mark_id: int
 ) -> Row:
-    """Look for the id in centre crops of frames of the corpus."""
-    edge = corpus.margin // 8
-    stored = corpus.frames.shape[1]
-    bits = frame_bits(stored, stored)[edge:, edge:][: corpus.size // 8, : corpus.size // 8]
-    word = id_bits(mark_id) == 1
-    votes = block_votes(pictures)
-    sums = sum_votes(votes, bits)
-    right = (sums > 0) == word
-    together = int(((sums.sum(axis=0) > 0) == word).sum())
-    allowed = errors_allowed(ID_BITS, 1.0)
+    """Look for the mark, id and pilot together, in centre crops of frames of the corpus."""
+    edge, side = corpus.margin // BLOCK, corpus.size // BLOCK
+    index = chips(edge, edge, side, side)
+    there = np.unique(index)
+    word = code_word(mark_id) == 1
+    said = np.stack([votes(strengths(half_of_rgb(p)), Reading()) for p in pictures])
+    sums = np.stack([np.bincount(index.ravel(), v.ravel(), word.size)[there] for v in said])
+    right = (sums > 0) == word[there]
+    together = int(((sums.sum(axis=0) > 0) == word[there]).sum())
+    allowed = errors_allowed(there.size, 1.0)
     error = ((pictures.astype(np.float64) - originals) ** 2).mean()
     return Row(
         name,
         10 * math.log10(255**2 / error) if error else math.inf,
-        float(((votes > 0) == word[bits]).mean()),
+        float(((said > 0) == word[index]).mean()),
         float(right.mean()),
         float(((~right).sum(axis=1) <= allowed).mean()),
         together,
-        log10_binomial(ID_BITS, ID_BITS - together),
+        there.size,
+        log10_binomial(there.size, there.size - together),
     )
 
 
@@ -235,7 +241,7 @@ def table(rows: list[Row]) -> str:
         lines.append(
             f"| {row.pictures} | {row.psnr:.1f} dB | {100 * row.blocks:.1f} % "
             f"| {100 * row.bits:.1f} % | {100 * row.frames_matching:.0f} % "
-            f"| {row.bits_of_all} of {ID_BITS} | {10**row.log10_chance:.2g} |"
+            f"| {row.bits_of_all} of {row.bits_there} | {10**row.log10_chance:.2g} |"
         )
     return "\n".join(lines)
 

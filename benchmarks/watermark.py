@@ -40,10 +40,10 @@ from lipwright.media.writer import VideoWriter
 from lipwright.methods.base import Method
 from lipwright.methods.registry import load_method
 from lipwright.provenance import session
-from lipwright.provenance.collect import FaceFinder, face_finder
-from lipwright.provenance.detect import detect_file
-from lipwright.provenance.marker import Marker, Region
-from lipwright.provenance.watermark import mark_picture, read_picture
+from lipwright.provenance.watermark.detect import detect_file
+from lipwright.provenance.watermark.marker import FaceFinder, Marker, Region, face_finder
+from lipwright.provenance.watermark.reading import Reading, votes
+from lipwright.provenance.watermark.scheme import half_of_rgb, mark_blocks, strengths
 from results import Results
 
 
@@ -232,7 +232,7 @@ def speed() -> dict[str, float]:
     rng = np.random.default_rng(0)
     picture = rng.integers(60, 200, (96, 96, 3)).astype(np.uint8)
     picture = np.asarray(cv2.resize(picture, (768, 768), interpolation=cv2.INTER_CUBIC), np.uint8)
-    bits = rng.integers(0, 2, 32).astype(np.uint8)
+    bits = rng.integers(0, 2, (96, 96)).astype(np.uint8)
     frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "one.mp4"
@@ -245,8 +245,10 @@ def speed() -> dict[str, float]:
             native, info = next(iter(reader)).native, reader.info
     marker = Marker(1, "frame")
     return {
-        "mark a 768x768 RGB picture, per second": rate(lambda: mark_picture(picture, bits)),
-        "read a 768x768 RGB picture, per second": rate(lambda: read_picture(picture)),
+        "mark a 768x768 RGB picture, per second": rate(lambda: mark_blocks(picture, bits)),
+        "read a 768x768 RGB picture, per second": rate(
+            lambda: votes(strengths(half_of_rgb(picture)), Reading())
+        ),
         "mark a 768x768 frame in place, per second": rate(lambda: marker.mark(native, info, [])),
     }
 

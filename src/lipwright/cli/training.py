@@ -108,7 +108,7 @@ def train(
             metavar="STAGE",
             help="vqgan, pose-vqgan, codes, expert, speech, generator, decoder or vq, in this "
             "order, or all; landmarks, landmark-space, landmark-audio, landmark-video or landmark, "
-            "in this order; pixel-expert, wav2lip, lipgan or speech2vid; "
+            "in this order; memory-expert and memory; pixel-expert, wav2lip, lipgan or speech2vid; "
             "doctor says why an expert does not learn.",
         ),
     ],

@@ -31,6 +31,12 @@ def _landmark(path: Path | None, device: str, backend: str) -> Method:
     return load_landmark(path or shipped("landmark"), device, backend)
 
 
+def _memory(path: Path | None, device: str, backend: str) -> Method:
+    from lipwright.methods.memory import load_memory
+
+    return load_memory(path or shipped("memory"), device, backend)
+
+
 def _pixel(kind: str) -> Callable[[Path | None, str, str], Method]:
     def build(path: Path | None, device: str, backend: str) -> Method:
         from lipwright.methods.pixel import load_pixel
@@ -44,6 +50,7 @@ BUILDERS: dict[str, Callable[[Path | None, str, str], Method]] = {
     "copy": _copy,
     "vq": _vq,
     "landmark": _landmark,
+    "memory": _memory,
     "wav2lip": _pixel("wav2lip"),
     "lipgan": _pixel("lipgan"),
     "speech2vid": _pixel("speech2vid"),

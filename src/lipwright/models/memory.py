@@ -9,15 +9,15 @@ motions, the key memory ``M_aud`` is what audio is compared with. For a feature 
     L_align = KL(A_lip || A_aud)                                            (align)
     f_lip_key = A_aud . M_lip                                               (recall)
 
-A_lip addresses M_lip with lip features, A_aud addresses M_aud with audio features; ``e`` is a linear
-embedding of each side. At inference only the last line is computed, from audio alone.
+A_lip addresses M_lip with lip features, A_aud addresses M_aud with audio features; ``e`` is a
+linear embedding of each side. At inference only the last line is computed, from audio alone.
 
 The paper does not say through which of these terms gradients flow. Two rules:
 
-* ``vam`` (default), after the same laboratory's Visual-Audio Memory (Kim et al., ICCV 2021): storing
-  sees the lip feature as data (trains memory and embedding, not the lip encoder); alignment sees the
-  lip address as data (only the audio side moves); recalling sees the slots as data (drawing never
-  overwrites what is stored).
+* ``vam`` (default), after the same laboratory's Visual-Audio Memory (Kim et al., ICCV 2021):
+  storing sees the lip feature as data (trains memory and embedding, not the lip encoder);
+  alignment sees the lip address as data (only the audio side moves); recalling sees the slots as
+  data (drawing never overwrites what is stored).
 * ``literal``: the equations as they stand, nothing detached.
 """
 
@@ -37,15 +37,17 @@ SMALLEST = 1e-8
 
 @dataclass(frozen=True)
 class Stored:
-    """What the lip side of the memory says of a lip feature.
+    """What the lip side of the memory says of lip features, as the losses see it.
 
     Attributes:
-        address: (..., S) A_lip, rows sum to 1.
+        address: (..., S) A_lip, rows sum to 1; without gradient under ``vam``.
         recalled: (..., C) f_lip_val = A_lip . M_lip.
+        target: (..., C) f_lip, which ``recalled`` should equal; without gradient under ``vam``.
     """
 
     address: Tensor
     recalled: Tensor
+    target: Tensor
 
 
 class AudioLipMemory(nn.Module):
@@ -69,11 +71,12 @@ class AudioLipMemory(nn.Module):
     ) -> None:
         super().__init__()
         self.kappa, self.rule = kappa, rule
-        # N(0, 0.5) as VAM initialises both.
+        # N(0, 0.5) as VAM initialises both. No bias in the embeddings: an address depends on the
+        # direction of a feature alone.
         self.key = nn.Parameter(torch.randn(slots, dim) * 0.5)
         self.value = nn.Parameter(torch.randn(slots, dim) * 0.5)
-        self.embed_audio = nn.Linear(audio_dim or dim, dim)
-        self.embed_lips = nn.Linear(dim, dim)
+        self.embed_audio = nn.Linear(audio_dim or dim, dim, bias=False)
+        self.embed_lips = nn.Linear(dim, dim, bias=False)
 
     @property
     def slots(self) -> int:
@@ -82,34 +85,44 @@ class AudioLipMemory(nn.Module):
 
     def address_audio(self, audio: Tensor) -> Tensor:
         """A_aud (..., S) of audio features (..., C_aud)."""
-        return address(self.embed_audio(audio), self.key, self.kappa)
+        return address(self.embed_audio, audio, self.key, self.kappa)
 
     def address_lips(self, lips: Tensor) -> Tensor:
         """A_lip (..., S) of lip features (..., C)."""
-        return address(self.embed_lips(lips), self.value, self.kappa)
+        return address(self.embed_lips, lips, self.value, self.kappa)
 
     def store(self, lips: Tensor) -> Stored:
         """Address and reconstruct lip features (..., C)."""
-        found = self.address_lips(lips.detach() if self.rule == "vam" else lips)
-        return Stored(found, found @ self.value)
+        lips = lips.float()
+        if self.rule == "vam":
+            lips = lips.detach()
+        found = self.address_lips(lips)
+        seen = found.detach() if self.rule == "vam" else found
+        return Stored(seen, read(found, self.value), lips)
 
     def recall(self, where: Tensor) -> Tensor:
         """f_lip_key (..., C) at addresses (..., S): a point in the convex hull of the slots."""
-        return where @ (self.value.detach() if self.rule == "vam" else self.value)
+        return read(where, self.value.detach() if self.rule == "vam" else self.value)
 
 
-def address(query: Tensor, memory: Tensor, kappa: float) -> Tensor:
-    """softmax(kappa * cosine) of queries (..., C) over slots (S, C): (..., S), in float32.
+def address(embed: nn.Module, feature: Tensor, memory: Tensor, kappa: float) -> Tensor:
+    """softmax(kappa * cosine) of embedded features (..., D) over slots (S, C): (..., S).
 
-    In float32 because the cosines of neighbouring slots differ by less than bfloat16 resolves.
+    In float32: the cosines of neighbouring slots differ by less than bfloat16 resolves.
     """
-    with torch.autocast(query.device.type, enabled=False):
-        cosine = F.normalize(query.float(), dim=-1) @ F.normalize(memory.float(), dim=-1).T
-        return torch.softmax(kappa * cosine, dim=-1)
+    with torch.autocast(feature.device.type, enabled=False):
+        query = F.normalize(embed(feature.float()), dim=-1)
+        return torch.softmax(kappa * (query @ F.normalize(memory.float(), dim=-1).T), dim=-1)
+
+
+def read(where: Tensor, memory: Tensor) -> Tensor:
+    """Addresses (..., S) times slots (S, C), in float32."""
+    with torch.autocast(where.device.type, enabled=False):
+        return where.float() @ memory.float()
 
 
 def effective_slots(addresses: Tensor) -> float:
-    """exp(entropy of the mean address) of (..., S): S if all slots share the work, 1 if one does."""
+    """exp(entropy of the mean address) of (..., S): S if all slots share the work, 1 if one."""
     mean = addresses.reshape(-1, addresses.shape[-1]).double().mean(0)
     return float(torch.exp(-(mean * (mean + 1e-12).log()).sum()))
 

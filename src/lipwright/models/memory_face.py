@@ -1,9 +1,9 @@
 """Identity encoder and decoder of the Audio-Lip Memory: who speaks, and how the mouth is drawn.
 
 Park et al. (AAAI 2022): a full reference face and the target face with the mouth hidden, stacked,
-go through an encoder whose maps of every size meet the decoder's (U-Net), so that identity and pose
-stay; the lip feature and the audio feature, concatenated, enter at the bottleneck. Layers and widths
-are ours: no source reached gives them. Two options of ours cost the paper nothing when off:
+go through an encoder whose maps of every size meet the decoder's (U-Net), so that identity and
+pose stay; the lip feature and the audio feature, concatenated, enter at the bottleneck. Layers and
+widths are ours: no source reached gives them. Two options of ours cost the paper nothing when off:
 
 * ``modulate``: lip and audio features also scale and shift the normalised maps of every level. With
   little training, six numbers of mouth shape that enter at the bottleneck alone drown in the skips.

@@ -8,6 +8,7 @@ source reached gives it. The feature is signed (no final ReLU), since it is comp
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +48,7 @@ class LipEncoder(nn.Module):
         planes = WINDOW * (1 if grey else 3) * patch * patch
         layers: list[nn.Module] = [nn.Conv2d(planes, channels[0], 3, padding=1)]
         rows, columns = (size - size // 2) // patch, size // patch
-        for a, b in zip(channels, channels[1:], strict=False):
+        for a, b in pairwise(channels):
             layers += [nn.SiLU(), nn.Conv2d(a, b, 3, stride=2, padding=1)]
             layers += [ResidualBlock(b, b, groups)]
             rows, columns = (rows + 1) // 2, (columns + 1) // 2
@@ -66,10 +67,16 @@ class LipEncoder(nn.Module):
 
 
 def lower_halves(frames: Tensor, grey: bool) -> Tensor:
-    """(B, T, 3, S, S) -> (B, T * planes, S/2, S): the upper half removed, which hides it as well as
-    blanking it and costs half; planes is 1 for grey, else 3."""
-    half = frames[..., frames.shape[-2] // 2 :, :]
+    """(B, T, 3, S, S) -> (B, T * planes, S/2, S); planes is 1 for grey, else 3.
+
+    The upper half is removed, which hides it as well as blanking it would, at half the cost.
+    """
+    return fold_time(frames[..., frames.shape[-2] // 2 :, :], grey)
+
+
+def fold_time(lips: Tensor, grey: bool) -> Tensor:
+    """(B, T, 3, h, w) -> (B, T * planes, h, w): frames stacked as channels."""
     if grey:
-        weight = torch.tensor(GREY, dtype=half.dtype, device=half.device).view(3, 1, 1)
-        return (half * weight).sum(-3)
-    return half.flatten(1, 2)
+        weight = torch.tensor(GREY, dtype=lips.dtype, device=lips.device).view(3, 1, 1)
+        return (lips * weight).sum(-3)
+    return lips.flatten(1, 2)

@@ -62,8 +62,10 @@ class MemoryTalker(nn.Module):
         return self.memory.recall(where), where
 
     def draw(self, lips: Tensor, audio: Tensor, maps: list[Tensor], target: Tensor) -> Tensor:
-        """(B, 3, S, S) in [-1, 1]: what the decoder draws, completed by the target's upper half
-        where it draws the lower one only."""
+        """(B, 3, S, S) in [-1, 1]: what the decoder draws.
+
+        Where it draws the lower half only, the target's own upper half completes it.
+        """
         drawn: Tensor = self.decoder(lips, audio, maps)
         if not self.decoder.lower:
             return drawn

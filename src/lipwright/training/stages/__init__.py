@@ -18,10 +18,11 @@ log = logging.getLogger("lipwright.train")
 LANDMARK = ("landmarks", "landmark-space", "landmark-audio", "landmark-video", "landmark")
 BASELINES = ("pixel-expert", "wav2lip", "lipgan", "speech2vid")
 VQ = ("vqgan", "pose-vqgan", "codes", "expert", "speech", "generator", "decoder", "vq", "all")
-STAGES = (*VQ, *LANDMARK, *BASELINES)
+MEMORY = ("memory-expert", "memory")
+STAGES = (*VQ, *LANDMARK, *BASELINES, *MEMORY)
 """``codes`` caches code grids, ``vq`` joins the networks to one checkpoint, ``all`` runs these;
 the landmark cascade has its own: ``landmarks`` caches points, ``landmark`` joins; the baselines
-work on pixels."""
+and the Audio-Lip Memory work on pixels."""
 
 
 OPTIONAL = ("codes", "expert", "speech", "decoder")
@@ -81,7 +82,8 @@ def run_stage(
         raise LipwrightError(
             f"there is no training stage '{stage}'; choose from {', '.join(STAGES)}."
         )
-    family = "landmark" if stage in LANDMARK else "baselines" if stage in BASELINES else "vq"
+    families = {"landmark": LANDMARK, "baselines": BASELINES, "memory": MEMORY}
+    family = next((name for name, stages in families.items() if stage in stages), "vq")
     path = find_config(str(config), family)
     values = read_yaml(path)
     if stage == "all":
@@ -226,6 +228,15 @@ def _baseline(stage: str) -> Callable[[Path, dict[str, Any], Path, str, str], No
     return runner
 
 
+def _memory(stage: str) -> Callable[[Path, dict[str, Any], Path, str, str], None]:
+    def runner(data: Path, values: dict[str, Any], out: Path, device: str, where: str) -> None:
+        from lipwright.training.stages.memory_expert import run_memory_stage
+
+        run_memory_stage(stage, data, values, out, device, where)
+
+    return runner
+
+
 _RUNNERS: dict[str, Callable[[Path, dict[str, Any], Path, str, str], None]] = {
     "vqgan": _vqgan(pose=False),
     "pose-vqgan": _vqgan(pose=True),
@@ -237,4 +248,5 @@ _RUNNERS: dict[str, Callable[[Path, dict[str, Any], Path, str, str], None]] = {
     "vq": _vq,
     **{name: _landmark(name) for name in LANDMARK},
     **{name: _baseline(name) for name in BASELINES},
+    **{name: _memory(name) for name in MEMORY},
 }

@@ -1,0 +1,151 @@
+"""Audio-Lip Memory: audio recalls lip features, a decoder draws them on this face.
+
+Park et al., "SyncTalkFace" (AAAI 2022). See docs/methods/memory.md for what is theirs and what is
+ours. Only audio and identity frames are needed; the lip encoder, with which the memory was filled,
+is not loaded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lipwright.errors import LipwrightError
+from lipwright.media.mel import SILENCE, AudioSpec
+from lipwright.methods.base import LookLips, Rendered
+from lipwright.methods.engine import Engine, build_engine
+from lipwright.models.memory_talker import MemoryTalker
+from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
+
+BATCH = 8
+"""Frames per call of the network; smaller batches are filled up, so that every frame is computed by
+the same kernels whatever batch it came in."""
+
+
+class MemoryDrawer(nn.Module):
+    """The graph of inference: target, reference and speech in, the speaking face out.
+
+    Args:
+        talker: the trained network.
+        articulation: how far from rest the mouth goes: ``rest + articulation (recalled - rest)``,
+            rest being what the memory recalls of silence. 1 is the paper; what is recalled is an
+            average over slots, and an average of mouths moves less than any of them.
+    """
+
+    rest: Tensor
+
+    def __init__(self, talker: MemoryTalker, articulation: float = 1.0) -> None:
+        super().__init__()
+        self.talker, self.articulation = talker, articulation
+        silent = torch.full((1, 80, talker.audio.steps), SILENCE)
+        with torch.no_grad():
+            rest, _ = talker.recall(talker.eval().audio(silent))
+        self.register_buffer("rest", rest)
+
+    def forward(self, target: Tensor, reference: Tensor, mel: Tensor) -> tuple[Tensor]:
+        """Draw.
+
+        Args:
+            target: (B, 3, S, S) in [-1, 1], of which only the upper half is seen.
+            reference: (1, 3, S, S) in [-1, 1], one look of this face.
+            mel: (B, 80, steps).
+
+        Returns:
+            (B, 3, S, S) in [-1, 1], as a tuple of one.
+        """
+        talker = self.talker
+        heard = talker.audio(mel)
+        lips, _ = talker.recall(heard)
+        if self.articulation != 1.0:
+            lips = self.rest + self.articulation * (lips - self.rest)
+        maps = talker.identity(target, reference.expand(BATCH, -1, -1, -1))
+        return (talker.draw(lips, heard, maps, target),)
+
+
+@dataclass(frozen=True)
+class MemoryState:
+    """What one face track needs: one look (1, 3, S, S) in [-1, 1]."""
+
+    reference: Tensor
+
+
+class MemoryMethod:
+    """The contract of :class:`lipwright.methods.base.Method` for the Audio-Lip Memory.
+
+    Args:
+        checkpoint: of the training stage ``memory``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        backend: ``auto``, ``torch`` or ``openvino``.
+    """
+
+    name = "memory"
+    stateless = True
+
+    def __init__(self, checkpoint: Checkpoint, device: str = "auto", backend: str = "auto") -> None:
+        header = checkpoint.header
+        if header.get("method") != "memory":
+            raise LipwrightError(
+                f"{checkpoint.path} is a checkpoint of '{header.get('method')}', not of the "
+                "Audio-Lip Memory; give one of 'lipwright train memory'."
+            )
+        talker = build_talker(checkpoint)
+        self.size = talker.size
+        self.audio = AudioSpec(**header["audio"])
+        self.model_id = checkpoint.model_id
+        drawer = MemoryDrawer(talker, float(header.get("articulation", 1.0)))
+        drawer.eval().requires_grad_(False)
+        self.engine: Engine = build_engine(drawer, device, backend, self.model_id)
+        self.backend = self.engine.name
+
+    def start(self, reference: Tensor, lips: LookLips | None = None) -> MemoryState:
+        """Choose one of (R, 3, S, S) looks, R >= 1: the one whose mouth is open half as wide as it
+        gets, which shows lips and teeth; without ``lips`` the middle one.
+        """
+        index = len(reference) // 2
+        if lips is not None and len(lips.openings) == len(reference):
+            openings = np.asarray(lips.openings, np.float64)
+            index = int(np.abs(openings - 0.5 * (openings.min() + openings.max())).argmin())
+        return MemoryState(reference[index : index + 1])
+
+    def render(self, faces: Tensor, audio: Tensor, state: MemoryState) -> Rendered:
+        """Draw (B, 3, S, S) faces with (B, 80, steps) speech."""
+        drawn = []
+        for start in range(0, len(faces), BATCH):
+            x, mel = faces[start : start + BATCH], audio[start : start + BATCH]
+            missing = BATCH - len(x)
+            if missing:
+                x = torch.cat([x, x[-1:].expand(missing, -1, -1, -1)])
+                mel = torch.cat([mel, mel[-1:].expand(missing, -1, -1)])
+            drawn.append(self.engine(x, state.reference, mel)[0][: BATCH - missing])
+        return Rendered(torch.cat(drawn))
+
+
+def build_talker(checkpoint: Checkpoint) -> MemoryTalker:
+    """The talker of a checkpoint with its weights, in eval mode; its lip encoder stays on disk.
+
+    Raises:
+        LipwrightError: header or weights are damaged.
+    """
+    try:
+        talker = MemoryTalker(**checkpoint.header["networks"]["talker"])
+        AudioSpec(**checkpoint.header["audio"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise LipwrightError(
+            f"the header of {checkpoint.path} is incomplete or wrong ({error}); the file is "
+            "damaged or from another version."
+        ) from error
+    checkpoint.load_into("talker", talker)
+    return talker.eval().requires_grad_(False)
+
+
+def load_memory(path: Path, device: str = "auto", backend: str = "auto") -> MemoryMethod:
+    """Load a checkpoint of the stage ``memory``.
+
+    Raises:
+        LipwrightError: missing, damaged, or of another kind.
+    """
+    return MemoryMethod(load_checkpoint(path), device, backend)

@@ -1,0 +1,472 @@
+"""Stage ``memory``: the Audio-Lip Memory method, all of it at once.
+
+Park et al. (AAAI 2022). Every step draws two images of each target frame,
+
+    I_g = G(f_lip_key (+) f_aud, f_I)   from what audio recalls (all there is at inference),
+    I_G = G(f_lip (+) f_aud, f_I)       from the true lip feature, which trains the lip encoder,
+
+and the losses are, weighted: reconstruction of both, store, align (KL of the audio's address from
+the lips'), audio-visual sync by the frozen expert of stage ``memory-expert``, visual-visual sync by
+the lip encoder, and a quality critic. They come on one after another (``start``): first
+reconstruction, store and align; then visual-visual sync; then the expert, once the drawn mouths
+convince it halfway (Wav2Lip's gate); the critic last.
+
+Sync losses need five consecutive drawn frames; on the other steps as many single frames of more
+people are drawn. What is ours and off in the paper's configuration: whole stretches of speech are
+heard at once, further lip windows fill the memory (``stretch``, ``more``), and a linear reader of
+lip features must tell the lip motion from what is recalled (``motion``, ``correlation``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lipwright.data.augment import Jitter
+from lipwright.data.codes import lip_motions
+from lipwright.data.packed import PackedCorpus
+from lipwright.data.talking import TalkingBatch, TalkingClips
+from lipwright.media.mel import SILENCE, STEPS_PER_FRAME, AudioSpec
+from lipwright.models.memory import Stored, effective_slots, sharpness
+from lipwright.models.memory_lips import LipEncoder, fold_time
+from lipwright.models.memory_talker import MemoryTalker
+from lipwright.models.pixel_critics import QualityCritic
+from lipwright.models.pixel_expert import PixelExpert, lower_half
+from lipwright.training.config import OptimiserConfig, RunConfig, Section
+from lipwright.training.losses.audio_visual import audio_visual_loss
+from lipwright.training.losses.memory_align import align_loss
+from lipwright.training.losses.memory_store import store_loss
+from lipwright.training.losses.motion import correlation_loss, motion_loss
+from lipwright.training.losses.quality_adversarial import critic_loss, fooled_loss
+from lipwright.training.losses.reconstruction import gradient_l1, mouth_weight_map, weighted_l1
+from lipwright.training.losses.visual_visual import visual_visual_loss
+from lipwright.training.pictures import write_sheet
+from lipwright.training.stages.speech import SpeechJitter, clip_correlations, vary_speech
+from lipwright.training.trainer import Context
+from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
+
+FRAMES = 5
+"""Consecutive frames that the sync losses look at."""
+
+
+class MemoryLossConfig(Section):
+    """Weights of the losses, and when they come on.
+
+    Attributes:
+        recalled, taught: of the reconstruction of I_g and of I_G; 1 and 1 in the paper's sum.
+        mouth_weight: of the mouth box in it; gradient: of an L1 of image gradients beside it.
+        store, align: of the memory; 1 and 1 as in VAM.
+        visual, sync, critic: of visual-visual sync, the expert and the critic.
+        visual_start, sync_start, critic_start: steps at which they come on.
+        sync_gate: validation sync loss below which the expert comes on (Wav2Lip: 0.75).
+        least_accuracy: held-out accuracy below which an expert is not listened to.
+        motion, correlation: ours; squared error, and one minus correlation over the stretch, of
+            the lip motion read off the recalled feature.
+    """
+
+    recalled: float = 1.0
+    taught: float = 1.0
+    mouth_weight: float = 1.0
+    gradient: float = 0.0
+    store: float = 1.0
+    align: float = 1.0
+    visual: float = 0.01
+    visual_start: int = 0
+    sync: float = 0.03
+    sync_start: int = 0
+    sync_gate: float = 0.75
+    least_accuracy: float = 0.0
+    critic: float = 0.07
+    critic_start: int = 0
+    motion: float = 0.0
+    correlation: float = 0.0
+
+
+class MemoryConfig(Section):
+    """Config of the stage.
+
+    Attributes:
+        model: arguments of :class:`~lipwright.models.memory_talker.MemoryTalker`; the size is that
+            of the corpus.
+        lips: arguments of :class:`~lipwright.models.memory_lips.LipEncoder`.
+        critic: arguments of :class:`~lipwright.models.pixel_critics.QualityCritic`.
+        speech_jitter: how speech is varied; none by default.
+        stretch: frames heard at once, 5 or more.
+        more: further lip windows per stretch.
+        window_every: on every so many steps five frames are drawn; 0 for never.
+        silence: share of silent stretches added, with lips at rest; needs ``loss.motion``.
+        lip_dim: length of a lip motion.
+        articulation: written to the checkpoint: by how much inference exaggerates what is recalled.
+    """
+
+    model: dict[str, Any] = Field(default_factory=dict)
+    lips: dict[str, Any] = Field(default_factory=dict)
+    critic: dict[str, Any] = Field(default_factory=dict)
+    loss: MemoryLossConfig = MemoryLossConfig()
+    jitter: dict[str, float] = Field(default_factory=dict)
+    speech_jitter: SpeechJitter | None = None
+    optimiser: OptimiserConfig = OptimiserConfig(
+        name="adam", lr=1e-4, betas=(0.5, 0.999), schedule="constant"
+    )
+    run: RunConfig = RunConfig(batch=16)
+    stretch: int = Field(default=5, ge=5)
+    more: int = 0
+    window_every: int = 1
+    far: int = 6
+    balance: float = 0.5
+    silence: float = 0.0
+    lip_dim: int = 8
+    articulation: float = 1.0
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a forward pass makes of a batch; N = D T drawn frames, R = N + B M lip features.
+
+    Attributes:
+        recalled, taught: (N, 3, S, S) I_g and I_G in [-1, 1].
+        lips: (N, C) f_lip of the drawn frames.
+        stored: of all R lip features.
+        heard: (R, S) address that audio gives for the same frames.
+        told, seen: (B, n, K) and (N, K) lip motion read off recalled and true features.
+    """
+
+    recalled: Tensor
+    taught: Tensor
+    lips: Tensor
+    stored: Stored
+    heard: Tensor
+    told: Tensor
+    seen: Tensor
+
+
+class TrainedMemory(nn.Module):
+    """The talker with what only training needs: lip encoder, reader, switch of the sync loss."""
+
+    sync_on: Tensor
+
+    def __init__(self, talker: MemoryTalker, lips: LipEncoder, lip_dim: int, motions: int) -> None:
+        super().__init__()
+        self.talker, self.lips = talker, lips
+        self.reader = nn.Linear(lip_dim, motions)
+        self.register_buffer("sync_on", torch.tensor(False))
+
+    def forward(self, batch: TalkingBatch) -> Made:
+        """Hear, look, store and draw."""
+        talker = self.talker
+        count = len(batch.place)
+        features = talker.audio.sequence(batch.mel)
+        recalled, addresses = talker.recall(features)
+        windows = batch.windows.flatten(0, 1)
+        lips = self.lips(windows)
+        further = self._further(batch)
+        stored = talker.memory.store(torch.cat([lips.float(), further.float()]))
+        heard = torch.cat([_at(addresses[:count], batch.place), _at(addresses, batch.lip_place)])
+        target = batch.target.flatten(0, 1)
+        times = batch.place.shape[1]
+        reference = batch.reference.repeat_interleave(times, 0)
+        maps = talker.identity(target, reference)
+        audio = _at(features[:count], batch.place)
+        key = _at(recalled[:count], batch.place)
+        return Made(
+            talker.draw(key, audio, maps, target),
+            talker.draw(lips, audio, maps, target),
+            lips,
+            stored,
+            heard,
+            self.reader(recalled),
+            self.reader(lips),
+        )
+
+    def _further(self, batch: TalkingBatch) -> Tensor:
+        """(B M, C) features of the further lip windows.
+
+        Under ``vam`` nothing that follows trains the lip encoder, so no graph is kept.
+        """
+        literal = self.talker.memory.rule == "literal"
+        with torch.set_grad_enabled(literal and torch.is_grad_enabled()):
+            pictures = batch.lips.flatten(0, 1).float() / 127.5 - 1.0
+            out: Tensor = self.lips.encode(fold_time(pictures, self.lips.grey))
+        return out
+
+
+class MemoryStage:
+    """Trains a :class:`~lipwright.models.memory_talker.MemoryTalker` with its lip encoder."""
+
+    name = "memory"
+
+    def __init__(
+        self, config: MemoryConfig, corpus: PackedCorpus, expert: Path | None = None
+    ) -> None:
+        self.config, self.corpus = config, corpus
+        self.run, self.optimiser = config.run, config.optimiser
+        torch.manual_seed(config.run.seed)
+        self.arguments: dict[str, Any] = {"size": corpus.size, **config.model}
+        talker = MemoryTalker(**self.arguments)
+        dim = talker.memory.value.shape[1]
+        self.lip_arguments = {"size": corpus.size, "dim": dim, **config.lips}
+        self.network: nn.Module = TrainedMemory(
+            talker, LipEncoder(**self.lip_arguments), dim, config.lip_dim
+        )
+        self.audio = AudioSpec(talker.audio.steps, talker.audio.before)
+        loss = config.loss
+        self.critic: nn.Module | None = None
+        if loss.critic > 0:
+            self.critic = QualityCritic(**config.critic)
+        self.expert, self.expert_sha = _frozen_expert(expert, loss.least_accuracy)
+        self.weight = mouth_weight_map(corpus.size, loss.mouth_weight)
+        self.jitter = Jitter(**{**_NO_JITTER, **config.jitter})
+        self.space, self.motion = lip_motions(corpus, config.lip_dim)
+        self.clips = self._clips("train", config.stretch, config.more, config.balance)
+        self.held_out = self._clips("val", FRAMES, 2, 1.0)
+        self._last: tuple[Tensor, Tensor] | None = None
+
+    def _clips(self, split: str, stretch: int, more: int, balance: float) -> TalkingClips:
+        c = self.config
+        return TalkingClips(
+            self.corpus, split, self.motion, self.audio, stretch, more, c.far, balance
+        )
+
+    def times(self, step: int) -> int:
+        """Frames drawn per stretch in a step: 5 where a sync loss is due, else 1."""
+        every = self.config.window_every
+        return FRAMES if every and step % every == 0 and self._looks_at_windows(step) else 1
+
+    def _looks_at_windows(self, step: int) -> bool:
+        loss = self.config.loss
+        visual = loss.visual > 0 and step >= loss.visual_start
+        return visual or self._listens(step)
+
+    def _listens(self, step: int) -> bool:
+        assert isinstance(self.network, TrainedMemory)
+        due = self.expert is not None and step >= self.config.loss.sync_start
+        return due and bool(self.network.sync_on)
+
+    def batch(self, step: int, context: Context) -> TalkingBatch:
+        """The batch of a step."""
+        c, rng = self.config, context.rng(self.run.seed, step)
+        times = self.times(step)
+        drawn = max(1, self.run.batch // times)
+        batch = self.clips.draw(rng, self.run.batch, drawn, times, context.device, self.jitter)
+        mel, motion, valid = batch.mel, batch.motion, batch.valid
+        silent = round(c.silence * self.run.batch)
+        if silent:
+            mel = torch.cat([mel, torch.full_like(mel[:1], SILENCE).repeat(silent, 1, 1)])
+            motion = torch.cat([motion, torch.zeros_like(motion[:1]).repeat(silent, 1, 1)])
+            valid = torch.cat([valid, torch.ones_like(valid[:1]).repeat(silent, 1)])
+        if c.speech_jitter is not None:
+            varied = [vary_speech(m.cpu(), rng, c.speech_jitter) for m in mel]
+            mel = torch.stack(varied).to(context.device)
+        return TalkingBatch(**{**vars(batch), "mel": mel, "motion": motion, "valid": valid})
+
+    def step(self, network: nn.Module, step: int, context: Context) -> dict[str, Tensor]:
+        """Losses of one batch."""
+        c = self.config.loss
+        batch = self.batch(step, context)
+        with context.autocast():
+            made: Made = network(batch)
+        target = batch.target.flatten(0, 1)
+        out = self._reconstruction(made, target)
+        out["store"] = store_loss(made.stored.recalled, made.stored.target)
+        out["align"] = align_loss(made.stored.address, made.heard)
+        total = c.recalled * out["recalled"] + c.taught * out["taught"]
+        total = total + c.store * out["store"] + c.align * out["align"]
+        if c.motion > 0 or c.correlation > 0:
+            out |= self._motion(made, batch)
+            total = total + c.motion * (out["motion"] + out["read"])
+            total = total + c.correlation * out["correlation"]
+        if batch.place.shape[1] == FRAMES:
+            if c.visual > 0 and step >= c.visual_start:
+                out["visual"] = self._visual(made, batch, context)
+                total = total + c.visual * out["visual"]
+            if self._listens(step):
+                out["sync"] = self._sync(made.recalled, batch, context)
+                out["sync"] = out["sync"] + self._sync(made.taught, batch, context)
+                total = total + c.sync * out["sync"]
+        if self.critic is not None and step >= c.critic_start:
+            drawn = torch.cat([made.recalled, made.taught]).float()
+            out["fooled"] = fooled_loss(self.critic(drawn * 0.5 + 0.5))
+            total = total + c.critic * out["fooled"]
+            self._last = target, drawn.detach()
+        out["loss"] = total
+        return out
+
+    def _reconstruction(self, made: Made, target: Tensor) -> dict[str, Tensor]:
+        weight = self.weight.to(target.device)
+        out = {}
+        for name, image in (("recalled", made.recalled.float()), ("taught", made.taught.float())):
+            out[name] = weighted_l1(image, target, weight)
+            if self.config.loss.gradient > 0:
+                edges = gradient_l1(image, target, weight)
+                out[name] = out[name] + self.config.loss.gradient * edges
+        return out
+
+    def _motion(self, made: Made, batch: TalkingBatch) -> dict[str, Tensor]:
+        told = made.told.float()
+        real = _at(batch.motion[: len(batch.place)], batch.place)
+        errors = motion_loss(told, batch.motion, batch.valid)
+        return {
+            "motion": errors[0] + errors[1],
+            "correlation": correlation_loss(told, batch.motion, batch.valid),
+            "read": (made.seen.float() - real).square().mean(),
+        }
+
+    def _visual(self, made: Made, batch: TalkingBatch, context: Context) -> Tensor:
+        assert isinstance(self.network, TrainedMemory)
+        shape = batch.target.shape
+        true = made.lips.unflatten(0, shape[:2])[:, FRAMES // 2]
+        total = torch.zeros((), device=true.device)
+        for image in (made.recalled, made.taught):
+            with context.autocast():
+                loss = visual_visual_loss(self.network.lips, image.reshape(shape), true)
+            total = total + loss
+        return total
+
+    def _sync(self, drawn: Tensor, batch: TalkingBatch, context: Context) -> Tensor:
+        assert self.expert is not None
+        expert = self.expert.to(context.device)
+        x = drawn.float() * 0.5 + 0.5
+        if x.shape[-1] != expert.size:
+            size = (expert.size, expert.size)
+            x = F.interpolate(x, size, mode="bilinear", antialias=True, align_corners=False)
+        windows = lower_half(x.unflatten(0, batch.place.shape))
+        with context.autocast():
+            cosine = expert(windows, batch.long_mel)
+        return audio_visual_loss(cosine)
+
+    def critic_step(self, critic: nn.Module, step: int, context: Context) -> Tensor | None:
+        """Loss of the critic on the batch just drawn."""
+        if self._last is None:
+            return None
+        real, drawn = self._last
+        self._last = None
+        return critic_loss(critic(real * 0.5 + 0.5), critic(drawn * 0.5 + 0.5))
+
+    def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
+        """On validation identities: pictures beside copies of the reference, memory, timing."""
+        assert isinstance(network, TrainedMemory)
+        rng = np.random.default_rng(7)
+        weight = self.weight.to(context.device)
+        box = mouth_weight_map(self.corpus.size, 2.0, context.device) > 1.0
+        sums: dict[str, list[float]] = {}
+        heard, stored = [], []
+        for _ in range(self.run.validate_batches):
+            batch = self.held_out.draw(rng, 4, 4, FRAMES, context.device)
+            with context.autocast():
+                made: Made = network(batch)
+            target = batch.target.flatten(0, 1)
+            copy = batch.reference.repeat_interleave(FRAMES, 0)
+            values = {
+                "store": store_loss(made.stored.recalled, made.stored.target),
+                "align": align_loss(made.stored.address, made.heard),
+            }
+            images = {
+                "recalled": made.recalled.float(),
+                "taught": made.taught.float(),
+                "copy": copy,
+            }
+            for name, image in images.items():
+                values[f"{name}_l1"] = weighted_l1(image, target, weight)
+                error = (0.5 * (image - target)).square() * box
+                power = error.sum(dim=(1, 2, 3)) / (3.0 * box.sum())
+                values[f"{name}_mouth_psnr"] = (-10 * power.clamp_min(1e-8).log10()).mean()
+            values["visual"] = self._visual(made, batch, context)
+            if self.expert is not None:
+                values["sync_loss"] = self._sync(made.recalled, batch, context)
+            heard.append(made.heard)
+            stored.append(made.stored.address)
+            for key, value in values.items():
+                sums.setdefault(key, []).append(float(value))
+        out = {key: float(np.mean(v)) for key, v in sums.items()}
+        for name, addresses in (("audio", torch.cat(heard)), ("lips", torch.cat(stored))):
+            out[f"slots_{name}"] = effective_slots(addresses)
+            out[f"mixed_{name}"] = sharpness(addresses)
+        out |= self._timing(network, context)
+        if out.get("sync_loss", 9.0) < self.config.loss.sync_gate:
+            assert isinstance(self.network, TrainedMemory)
+            self.network.sync_on.fill_(True)
+        return out
+
+    def _timing(self, network: TrainedMemory, context: Context) -> dict[str, float]:
+        """Correlation over whole clips of the motion read off what audio recalls with the real."""
+        if self.config.loss.motion <= 0 and self.config.loss.correlation <= 0:
+            return {}  # nobody taught the reader
+        each = []
+        for row in self.corpus.split("val"):
+            mel = torch.from_numpy(self.corpus.clip_mel(row).astype(np.float32))
+            columns = self.audio.steps + STEPS_PER_FRAME * (row.frames - 1)
+            padded = F.pad(mel, (self.audio.before, columns), value=SILENCE)[:, :columns]
+            with context.autocast():
+                features = network.talker.audio.sequence(padded[None].to(context.device))
+                told = network.reader(network.talker.recall(features)[0])[0]
+            real = self.motion[row.start : row.start + row.frames]
+            each.append(clip_correlations(told.float().cpu().numpy(), real))
+        table = np.array(each)
+        return {
+            "opening_correlation": float(np.nanmean(table[:, 0])),
+            "shape_correlation": float(np.nanmean(table[:, 1:])),
+        }
+
+    def samples(self, network: nn.Module, folder: Path, step: int, context: Context) -> None:
+        """Reference, real frame, I_g and I_G of validation identities."""
+        batch = self.held_out.draw(np.random.default_rng(7), 8, 8, 1, context.device)
+        network.eval()
+        with torch.no_grad(), context.autocast():
+            made: Made = network(batch)
+        rows = [batch.reference, batch.target[:, 0], made.recalled.float(), made.taught.float()]
+        write_sheet(rows, folder / f"{step:07d}.png")
+
+    def export(self, network: nn.Module, path: Path, history: dict[str, Any]) -> None:
+        """``talker`` is what dubbing loads; ``lips`` and ``reader`` serve analysis."""
+        assert isinstance(network, TrainedMemory)
+        header = {
+            "method": self.name,
+            "size": self.corpus.size,
+            "audio": {"steps": self.audio.steps, "before": self.audio.before},
+            "articulation": self.config.articulation,
+            "networks": {
+                "talker": self.arguments,
+                "lips": self.lip_arguments,
+                "reader": {"motions": self.config.lip_dim},
+            },
+            "training": {
+                **history,
+                "data": self.corpus.summary(),
+                "loss": self.config.loss.model_dump(),
+                "sync_on": bool(network.sync_on),
+            },
+            "parents": {"expert": self.expert_sha} if self.expert_sha else {},
+            "licence": "research use only (see LICENSE_weights)",
+        }
+        parts = {"talker": network.talker, "lips": network.lips, "reader": network.reader}
+        save_checkpoint(path, header, parts)
+
+
+_JITTERS = ("shift", "scale", "turn", "flip", "brightness", "contrast", "saturation")
+_NO_JITTER = dict.fromkeys(_JITTERS, 0.0)
+
+
+def _at(values: Tensor, place: Tensor) -> Tensor:
+    """(B, n, C) values at (B, M) places -> (B M, C)."""
+    index = place[:, :, None].expand(-1, -1, values.shape[-1])
+    return values[: len(place)].gather(1, index).flatten(0, 1)
+
+
+def _frozen_expert(path: Path | None, least: float) -> tuple[PixelExpert | None, str]:
+    """The expert in eval mode without gradients of its own; None where it knows too little."""
+    if path is None:
+        return None, ""
+    checkpoint = load_checkpoint(path)
+    accuracy = checkpoint.header.get("training", {}).get("validation", {}).get("accuracy", 0.0)
+    if accuracy < least:
+        return None, ""
+    expert = PixelExpert(**checkpoint.header["networks"]["expert"])
+    checkpoint.load_into("expert", expert)
+    return expert.eval().requires_grad_(False), checkpoint.sha256

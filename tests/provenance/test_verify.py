@@ -329,3 +329,33 @@ def test_files_that_are_no_video(tmp_path: Path, make_speech: MakeSpeech) -> Non
     empty = tmp_path / "empty.mp4"
     empty.touch()
     assert verify(empty).exit_code == 3
+
+
+def test_a_file_of_an_earlier_version_is_still_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bundled portrait, marked and signed by version 0.1; never to be made anew."""
+    monkeypatch.setattr(verify_module, "detect_file", detect_file)
+    found = verify(Path(__file__).parent / "data" / "marked-0.1.jpg", faces=False)
+    assert found.watermark is not None
+    assert found.watermark.mark_id == "5ec0de42"
+    assert found.watermark.known
+    manifest = found.manifest
+    assert manifest is not None
+    # Its certificate expires in 2036, so nothing is said about the state.
+    assert (manifest.model, manifest.mark_id) == (MODEL, "5ec0de42")
+    assert manifest.consent is not None
+    assert manifest.consent["who"] == "Ada"
+    assert [i["name"] for i in manifest.inputs] == ["portrait.png"]
+
+
+def test_a_registry_line_of_an_earlier_version_is_still_read() -> None:
+    line = (
+        '{"mark_id": "5ec0de42", "time": "2026-11-21T12:00:00+00:00", "output": {"name": '
+        '"out.mp4", "sha256": "ab", "bytes": 9}, "inputs": [], "size": [320, 288], "region": "face", '
+        '"model": "vq@1", "signed": true}'
+    )
+    home().mkdir(parents=True)
+    (home() / "watermarks.jsonl").write_text(line + "\n")
+    entry = read_registry()[0]
+    assert (entry.mark_id, entry.size, entry.signed) == (MARK, (320, 288), True)
+    assert entry.output is not None
+    assert entry.output.name == "out.mp4"

@@ -350,8 +350,8 @@ def test_a_file_of_an_earlier_version_is_still_read(monkeypatch: pytest.MonkeyPa
 def test_a_registry_line_of_an_earlier_version_is_still_read() -> None:
     line = (
         '{"mark_id": "5ec0de42", "time": "2026-11-21T12:00:00+00:00", "output": {"name": '
-        '"out.mp4", "sha256": "ab", "bytes": 9}, "inputs": [], "size": [320, 288], "region": "face", '
-        '"model": "vq@1", "signed": true}'
+        '"out.mp4", "sha256": "ab", "bytes": 9}, "inputs": [], "size": [320, 288], '
+        '"region": "face", "model": "vq@1", "signed": true}'
     )
     home().mkdir(parents=True)
     (home() / "watermarks.jsonl").write_text(line + "\n")

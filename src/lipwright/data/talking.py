@@ -145,7 +145,7 @@ class TalkingClips:
         crops = crop_batch(
             torch.from_numpy(stacked).to(device), self.corpus.size, jitter, rng, group
         )
-        x = crops.unflatten(0, (drawn, group))
+        x = crops.reshape(drawn, group, *crops.shape[1:])
         lip_place = np.stack([rng.integers(0, s.count, self.more) for s in stretches])
         lips = [self._lips(s, p) for s, p in zip(stretches, lip_place, strict=True)]
         return TalkingBatch(

@@ -56,4 +56,4 @@ class AudioEncoder(nn.Module):
             return self.network.sequence(mel)
         windows = mel.unfold(2, self.steps, STEPS_PER_FRAME).transpose(1, 2)  # (B, n, 80, steps)
         out: Tensor = self.network(windows.flatten(0, 1))
-        return out.unflatten(0, windows.shape[:2])
+        return out.reshape(*windows.shape[:2], -1)

@@ -14,6 +14,7 @@ widths are ours: no source reached gives them. Two options of ours cost the pape
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -158,12 +159,12 @@ class FaceDecoder(nn.Module):
         """
         condition = torch.cat([lips, audio], dim=1)
         x: Tensor = self.spread(condition).unflatten(1, (-1, *self.cells))
-        for i, (level, there) in enumerate(zip(self.levels, reversed(maps), strict=True)):
+        for i, there in enumerate(reversed(maps)):
             if i:
                 x = F.interpolate(x, scale_factor=2.0, mode="nearest")
             half = there[:, :, there.shape[2] // 2 :] if self.lower else there
             x = torch.cat([x, half], dim=1)
-            for block in level:
+            for block in cast(nn.ModuleList, self.levels[i]):
                 x = block(x, condition)
         x = torch.tanh(self.head(F.silu(x)))
         return F.pixel_shuffle(x, self.patch) if self.patch > 1 else x

@@ -48,7 +48,7 @@ class MemoryTalker(nn.Module):
         self.audio = AudioEncoder(audio_dim, **(audio or {}))
         self.memory = AudioLipMemory(dim=lip_dim, audio_dim=audio_dim, **(memory or {}))
         self.identity = IdentityEncoder(size, **identity)
-        shared = {k: identity[k] for k in ("patch", "groups") if k in identity}
+        shared: dict[str, Any] = {k: identity[k] for k in ("patch", "groups") if k in identity}
         if "channels" in identity:
             shared["encoder"] = identity["channels"]
         self.decoder = FaceDecoder(size, lip_dim, audio_dim, **{**shared, **decoder})

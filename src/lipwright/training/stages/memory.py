@@ -321,7 +321,7 @@ class MemoryStage:
     def _visual(self, made: Made, batch: TalkingBatch, context: Context) -> Tensor:
         assert isinstance(self.network, TrainedMemory)
         shape = batch.target.shape
-        true = made.lips.unflatten(0, shape[:2])[:, FRAMES // 2]
+        true = made.lips.reshape(*shape[:2], -1)[:, FRAMES // 2]
         total = torch.zeros((), device=true.device)
         for image in (made.recalled, made.taught):
             with context.autocast():
@@ -336,7 +336,7 @@ class MemoryStage:
         if x.shape[-1] != expert.size:
             size = (expert.size, expert.size)
             x = F.interpolate(x, size, mode="bilinear", antialias=True, align_corners=False)
-        windows = lower_half(x.unflatten(0, batch.place.shape))
+        windows = lower_half(x.reshape(*batch.place.shape, *x.shape[1:]))
         with context.autocast():
             cosine = expert(windows, batch.long_mel)
         return audio_visual_loss(cosine)

@@ -1,0 +1,142 @@
+"""The Audio-Lip Memory behind the contract: no lip encoder, any batch size, errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from lipwright.errors import LipwrightError
+from lipwright.methods.base import LookLips, Rest
+from lipwright.methods.memory import MemoryDrawer, MemoryMethod, build_talker
+from lipwright.methods.registry import load_method
+from lipwright.models.memory_lips import LipEncoder
+from lipwright.models.memory_talker import MemoryTalker
+from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
+
+TALKER: dict[str, Any] = {
+    "size": 32,
+    "lip_dim": 8,
+    "audio_dim": 6,
+    "memory": {"slots": 5},
+    "audio": {"kind": "context", "channels": [4, 4, 4], "width": 8, "layers": 1},
+    "identity": {"channels": [8, 8, 16], "patch": 2, "groups": 4},
+    "decoder": {"channels": [8, 8, 16], "modulate": True, "lower": True},
+}
+STEPS = 20
+
+
+def write(path: Path, **changes: Any) -> Path:
+    torch.manual_seed(3)
+    talker = MemoryTalker(**TALKER)
+    header = {
+        "method": "memory",
+        "size": 32,
+        "audio": {"steps": talker.audio.steps, "before": talker.audio.before},
+        "networks": {"talker": TALKER},
+        **changes,
+    }
+    save_checkpoint(path, header, {"talker": talker})
+    return path
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """A checkpoint in which there is no lip encoder at all."""
+    return write(tmp_path / "memory.safetensors")
+
+
+@pytest.mark.parametrize("backend", ["torch", "openvino"])
+def test_renders_and_does_not_depend_on_the_batch(checkpoint: Path, backend: str) -> None:
+    method = load_method(checkpoint, "cpu", backend)
+    assert isinstance(method, MemoryMethod)
+    assert (method.name, method.size, method.audio.steps) == ("memory", 32, STEPS)
+    faces, mel = torch.rand(11, 3, 32, 32) * 2 - 1, torch.randn(11, 80, STEPS)
+    state = method.start(torch.rand(3, 3, 32, 32) * 2 - 1)
+    whole = method.render(faces, mel, state).faces
+    assert whole.shape == faces.shape
+    assert whole.abs().max() <= 1.0
+    parts = [method.render(faces[i : i + 3], mel[i : i + 3], state).faces for i in range(0, 11, 3)]
+    # Full batches always; only a frame's place among the eight differs.
+    assert torch.allclose(torch.cat(parts), whole, atol=1e-5)
+    assert not torch.allclose(method.render(faces, mel + 1, state).faces, whole, atol=1e-3)
+
+
+def test_backends_agree(checkpoint: Path) -> None:
+    faces, mel = torch.rand(8, 3, 32, 32) * 2 - 1, torch.randn(8, 80, STEPS)
+    made = []
+    for backend in ("torch", "openvino"):
+        method = load_method(checkpoint, "cpu", backend)
+        made.append(method.render(faces, mel, method.start(faces[:1])).faces)
+    assert float((made[0] - made[1]).abs().mean()) < 0.02  # bfloat16 where the processor has it
+
+
+def test_inference_is_the_training_path_of_the_recalled_image(checkpoint: Path) -> None:
+    method = load_method(checkpoint, "cpu", "torch")
+    talker = build_talker(load_checkpoint(checkpoint))
+    faces, mel = torch.rand(8, 3, 32, 32) * 2 - 1, torch.randn(8, 80, STEPS)
+    reference = torch.rand(1, 3, 32, 32) * 2 - 1
+    drawn = method.render(faces, mel, method.start(reference)).faces
+    with torch.no_grad():
+        assert torch.allclose(drawn, talker(faces, reference.expand(8, -1, -1, -1), mel), atol=1e-4)
+
+
+def test_no_lip_encoder_is_built(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: Any, **__: Any) -> None:
+        raise AssertionError("inference must not need the lip encoder")
+
+    monkeypatch.setattr(LipEncoder, "__init__", forbidden)
+    method = load_method(checkpoint, "cpu", "torch")
+    assert isinstance(method, MemoryMethod)
+    engine: Any = method.engine
+    assert not any(isinstance(m, LipEncoder) for m in engine.module.modules())
+    method.render(torch.zeros(1, 3, 32, 32), torch.zeros(1, 80, STEPS), method.start(NOBODY))
+
+
+NOBODY = torch.zeros(2, 3, 32, 32)
+
+
+def test_articulation_leads_away_from_rest(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    talker = MemoryTalker(**TALKER).eval()
+    plain, more = MemoryDrawer(talker, 1.0), MemoryDrawer(talker, 2.0)
+    silent = torch.full((8, 80, STEPS), -4.0)
+    faces = torch.rand(8, 3, 32, 32) * 2 - 1
+    with torch.no_grad():
+        # At rest nothing is exaggerated.
+        same = plain(faces, faces[:1], silent)[0], more(faces, faces[:1], silent)[0]
+        assert torch.allclose(*same, atol=1e-5)
+        loud = torch.randn(8, 80, STEPS)
+        assert not torch.allclose(plain(faces, faces[:1], loud)[0], more(faces, faces[:1], loud)[0])
+    path = write(tmp_path / "loud.safetensors", articulation=2.0)
+    assert load_method(path, "cpu", "torch").engine.module.articulation == 2.0  # type: ignore[attr-defined]
+
+
+def test_the_half_open_look_is_the_reference(checkpoint: Path) -> None:
+    method = load_method(checkpoint, "cpu", "torch")
+    looks = torch.arange(4.0)[:, None, None, None].expand(4, 3, 32, 32) / 10
+    shapes = np.zeros((4, 40, 2))
+    lips = LookLips(np.array([0.0, 0.06, 0.02, 0.1]), shapes, Rest(0.0, shapes[0]))
+    assert torch.equal(method.start(looks, lips).reference, looks[1:2])
+    assert torch.equal(method.start(looks).reference, looks[2:3])
+
+
+def test_wrong_checkpoints(tmp_path: Path) -> None:
+    other = write(tmp_path / "other.safetensors", method="vq")
+    with pytest.raises(LipwrightError, match="not of the Audio-Lip Memory"):
+        load_method("memory", "cpu", "torch", other)
+    with pytest.raises(LipwrightError, match="incomplete or wrong"):
+        load_method(write(tmp_path / "bare.safetensors", networks={}), "cpu", "torch")
+    wider = {**TALKER, "lip_dim": 9}
+    with pytest.raises(LipwrightError, match="does not fit"):
+        load_method(write(tmp_path / "wide.safetensors", networks={"talker": wider}), "cpu")
+
+
+def test_modules_of_the_drawer_need_no_gradient(checkpoint: Path) -> None:
+    method = load_method(checkpoint, "cpu", "torch")
+    module: nn.Module = method.engine.module  # type: ignore[attr-defined]
+    assert not any(p.requires_grad for p in module.parameters())

@@ -160,22 +160,24 @@ def test_sharpening_is_bounded() -> None:
     assert composite.sharpen(flat(0.4)) == pytest.approx(flat(0.4))
 
 
-def test_a_restored_face_takes_over_where_the_edit_shows() -> None:
-    """Source 0.4 and restored 0.6 differ by more than light may: only LIGHT_LIMIT is taken back."""
-    generated, baseline = flat(0.3), flat(0.3)
-    generated[30:50, 20:44] += 0.3
+def test_a_restored_face_takes_over_where_it_differs() -> None:
+    """It is darker than the source by less than light may be, but for a patch."""
+    source = flat(0.4)
+    restored = source - np.float32(0.03)
+    restored[38:46, 28:36] += 0.3
     mask = disc()
-    edit = composite.prepare(generated, baseline, flat(0.4), mask, restored=flat(0.6))
-    region = flat(0.4)
-    difference, _ = composite.delta(edit, region, IDENTITY)
-    middle = difference[42, 32] / mask[42, 32]
-    assert middle == pytest.approx(np.full(3, 0.2 - composite.LIGHT_LIMIT), abs=1e-3)
+    edit = composite.prepare(flat(0.0), None, source, mask, restored=restored)
+    difference, _ = composite.delta(edit, source, IDENTITY)
+    assert difference[42, 32] / mask[42, 32] == pytest.approx(np.full(3, 0.3), abs=1e-3)
     assert not difference[:10].any()
+    assert not edit.replace[34, 54:].any()
 
 
-def test_a_restored_face_changes_nothing_where_nothing_was_edited() -> None:
-    same = picture(1)
-    edit = composite.prepare(same, same.copy(), picture(2), disc(), restored=picture(3))
+def test_a_restored_face_like_the_source_changes_nothing() -> None:
+    """Neither in another light nor with its grain a pixel off."""
+    source = composite.low_frequencies(picture(2)) + 0.01 * (picture(3) - 0.5)
+    restored = np.roll(source, 1, axis=1) + np.float32(0.04)
+    edit = composite.prepare(flat(0.0), None, source, disc(), restored=restored)
     difference, _ = composite.delta(edit, picture(4), IDENTITY)
     assert not difference.any()
 
@@ -188,9 +190,9 @@ def test_a_finer_restored_face_lies_in_the_same_place(times: int) -> None:
         x = (np.arange(size) + 0.5) / size
         return np.repeat((0.2 + 0.6 * x[None, :] * x[:, None])[:, :, None], 3, 2).astype(np.float32)
 
-    generated, baseline = flat(0.8), flat(0.2)
     mask = np.ones((S, S), np.float32)
-    edit = composite.prepare(generated, baseline, ramp(S), mask, restored=ramp(times * S))
+    fine = ramp(times * S)
+    edit = composite.prepare(flat(0.0), None, ramp(S), mask, "off", restored=fine)
     to_frame = similarity(3.0, 20.0, 60.0, 5.0)
     region = flat(0.5, 260)
     difference, inside = composite.delta(edit, region, to_frame)

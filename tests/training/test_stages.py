@@ -100,7 +100,7 @@ def test_all_stages_end_in_a_checkpoint_that_renders(finished: Path) -> None:
     state = method.start(torch.rand(3, 3, 32, 32) * 2 - 1)
     out = method.render(torch.rand(5, 3, 32, 32) * 2 - 1, torch.full((5, 80, 20), -4.0), state)
     assert out.faces.shape == (5, 3, 32, 32)
-    assert out.baseline is not None
+    assert out.restored is not None
     assert out.faces.abs().max() <= 1.0
 
 

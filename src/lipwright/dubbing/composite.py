@@ -17,6 +17,10 @@ where F is the source face at S pixels) put right:
 r runs smoothly from 0 to 1 with the local size of the edit. With no B, r is 1 and the colour is
 matched along the rim of the mask.
 
+A method may also know what its own drawing lost of this person, and return a *restored* face with
+its own colours and grain. It needs no B: with the light of the frame it is compared with the source
+itself, and takes over wherever the two differ.
+
 What merely moved, chin, beard and lips, need not be redrawn either: where the flow from B to G
 explains the edit (``motion``), X and B are first moved along it, and the edit is what is left.
 
@@ -46,6 +50,8 @@ SMALL_REST, LARGE_REST = 0.05, 0.18
 in the right place then, and a patch drawn softly between sharp ones would be seen more."""
 SMALL_RESTORED, LARGE_RESTORED = 0.015, 0.05
 """The same for a face with its own colours and grain, which needs nothing of the source's."""
+GRAIN = 0.012
+"""Width, as a share of S, of what is not looked at when such a face is compared with the source."""
 LIGHT_LIMIT = 0.05
 """Light differs by no more than this; what differs more along the rim is another place."""
 LIGHT_SHRINK = 4
@@ -100,10 +106,6 @@ def prepare(
         detail: ``keep`` as above; ``off`` pastes the drawn face, colour matched, everywhere.
         restored: (k S, k S, 3) the speaking face with what the method knows it lost, or None.
     """
-    if baseline is None:
-        drawn = generated + rim_colour(source - generated, mask)
-        return Edit(np.zeros_like(generated), drawn, np.ones_like(mask), mask)
-    change = generated - baseline
     if restored is not None:
         # It has its own colours and grain; only the light of this frame is missing.
         size = max(1, len(source) // LIGHT_SHRINK)
@@ -113,8 +115,16 @@ def prepare(
         drawn = restored + _resized(light, len(restored), cv2.INTER_LINEAR)
         replace = np.ones_like(mask)
         if detail == "keep":
+            # Grain that lies a pixel off is no movement.
+            change = _soften(
+                _resized(drawn, len(source), cv2.INTER_AREA) - source, GRAIN * len(source)
+            )
             replace = replacement(change, SMALL_RESTORED, LARGE_RESTORED)
-        return Edit(np.zeros_like(generated), drawn, replace, mask)
+        return Edit(np.zeros_like(source), drawn, replace, mask)
+    if baseline is None:
+        drawn = generated + rim_colour(source - generated, mask)
+        return Edit(np.zeros_like(generated), drawn, np.ones_like(mask), mask)
+    change = generated - baseline
     drawn = generated + low_frequencies(source - baseline)
     if detail == "off":
         return Edit(change, drawn, np.ones_like(mask), mask)

@@ -250,9 +250,10 @@ class Artist:
                 face.baseline = None if copies is None else copies[i]
                 face.restored = None if restored is None else restored[i]
                 if steps is not None and made.lips is not None and np.abs(steps[i]).max() > 1e-3:
-                    face.generated = warp_lips(face.generated, made.lips[i], steps[i])
-                    if face.restored is not None:
+                    if face.restored is not None:  # then nothing else is shown
                         face.restored = warp_lips(face.restored, made.lips[i], steps[i])
+                    else:
+                        face.generated = warp_lips(face.generated, made.lips[i], steps[i])
         # A shot that has passed comes back, if ever, as another pass with a state of its own.
         self._states = {key: state for key, state in self._states.items() if key[1] == last_pass}
 

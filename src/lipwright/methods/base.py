@@ -31,8 +31,8 @@ class Rendered:
             free of the autoencoder's blur and colour bias, and the compositor can keep the pores,
             beard and lip colour of the source wherever the edit is small.
         restored: (B, 3, k S, k S) in [-1, 1], k >= 1, or None: ``faces`` with what the autoencoder
-            left out put back, as far as the method knows it; shown where anything changes.
-
+            left out put back, as far as the method knows it; shown wherever it differs from the
+            source, and no baseline is needed then.
         lips: (B, 40, 2) or None: where the drawn lip contours lie, in parts of S.
         step: (B, 40, 2) or None: how far they are from where speech wants them, which the method
             could not draw; the pipeline warps the face so far.

@@ -95,15 +95,18 @@ class VQMethod:
             if missing:
                 x = torch.cat([x, x[-1:].expand(missing, -1, -1, -1)])
                 mel = torch.cat([mel, mel[-1:].expand(missing, -1, -1)])
-            made = self.frames(x, mel, *state.looks)
-            parts.append(tuple(picture[: BATCH - missing] for picture in made))
-        speaking, baseline, restored, *motions = (torch.cat(p) for p in zip(*parts, strict=True))
-        if state.rest is None or motions[0].shape[1] != self.space.dim:
-            return Rendered(speaking, baseline, restored)
-        wanted, shown = (m.float().cpu().numpy() for m in motions)
+            drawn = self.frames(x, mel, *state.looks)
+            parts.append(tuple(picture[: BATCH - missing] for picture in drawn))
+        made = tuple(torch.cat(p) for p in zip(*parts, strict=True))
+        if len(made) == 2:  # the paper's generator: speaking faces, and the baseline
+            return Rendered(*made)
+        speaking, restored = made[:2]
+        if state.rest is None:
+            return Rendered(speaking, restored=restored)
+        wanted, shown = (m.float().cpu().numpy() for m in made[2:])
         lips = state.rest + self.space.contours(shown)
         step = self.space.contours(made_up(wanted - shown))
-        return Rendered(speaking, baseline, restored, lips, step)
+        return Rendered(speaking, None, restored, lips, step)
 
 
 def build_networks(checkpoint: Checkpoint) -> tuple[nn.Module, nn.Module, LipSpace]:

@@ -160,31 +160,30 @@ class FrameRenderer(nn.Module):
             looks: from :class:`LookEncoder`, leading dimension 1.
 
         Returns:
-            Speaking faces, the reconstruction of the source faces, and the speaking faces with what
-            the VQGAN missed of the looks that they were mixed from: (B, 3, S, S) in [-1, 1], the
-            last (B, 3, kS, kS). Then lip motions (B, K): the wanted one, and the mean of the looks
-            that were mixed; both 0 with the paper's generator.
+            With the paper's generator the speaking faces and the reconstruction of the source
+            faces, both (B, 3, S, S) in [-1, 1]. With looks the speaking faces, the same
+            (B, 3, kS, kS) with what the VQGAN missed of the looks that they were mixed from, and
+            lip motions (B, K): the wanted one, and the mean of the looks that were mixed.
         """
         pose = self.encode_pose(blank_lower_half(faces)) / self.pose_sigma
-        codes, missed, wanted, shown = self._draw(pose, mel, looks)
-        source = self.encode_face(faces)
-        both = torch.cat([codes * self.face_sigma, source])
-        pictures = self.decoder(self.post(both)).clamp(-1.0, 1.0)
-        speaking, baseline = pictures.chunk(2)
-        if missed.dim():
-            large = enlarged(speaking, self.finer)
-            restored = (large + missed.reshape(large.shape)).clamp(-1.0, 1.0)
-        else:
-            restored = speaking
-        return speaking, baseline, restored, wanted, shown
-
-    def _draw(self, pose: Tensor, mel: Tensor, looks: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         if isinstance(self.generator, CodeGenerator):
             codes: Tensor = self.generator(pose, looks[0].expand(len(pose), -1, -1, -1), mel)
             codes = self._nearest(codes) if self.snap == "entry" else codes
-            nothing = torch.zeros(len(pose), 1, device=codes.device)
-            return codes, torch.zeros((), device=codes.device), nothing, nothing
+            both = torch.cat([codes * self.face_sigma, self.encode_face(faces)])
+            return self._decode(both).chunk(2)
+        codes, missed, wanted, shown = self._draw(pose, mel, looks)
+        speaking = self._decode(codes * self.face_sigma)
+        large = enlarged(speaking, self.finer)
+        restored = (large + missed.reshape(large.shape)).clamp(-1.0, 1.0)
+        return speaking, restored, wanted, shown
+
+    def _decode(self, codes: Tensor) -> Tensor:
+        drawn: Tensor = self.decoder(self.post(codes)).clamp(-1.0, 1.0)
+        return drawn
+
+    def _draw(self, pose: Tensor, mel: Tensor, looks: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         assert self.speech is not None
+        assert isinstance(self.generator, LookGenerator)
         lips = self.articulation * self.speech(mel)
         drawn, weights = self.generator(pose, Looks(*looks[:4]), lips)
         missed, shown = weights @ looks[4][0], weights @ looks[3][0]

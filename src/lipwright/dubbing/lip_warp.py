@@ -77,14 +77,16 @@ def _remap(picture: Array, flow: Array) -> Array:
 
 def _field(points: NDArray[np.float64], steps: NDArray[np.float64], size: int) -> Array:
     """(size, size, 2) pixels: the steps of the nearest points, fading with distance."""
-    centres = (np.arange(GRID) + 0.5) / GRID
-    grid = np.stack(np.meshgrid(centres, centres), axis=-1)
-    squared = ((grid[:, :, None] - points) ** 2).sum(axis=3)
-    nearest = squared.min(axis=2)
+    centres = ((np.arange(GRID) + 0.5) / GRID).astype(np.float32)
+    places, steps = points.astype(np.float32), steps.astype(np.float32)
+    across = (centres - places[:, :1]) ** 2  # one row per point: reducing over rows is fast
+    down = (centres - places[:, 1:]) ** 2
+    squared = (down[:, :, None] + across[:, None, :]).reshape(len(places), -1)
+    nearest = squared.min(axis=0)
     # Relative to the nearest point, so that weights do not vanish far from all of them.
-    weights = np.exp(-(squared - nearest[:, :, None]) / (2 * REACH**2))
-    mean = (weights @ steps) / weights.sum(axis=2, keepdims=True)
-    field = mean * np.exp(-nearest / (2 * FADE**2))[:, :, None] * size
+    weights = np.exp((nearest - squared) / np.float32(2 * REACH**2))
+    weights *= np.exp(-nearest / np.float32(2 * FADE**2)) / weights.sum(axis=0)
+    field = (weights.T @ steps).reshape(GRID, GRID, 2) * np.float32(size)
     return np.asarray(cv2.resize(field, (size, size), interpolation=cv2.INTER_CUBIC), np.float32)
 
 

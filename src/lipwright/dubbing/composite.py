@@ -225,17 +225,20 @@ def delta(
     scale = float(np.sqrt(abs(np.linalg.det(crop_to_region[:, :2]))))
     mask = warp(edit.mask, crop_to_region, (width, height), cv2.INTER_LINEAR)
     mask *= np.float32(strength)
-    if edit.flow is None and not (edit.change.any() or edit.replace.any()):
+    changed = bool(edit.change.any())
+    if edit.flow is None and not (changed or edit.replace.any()):
         return np.zeros_like(region), mask
     change, drawn = edit.change, edit.drawn
     finer = len(drawn) / len(edit.mask)
     fine = scale / finer  # frame pixels per pixel of the drawn face
     if fine < 1.0:
         drawn = _soften(drawn, 0.5 * float(np.sqrt(1.0 / fine**2 - 1.0)))
-    if scale < 1.0:  # a face smaller than the crop: nothing finer than a frame pixel may remain
+    if changed and scale < 1.0:  # a small face: nothing finer than a frame pixel may remain
         sigma = 0.5 * float(np.sqrt(1.0 / scale**2 - 1.0))
         change = _soften(change, sigma)
-    result = warp(change, crop_to_region, (width, height), cv2.INTER_CUBIC)
+    result = np.zeros_like(region)
+    if changed:
+        result = warp(change, crop_to_region, (width, height), cv2.INTER_CUBIC)
     # All that costs more happens around the mouth only.
     busy = edit.replace > 0
     if edit.flow is not None:
@@ -258,6 +261,9 @@ def delta(
             sharp = sharpen(drawn) if fine > SHARPEN_FROM else drawn
             there = warp(sharp, _finer(matrix, finer), size, cv2.INTER_CUBIC)
             part += weight * (there - source - part)
+        if not changed:
+            part *= mask[place][:, :, None]
+            return result, mask
     result *= mask[:, :, None]
     return result, mask
 

@@ -13,9 +13,11 @@ import numpy.typing as npt
 import pytest
 
 from lipwright.errors import LipwrightError
+from lipwright.media.info import probe
 from lipwright.media.reader import VideoReader
 from lipwright.provenance.watermark import detect, search
 from lipwright.provenance.watermark.alignment import Alignment
+from lipwright.provenance.watermark.collect import other_matrix
 from lipwright.provenance.watermark.detect import detect_file
 from lipwright.provenance.watermark.grid import id_bits
 from lipwright.provenance.watermark.reading import READINGS, PlacedFrame
@@ -152,7 +154,9 @@ def test_a_small_copy_without_tags_is_read_by_the_matrix_of_the_original(
     half = tuple(v / 2 for v in face)
     report = look(small, sizes=[size], find_faces=faces_at(half), mode="off")  # type: ignore[arg-type]
     assert report.known
-    assert report.alignment.matrix == "bt709"
+    assert other_matrix(probe(small)) == "bt709"  # tried besides the one that its size suggests
+    tagged = probe(source(make_video, matrix=1))
+    assert other_matrix(tagged) is None
 
 
 def test_a_crop_fails_in_place_and_is_found_by_search(marked: Path, tmp_path: Path) -> None:

@@ -31,21 +31,26 @@ from lipwright.provenance.watermark.scheme import SIDE, STEP
 from lipwright.provenance.watermark.significance import Judge
 
 Tile = npt.NDArray[np.complex64]
+"""(128, 128) sums of phases, one for each sample at which a block may begin."""
 Shape = tuple[int, int]
-
-TINTS = 8
-ORIENTATIONS = 8
-REGIONS = 2
-_PER_TILE = 6
-_KEPT = 6  # of each region
-_FINALISTS = 2
-_FEW = 8
+Scale = tuple[float, float]
+"""(x, y): pixels of the marked original per pixel of the file."""
 
 STEPS = (1.0, 2.0, 1.5, 4 / 3, 3.0, 2.25, 2.5, 0.75, 2 / 3, 0.5)
 """The usual scales between video sizes, each tried in all eight orientations."""
 ZOOMS = tuple(z for k in range(41) if (z := round(0.90 + 0.005 * k, 3)) != 1.0)
 """0.90 to 1.10 in steps of half a percent, each tried as it is and mirrored."""
 _ZOOM_STEP = 0.005
+_EVERY = tuple(range(8))  # orientations: four quarter turns, then the same mirrored
+_UPRIGHT = (0, 4)  # as it is, and mirrored
+_TINTS = 8
+_REGIONS = 2  # around the faces, whole frames
+_NEIGHBOURS = 3 * 9  # scales and shifts that a refinement chooses from
+
+_PER_TILE = 6  # best shifts that are judged
+_KEPT = 6  # best places of each region that are judged by real singular values,
+_FEW = 8  # on about so many frames
+_FINALISTS = 2  # of them that are refined
 
 
 @dataclass(frozen=True)
@@ -76,15 +81,11 @@ class Found:
     moved: list[Candidate]
 
 
-Scale = tuple[float, float]
-"""(x, y): pixels of the marked original per pixel of the file."""
-
-
 def hypotheses(steps: Sequence[Scale]) -> tuple[float, float]:
     """How many alignments are judged for ``rescaled`` and for ``moved``, refinement included."""
-    tiles = len(steps) * ORIENTATIONS + len(ZOOMS) * len(_UPRIGHT)
-    rescaled = (len(steps) + len(ZOOMS)) * REGIONS
-    return float(rescaled), float(tiles * PERIOD**2 * TINTS * REGIONS * _NEIGHBOURS)
+    tiles = len(steps) * len(_EVERY) + len(ZOOMS) * len(_UPRIGHT)
+    rescaled = (len(steps) + len(ZOOMS)) * _REGIONS
+    return float(rescaled), float(tiles * PERIOD**2 * _TINTS * _REGIONS * _NEIGHBOURS)
 
 
 def find_grid(samples: Sequence[Sample], steps: Sequence[Scale], judge: Judge) -> Found:
@@ -100,9 +101,8 @@ def find_grid(samples: Sequence[Sample], steps: Sequence[Scale], judge: Judge) -
     rescaled: list[_Place] = []
     moved: list[_Place] = []
     shape = (samples[0].half.shape[0], samples[0].half.shape[1])
-    every = tuple(range(ORIENTATIONS))
     for scale, orientations in [
-        *((step, every) for step in steps),
+        *((step, _EVERY) for step in steps),
         *(((zoom, zoom), _UPRIGHT) for zoom in ZOOMS),
     ]:
         for region, tile in enumerate(_tiles(samples, scale)):
@@ -111,7 +111,7 @@ def find_grid(samples: Sequence[Sample], steps: Sequence[Scale], judge: Judge) -
                 rescaled.append(_Place(Alignment(*scale), region, sums))
                 moved += _in_tile(tile, scale, region, shape, orientations)
     best = _judged(moved, judge)
-    best = [c for region in range(REGIONS) for c in _of(best, region)[:_KEPT]]
+    best = [c for k in range(_REGIONS) for c in [b for b in best if b.region == k][:_KEPT]]
     placed = sorted((replace(c, log10=_fit(c, samples, judge)) for c in best), key=_by_log10)
     refined = sorted((_refine(c, samples, judge) for c in placed[:_FINALISTS]), key=_by_log10)
     return Found(_judged(rescaled, judge)[:1], refined)
@@ -135,13 +135,6 @@ def _judged(places: Sequence[_Place], judge: Judge) -> list[Candidate]:
     return sorted(found, key=_by_log10)
 
 
-def _of(candidates: Sequence[Candidate], region: int) -> list[Candidate]:
-    return [c for c in candidates if c.region == region]
-
-
-_UPRIGHT = (0, 4)  # as it is, and mirrored
-
-
 def _by_log10(candidate: Candidate) -> float:
     return candidate.log10
 
@@ -149,7 +142,7 @@ def _by_log10(candidate: Candidate) -> float:
 def _tiles(samples: Sequence[Sample], scale: Scale) -> list[Tile]:
     """Phases of all frames folded into a tile: around the faces, and everywhere."""
     plain = Alignment(*scale)
-    tiles = [np.zeros((PERIOD, PERIOD), np.complex64) for _ in range(REGIONS)]
+    tiles = [np.zeros((PERIOD, PERIOD), np.complex64) for _ in range(_REGIONS)]
     for sample in samples:
         half = sample.half.astype(np.float32)
         phase = _phases(plain.place(half, cv2.INTER_LINEAR))
@@ -200,7 +193,7 @@ def _id_rows_spectrum() -> Tile:
     return np.conj(np.fft.fft(rows)).astype(np.complex64)
 
 
-@lru_cache(maxsize=ORIENTATIONS)
+@lru_cache(maxsize=len(_EVERY))
 def _places(turns: int, mirrored: bool) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Row and column in the tile of each element of the turned tile, by phase."""
     rows, columns = np.indices((PERIOD, PERIOD))
@@ -223,8 +216,8 @@ def _in_tile(
         at_row, at_column = _places(turns, mirrored)
         pilot = np.fft.ifft2(np.fft.fft2(view) * _pilot_spectrum())
         rows = np.fft.ifft(np.fft.fft(view, axis=2) * _id_rows_spectrum()[:, None], axis=2)
-        for number in range(TINTS // 2):
-            turn = 2 * np.pi * number / TINTS
+        for number in range(_TINTS // 2):
+            turn = 2 * np.pi * number / _TINTS
             cosine, sine = np.float32(np.cos(turn)), np.float32(np.sin(turn))
             # How clearly the rows of the id agree on any id, and how well the pilot fits. Half a
             # turn of the tint changes the sign of the latter and nothing else.
@@ -304,9 +297,6 @@ def _shift_neighbours(alignment: Alignment, shape: Shape) -> list[Alignment]:
         for dy in (-0.5, 0.0, 0.5)
         if dx or dy
     ]
-
-
-_NEIGHBOURS = 3 * 9
 
 
 def _fit(candidate: Candidate, samples: Sequence[Sample], judge: Judge) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from lipwright.models.centring import Centring
 from lipwright.models.memory_audio import AudioEncoder
 from lipwright.models.memory_face import FaceDecoder, IdentityEncoder, hide_mouth
 from lipwright.models.memory_lips import LipEncoder, lower_halves
@@ -70,11 +71,37 @@ def test_decoder(modulate: bool, lower: bool) -> None:
     )
     maps = encoder(*(torch.rand(2, 2, 3, 32, 32) * 2 - 1))
     lips, audio = torch.randn(2, 8), torch.randn(2, 6)
-    drawn = decoder(lips, audio, maps)
+    face = torch.rand(2, 3, 32, 32) * 2 - 1
+    drawn = decoder(lips, audio, maps, face)
     assert drawn.shape == (2, 3, 16 if lower else 32, 32)
     assert drawn.abs().max() <= 1
-    assert not torch.allclose(drawn, decoder(lips + 1, audio, maps))
-    assert not torch.allclose(drawn, decoder(lips, audio + 1, maps))
+    assert not torch.allclose(drawn, decoder(lips + 1, audio, maps, face))
+    assert not torch.allclose(drawn, decoder(lips, audio + 1, maps, face))
+
+
+def test_a_residual_decoder_begins_with_the_reference() -> None:
+    torch.manual_seed(0)
+    encoder = IdentityEncoder(32, (8, 16), patch=2, groups=4)
+    decoder = FaceDecoder(32, 8, 6, (8, 16), (8, 8), 2, groups=4, lower=True, residual=True)
+    target, reference = torch.rand(2, 2, 3, 32, 32) * 2 - 1
+    maps = encoder(target, reference)
+    drawn = decoder(torch.randn(2, 8), torch.randn(2, 6), maps, reference)
+    assert torch.allclose(drawn, reference[:, :, 16:], atol=0.1)
+
+
+def test_centring_follows_what_it_sees_in_training_only() -> None:
+    torch.manual_seed(0)
+    centring = Centring(3)
+    x = torch.randn(4000, 3) * 5 + torch.tensor([10.0, -20.0, 0.0])
+    assert torch.equal(centring.eval()(x), x / (1 + 1e-4) ** 0.5)  # knows nothing yet
+    for part in centring.train()(x).split(1000):
+        assert part.mean().abs() < 0.2
+    for _ in range(20):
+        centring(x)
+    y = centring.eval()(x)
+    assert torch.allclose(y.mean(0), torch.zeros(3), atol=0.05)
+    assert torch.allclose(y.std(0), torch.ones(3), atol=0.05)
+    assert torch.equal(centring(x[:1]), y[:1])  # whatever else is in the batch
 
 
 def test_levels_must_fit() -> None:

@@ -43,7 +43,13 @@ MODEL: dict[str, Any] = {
     "lip_dim": 8,
     "audio_dim": 6,
     "memory": {"slots": 6},
-    "audio": {"kind": "context", "channels": [4, 4, 4], "width": 8, "layers": 1},
+    "audio": {
+        "kind": "context",
+        "channels": [4, 4, 4],
+        "width": 8,
+        "layers": 1,
+        "centred": True,
+    },
     "identity": {"channels": [8, 8, 16], "patch": 2, "groups": 4},
     "decoder": {"channels": [8, 8, 16], "modulate": True, "lower": True},
 }
@@ -57,7 +63,7 @@ CONFIG: dict[str, Any] = {
     },
     "memory": {
         "model": MODEL,
-        "lips": {"channels": [8, 8], "patch": 2, "grey": True, "groups": 4},
+        "lips": {"channels": [8, 8], "patch": 2, "grey": True, "groups": 4, "centred": True},
         "critic": {"width": 4, "levels": 2},
         "loss": {
             "visual_start": 3,
@@ -164,7 +170,7 @@ def test_both_images_are_learnt_on_one_batch(corpus: Path) -> None:
         rows.append({k: float(v.detach()) for k, v in losses.items()})
     assert rows[-1]["taught"] < 0.5 * rows[0]["taught"]
     assert rows[-1]["recalled"] < 1.5 * rows[-1]["taught"]
-    assert rows[-1]["align"] < 0.2 * rows[0]["align"]
+    assert rows[-1]["align"] < 0.6 * rows[0]["align"]
 
 
 def test_which_losses_train_the_lip_encoder(corpus: Path) -> None:

@@ -17,7 +17,17 @@ from typing import Annotated, NoReturn
 import typer
 
 from lipwright import __version__
-from lipwright.cli import animate, doctor, dub, evaluate, protocols, provenance, training, weights
+from lipwright.cli import (
+    animate,
+    doctor,
+    dub,
+    evaluate,
+    memory,
+    protocols,
+    provenance,
+    training,
+    weights,
+)
 from lipwright.errors import Interrupted, LipwrightError
 
 REPORT_AT = "the project's issue tracker"
@@ -63,6 +73,7 @@ animate.register(app)
 weights.register(app)
 training.register(app)
 evaluate.register(app)
+memory.register(app)
 protocols.register(app)
 provenance.register(app)
 doctor.register(app)

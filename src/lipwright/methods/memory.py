@@ -62,8 +62,9 @@ class MemoryDrawer(nn.Module):
         lips, _ = talker.recall(heard)
         if self.articulation != 1.0:
             lips = self.rest + self.articulation * (lips - self.rest)
-        maps = talker.identity(target, reference.expand(BATCH, -1, -1, -1))
-        return (talker.draw(lips, heard, maps, target),)
+        reference = reference.expand(BATCH, -1, -1, -1)
+        maps = talker.identity(target, reference)
+        return (talker.draw(lips, heard, maps, target, reference),)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from lipwright.models.audio_encoder import SpeechEncoder
+from lipwright.models.centring import Centring
 from lipwright.models.speech_lips import STEPS_PER_FRAME, SpeechToLips
 
 
@@ -25,6 +26,7 @@ class AudioEncoder(nn.Module):
         kind: ``window`` or ``context``.
         steps: mel columns of ``window``.
         before: how many of them lie before the frame's time.
+        centred: subtract the running mean of features, see :mod:`~lipwright.models.centring`.
         options: further arguments of the network chosen by ``kind``.
     """
 
@@ -34,6 +36,7 @@ class AudioEncoder(nn.Module):
         kind: Literal["window", "context"] = "window",
         steps: int = 20,
         before: int = 8,
+        centred: bool = False,
         **options: Any,
     ) -> None:
         super().__init__()
@@ -44,16 +47,18 @@ class AudioEncoder(nn.Module):
         else:
             self.network = SpeechEncoder(steps, dim, final_relu=False, **options)
             self.steps, self.before = steps, before
+        self.centring = Centring(dim) if centred else nn.Identity()
 
     def forward(self, mel: Tensor) -> Tensor:
         """Encode (B, 80, steps) log-mel in [-4, 4]."""
-        out: Tensor = self.network(mel)
+        out: Tensor = self.centring(self.network(mel))
         return out
 
     def sequence(self, mel: Tensor) -> Tensor:
         """(B, 80, steps + 4 (n - 1)) -> (B, n, dim), a row for every frame."""
         if isinstance(self.network, SpeechToLips):
-            return self.network.sequence(mel)
+            rows: Tensor = self.centring(self.network.sequence(mel))
+            return rows
         windows = mel.unfold(2, self.steps, STEPS_PER_FRAME).transpose(1, 2)  # (B, n, 80, steps)
-        out: Tensor = self.network(windows.flatten(0, 1))
+        out: Tensor = self.centring(self.network(windows.flatten(0, 1)))
         return out.reshape(*windows.shape[:2], -1)

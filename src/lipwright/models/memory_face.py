@@ -3,12 +3,15 @@
 Park et al. (AAAI 2022): a full reference face and the target face with the mouth hidden, stacked,
 go through an encoder whose maps of every size meet the decoder's (U-Net), so that identity and
 pose stay; the lip feature and the audio feature, concatenated, enter at the bottleneck. Layers and
-widths are ours: no source reached gives them. Two options of ours cost the paper nothing when off:
+widths are ours: no source reached gives them. Three options of ours, off in the configuration
+``paper``:
 
 * ``modulate``: lip and audio features also scale and shift the normalised maps of every level. With
-  little training, six numbers of mouth shape that enter at the bottleneck alone drown in the skips.
+  little training, what enters at the bottleneck alone drowns in the skips.
 * ``lower``: the decoder draws the lower half only. The upper half is the target's own, which is an
   input, so that drawing it is copying it; half of the cost is saved.
+* ``residual``: what is drawn is a change of the reference. Skin, beard and light are there from the
+  first step on; the network learns what to move.
 """
 
 from __future__ import annotations
@@ -111,7 +114,7 @@ class FaceDecoder(nn.Module):
         patch: as in the encoder.
         blocks: modulated blocks per level.
         groups: of the normalisation.
-        modulate, lower: see above.
+        modulate, lower, residual: see above.
     """
 
     def __init__(
@@ -126,6 +129,7 @@ class FaceDecoder(nn.Module):
         groups: int = 8,
         modulate: bool = False,
         lower: bool = False,
+        residual: bool = False,
     ) -> None:
         super().__init__()
         if len(encoder) != len(channels):
@@ -133,7 +137,7 @@ class FaceDecoder(nn.Module):
         side = size // patch >> (len(channels) - 1)
         if side << (len(channels) - 1) != size // patch or side % 2:
             raise ValueError(f"a crop of {size} px cannot be halved so often")
-        self.size, self.patch, self.lower = size, patch, lower
+        self.size, self.patch, self.lower, self.residual = size, patch, lower, residual
         self.cells = (side // 2 if lower else side, side)
         condition = lip_dim + audio_dim
         self.spread = nn.Linear(condition, channels[-1] * self.cells[0] * self.cells[1])
@@ -145,14 +149,20 @@ class FaceDecoder(nn.Module):
             self.levels.append(nn.ModuleList(Modulated(n, c, told, groups) for n in sizes))
             below = c
         self.head = nn.Conv2d(below, 3 * patch * patch, 3, padding=1)
+        if residual:  # begin with the reference itself
+            nn.init.normal_(self.head.weight, 0.0, 1e-3)
+            nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
-    def forward(self, lips: Tensor, audio: Tensor, maps: Sequence[Tensor]) -> Tensor:
+    def forward(
+        self, lips: Tensor, audio: Tensor, maps: Sequence[Tensor], reference: Tensor
+    ) -> Tensor:
         """Draw.
 
         Args:
             lips: (B, C) lip feature, recalled or true.
             audio: (B, C_aud) audio feature.
             maps: what :class:`IdentityEncoder` gives.
+            reference: (B, 3, S, S) in [-1, 1], which it was given.
 
         Returns:
             (B, 3, S/2, S) with ``lower``, else (B, 3, S, S), in [-1, 1].
@@ -167,7 +177,11 @@ class FaceDecoder(nn.Module):
             for block in cast(nn.ModuleList, self.levels[i]):
                 x = block(x, condition)
         x = torch.tanh(self.head(F.silu(x)))
-        return F.pixel_shuffle(x, self.patch) if self.patch > 1 else x
+        x = F.pixel_shuffle(x, self.patch) if self.patch > 1 else x
+        if self.residual:
+            start = reference[:, :, self.size // 2 :] if self.lower else reference
+            x = (start + 2.0 * x).clamp(-1.0, 1.0)
+        return x
 
 
 def hide_mouth(face: Tensor) -> Tensor:

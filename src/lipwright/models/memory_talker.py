@@ -61,12 +61,14 @@ class MemoryTalker(nn.Module):
             return self.bypass(audio), where
         return self.memory.recall(where), where
 
-    def draw(self, lips: Tensor, audio: Tensor, maps: list[Tensor], target: Tensor) -> Tensor:
+    def draw(
+        self, lips: Tensor, audio: Tensor, maps: list[Tensor], target: Tensor, reference: Tensor
+    ) -> Tensor:
         """(B, 3, S, S) in [-1, 1]: what the decoder draws.
 
         Where it draws the lower half only, the target's own upper half completes it.
         """
-        drawn: Tensor = self.decoder(lips, audio, maps)
+        drawn: Tensor = self.decoder(lips, audio, maps, reference)
         if not self.decoder.lower:
             return drawn
         return torch.cat([target[:, :, : self.size // 2].to(drawn.dtype), drawn], dim=2)
@@ -81,4 +83,4 @@ class MemoryTalker(nn.Module):
         """
         heard = self.audio(mel)
         lips, _ = self.recall(heard)
-        return self.draw(lips, heard, self.identity(target, reference), target)
+        return self.draw(lips, heard, self.identity(target, reference), target, reference)

@@ -20,6 +20,7 @@ def visual_visual_loss(encoder: nn.Module, drawn: Tensor, true: Tensor) -> Tenso
         true: (B, C) features of the true windows; no gradient either.
     """
     fixed = {name: value.detach() for name, value in encoder.named_parameters()}
-    fixed |= {name: value.detach() for name, value in encoder.named_buffers()}
+    # Copies: what the encoder follows during training is not to follow drawn mouths.
+    fixed |= {name: value.clone() for name, value in encoder.named_buffers()}
     found: Tensor = functional_call(encoder, fixed, (drawn,))
     return (found.float() - true.detach().float()).abs().mean()

@@ -13,8 +13,9 @@ convince it halfway (Wav2Lip's gate); the critic last.
 
 Sync losses need five consecutive drawn frames; on the other steps as many single frames of more
 people are drawn. What is ours and off in the paper's configuration: whole stretches of speech are
-heard at once, further lip windows fill the memory (``stretch``, ``more``), and a linear reader of
-lip features must tell the lip motion from what is recalled (``motion``, ``correlation``).
+heard at once, further lip windows fill the memory (``stretch``, ``more``), and linear readers must
+tell the lip motion from lip features, recalled and true, and from audio features (``motion``,
+``correlation``).
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class MemoryLossConfig(Section):
         sync_gate: validation sync loss below which the expert comes on (Wav2Lip: 0.75).
         least_accuracy: held-out accuracy below which an expert is not listened to.
         motion, correlation: ours; squared error, and one minus correlation over the stretch, of
-            the lip motion read off the recalled feature.
+            the lip motion that linear readers tell from recalled, true and audio features.
     """
 
     recalled: float = 1.0
@@ -135,7 +136,8 @@ class Made:
         lips: (N, C) f_lip of the drawn frames.
         stored: of all R lip features.
         heard: (R, S) address that audio gives for the same frames.
-        told, seen: (B, n, K) and (N, K) lip motion read off recalled and true features.
+        told, seen: (B, n, K) and (R, K) lip motion read off recalled and true features.
+        guessed: (B, n, K) lip motion read off the audio features themselves.
     """
 
     recalled: Tensor
@@ -145,17 +147,26 @@ class Made:
     heard: Tensor
     told: Tensor
     seen: Tensor
+    guessed: Tensor
 
 
 class TrainedMemory(nn.Module):
-    """The talker with what only training needs: lip encoder, reader, switch of the sync loss."""
+    """The talker with what only training needs.
+
+    Lip encoder; linear readers of lip motion, ``reader`` of lip features (true or recalled) and
+    ``ear`` of audio features; and the switch of the sync loss, which a resumed run must remember.
+    """
 
     sync_on: Tensor
 
-    def __init__(self, talker: MemoryTalker, lips: LipEncoder, lip_dim: int, motions: int) -> None:
+    def __init__(
+        self, talker: MemoryTalker, lips: LipEncoder, lip_dim: int, motions: int, reads: bool
+    ) -> None:
         super().__init__()
-        self.talker, self.lips = talker, lips
+        self.talker, self.lips, self.reads = talker, lips, reads
         self.reader = nn.Linear(lip_dim, motions)
+        audio_dim = talker.memory.embed_audio.in_features
+        self.ear = nn.Linear(audio_dim, motions)
         self.register_buffer("sync_on", torch.tensor(False))
 
     def forward(self, batch: TalkingBatch) -> Made:
@@ -166,8 +177,8 @@ class TrainedMemory(nn.Module):
         recalled, addresses = talker.recall(features)
         windows = batch.windows.flatten(0, 1)
         lips = self.lips(windows)
-        further = self._further(batch)
-        stored = talker.memory.store(torch.cat([lips.float(), further.float()]))
+        further = self._further(batch).float()
+        stored = talker.memory.store(torch.cat([lips.float(), further]))
         heard = torch.cat([_at(addresses[:count], batch.place), _at(addresses, batch.lip_place)])
         target = batch.target.flatten(0, 1)
         times = batch.place.shape[1]
@@ -176,22 +187,24 @@ class TrainedMemory(nn.Module):
         audio = _at(features[:count], batch.place)
         key = _at(recalled[:count], batch.place)
         return Made(
-            talker.draw(key, audio, maps, target),
-            talker.draw(lips, audio, maps, target),
+            talker.draw(key, audio, maps, target, reference),
+            talker.draw(lips, audio, maps, target, reference),
             lips,
             stored,
             heard,
             self.reader(recalled),
-            self.reader(lips),
+            self.reader(torch.cat([lips.float(), further])),
+            self.ear(features),
         )
 
     def _further(self, batch: TalkingBatch) -> Tensor:
         """(B M, C) features of the further lip windows.
 
-        Under ``vam`` nothing that follows trains the lip encoder, so no graph is kept.
+        Under ``vam`` only the reader can train the lip encoder by them; without it, no graph is
+        kept.
         """
-        literal = self.talker.memory.rule == "literal"
-        with torch.set_grad_enabled(literal and torch.is_grad_enabled()):
+        wanted = self.reads or self.talker.memory.rule == "literal"
+        with torch.set_grad_enabled(wanted and torch.is_grad_enabled()):
             pictures = batch.lips.flatten(0, 1).float() / 127.5 - 1.0
             out: Tensor = self.lips.encode(fold_time(pictures, self.lips.grey))
         return out
@@ -212,11 +225,11 @@ class MemoryStage:
         talker = MemoryTalker(**self.arguments)
         dim = talker.memory.value.shape[1]
         self.lip_arguments = {"size": corpus.size, "dim": dim, **config.lips}
+        loss = config.loss
         self.network: nn.Module = TrainedMemory(
-            talker, LipEncoder(**self.lip_arguments), dim, config.lip_dim
+            talker, LipEncoder(**self.lip_arguments), dim, config.lip_dim, loss.motion > 0
         )
         self.audio = AudioSpec(talker.audio.steps, talker.audio.before)
-        loss = config.loss
         self.critic: nn.Module | None = None
         if loss.critic > 0:
             self.critic = QualityCritic(**config.critic)
@@ -280,8 +293,8 @@ class MemoryStage:
         total = total + c.store * out["store"] + c.align * out["align"]
         if c.motion > 0 or c.correlation > 0:
             out |= self._motion(made, batch)
-            total = total + c.motion * (out["motion"] + out["read"])
-            total = total + c.correlation * out["correlation"]
+            total = total + c.motion * (out["motion"] + out["motion_heard"] + out["read"])
+            total = total + c.correlation * (out["correlation"] + out["correlation_heard"])
         if batch.place.shape[1] == FRAMES:
             if c.visual > 0 and step >= c.visual_start:
                 out["visual"] = self._visual(made, batch, context)
@@ -309,12 +322,15 @@ class MemoryStage:
         return out
 
     def _motion(self, made: Made, batch: TalkingBatch) -> dict[str, Tensor]:
-        told = made.told.float()
-        real = _at(batch.motion[: len(batch.place)], batch.place)
-        errors = motion_loss(told, batch.motion, batch.valid)
+        told, guessed = made.told.float(), made.guessed.float()
+        real = torch.cat([_at(batch.motion, batch.place), _at(batch.motion, batch.lip_place)])
+        out = {}
+        for name, motion in (("", told), ("_heard", guessed)):
+            errors = motion_loss(motion, batch.motion, batch.valid)
+            out["motion" + name] = errors[0] + errors[1]
+            out["correlation" + name] = correlation_loss(motion, batch.motion, batch.valid)
         return {
-            "motion": errors[0] + errors[1],
-            "correlation": correlation_loss(told, batch.motion, batch.valid),
+            **out,
             "read": (made.seen.float() - real).square().mean(),
         }
 
@@ -398,7 +414,7 @@ class MemoryStage:
         """Correlation over whole clips of the motion read off what audio recalls with the real."""
         if self.config.loss.motion <= 0 and self.config.loss.correlation <= 0:
             return {}  # nobody taught the reader
-        each = []
+        each: dict[str, list[Any]] = {"": [], "_heard": []}
         for row in self.corpus.split("val"):
             mel = torch.from_numpy(self.corpus.clip_mel(row).astype(np.float32))
             columns = self.audio.steps + STEPS_PER_FRAME * (row.frames - 1)
@@ -406,13 +422,16 @@ class MemoryStage:
             with context.autocast():
                 features = network.talker.audio.sequence(padded[None].to(context.device))
                 told = network.reader(network.talker.recall(features)[0])[0]
+                guessed = network.ear(features)[0]
             real = self.motion[row.start : row.start + row.frames]
-            each.append(clip_correlations(told.float().cpu().numpy(), real))
-        table = np.array(each)
-        return {
-            "opening_correlation": float(np.nanmean(table[:, 0])),
-            "shape_correlation": float(np.nanmean(table[:, 1:])),
-        }
+            for name, motion in (("", told), ("_heard", guessed)):
+                each[name].append(clip_correlations(motion.float().cpu().numpy(), real))
+        out = {}
+        for name, rows in each.items():
+            table = np.array(rows)
+            out["opening_correlation" + name] = float(np.nanmean(table[:, 0]))
+            out["shape_correlation" + name] = float(np.nanmean(table[:, 1:]))
+        return out
 
     def samples(self, network: nn.Module, folder: Path, step: int, context: Context) -> None:
         """Reference, real frame, I_g and I_G of validation identities."""

@@ -1,0 +1,1 @@
+"""What an Audio-Lip Memory has learnt: ``lipwright memory inspect``."""

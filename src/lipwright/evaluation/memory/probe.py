@@ -1,0 +1,115 @@
+"""Run an Audio-Lip Memory for analysis: addresses of clips, pictures of slots and of mixtures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from lipwright.data.packed import ClipRow, PackedCorpus
+from lipwright.data.talking import REACH
+from lipwright.errors import LipwrightError
+from lipwright.media.mel import SILENCE, STEPS_PER_FRAME
+from lipwright.methods.memory import build_talker
+from lipwright.models.memory_lips import LipEncoder, fold_time
+from lipwright.weights.checkpoint import load_checkpoint
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a memory makes of a clip of n frames.
+
+    Attributes:
+        row: the clip.
+        audio, lips: (n, S) addresses from speech and from the true lips.
+        features: (n, C_aud) audio features.
+    """
+
+    row: ClipRow
+    audio: NDArray[np.float32]
+    lips: NDArray[np.float32]
+    features: NDArray[np.float32]
+
+
+class Probe:
+    """A checkpoint of the stage ``memory`` with its lip encoder.
+
+    Raises:
+        LipwrightError: another kind of checkpoint, or crops of another size than the corpus'.
+    """
+
+    def __init__(self, path: Path, corpus: PackedCorpus) -> None:
+        checkpoint = load_checkpoint(path)
+        if checkpoint.header.get("method") != "memory":
+            raise LipwrightError(
+                f"{path} is a checkpoint of '{checkpoint.header.get('method')}'; give one of "
+                "'lipwright train memory'."
+            )
+        self.model_id, self.header = checkpoint.model_id, checkpoint.header
+        self.talker = build_talker(checkpoint)
+        if self.talker.size != corpus.size:
+            raise LipwrightError(
+                f"{path} draws {self.talker.size} px, but the corpus holds crops of {corpus.size} "
+                "px; prepare one of that size."
+            )
+        self.lips = LipEncoder(**checkpoint.header["networks"]["lips"])
+        checkpoint.load_into("lips", self.lips)
+        self.lips.eval()
+        self.corpus = corpus
+
+    @property
+    def slots(self) -> int:
+        """How many slots the memory has."""
+        return self.talker.memory.slots
+
+    @torch.inference_mode()
+    def hear(self, row: ClipRow) -> Heard:
+        """Addresses of every frame of a clip."""
+        audio = self.talker.audio
+        mel = torch.from_numpy(self.corpus.clip_mel(row).astype(np.float32))
+        columns = audio.steps + STEPS_PER_FRAME * (row.frames - 1)
+        mel = F.pad(mel, (audio.before, columns), value=SILENCE)[:, :columns]
+        features = audio.sequence(mel[None])[0]
+        heard = self.talker.memory.address_audio(features)
+        m, size = self.corpus.margin, self.corpus.size
+        whole = np.array(self.corpus.frames[row.start : row.start + row.frames])
+        half = whole[:, m + size // 2 : m + size, m : m + size].transpose(0, 3, 1, 2)
+        place = np.arange(row.frames)[:, None] + np.arange(-REACH, REACH + 1)
+        windows = torch.from_numpy(half.copy())[place.clip(0, row.frames - 1)]
+        pictures = windows.float() / 127.5 - 1.0
+        seen = self.lips.encode(fold_time(pictures, self.lips.grey))
+        lips = self.talker.memory.address_lips(seen)
+        return Heard(row, heard.numpy(), lips.numpy(), features.numpy())
+
+    def face(self, row: ClipRow, frame: int) -> Tensor:
+        """(1, 3, S, S) in [-1, 1] of one frame of a clip."""
+        m, size = self.corpus.margin, self.corpus.size
+        picture = np.array(self.corpus.frames[row.start + frame])[m : m + size, m : m + size]
+        return torch.from_numpy(picture.transpose(2, 0, 1).copy())[None].float() / 127.5 - 1.0
+
+    @torch.inference_mode()
+    def rest(self) -> Tensor:
+        """(1, C_aud) audio feature of silence."""
+        silent = torch.full((1, 80, self.talker.audio.steps), SILENCE)
+        feature: Tensor = self.talker.audio(silent)
+        return feature
+
+    @torch.inference_mode()
+    def draw(self, addresses: Tensor, audio: Tensor, face: Tensor) -> Tensor:
+        """(N, 3, S, S) in [-1, 1]: a face (1, 3, S, S) speaking what addresses (N, S) recall.
+
+        Args:
+            addresses: (N, S), rows that sum to 1.
+            audio: (N, C_aud) or (1, C_aud).
+            face: target and reference at once; of the target only the upper half is seen.
+        """
+        n = len(addresses)
+        face = face.expand(n, -1, -1, -1)
+        maps = self.talker.identity(face, face)
+        lips = self.talker.memory.recall(addresses)
+        return self.talker.draw(lips, audio.expand(n, -1), maps, face, face)

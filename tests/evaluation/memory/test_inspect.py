@@ -191,3 +191,19 @@ def test_wrong_questions(checkpoint: Path, corpus: Path, alignments: Path, tmp_p
     other = make_corpus(tmp_path / "larger", clips=3, frames=8, size=48)
     with pytest.raises(LipwrightError, match="holds crops of 48 px"):
         inspect(checkpoint, other, tmp_path)
+
+
+def test_the_command_says_what_it_found(
+    checkpoint: Path, corpus: Path, alignments: Path, tmp_path: Path
+) -> None:
+    from typer.testing import CliRunner
+
+    from lipwright.cli import app
+
+    words = ["memory", "inspect", str(checkpoint), "--data", str(corpus), "-o", str(tmp_path)]
+    told = CliRunner().invoke(app, [*words, "--clips", "4", "--alignments", str(alignments)])
+    assert told.exit_code == 0, told.output
+    assert "of 6 slots" in told.output
+    assert "Top slot and phoneme share" in told.output
+    wrong = CliRunner().invoke(app, [*words, "--split", "test"])
+    assert isinstance(wrong.exception, LipwrightError)

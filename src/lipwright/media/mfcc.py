@@ -70,6 +70,28 @@ def cepstrum() -> Tensor:
     return cosines * (1.0 + (LIFTER / 2.0) * torch.sin(math.pi * k / LIFTER))
 
 
+def emphasised(wave: Tensor) -> Tensor:
+    """(n,) -> (n,) with 0.97 of each sample's predecessor taken away."""
+    return torch.cat([wave[:1], wave[1:] - PRE_EMPHASIS * wave[:-1]]) if wave.numel() else wave
+
+
+def power_spectra(wave: Tensor, columns: int) -> Tensor:
+    """(m,) pre-emphasised float64 -> (columns, 257), one every 10 ms.
+
+    ``wave`` must hold all windows, ``m >= 160 (columns - 1) + 400``.
+    """
+    windows = wave.unfold(0, WINDOW, HOP)[:columns]
+    spectrum = torch.fft.rfft(windows, N_FFT)
+    return (spectrum.real.square() + spectrum.imag.square()) / N_FFT
+
+
+def log_bands(power: Tensor) -> Tensor:
+    """(columns, 257) -> (columns, 26) logarithms of the mel bands."""
+    bands = power @ filters().T
+    logs: Tensor = torch.where(bands == 0.0, torch.full_like(bands, _EPS), bands).log()
+    return logs
+
+
 @torch.no_grad()
 def mfcc(wave: Tensor) -> Tensor:
     """Coefficients 1 to 12 of a whole recording.
@@ -87,19 +109,13 @@ def mfcc(wave: Tensor) -> Tensor:
     if wave.ndim != 1:
         raise ValueError(f"mfcc wants a mono wave (n,), got {tuple(wave.shape)}")
     x = torch.nan_to_num(wave.detach().cpu().double(), nan=0.0, posinf=1.0, neginf=-1.0)
-    if x.numel():
-        x = torch.cat([x[:1], x[1:] - PRE_EMPHASIS * x[:-1]])
     columns = 1 + wave.numel() // HOP
-    x = torch.nn.functional.pad(x, (0, WINDOW + HOP))
+    x = torch.nn.functional.pad(emphasised(x), (0, WINDOW + HOP))
     pieces = []
     for first in range(0, columns, _BLOCK):
         count = min(_BLOCK, columns - first)
         part = x[first * HOP : (first + count - 1) * HOP + WINDOW]
-        spectrum = torch.fft.rfft(part.unfold(0, WINDOW, HOP), N_FFT)
-        power = (spectrum.real.square() + spectrum.imag.square()) / N_FFT
-        bands = power @ filters().T
-        bands = torch.where(bands == 0.0, torch.full_like(bands, _EPS), bands)
-        pieces.append((bands.log() @ cepstrum().T).T)
+        pieces.append((log_bands(power_spectra(part, count)) @ cepstrum().T).T)
     return torch.cat(pieces, dim=1).float().to(wave.device)
 
 

@@ -82,7 +82,8 @@ def power_spectra(wave: Tensor, columns: int) -> Tensor:
     """
     windows = wave.unfold(0, WINDOW, HOP)[:columns]
     spectrum = torch.fft.rfft(windows, N_FFT)
-    return (spectrum.real.square() + spectrum.imag.square()) / N_FFT
+    power: Tensor = (spectrum.real.square() + spectrum.imag.square()) / N_FFT
+    return power
 
 
 def log_bands(power: Tensor) -> Tensor:

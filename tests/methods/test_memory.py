@@ -108,21 +108,25 @@ def test_articulation_leads_away_from_rest(tmp_path: Path) -> None:
     faces = torch.rand(8, 3, 32, 32) * 2 - 1
     with torch.no_grad():
         # At rest nothing is exaggerated.
-        same = plain(faces, faces[:1], silent)[0], more(faces, faces[:1], silent)[0]
+        same = plain(faces, faces, silent)[0], more(faces, faces, silent)[0]
         assert torch.allclose(*same, atol=1e-5)
         loud = torch.randn(8, 80, STEPS)
-        assert not torch.allclose(plain(faces, faces[:1], loud)[0], more(faces, faces[:1], loud)[0])
+        assert not torch.allclose(plain(faces, faces, loud)[0], more(faces, faces, loud)[0])
     path = write(tmp_path / "loud.safetensors", articulation=2.0)
     assert load_method(path, "cpu", "torch").engine.module.articulation == 2.0  # type: ignore[attr-defined]
 
 
-def test_the_half_open_look_is_the_reference(checkpoint: Path) -> None:
+def test_references_have_the_pose_of_the_frame_and_a_middling_mouth(checkpoint: Path) -> None:
     method = load_method(checkpoint, "cpu", "torch")
-    looks = torch.arange(4.0)[:, None, None, None].expand(4, 3, 32, 32) / 10
-    shapes = np.zeros((4, 40, 2))
-    lips = LookLips(np.array([0.0, 0.06, 0.02, 0.1]), shapes, Rest(0.0, shapes[0]))
-    assert torch.equal(method.start(looks, lips).reference, looks[1:2])
-    assert torch.equal(method.start(looks).reference, looks[2:3])
+    looks = torch.arange(6.0)[:, None, None, None].expand(6, 3, 32, 32) / 10
+    shapes = np.zeros((6, 40, 2))
+    lips = LookLips(np.array([0.0, 0.06, 0.02, 0.1, 0.2, 0.05]), shapes, Rest(0.0, shapes[0]))
+    state = method.start(looks, lips)  # the median opening is 0.055
+    assert torch.equal(state.looks, looks[[1, 5]])
+    frames = torch.tensor([0.0, 0.12, 0.45])[:, None, None, None].expand(3, 3, 32, 32).clone()
+    frames[:, :, 16:] = 1.0  # the mouth does not count
+    assert torch.equal(state.nearest(frames), looks[[1, 1, 5]])
+    assert torch.equal(method.start(looks).nearest(frames), looks[[0, 1, 4]])
 
 
 def test_wrong_checkpoints(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from lipwright.errors import LipwrightError
 from lipwright.media.mel import SILENCE, AudioSpec
@@ -51,7 +52,7 @@ class MemoryDrawer(nn.Module):
 
         Args:
             target: (B, 3, S, S) in [-1, 1], of which only the upper half is seen.
-            reference: (1, 3, S, S) in [-1, 1], one look of this face.
+            reference: (B, 3, S, S) in [-1, 1], other moments of this face.
             mel: (B, 80, steps).
 
         Returns:
@@ -62,16 +63,25 @@ class MemoryDrawer(nn.Module):
         lips, _ = talker.recall(heard)
         if self.articulation != 1.0:
             lips = self.rest + self.articulation * (lips - self.rest)
-        reference = reference.expand(BATCH, -1, -1, -1)
         maps = talker.identity(target, reference)
         return (talker.draw(lips, heard, maps, target, reference),)
 
 
 @dataclass(frozen=True)
 class MemoryState:
-    """What one face track needs: one look (1, 3, S, S) in [-1, 1]."""
+    """What one face track needs.
 
-    reference: Tensor
+    Attributes:
+        looks: (K, 3, S, S) in [-1, 1], looks that may serve as reference.
+        poses: (K, D) what they show above the mouth.
+    """
+
+    looks: Tensor
+    poses: Tensor
+
+    def nearest(self, faces: Tensor) -> Tensor:
+        """(B, 3, S, S): for each face the look whose upper half is most alike."""
+        return self.looks[torch.cdist(upper(faces), self.poses).argmin(1)]
 
 
 class MemoryMethod:
@@ -103,14 +113,18 @@ class MemoryMethod:
         self.backend = self.engine.name
 
     def start(self, reference: Tensor, lips: LookLips | None = None) -> MemoryState:
-        """Choose one of (R, 3, S, S) looks, R >= 1: the one whose mouth is open half as wide as it
-        gets, which shows lips and teeth; without ``lips`` the middle one.
+        """Choose from (R, 3, S, S) looks, R >= 1, those that may serve as references.
+
+        With ``lips`` these are the third whose mouths are open like the median one: a reference
+        whose mouth went along with the source's would tell the source's speech.
         """
-        index = len(reference) // 2
+        chosen = reference
         if lips is not None and len(lips.openings) == len(reference):
             openings = np.asarray(lips.openings, np.float64)
-            index = int(np.abs(openings - 0.5 * (openings.min() + openings.max())).argmin())
-        return MemoryState(reference[index : index + 1])
+            order = np.argsort(np.abs(openings - np.median(openings)), kind="stable")
+            kept = np.sort(order[: max(1, -(-len(order) // 3))])
+            chosen = reference[torch.from_numpy(kept)]
+        return MemoryState(chosen, upper(chosen))
 
     def render(self, faces: Tensor, audio: Tensor, state: MemoryState) -> Rendered:
         """Draw (B, 3, S, S) faces with (B, 80, steps) speech."""
@@ -121,8 +135,14 @@ class MemoryMethod:
             if missing:
                 x = torch.cat([x, x[-1:].expand(missing, -1, -1, -1)])
                 mel = torch.cat([mel, mel[-1:].expand(missing, -1, -1)])
-            drawn.append(self.engine(x, state.reference, mel)[0][: BATCH - missing])
+            drawn.append(self.engine(x, state.nearest(x), mel)[0][: BATCH - missing])
         return Rendered(torch.cat(drawn))
+
+
+def upper(faces: Tensor) -> Tensor:
+    """(B, 3, S, S) -> (B, 128): the upper halves, grey and small, for comparing poses."""
+    half = faces[:, :, : faces.shape[-2] // 2].float().mean(1, keepdim=True)
+    return F.adaptive_avg_pool2d(half, (8, 16)).flatten(1)
 
 
 def build_talker(checkpoint: Checkpoint) -> MemoryTalker:

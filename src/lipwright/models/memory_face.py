@@ -11,7 +11,7 @@ widths are ours: no source reached gives them. Three options of ours, off in the
 * ``lower``: the decoder draws the lower half only. The upper half is the target's own, which is an
   input, so that drawing it is copying it; half of the cost is saved.
 * ``residual``: what is drawn is a change of the reference. Skin, beard and light are there from the
-  first step on; the network learns what to move.
+  first step on, and so is a mouth: see docs/methods/memory.md for why it is not the default.
 """
 
 from __future__ import annotations

@@ -27,15 +27,16 @@ VIDEO = {**VIDEO, "norm_kind": "group"}
 SIZE = VIDEO["size"]
 
 
-def save(path: Path, features: str = "mel", **over: Any) -> Path:
+def save(path: Path, features: str = "mel", colour: str = "drawn", **over: Any) -> Path:
     """A joined checkpoint of random networks."""
     torch.manual_seed(0)
+    shape = {**VIDEO, "colour": colour}
     audio = {"components": 6, "features": features, **AUDIO}
     space = fit_space(clips(), LandmarkSpaceConfig())[0].float()
     header = {
         "method": "landmark",
         "size": SIZE,
-        "networks": {"space": {"components": 6, "scale": 5.0}, "audio": audio, "video": VIDEO},
+        "networks": {"space": {"components": 6, "scale": 5.0}, "audio": audio, "video": shape},
         "audio": {"steps": 28, "before": 12, "features": features},
         "gain": [1.0] * 6,
         "spoken": [True] * 6,
@@ -44,8 +45,11 @@ def save(path: Path, features: str = "mel", **over: Any) -> Path:
         "licence": "none",
         **over,
     }
-    video = LandmarkVideo(**VIDEO)
+    video = LandmarkVideo(**shape)
     torch.nn.init.constant_(video.landmark[0].bias, 4.0)  # so small a map could be all zeros
+    if colour == "moved":
+        for head in (video.head_flow, video.head_colour):
+            torch.nn.init.normal_(head[0].weight, std=0.05)
     networks = {"space": space, "audio": LandmarkAudio(**audio), "video": video}
     save_checkpoint(path, header, networks)
     return path
@@ -150,9 +154,10 @@ def test_mfcc_come_in_shifted(tmp_path: Path) -> None:
     assert torch.allclose(heard[0][0], audio[0].T + 4.0)
 
 
-def test_openvino_draws_the_same(tmp_path: Path) -> None:
+@pytest.mark.parametrize("colour", ["drawn", "moved"])
+def test_openvino_draws_the_same(tmp_path: Path, colour: str) -> None:
     pytest.importorskip("openvino")
-    path = save(tmp_path / "m.safetensors")
+    path = save(tmp_path / "m.safetensors", colour=colour)
     faces, audio = frames(3)
     fast = load(path, "openvino")
     assert fast.backend.startswith("openvino")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lipwright.models.landmark_audio import LandmarkAudio
 from lipwright.models.landmark_discriminator import LandmarkDiscriminator
 from lipwright.models.landmark_gru import ConvGRU
-from lipwright.models.landmark_video import Drawn, LandmarkVideo
+from lipwright.models.landmark_video import FLOW_LIMIT, Drawn, LandmarkVideo
 
 AUDIO: dict[str, Any] = {
     "channels": (4, 4, 6, 6, 8),
@@ -148,7 +148,7 @@ def test_shapes_ranges_and_the_blend(video: LandmarkVideo) -> None:
     assert d.attention.shape == (2, 3, 1, 8, 8)
     for x in (d.alpha, d.attention):
         assert 0.0 <= float(x.detach().min()) <= float(x.detach().max()) <= 1.0
-    assert float(d.colour.abs().max()) <= 1.0
+    assert float(d.colour.detach().abs().max()) <= 1.0
     blend = d.alpha * d.colour + (1 - d.alpha) * picture[:, None]
     assert torch.allclose(d.frames, blend, atol=1e-6)
 
@@ -267,3 +267,31 @@ def test_the_score_is_the_mean_before_the_sigmoid() -> None:
     critic.head_real.register_forward_hook(lambda *x: scores.append(x[2]))
     real, _ = critic(frames, example)
     assert torch.allclose(real, torch.sigmoid(scores[0].mean()))
+
+
+def test_a_moved_picture_begins_as_the_example() -> None:
+    network = LandmarkVideo(**VIDEO, colour="moved").eval()
+    picture, landmarks, example = inputs()
+    drawn = network(picture, landmarks, example)
+    assert torch.allclose(drawn.colour, picture[:, None].expand_as(drawn.colour), atol=1e-5)
+    assert torch.allclose(drawn.frames, drawn.colour, atol=1e-5)
+
+
+def test_flow_says_where_a_moved_picture_comes_from() -> None:
+    """An eighth of the side: 4 of 32 pixels from the right, none from below."""
+    network = LandmarkVideo(**VIDEO, colour="moved").eval()
+    bias = network.head_flow[0].bias
+    assert isinstance(bias, Tensor)
+    bias.data[0] = torch.tensor(0.125 / FLOW_LIMIT).atanh()
+    picture, landmarks, example = inputs()
+    drawn = network(picture, landmarks, example)
+    expected = picture[:, None, :, :, 4:].expand(-1, 3, -1, -1, -1)
+    assert torch.allclose(drawn.colour[..., :-4], expected, atol=1e-4)
+
+
+def test_flow_and_change_learn_from_the_first_step() -> None:
+    network = LandmarkVideo(**VIDEO, colour="moved")
+    picture, landmarks, example = inputs()
+    network(picture, landmarks, example).frames.square().mean().backward()
+    for head in (network.head_flow, network.head_colour):
+        assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in head.parameters())

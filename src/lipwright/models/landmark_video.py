@@ -11,20 +11,28 @@ p_e is set in motion by landmarks p_1 .. p_T:
 * i' (1 - a_t) + f_t a_t is drawn out to a picture m_t and its mask alpha_t, and
 
       v_t = alpha_t m_t + (1 - alpha_t) i.
+
+With ``colour="moved"``, which is not in the paper, m_t is not drawn from nothing: it is the example
+moved along a flow that the same features give, plus a change of colour. Flow and change begin at 0
+so that m_t begins as the example; drawn from nothing it is worse than the example for so long that
+alpha falls to 0 first, and a short training never comes back from there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from lipwright.models.landmark_gru import ConvGRU
 
 LANDMARKS = 136
+FLOW_LIMIT = 0.25
+"""A point moves by no more than this share of the side."""
 
 
 class Drawn(NamedTuple):
@@ -104,7 +112,10 @@ class LandmarkVideo(nn.Module):
         dilation: of the ConvGRU.
         dropout: in the residual blocks.
         norm_kind: ``batch`` or ``group``.
+        colour: ``drawn`` (the paper) or ``moved``, see above.
     """
+
+    places: Tensor
 
     def __init__(
         self,
@@ -118,6 +129,7 @@ class LandmarkVideo(nn.Module):
         dilation: int = 2,
         dropout: float = 0.5,
         norm_kind: str = "batch",
+        colour: Literal["drawn", "moved"] = "drawn",
     ) -> None:
         super().__init__()
         halvings = len(down) - 1 + len(deep)
@@ -154,6 +166,15 @@ class LandmarkVideo(nn.Module):
         self.base = nn.Sequential(*base)
         self.head_colour = nn.Sequential(nn.Conv2d(up_channels[-1], 3, 7, 1, 3), nn.Tanh())
         self.head_alpha = nn.Sequential(nn.Conv2d(up_channels[-1], 1, 7, 1, 3), nn.Sigmoid())
+        self.moved = colour == "moved"
+        if self.moved:
+            self.head_flow = nn.Sequential(nn.Conv2d(up_channels[-1], 2, 7, 1, 3), nn.Tanh())
+            for head in (self.head_colour, self.head_flow):
+                for parameter in head.parameters():
+                    nn.init.zeros_(parameter)
+            centres = (torch.arange(size) + 0.5) * (2.0 / size) - 1.0
+            y, x = torch.meshgrid(centres, centres, indexing="ij")
+            self.register_buffer("places", torch.stack([x, y], dim=-1)[None], persistent=False)
 
     def encode(self, picture: Tensor) -> tuple[Tensor, Tensor]:
         """The maps i' and i'' of pictures (B, 3, S, S) in [-1, 1]."""
@@ -207,9 +228,21 @@ class LandmarkVideo(nn.Module):
         states, state = self.gru(x, state)
         features = self.generator(states.flatten(0, 1))
         base = self.base(self.blend(fine, features, attention))
-        colour, alpha = self.head_colour(base), self.head_alpha(base)
+        colour, alpha = self._colour(base, source), self.head_alpha(base)
         frames = alpha * colour + (1.0 - alpha) * source
         frames, alpha, colour, attention = (
             x.unflatten(0, (b, t)) for x in (frames, alpha, colour, attention)
         )
         return Drawn(frames, alpha, colour, attention, state)
+
+    def _colour(self, base: Tensor, source: Tensor) -> Tensor:
+        """The picture m (N, 3, S, S) in [-1, 1] from features (N, C, S, S) and the example."""
+        change: Tensor = self.head_colour(base)
+        if not self.moved:
+            return change
+        # The flow in float32: a bfloat16 place is off by up to half a pixel.
+        flow = 2.0 * FLOW_LIMIT * self.head_flow(base).float().permute(0, 2, 3, 1)
+        moved = F.grid_sample(
+            source.float(), self.places + flow, padding_mode="border", align_corners=False
+        )
+        return (moved + change.float()).clamp(-1.0, 1.0).to(change.dtype)

@@ -57,6 +57,8 @@ class LandmarkVideoLoss(Section):
         mouth_weight: W on the heights of the mouth's points, before the square.
         mouth_pixels: weight of the mouth's box in the pixel loss; 1 in the paper.
         gradient: of an L1 of image gradients; 0 in the paper.
+        alpha: of the mean of alpha; 0 in the paper. A picture that was moved instead of drawn is
+            right where nothing moves, too; this keeps alpha where it is needed.
         colour: of an L1 of what is drawn, before it is blended; 0 in the paper. At first the
             example is nearer to the target than anything drawn: alpha falls to 0 within some ten
             steps, and what hides behind it learns hardly anything. This teaches it all the same.
@@ -72,6 +74,7 @@ class LandmarkVideoLoss(Section):
     mouth_pixels: float = 1.0
     gradient: float = 0.0
     colour: float = 0.0
+    alpha: float = 0.0
 
 
 class LandmarkVideoConfig(Section):
@@ -185,6 +188,8 @@ class LandmarkVideoStage:
         if loss.colour > 0:
             out["colour"] = weighted_l1(drawn.colour.float(), batch.frames, weight)
             total = total + loss.colour * out["colour"]
+        if loss.alpha > 0:
+            total = total + loss.alpha * alpha.mean()
         if self.critic is not None and step >= loss.adversarial_start:
             with context.autocast():
                 real, found = self.critic(frames, batch.example)

@@ -12,7 +12,7 @@ from torch import nn
 
 from lipwright.errors import LipwrightError
 from lipwright.methods.base import LookLips, Rest
-from lipwright.methods.memory import MemoryDrawer, MemoryMethod, build_talker
+from lipwright.methods.memory import MemoryDrawer, MemoryMethod, build_talker, mouth_mask
 from lipwright.methods.registry import load_method
 from lipwright.models.memory_lips import LipEncoder
 from lipwright.models.memory_talker import MemoryTalker
@@ -82,7 +82,20 @@ def test_inference_is_the_training_path_of_the_recalled_image(checkpoint: Path) 
     reference = torch.rand(1, 3, 32, 32) * 2 - 1
     drawn = method.render(faces, mel, method.start(reference)).faces
     with torch.no_grad():
-        assert torch.allclose(drawn, talker(faces, reference.expand(8, -1, -1, -1), mel), atol=1e-4)
+        whole = talker(faces, reference.expand(8, -1, -1, -1), mel)
+    mask = mouth_mask(32)
+    assert torch.allclose(drawn, faces + mask * (whole - faces), atol=1e-4)
+    inside, outside = (mask == 1).expand_as(drawn), (mask == 0).expand_as(drawn)
+    assert torch.allclose(drawn[inside], whole[inside], atol=1e-4)
+    assert torch.equal(drawn[outside], faces[outside])
+
+
+def test_the_mask_lies_about_the_mouth_and_below_the_upper_half() -> None:
+    mask = mouth_mask(128)[0, 0]
+    assert mask[round(0.71 * 128), 64] == 1
+    assert not mask[: 128 // 2].any()  # there the networks draw nothing
+    assert not mask[-1].any()
+    assert torch.allclose(mask, mask.flip(1), atol=1e-5)
 
 
 def test_no_lip_encoder_is_built(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,12 @@ BATCH = 8
 the same kernels whatever batch it came in."""
 
 
+MOUTH = (0.5, 0.71, 0.28, 0.205)
+"""Centre and radii of the ellipse of a crop in which the drawn mouth is shown, in parts of S."""
+SOFT = 0.25
+"""Share of the radius over which it fades into the frame."""
+
+
 class MemoryDrawer(nn.Module):
     """The graph of inference: target, reference and speech in, the speaking face out.
 
@@ -35,9 +41,12 @@ class MemoryDrawer(nn.Module):
         articulation: how far from rest the mouth goes: ``rest + articulation (recalled - rest)``,
             rest being what the memory recalls of silence. 1 is the paper; what is recalled is an
             average over slots, and an average of mouths moves less than any of them.
+
+    The networks draw half a face; shown is an ellipse about the mouth, the frame itself round it.
     """
 
     rest: Tensor
+    mask: Tensor
 
     def __init__(self, talker: MemoryTalker, articulation: float = 1.0) -> None:
         super().__init__()
@@ -46,12 +55,13 @@ class MemoryDrawer(nn.Module):
         with torch.no_grad():
             rest, _ = talker.recall(talker.eval().audio(silent))
         self.register_buffer("rest", rest)
+        self.register_buffer("mask", mouth_mask(talker.size))
 
     def forward(self, target: Tensor, reference: Tensor, mel: Tensor) -> tuple[Tensor]:
         """Draw.
 
         Args:
-            target: (B, 3, S, S) in [-1, 1], of which only the upper half is seen.
+            target: (B, 3, S, S) in [-1, 1], of whose lower half the networks see nothing.
             reference: (B, 3, S, S) in [-1, 1], other moments of this face.
             mel: (B, 80, steps).
 
@@ -64,7 +74,8 @@ class MemoryDrawer(nn.Module):
         if self.articulation != 1.0:
             lips = self.rest + self.articulation * (lips - self.rest)
         maps = talker.identity(target, reference)
-        return (talker.draw(lips, heard, maps, target, reference),)
+        drawn = talker.draw(lips, heard, maps, target, reference)
+        return (target + self.mask * (drawn - target),)
 
 
 @dataclass(frozen=True)
@@ -127,7 +138,10 @@ class MemoryMethod:
         return MemoryState(chosen, upper(chosen))
 
     def render(self, faces: Tensor, audio: Tensor, state: MemoryState) -> Rendered:
-        """Draw (B, 3, S, S) faces with (B, 80, steps) speech."""
+        """Draw (B, 3, S, S) faces with (B, 80, steps) speech.
+
+        The baseline is the source itself, which is what there is outside the ellipse.
+        """
         drawn = []
         for start in range(0, len(faces), BATCH):
             x, mel = faces[start : start + BATCH], audio[start : start + BATCH]
@@ -136,7 +150,16 @@ class MemoryMethod:
                 x = torch.cat([x, x[-1:].expand(missing, -1, -1, -1)])
                 mel = torch.cat([mel, mel[-1:].expand(missing, -1, -1)])
             drawn.append(self.engine(x, state.nearest(x), mel)[0][: BATCH - missing])
-        return Rendered(torch.cat(drawn))
+        return Rendered(torch.cat(drawn), faces)
+
+
+def mouth_mask(size: int) -> Tensor:
+    """(1, 1, S, S) in [0, 1]: 1 about the mouth, smoothly 0 at the rim of the ellipse."""
+    x0, y0, rx, ry = MOUTH
+    at = (torch.arange(size) + 0.5) / size
+    radius = (((at - x0) / rx)[None, :] ** 2 + ((at - y0) / ry)[:, None] ** 2).sqrt()
+    step = ((1.0 - radius) / SOFT).clamp(0.0, 1.0)
+    return (step * step * (3.0 - 2.0 * step))[None, None]
 
 
 def upper(faces: Tensor) -> Tensor:

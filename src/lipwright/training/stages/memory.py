@@ -45,8 +45,14 @@ from lipwright.training.losses.audio_visual import audio_visual_loss
 from lipwright.training.losses.memory_align import align_loss
 from lipwright.training.losses.memory_store import store_loss
 from lipwright.training.losses.motion import correlation_loss, motion_loss
+from lipwright.training.losses.perceptual import build_perceptual
 from lipwright.training.losses.quality_adversarial import critic_loss, fooled_loss
-from lipwright.training.losses.reconstruction import gradient_l1, mouth_weight_map, weighted_l1
+from lipwright.training.losses.reconstruction import (
+    MOUTH_BOX,
+    gradient_l1,
+    mouth_weight_map,
+    weighted_l1,
+)
 from lipwright.training.losses.visual_visual import visual_visual_loss
 from lipwright.training.pictures import write_sheet
 from lipwright.training.stages.speech import SpeechJitter, clip_correlations, vary_speech
@@ -63,6 +69,7 @@ class MemoryLossConfig(Section):
     Attributes:
         recalled, taught: of the reconstruction of I_g and of I_G; 1 and 1 in the paper's sum.
         mouth_weight: of the mouth box in it; gradient: of an L1 of image gradients beside it.
+        perceptual: ours; ``none`` or ``efficientnet``, on the mouth box, with its weight.
         store, align: of the memory; 1 and 1 as in VAM.
         visual, sync, critic: of visual-visual sync, the expert and the critic.
         visual_start, sync_start, critic_start: steps at which they come on.
@@ -76,6 +83,8 @@ class MemoryLossConfig(Section):
     taught: float = 1.0
     mouth_weight: float = 1.0
     gradient: float = 0.0
+    perceptual: str = "none"
+    perceptual_weight: float = 0.0
     store: float = 1.0
     align: float = 1.0
     visual: float = 0.01
@@ -235,6 +244,7 @@ class MemoryStage:
             self.critic = QualityCritic(**config.critic)
         self.expert, self.expert_sha = _frozen_expert(expert, loss.least_accuracy)
         self.weight = mouth_weight_map(corpus.size, loss.mouth_weight)
+        self.perceptual = build_perceptual(loss.perceptual)
         self.jitter = Jitter(**{**_NO_JITTER, **config.jitter})
         self.space, self.motion = lip_motions(corpus, config.lip_dim)
         self.clips = self._clips("train", config.stretch, config.more, config.balance)
@@ -286,7 +296,7 @@ class MemoryStage:
         with context.autocast():
             made: Made = network(batch)
         target = batch.target.flatten(0, 1)
-        out = self._reconstruction(made, target)
+        out = self._reconstruction(made, target, context)
         out["store"] = store_loss(made.stored.recalled, made.stored.target)
         out["align"] = align_loss(made.stored.address, made.heard)
         total = c.recalled * out["recalled"] + c.taught * out["taught"]
@@ -311,7 +321,7 @@ class MemoryStage:
         out["loss"] = total
         return out
 
-    def _reconstruction(self, made: Made, target: Tensor) -> dict[str, Tensor]:
+    def _reconstruction(self, made: Made, target: Tensor, context: Context) -> dict[str, Tensor]:
         weight = self.weight.to(target.device)
         out = {}
         for name, image in (("recalled", made.recalled.float()), ("taught", made.taught.float())):
@@ -319,6 +329,11 @@ class MemoryStage:
             if self.config.loss.gradient > 0:
                 edges = gradient_l1(image, target, weight)
                 out[name] = out[name] + self.config.loss.gradient * edges
+            if self.perceptual is not None:
+                perceptual = self.perceptual.to(target.device)
+                with context.autocast():
+                    seen = perceptual(mouth_box(image), mouth_box(target))
+                out[name] = out[name] + self.config.loss.perceptual_weight * seen
         return out
 
     def _motion(self, made: Made, batch: TalkingBatch) -> dict[str, Tensor]:
@@ -470,6 +485,12 @@ class MemoryStage:
 
 _JITTERS = ("shift", "scale", "turn", "flip", "brightness", "contrast", "saturation")
 _NO_JITTER = dict.fromkeys(_JITTERS, 0.0)
+
+
+def mouth_box(faces: Tensor) -> Tensor:
+    """The mouth box of (B, 3, S, S) crops."""
+    left, top, right, bottom = (round(v * faces.shape[-1]) for v in MOUTH_BOX)
+    return faces[:, :, top:bottom, left:right]
 
 
 def _at(values: Tensor, place: Tensor) -> Tensor:

@@ -269,29 +269,57 @@ def test_the_score_is_the_mean_before_the_sigmoid() -> None:
     assert torch.allclose(real, torch.sigmoid(scores[0].mean()))
 
 
-def test_a_moved_picture_begins_as_the_example() -> None:
+def points(b: int = 2, t: int = 3) -> tuple[Tensor, Tensor]:
+    here = torch.rand(b, 68, 2) - 0.5
+    return here, here[:, None].expand(-1, t, -1, -1)
+
+
+def smooth_picture() -> Tensor:
+    y, x = torch.meshgrid(torch.linspace(-1, 1, 32), torch.linspace(-1, 1, 32), indexing="ij")
+    return torch.stack([x, y, x * y])[None].repeat(2, 1, 1, 1) * 0.8
+
+
+def test_a_moved_picture_begins_as_the_example_where_nothing_moves() -> None:
     network = LandmarkVideo(**VIDEO, colour="moved").eval()
     picture, landmarks, example = inputs()
-    drawn = network(picture, landmarks, example)
+    drawn = network(picture, landmarks, example, None, *points())
     assert torch.allclose(drawn.colour, picture[:, None].expand_as(drawn.colour), atol=1e-5)
     assert torch.allclose(drawn.frames, drawn.colour, atol=1e-5)
 
 
-def test_flow_says_where_a_moved_picture_comes_from() -> None:
-    """An eighth of the side: 4 of 32 pixels from the right, none from below."""
+def test_a_moved_picture_follows_its_points() -> None:
+    """All points go 4 of 32 pixels to the left: so does what lies between them."""
+    network = LandmarkVideo(**VIDEO, colour="moved").eval()
+    _, landmarks, example = inputs()
+    picture = smooth_picture()
+    here, there = points()
+    drawn = network(picture, landmarks, example, None, here, there - torch.tensor([0.25, 0.0]))
+    expected = picture[:, None, :, 12:20, 16:24].expand(-1, 3, -1, -1, -1)
+    assert torch.allclose(drawn.colour[..., 12:20, 12:20], expected, atol=0.05)
+
+
+def test_the_flow_of_landmarks_fades_and_is_corrected() -> None:
+    """Far from all points the picture comes from one pixel to the right, as the network says."""
     network = LandmarkVideo(**VIDEO, colour="moved").eval()
     bias = network.head_flow[0].bias
     assert isinstance(bias, Tensor)
-    bias.data[0] = torch.tensor(0.125 / FLOW_LIMIT).atanh()
-    picture, landmarks, example = inputs()
-    drawn = network(picture, landmarks, example)
-    expected = picture[:, None, :, :, 4:].expand(-1, 3, -1, -1, -1)
-    assert torch.allclose(drawn.colour[..., :-4], expected, atol=1e-4)
+    bias.data[0] = torch.tensor(2 / 32 / FLOW_LIMIT).atanh()
+    _, landmarks, example = inputs()
+    picture = smooth_picture()
+    here, there = points()
+    drawn = network(picture, landmarks, example, None, 0.1 * here, 0.1 * there + 0.2)
+    expected = picture[:, None, :, 28:, 29:].expand(-1, 3, -1, -1, -1)
+    assert torch.allclose(drawn.colour[..., 28:, 28:-1], expected, atol=1e-3)
 
 
-def test_flow_and_change_learn_from_the_first_step() -> None:
+def test_corrections_learn_from_the_first_step() -> None:
     network = LandmarkVideo(**VIDEO, colour="moved")
     picture, landmarks, example = inputs()
-    network(picture, landmarks, example).frames.square().mean().backward()
+    network(picture, landmarks, example, None, *points()).frames.square().mean().backward()
     for head in (network.head_flow, network.head_colour):
         assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in head.parameters())
+
+
+def test_nothing_is_moved_without_points() -> None:
+    with pytest.raises(ValueError, match="points"):
+        LandmarkVideo(**VIDEO, colour="moved")(*inputs())

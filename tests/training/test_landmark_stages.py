@@ -231,12 +231,14 @@ def test_mirrored_faces_come_with_mirrored_landmarks(
     )
     row = stage.rows[0]
     points = torch.from_numpy(corpus.clip_points(row)[:3])
-    plain = stage.landmarks(points, row).unflatten(1, (68, 2))
-    mirrored = stage.landmarks(points, row, mirror=True).unflatten(1, (68, 2))
     from lipwright.models.landmark_space import MIRROR
 
-    back = mirrored[:, list(MIRROR)] * torch.tensor([-1.0, 1.0])
-    assert torch.allclose(back, plain, atol=1e-3)
+    plain, lying = stage.landmarks(points, row)
+    mirrored, turned = stage.landmarks(points, row, mirror=True)
+    for a, b in ((plain.unflatten(1, (68, 2)), mirrored.unflatten(1, (68, 2))), (lying, turned)):
+        assert torch.allclose(b[:, list(MIRROR)] * torch.tensor([-1.0, 1.0]), a, atol=1e-3)
+    # Nothing was projected away: the points lie where the frames have them.
+    assert torch.allclose(lying, 2 * points - 1, atol=1e-4)
 
 
 def test_measures_of_a_perfect_and_of_a_dead_prediction() -> None:

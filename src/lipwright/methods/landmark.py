@@ -64,10 +64,20 @@ class VideoStep(nn.Module):
         self.network = network
 
     def forward(
-        self, picture: Tensor, landmarks: Tensor, example: Tensor, state: Tensor
+        self,
+        picture: Tensor,
+        landmarks: Tensor,
+        example: Tensor,
+        state: Tensor,
+        *points: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw (1, 3, S, S) by landmarks (1, 136): the frame, alpha, and the next state."""
-        drawn = self.network(picture, landmarks[:, None], example, state)
+        """Draw (1, 3, S, S) by landmarks (1, 136): the frame, alpha, and the next state.
+
+        ``points`` are the picture's own (1, 68, 2) and where they are to lie, where needed.
+        """
+        here, there = points if points else (None, None)
+        there = None if there is None else there[:, None]
+        drawn = self.network(picture, landmarks[:, None], example, state, here, there)
         return drawn.frames[:, 0], drawn.alpha[:, 0], drawn.state
 
 
@@ -104,6 +114,7 @@ class LandmarkMethod:
         self.gain = torch.tensor(header["gain"], dtype=torch.float32)
         self.spoken = torch.tensor(header["spoken"], dtype=torch.bool)
         self.project = bool(header["project"])
+        self.moved = video.moved
         self._start = torch.zeros(1, video.gru.hidden, video.side, video.side)
         self.step: Engine = build_engine(
             VideoStep(video).eval(), device, backend, f"{self.model_id} step"
@@ -144,13 +155,18 @@ class LandmarkMethod:
         # What speech cannot tell (the head's turn) stays as it is in this frame.
         driving = self.space.decode(torch.where(self.spoken, told * self.gain, coefficients))
         example = self.space.decode(coefficients) if self.project else own
+        state.driven = self.space.place(driving, state.neutral, matrix)
+        points: list[Tensor] = []
+        if self.moved:
+            step = state.driven - self.space.place(example, state.neutral, matrix)
+            points = [2.0 * p[None] - 1.0 for p in (state.points, state.points + step)]
         frame, state.alpha, state.video = self.step(
             face[None],
             self.space.normalised(driving)[None],
             self.space.normalised(example)[None],
             state.video,
+            *points,
         )
-        state.driven = self.space.place(driving, state.neutral, matrix)
         return frame[0].to(face)
 
     def _listen(self, sound: Tensor, state: AudioState | None) -> tuple[Tensor, AudioState]:

@@ -12,10 +12,11 @@ p_e is set in motion by landmarks p_1 .. p_T:
 
       v_t = alpha_t m_t + (1 - alpha_t) i.
 
-With ``colour="moved"``, which is not in the paper, m_t is not drawn from nothing: it is the example
-moved along a flow that the same features give, plus a change of colour. Flow and change begin at 0
-so that m_t begins as the example; drawn from nothing it is worse than the example for so long that
-alpha falls to 0 first, and a short training never comes back from there.
+With ``colour="moved"``, which is not in the paper, m_t is not drawn from nothing. It is the
+example, moved so that its landmarks lie where they should (:mod:`lipwright.models.landmark_flow`);
+the features correct the flow and change the colour, and both corrections begin at 0. Drawn from
+nothing, m_t is worse than the example for so long that alpha falls to 0, and a short training never
+comes back from there.
 """
 
 from __future__ import annotations
@@ -28,11 +29,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lipwright.models.landmark_flow import GRID, centres, landmark_flow
 from lipwright.models.landmark_gru import ConvGRU
 
 LANDMARKS = 136
-FLOW_LIMIT = 0.25
-"""A point moves by no more than this share of the side."""
+FLOW_LIMIT = 0.1
+"""The flow of the landmarks is corrected by no more than this, in half sides."""
 
 
 class Drawn(NamedTuple):
@@ -116,6 +118,7 @@ class LandmarkVideo(nn.Module):
     """
 
     places: Tensor
+    coarse: Tensor
 
     def __init__(
         self,
@@ -172,9 +175,8 @@ class LandmarkVideo(nn.Module):
             for head in (self.head_colour, self.head_flow):
                 for parameter in head.parameters():
                     nn.init.zeros_(parameter)
-            centres = (torch.arange(size) + 0.5) * (2.0 / size) - 1.0
-            y, x = torch.meshgrid(centres, centres, indexing="ij")
-            self.register_buffer("places", torch.stack([x, y], dim=-1)[None], persistent=False)
+            self.register_buffer("places", centres(size)[None], persistent=False)
+            self.register_buffer("coarse", centres(GRID), persistent=False)
 
     def encode(self, picture: Tensor) -> tuple[Tensor, Tensor]:
         """The maps i' and i'' of pictures (B, 3, S, S) in [-1, 1]."""
@@ -201,6 +203,8 @@ class LandmarkVideo(nn.Module):
         landmarks: Tensor,
         example: Tensor,
         state: Tensor | None = None,
+        here: Tensor | None = None,
+        there: Tensor | None = None,
     ) -> Drawn:
         """Set a picture in motion.
 
@@ -210,6 +214,8 @@ class LandmarkVideo(nn.Module):
             landmarks: (B, T, 136) normalised, T free.
             example: (B, 136), or (B, T, 136) with a picture for each frame.
             state: of the ConvGRU behind the frames before; zeros by default.
+            here: (B, 68, 2) points in the picture, [-1, 1] from border to border; or (B, T, 68, 2).
+            there: (B, T, 68, 2) where they are to lie. Both are needed for ``moved``.
         """
         b, t = landmarks.shape[:2]
 
@@ -228,21 +234,25 @@ class LandmarkVideo(nn.Module):
         states, state = self.gru(x, state)
         features = self.generator(states.flatten(0, 1))
         base = self.base(self.blend(fine, features, attention))
-        colour, alpha = self._colour(base, source), self.head_alpha(base)
+        colour, alpha = self.head_colour(base), self.head_alpha(base)
+        if self.moved:
+            if here is None or there is None:
+                raise ValueError("a picture can be moved only with its points, here and there")
+            each_here = here.flatten(0, 1) if here.ndim == 4 else spread(here)
+            colour = self._moved(base, source, colour, each_here, there.flatten(0, 1))
         frames = alpha * colour + (1.0 - alpha) * source
         frames, alpha, colour, attention = (
             x.unflatten(0, (b, t)) for x in (frames, alpha, colour, attention)
         )
         return Drawn(frames, alpha, colour, attention, state)
 
-    def _colour(self, base: Tensor, source: Tensor) -> Tensor:
-        """The picture m (N, 3, S, S) in [-1, 1] from features (N, C, S, S) and the example."""
-        change: Tensor = self.head_colour(base)
-        if not self.moved:
-            return change
-        # The flow in float32: a bfloat16 place is off by up to half a pixel.
-        flow = 2.0 * FLOW_LIMIT * self.head_flow(base).float().permute(0, 2, 3, 1)
-        moved = F.grid_sample(
-            source.float(), self.places + flow, padding_mode="border", align_corners=False
-        )
+    def _moved(
+        self, base: Tensor, source: Tensor, change: Tensor, here: Tensor, there: Tensor
+    ) -> Tensor:
+        """The picture m (N, 3, S, S) in [-1, 1] from features, example, and points (N, 68, 2)."""
+        # In float32: a place in bfloat16 is off by up to half a pixel.
+        flow = landmark_flow(here.float(), there.float(), self.coarse, self.size)
+        flow = flow + FLOW_LIMIT * self.head_flow(base).float()
+        grid = self.places + flow.permute(0, 2, 3, 1)
+        moved = F.grid_sample(source.float(), grid, padding_mode="border", align_corners=False)
         return (moved + change.float()).clamp(-1.0, 1.0).to(change.dtype)

@@ -94,10 +94,29 @@ class LandmarkVideoConfig(Section):
 
 
 class Batch:
-    """Example picture (B, 3, S, S) and landmarks (B, 136), frames (B, T, 3, S, S), landmarks."""
+    """Example picture (B, 3, S, S) and landmarks (B, 136), frames (B, T, 3, S, S), landmarks.
 
-    def __init__(self, picture: Tensor, example: Tensor, frames: Tensor, driving: Tensor) -> None:
+    ``here`` and ``there`` are the example's points and where they lie in the frames, in [-1, 1].
+    """
+
+    def __init__(
+        self,
+        picture: Tensor,
+        example: Tensor,
+        frames: Tensor,
+        driving: Tensor,
+        here: Tensor,
+        there: Tensor,
+    ) -> None:
         self.picture, self.example, self.frames, self.driving = picture, example, frames, driving
+        self.here, self.there = here, there
+
+    def draw(self, network: nn.Module) -> Drawn:
+        """What VG-net makes of it."""
+        drawn: Drawn = network(
+            self.picture, self.driving, self.example, None, self.here, self.there
+        )
+        return drawn
 
 
 class LandmarkVideoStage:
@@ -124,6 +143,13 @@ class LandmarkVideoStage:
         arguments = {"size": size, **config.critic}
         self.critic: nn.Module | None = LandmarkDiscriminator(**arguments) if judged else None
         self.jitter = Jitter(**config.jitter) if config.jitter else NONE
+        if self.arguments.get("colour") == "moved" and max(
+            self.jitter.shift, self.jitter.scale, self.jitter.turn
+        ):
+            raise LipwrightError(
+                "with landmark-video.model.colour 'moved' the points must lie where the picture "
+                "has them; set jitter.shift, jitter.scale and jitter.turn to 0."
+            )
         self.rows = [r for r in corpus.split("train") if r.frames >= config.sequence]
         if not self.rows:
             raise LipwrightError(
@@ -135,30 +161,41 @@ class LandmarkVideoStage:
         self.pixels = mouth_weight_map(size, loss.mouth_pixels)
         self._last: tuple[Batch, Tensor] | None = None
 
-    def landmarks(self, points: Tensor, row: ClipRow, mirror: bool = False) -> Tensor:
-        """(T, 68, 2) points of a clip's frames to normalised landmarks (T, 136)."""
+    def landmarks(
+        self, points: Tensor, row: ClipRow, mirror: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """(T, 68, 2) points of a clip's frames, the example first, to what VG-net is told.
+
+        Returns:
+            Normalised landmarks (T, 136), and points in [-1, 1] (T, 68, 2): the example's own, and
+            where these come to lie by the motion that is told.
+        """
         whole = torch.from_numpy(self.corpus.clip_points(row))
         if mirror:
-            turn = whole.new_tensor([-1.0, 1.0])
-            whole, points = whole[:, list(MIRROR)] * turn, points[:, list(MIRROR)] * turn
+            turn, edge = whole.new_tensor([-1.0, 1.0]), whole.new_tensor([1.0, 0.0])
+            whole, points = (p[:, list(MIRROR)] * turn + edge for p in (whole, points))
         neutral = self.space.align(whole)[0].mean(0)
-        motion = self.space.align(points)[0] - neutral
+        shapes, matrix = self.space.align(points)
+        motion = shapes - neutral
         if self.config.project:
             motion = self.space.decode(self.space.encode(motion))
-        return self.space.normalised(motion)
+        placed = self.space.place(motion, neutral, matrix)
+        return self.space.normalised(motion), 2.0 * (points[:1] + placed - placed[:1]) - 1.0
 
     def draw(
         self, rows: list[ClipRow], rng: np.random.Generator, jitter: Jitter, context: Context
     ) -> Batch:
         """A batch: for every clip an example and a sequence, turned and tinted alike."""
         t, size = self.config.sequence, self.packed.size
-        pictures, landmarks, mirrors = [], [], []
+        pictures, landmarks, lying, mirrors = [], [], [], []
         for row in rows:
             start = int(rng.integers(row.frames - t + 1))
             index = [int(rng.integers(row.frames)), *range(start, start + t)]
             mirrors.append(bool(rng.random() < jitter.flip))
             points = torch.from_numpy(self.corpus.clip_points(row)[index])
-            landmarks.append(self.landmarks(points, row, mirrors[-1]))
+            told, placed = self.landmarks(points, row, mirrors[-1])
+            landmarks.append(told)
+            lying.append(placed)
             pictures.append(self.packed.frames[[row.start + i for i in index]])
         stacked = torch.from_numpy(np.concatenate(pictures)).to(context.device)
         plain = Jitter(**{**vars(jitter), "flip": 0.0})
@@ -167,7 +204,8 @@ class LandmarkVideoStage:
         flipped = torch.tensor(mirrors, device=x.device)[:, None, None, None, None]
         x = torch.where(flipped, x.flip(-1), x)
         p = torch.stack(landmarks).to(context.device)
-        return Batch(x[:, 0], p[:, 0], x[:, 1:], p[:, 1:])
+        q = torch.stack(lying).to(context.device)
+        return Batch(x[:, 0], p[:, 0], x[:, 1:], p[:, 1:], q[:, 0], q[:, 1:])
 
     def step(self, network: nn.Module, step: int, context: Context) -> dict[str, Tensor]:
         """Losses of the generator on one batch."""
@@ -175,7 +213,7 @@ class LandmarkVideoStage:
         chosen = rng.choice(len(self.rows), self.run.batch, p=self.probability)
         batch = self.draw([self.rows[int(i)] for i in chosen], rng, self.jitter, context)
         with context.autocast():
-            drawn = network(batch.picture, batch.driving, batch.example)
+            drawn = batch.draw(network)
         loss, frames, alpha = self.config.loss, drawn.frames.float(), drawn.alpha.float()
         weight = self.pixels.to(context.device)
         seen = alpha if loss.dynamic else torch.ones_like(alpha)
@@ -251,7 +289,7 @@ class LandmarkVideoStage:
             chosen = rng.choice(len(rows), min(4, len(rows)), p=weights)
             batch = self.draw([rows[int(i)] for i in chosen], rng, NONE, context)
             with context.autocast():
-                made.append((batch, network(batch.picture, batch.driving, batch.example)))
+                made.append((batch, batch.draw(network)))
         return made
 
     def samples(self, network: nn.Module, folder: Path, step: int, context: Context) -> None:

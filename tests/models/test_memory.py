@@ -73,6 +73,27 @@ def test_recall_stays_in_the_convex_hull_and_a_one_hot_address_gives_the_slot() 
     assert torch.equal(m.recall(torch.eye(7)), m.value)
 
 
+def test_a_rate_changes_the_speed_of_learning_alone() -> None:
+    torch.manual_seed(0)
+    plain = AudioLipMemory(7, 5)
+    fast = AudioLipMemory(7, 5, rate=8.0)
+    fast.load_state_dict(
+        {k: v / 8 if k in ("key", "value") else v for k, v in plain.state_dict().items()}
+    )
+    lips = torch.randn(4, 5)
+    where = plain.address_audio(lips)
+    assert torch.allclose(fast.address_audio(lips), where, atol=1e-6)
+    assert torch.allclose(fast.recall(where), plain.recall(where), atol=1e-6)
+    moved = []
+    for m in (plain, fast):
+        before = m.store(lips).recalled.detach()
+        optimiser = torch.optim.Adam([m.value], 1e-3)
+        store_loss(m.store(lips).recalled, lips).backward()
+        optimiser.step()
+        moved.append(float((m.store(lips).recalled.detach() - before).norm()))
+    assert moved[1] == pytest.approx(8 * moved[0], rel=0.1)
+
+
 def test_statistics_by_hand() -> None:
     assert effective_slots(torch.eye(4)) == pytest.approx(4.0)
     assert effective_slots(torch.tensor([[1.0, 0.0], [1.0, 0.0]])) == pytest.approx(1.0)

@@ -59,6 +59,9 @@ class AudioLipMemory(nn.Module):
         kappa: scaling of the cosine before the softmax (VAM's "radius", 16).
         rule: which gradients flow, see above.
         audio_dim: length of audio features; C by default.
+        rate: slots are learnt so many times as fast as all else: kept as parameters divided by it.
+            Adam moves a number by about the learning rate a step, and slots have to cross the space
+            of features while weights need small steps only. 1 in the paper.
     """
 
     def __init__(
@@ -68,13 +71,14 @@ class AudioLipMemory(nn.Module):
         kappa: float = 16.0,
         rule: GradientRule = "vam",
         audio_dim: int | None = None,
+        rate: float = 1.0,
     ) -> None:
         super().__init__()
-        self.kappa, self.rule = kappa, rule
+        self.kappa, self.rule, self.rate = kappa, rule, rate
         # N(0, 0.5) as VAM initialises both. No bias in the embeddings: an address depends on the
         # direction of a feature alone.
-        self.key = nn.Parameter(torch.randn(slots, dim) * 0.5)
-        self.value = nn.Parameter(torch.randn(slots, dim) * 0.5)
+        self.key = nn.Parameter(torch.randn(slots, dim) * 0.5 / rate)
+        self.value = nn.Parameter(torch.randn(slots, dim) * 0.5 / rate)
         self.embed_audio = nn.Linear(audio_dim or dim, dim, bias=False)
         self.embed_lips = nn.Linear(dim, dim, bias=False)
 
@@ -98,11 +102,12 @@ class AudioLipMemory(nn.Module):
             lips = lips.detach()
         found = self.address_lips(lips)
         seen = found.detach() if self.rule == "vam" else found
-        return Stored(seen, read(found, self.value), lips)
+        return Stored(seen, read(found, self.value * self.rate), lips)
 
     def recall(self, where: Tensor) -> Tensor:
         """f_lip_key (..., C) at addresses (..., S): a point in the convex hull of the slots."""
-        return read(where, self.value.detach() if self.rule == "vam" else self.value)
+        slots = self.value * self.rate
+        return read(where, slots.detach() if self.rule == "vam" else slots)
 
 
 def address(embed: nn.Module, feature: Tensor, memory: Tensor, kappa: float) -> Tensor:

@@ -307,7 +307,7 @@ class MemoryStage:
             total = total + c.correlation * (out["correlation"] + out["correlation_heard"])
         if batch.place.shape[1] == FRAMES:
             if c.visual > 0 and step >= c.visual_start:
-                out["visual"] = self._visual(made, batch, context)
+                out["visual"] = self._visual(self.network, made, batch, context)
                 total = total + c.visual * out["visual"]
             if self._listens(step):
                 out["sync"] = self._sync(made.recalled, batch, context)
@@ -349,14 +349,16 @@ class MemoryStage:
             "read": (made.seen.float() - real).square().mean(),
         }
 
-    def _visual(self, made: Made, batch: TalkingBatch, context: Context) -> Tensor:
-        assert isinstance(self.network, TrainedMemory)
+    def _visual(
+        self, network: nn.Module, made: Made, batch: TalkingBatch, context: Context
+    ) -> Tensor:
+        assert isinstance(network, TrainedMemory)
         shape = batch.target.shape
         true = made.lips.reshape(*shape[:2], -1)[:, FRAMES // 2]
         total = torch.zeros((), device=true.device)
         for image in (made.recalled, made.taught):
             with context.autocast():
-                loss = visual_visual_loss(self.network.lips, image.reshape(shape), true)
+                loss = visual_visual_loss(network.lips, image.reshape(shape), true)
             total = total + loss
         return total
 
@@ -408,7 +410,7 @@ class MemoryStage:
                 error = (0.5 * (image - target)).square() * box
                 power = error.sum(dim=(1, 2, 3)) / (3.0 * box.sum())
                 values[f"{name}_mouth_psnr"] = (-10 * power.clamp_min(1e-8).log10()).mean()
-            values["visual"] = self._visual(made, batch, context)
+            values["visual"] = self._visual(network, made, batch, context)
             if self.expert is not None:
                 values["sync_loss"] = self._sync(made.recalled, batch, context)
             heard.append(made.heard)

@@ -57,8 +57,9 @@ class LandmarkVideoLoss(Section):
         mouth_weight: W on the heights of the mouth's points, before the square.
         mouth_pixels: weight of the mouth's box in the pixel loss; 1 in the paper.
         gradient: of an L1 of image gradients; 0 in the paper.
-        alpha: of the mean of alpha; 0 in the paper. A picture that was moved instead of drawn is
-            right where nothing moves, too; this keeps alpha where it is needed.
+        alpha: of the mean of alpha, divided by ``mouth_pixels`` in the mouth's box; 0 in the paper.
+            A picture that was moved instead of drawn is right where nothing moves, too, and follows
+            the head, which no speech asks for; this keeps alpha where it is needed.
         colour: of an L1 of what is drawn, before it is blended; 0 in the paper. At first the
             example is nearer to the target than anything drawn: alpha falls to 0 within some ten
             steps, and what hides behind it learns hardly anything. This teaches it all the same.
@@ -227,7 +228,7 @@ class LandmarkVideoStage:
             out["colour"] = weighted_l1(drawn.colour.float(), batch.frames, weight)
             total = total + loss.colour * out["colour"]
         if loss.alpha > 0:
-            total = total + loss.alpha * alpha.mean()
+            total = total + loss.alpha * (alpha / weight).mean()
         if self.critic is not None and step >= loss.adversarial_start:
             with context.autocast():
                 real, found = self.critic(frames, batch.example)

@@ -98,6 +98,17 @@ def test_the_mask_lies_about_the_mouth_and_below_the_upper_half() -> None:
     assert torch.allclose(mask, mask.flip(1), atol=1e-5)
 
 
+def test_nothing_else_of_a_checkpoint_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "whole.safetensors")
+    whole = load_checkpoint(path)
+    lips = LipEncoder(32, 8, (8, 8), patch=2, groups=4)
+    talker = MemoryTalker(**TALKER)
+    save_checkpoint(path, whole.header, {"talker": talker, "lips": lips})
+    assert any(n.startswith("lips.") for n in load_checkpoint(path).tensors)
+    assert not any(n.startswith("lips.") for n in load_checkpoint(path, only="talker").tensors)
+    assert load_method(path, "cpu", "torch").name == "memory"
+
+
 def test_no_lip_encoder_is_built(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: Any, **__: Any) -> None:
         raise AssertionError("inference must not need the lip encoder")

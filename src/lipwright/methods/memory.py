@@ -38,14 +38,16 @@ class MemoryDrawer(nn.Module):
 
     Args:
         talker: the trained network.
-        articulation: how far from rest the mouth goes: ``rest + articulation (recalled - rest)``,
-            rest being what the memory recalls of silence. 1 is the paper; what is recalled is an
-            average over slots, and an average of mouths moves less than any of them.
+        articulation: how far from rest the mouth goes: ``rest + articulation (feature - rest)`` for
+            the recalled lip feature and for the audio feature, rest being those of silence. 1 is
+            the paper; what is recalled is an average over slots, and an average of mouths moves
+            less than any of them.
 
     The networks draw half a face; shown is an ellipse about the mouth, the frame itself round it.
     """
 
     rest: Tensor
+    quiet: Tensor
     mask: Tensor
 
     def __init__(self, talker: MemoryTalker, articulation: float = 1.0) -> None:
@@ -53,8 +55,10 @@ class MemoryDrawer(nn.Module):
         self.talker, self.articulation = talker, articulation
         silent = torch.full((1, 80, talker.audio.steps), SILENCE)
         with torch.no_grad():
-            rest, _ = talker.recall(talker.eval().audio(silent))
+            quiet = talker.eval().audio(silent)
+            rest, _ = talker.recall(quiet)
         self.register_buffer("rest", rest)
+        self.register_buffer("quiet", quiet)
         self.register_buffer("mask", mouth_mask(talker.size))
 
     def forward(self, target: Tensor, reference: Tensor, mel: Tensor) -> tuple[Tensor]:
@@ -73,6 +77,7 @@ class MemoryDrawer(nn.Module):
         lips, _ = talker.recall(heard)
         if self.articulation != 1.0:
             lips = self.rest + self.articulation * (lips - self.rest)
+            heard = self.quiet + self.articulation * (heard - self.quiet)
         maps = talker.identity(target, reference)
         drawn = talker.draw(lips, heard, maps, target, reference)
         return (target + self.mask * (drawn - target),)
@@ -169,7 +174,7 @@ def upper(faces: Tensor) -> Tensor:
 
 
 def build_talker(checkpoint: Checkpoint) -> MemoryTalker:
-    """The talker of a checkpoint with its weights, in eval mode; its lip encoder stays on disk.
+    """The talker of a checkpoint with its weights, in eval mode.
 
     Raises:
         LipwrightError: header or weights are damaged.
@@ -192,4 +197,4 @@ def load_memory(path: Path, device: str = "auto", backend: str = "auto") -> Memo
     Raises:
         LipwrightError: missing, damaged, or of another kind.
     """
-    return MemoryMethod(load_checkpoint(path), device, backend)
+    return MemoryMethod(load_checkpoint(path, only="talker"), device, backend)

@@ -9,7 +9,7 @@ from pathlib import Path
 from lipwright.errors import LipwrightError
 from lipwright.methods.base import Method
 
-DEFAULTS = {"vq": "vq-tiny.safetensors"}
+DEFAULTS = {"memory": "memory-tiny.safetensors", "vq": "vq-tiny.safetensors"}
 """Shipped checkpoint of each method, in ``lipwright/weights/shipped``."""
 
 

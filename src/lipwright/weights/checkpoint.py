@@ -138,11 +138,12 @@ def read_header(path: Path) -> dict[str, Any]:
     return header
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint (see :func:`read_header` for the errors)."""
+def load_checkpoint(path: Path, only: str | None = None) -> Checkpoint:
+    """Read a checkpoint, or ``only`` one network of it (:func:`read_header` has the errors)."""
     header = read_header(path)
     with safe_open(str(path), framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        names = [n for n in file.keys() if only is None or n.startswith(f"{only}.")]  # noqa: SIM118
+        tensors = {name: file.get_tensor(name) for name in names}
     return Checkpoint(path, header, tensors, file_sha256(path))
 
 

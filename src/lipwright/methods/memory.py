@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from lipwright.errors import LipwrightError
 from lipwright.media.mel import SILENCE, AudioSpec
@@ -85,19 +84,9 @@ class MemoryDrawer(nn.Module):
 
 @dataclass(frozen=True)
 class MemoryState:
-    """What one face track needs.
+    """What one face track needs: one look (1, 3, S, S) in [-1, 1]."""
 
-    Attributes:
-        looks: (K, 3, S, S) in [-1, 1], looks that may serve as reference.
-        poses: (K, D) what they show above the mouth.
-    """
-
-    looks: Tensor
-    poses: Tensor
-
-    def nearest(self, faces: Tensor) -> Tensor:
-        """(B, 3, S, S): for each face the look whose upper half is most alike."""
-        return self.looks[torch.cdist(upper(faces), self.poses).argmin(1)]
+    reference: Tensor
 
 
 class MemoryMethod:
@@ -129,18 +118,15 @@ class MemoryMethod:
         self.backend = self.engine.name
 
     def start(self, reference: Tensor, lips: LookLips | None = None) -> MemoryState:
-        """Choose from (R, 3, S, S) looks, R >= 1, those that may serve as references.
+        """Choose one of (R, 3, S, S) looks, R >= 1: that with the median opening.
 
-        With ``lips`` these are the third whose mouths are open like the median one: a reference
-        whose mouth went along with the source's would tell the source's speech.
+        One for the whole face: a reference whose mouth went along with the source's would tell the
+        source's speech. Without ``lips`` it is the middle one.
         """
-        chosen = reference
+        index = len(reference) // 2
         if lips is not None and len(lips.openings) == len(reference):
-            openings = np.asarray(lips.openings, np.float64)
-            order = np.argsort(np.abs(openings - np.median(openings)), kind="stable")
-            kept = np.sort(order[: max(1, -(-len(order) // 3))])
-            chosen = reference[torch.from_numpy(kept)]
-        return MemoryState(chosen, upper(chosen))
+            index = int(np.argsort(lips.openings, kind="stable")[index])
+        return MemoryState(reference[index : index + 1])
 
     def render(self, faces: Tensor, audio: Tensor, state: MemoryState) -> Rendered:
         """Draw (B, 3, S, S) faces with (B, 80, steps) speech.
@@ -154,7 +140,7 @@ class MemoryMethod:
             if missing:
                 x = torch.cat([x, x[-1:].expand(missing, -1, -1, -1)])
                 mel = torch.cat([mel, mel[-1:].expand(missing, -1, -1)])
-            drawn.append(self.engine(x, state.nearest(x), mel)[0][: BATCH - missing])
+            drawn.append(self.engine(x, state.reference.expand_as(x), mel)[0][: BATCH - missing])
         return Rendered(torch.cat(drawn), faces)
 
 
@@ -165,12 +151,6 @@ def mouth_mask(size: int) -> Tensor:
     radius = (((at - x0) / rx)[None, :] ** 2 + ((at - y0) / ry)[:, None] ** 2).sqrt()
     step = ((1.0 - radius) / SOFT).clamp(0.0, 1.0)
     return (step * step * (3.0 - 2.0 * step))[None, None]
-
-
-def upper(faces: Tensor) -> Tensor:
-    """(B, 3, S, S) -> (B, 128): the upper halves, grey and small, for comparing poses."""
-    half = faces[:, :, : faces.shape[-2] // 2].float().mean(1, keepdim=True)
-    return F.adaptive_avg_pool2d(half, (8, 16)).flatten(1)
 
 
 def build_talker(checkpoint: Checkpoint) -> MemoryTalker:

@@ -61,6 +61,18 @@ def test_the_identity_encoder_sees_no_mouth_of_the_target() -> None:
     assert torch.equal(hide_mouth(target)[:, :, :16], target[:, :, :16])
 
 
+def test_a_blind_encoder_sees_no_mouth_of_the_reference_either() -> None:
+    torch.manual_seed(0)
+    encoder = IdentityEncoder(32, (8, 16), groups=4, blind=True).eval()
+    target, reference = torch.rand(2, 2, 3, 32, 32) * 2 - 1
+    other = reference.clone()
+    other[:, :, 16:30, 7:25] = 0.3
+    maps, same = encoder(target, reference), encoder(target, other)
+    assert all(torch.equal(a, b) for a, b in zip(maps, same, strict=True))
+    other[:, :, 4] = 0.3
+    assert not torch.allclose(maps[-1], encoder(target, other)[-1])
+
+
 @pytest.mark.parametrize("modulate", [False, True])
 @pytest.mark.parametrize("lower", [False, True])
 def test_decoder(modulate: bool, lower: bool) -> None:

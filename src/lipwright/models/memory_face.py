@@ -25,6 +25,9 @@ from torch.nn import functional as F
 
 from lipwright.models.blocks import Downsample, ResidualBlock, norm
 
+MOUTH = (0.22, 0.5, 0.78, 0.94)
+"""Left, top, right, bottom of what ``blind`` hides, in parts of the side."""
+
 
 class IdentityEncoder(nn.Module):
     """Reference and masked target to maps of every size.
@@ -35,6 +38,7 @@ class IdentityEncoder(nn.Module):
         patch: side of the squares folded into channels first.
         blocks: residual blocks per level.
         groups: of the normalisation.
+        blind: ours; the reference's mouth is hidden too, so that there is none to copy.
     """
 
     def __init__(
@@ -44,9 +48,10 @@ class IdentityEncoder(nn.Module):
         patch: int = 1,
         blocks: int = 1,
         groups: int = 8,
+        blind: bool = False,
     ) -> None:
         super().__init__()
-        self.size, self.patch = size, patch
+        self.size, self.patch, self.blind = size, patch, blind
         self.stem = nn.Conv2d(6 * patch * patch, channels[0], 3, padding=1)
         self.levels = nn.ModuleList()
         for i, c in enumerate(channels):
@@ -68,6 +73,11 @@ class IdentityEncoder(nn.Module):
         Returns:
             Maps of S/patch, S/(2 patch), ... cells, finest first.
         """
+        if self.blind:
+            left, top, right, bottom = (round(v * self.size) for v in MOUTH)
+            seen = torch.ones_like(reference)
+            seen[:, :, top:bottom, left:right] = 0.0
+            reference = reference * seen + seen - 1.0
         x = torch.cat([reference, hide_mouth(target)], dim=1)
         x = self.stem(F.pixel_unshuffle(x, self.patch) if self.patch > 1 else x)
         maps = []

@@ -20,7 +20,9 @@ from lipwright.training.losses.audio_visual import audio_visual_loss
 from lipwright.training.losses.quality_adversarial import critic_loss, fooled_loss
 from lipwright.training.losses.visual_visual import visual_visual_loss
 from lipwright.training.stages import find_config, run_stage
-from lipwright.training.stages.memory import MemoryConfig, MemoryStage, TrainedMemory
+from lipwright.training.stages.memory import MemoryStage
+from lipwright.training.stages.memory_config import MemoryConfig
+from lipwright.training.stages.memory_network import TrainedMemory
 from lipwright.training.stages.pixel_expert import PixelExpertConfig
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, read_header

@@ -25,7 +25,9 @@ from lipwright.evaluation.memory.labels import (
 )
 from lipwright.evaluation.memory.probe import Probe
 from lipwright.training.config import parse
-from lipwright.training.stages.memory import MemoryConfig, MemoryStage, TrainedMemory
+from lipwright.training.stages.memory import MemoryStage
+from lipwright.training.stages.memory_config import MemoryConfig
+from lipwright.training.stages.memory_network import TrainedMemory
 
 from ...training.tiny import make_corpus
 

@@ -20,13 +20,11 @@ tell the lip motion from lip features, recalled and true, and from audio feature
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -35,12 +33,11 @@ from lipwright.data.codes import lip_motions
 from lipwright.data.packed import PackedCorpus
 from lipwright.data.talking import TalkingBatch, TalkingClips
 from lipwright.media.mel import SILENCE, STEPS_PER_FRAME, AudioSpec
-from lipwright.models.memory import Stored, effective_slots, sharpness
-from lipwright.models.memory_lips import LipEncoder, fold_time
+from lipwright.models.memory import effective_slots, sharpness
+from lipwright.models.memory_lips import LipEncoder
 from lipwright.models.memory_talker import MemoryTalker
 from lipwright.models.pixel_critics import QualityCritic
 from lipwright.models.pixel_expert import PixelExpert, lower_half
-from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.audio_visual import audio_visual_loss
 from lipwright.training.losses.memory_align import align_loss
 from lipwright.training.losses.memory_store import store_loss
@@ -55,168 +52,14 @@ from lipwright.training.losses.reconstruction import (
 )
 from lipwright.training.losses.visual_visual import visual_visual_loss
 from lipwright.training.pictures import write_sheet
-from lipwright.training.stages.speech import SpeechJitter, clip_correlations, vary_speech
+from lipwright.training.stages.memory_config import MemoryConfig
+from lipwright.training.stages.memory_network import Made, TrainedMemory, at_places
+from lipwright.training.stages.speech import clip_correlations, vary_speech
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
 
 FRAMES = 5
 """Consecutive frames that the sync losses look at."""
-
-
-class MemoryLossConfig(Section):
-    """Weights of the losses, and when they come on.
-
-    Attributes:
-        recalled, taught: of the reconstruction of I_g and of I_G; 1 and 1 in the paper's sum.
-        mouth_weight: of the mouth box in it; gradient: of an L1 of image gradients beside it.
-        perceptual: ours; ``none`` or ``efficientnet``, on the mouth box, with its weight.
-        store, align: of the memory; 1 and 1 as in VAM.
-        visual, sync, critic: of visual-visual sync, the expert and the critic.
-        visual_start, sync_start, critic_start: steps at which they come on.
-        sync_gate: validation sync loss below which the expert comes on (Wav2Lip: 0.75).
-        least_accuracy: held-out accuracy below which an expert is not listened to.
-        motion, correlation: ours; squared error, and one minus correlation over the stretch, of
-            the lip motion that linear readers tell from recalled, true and audio features.
-    """
-
-    recalled: float = 1.0
-    taught: float = 1.0
-    mouth_weight: float = 1.0
-    gradient: float = 0.0
-    perceptual: str = "none"
-    perceptual_weight: float = 0.0
-    store: float = 1.0
-    align: float = 1.0
-    visual: float = 0.01
-    visual_start: int = 0
-    sync: float = 0.03
-    sync_start: int = 0
-    sync_gate: float = 0.75
-    least_accuracy: float = 0.0
-    critic: float = 0.07
-    critic_start: int = 0
-    motion: float = 0.0
-    correlation: float = 0.0
-
-
-class MemoryConfig(Section):
-    """Config of the stage.
-
-    Attributes:
-        model: arguments of :class:`~lipwright.models.memory_talker.MemoryTalker`; the size is that
-            of the corpus.
-        lips: arguments of :class:`~lipwright.models.memory_lips.LipEncoder`.
-        critic: arguments of :class:`~lipwright.models.pixel_critics.QualityCritic`.
-        speech_jitter: how speech is varied; none by default.
-        stretch: frames heard at once, 5 or more.
-        more: further lip windows per stretch.
-        window_every: on every so many steps five frames are drawn; 0 for never.
-        silence: share of silent stretches added, with lips at rest; needs ``loss.motion``.
-        lip_dim: length of a lip motion.
-        articulation: written to the checkpoint: by how much inference exaggerates what is recalled.
-    """
-
-    model: dict[str, Any] = Field(default_factory=dict)
-    lips: dict[str, Any] = Field(default_factory=dict)
-    critic: dict[str, Any] = Field(default_factory=dict)
-    loss: MemoryLossConfig = MemoryLossConfig()
-    jitter: dict[str, float] = Field(default_factory=dict)
-    speech_jitter: SpeechJitter | None = None
-    optimiser: OptimiserConfig = OptimiserConfig(
-        name="adam", lr=1e-4, betas=(0.5, 0.999), schedule="constant"
-    )
-    run: RunConfig = RunConfig(batch=16)
-    stretch: int = Field(default=5, ge=5)
-    more: int = 0
-    window_every: int = 1
-    far: int = 6
-    balance: float = 0.5
-    silence: float = 0.0
-    lip_dim: int = 8
-    articulation: float = 1.0
-
-
-@dataclass(frozen=True)
-class Made:
-    """What a forward pass makes of a batch; N = D T drawn frames, R = N + B M lip features.
-
-    Attributes:
-        recalled, taught: (N, 3, S, S) I_g and I_G in [-1, 1].
-        lips: (N, C) f_lip of the drawn frames.
-        stored: of all R lip features.
-        heard: (R, S) address that audio gives for the same frames.
-        told, seen: (B, n, K) and (R, K) lip motion read off recalled and true features.
-        guessed: (B, n, K) lip motion read off the audio features themselves.
-    """
-
-    recalled: Tensor
-    taught: Tensor
-    lips: Tensor
-    stored: Stored
-    heard: Tensor
-    told: Tensor
-    seen: Tensor
-    guessed: Tensor
-
-
-class TrainedMemory(nn.Module):
-    """The talker with what only training needs.
-
-    Lip encoder; linear readers of lip motion, ``reader`` of lip features (true or recalled) and
-    ``ear`` of audio features; and the switch of the sync loss, which a resumed run must remember.
-    """
-
-    sync_on: Tensor
-
-    def __init__(
-        self, talker: MemoryTalker, lips: LipEncoder, lip_dim: int, motions: int, reads: bool
-    ) -> None:
-        super().__init__()
-        self.talker, self.lips, self.reads = talker, lips, reads
-        self.reader = nn.Linear(lip_dim, motions)
-        audio_dim = talker.memory.embed_audio.in_features
-        self.ear = nn.Linear(audio_dim, motions)
-        self.register_buffer("sync_on", torch.tensor(False))
-
-    def forward(self, batch: TalkingBatch) -> Made:
-        """Hear, look, store and draw."""
-        talker = self.talker
-        count = len(batch.place)
-        features = talker.audio.sequence(batch.mel)
-        recalled, addresses = talker.recall(features)
-        windows = batch.windows.flatten(0, 1)
-        lips = self.lips(windows)
-        further = self._further(batch).float()
-        stored = talker.memory.store(torch.cat([lips.float(), further]))
-        heard = torch.cat([_at(addresses[:count], batch.place), _at(addresses, batch.lip_place)])
-        target = batch.target.flatten(0, 1)
-        times = batch.place.shape[1]
-        reference = batch.reference.repeat_interleave(times, 0)
-        maps = talker.identity(target, reference)
-        audio = _at(features[:count], batch.place)
-        key = _at(recalled[:count], batch.place)
-        return Made(
-            talker.draw(key, audio, maps, target, reference),
-            talker.draw(lips, audio, maps, target, reference),
-            lips,
-            stored,
-            heard,
-            self.reader(recalled),
-            self.reader(torch.cat([lips.float(), further])),
-            self.ear(features),
-        )
-
-    def _further(self, batch: TalkingBatch) -> Tensor:
-        """(B M, C) features of the further lip windows.
-
-        Under ``vam`` only the reader can train the lip encoder by them; without it, no graph is
-        kept.
-        """
-        wanted = self.reads or self.talker.memory.rule == "literal"
-        with torch.set_grad_enabled(wanted and torch.is_grad_enabled()):
-            pictures = batch.lips.flatten(0, 1).float() / 127.5 - 1.0
-            out: Tensor = self.lips.encode(fold_time(pictures, self.lips.grey))
-        return out
 
 
 class MemoryStage:
@@ -338,7 +181,9 @@ class MemoryStage:
 
     def _motion(self, made: Made, batch: TalkingBatch) -> dict[str, Tensor]:
         told, guessed = made.told.float(), made.guessed.float()
-        real = torch.cat([_at(batch.motion, batch.place), _at(batch.motion, batch.lip_place)])
+        real = torch.cat(
+            [at_places(batch.motion, batch.place), at_places(batch.motion, batch.lip_place)]
+        )
         out = {}
         for name, motion in (("", told), ("_heard", guessed)):
             errors = motion_loss(motion, batch.motion, batch.valid)
@@ -493,12 +338,6 @@ def mouth_box(faces: Tensor) -> Tensor:
     """The mouth box of (B, 3, S, S) crops."""
     left, top, right, bottom = (round(v * faces.shape[-1]) for v in MOUTH_BOX)
     return faces[:, :, top:bottom, left:right]
-
-
-def _at(values: Tensor, place: Tensor) -> Tensor:
-    """(B, n, C) values at (B, M) places -> (B M, C)."""
-    index = place[:, :, None].expand(-1, -1, values.shape[-1])
-    return values[: len(place)].gather(1, index).flatten(0, 1)
 
 
 def _frozen_expert(path: Path | None, least: float) -> tuple[PixelExpert | None, str]:

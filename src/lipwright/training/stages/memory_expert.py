@@ -41,7 +41,8 @@ def run_memory_stage(
             raise LipwrightError(f"the expert of this method sees {FRAMES} frames: set window=5.")
         train(MemoryExpertStage(expert_config, corpus), out / stage, device)
         return
-    from lipwright.training.stages.memory import MemoryConfig, MemoryStage
+    from lipwright.training.stages.memory import MemoryStage
+    from lipwright.training.stages.memory_config import MemoryConfig
 
     config = parse(MemoryConfig, values, where)
     expert = None

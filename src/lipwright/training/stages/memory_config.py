@@ -1,0 +1,83 @@
+"""Configuration of the stage ``memory``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from lipwright.training.config import OptimiserConfig, RunConfig, Section
+from lipwright.training.stages.speech import SpeechJitter
+
+
+class MemoryLossConfig(Section):
+    """Weights of the losses, and when they come on.
+
+    Attributes:
+        recalled, taught: of the reconstruction of I_g and of I_G; 1 and 1 in the paper's sum.
+        mouth_weight: of the mouth box in it; gradient: of an L1 of image gradients beside it.
+        perceptual: ours; ``none`` or ``efficientnet``, on the mouth box, with its weight.
+        store, align: of the memory; 1 and 1 as in VAM.
+        visual, sync, critic: of visual-visual sync, the expert and the critic.
+        visual_start, sync_start, critic_start: steps at which they come on.
+        sync_gate: validation sync loss below which the expert comes on (Wav2Lip: 0.75).
+        least_accuracy: held-out accuracy below which an expert is not listened to.
+        motion, correlation: ours; squared error, and one minus correlation over the stretch, of
+            the lip motion that linear readers tell from recalled, true and audio features.
+    """
+
+    recalled: float = 1.0
+    taught: float = 1.0
+    mouth_weight: float = 1.0
+    gradient: float = 0.0
+    perceptual: str = "none"
+    perceptual_weight: float = 0.0
+    store: float = 1.0
+    align: float = 1.0
+    visual: float = 0.01
+    visual_start: int = 0
+    sync: float = 0.03
+    sync_start: int = 0
+    sync_gate: float = 0.75
+    least_accuracy: float = 0.0
+    critic: float = 0.07
+    critic_start: int = 0
+    motion: float = 0.0
+    correlation: float = 0.0
+
+
+class MemoryConfig(Section):
+    """Config of the stage.
+
+    Attributes:
+        model: arguments of :class:`~lipwright.models.memory_talker.MemoryTalker`; the size is that
+            of the corpus.
+        lips: arguments of :class:`~lipwright.models.memory_lips.LipEncoder`.
+        critic: arguments of :class:`~lipwright.models.pixel_critics.QualityCritic`.
+        speech_jitter: how speech is varied; none by default.
+        stretch: frames heard at once, 5 or more.
+        more: further lip windows per stretch.
+        window_every: on every so many steps five frames are drawn; 0 for never.
+        silence: share of silent stretches added, with lips at rest; needs ``loss.motion``.
+        lip_dim: length of a lip motion.
+        articulation: written to the checkpoint: by how much inference exaggerates what is recalled.
+    """
+
+    model: dict[str, Any] = Field(default_factory=dict)
+    lips: dict[str, Any] = Field(default_factory=dict)
+    critic: dict[str, Any] = Field(default_factory=dict)
+    loss: MemoryLossConfig = MemoryLossConfig()
+    jitter: dict[str, float] = Field(default_factory=dict)
+    speech_jitter: SpeechJitter | None = None
+    optimiser: OptimiserConfig = OptimiserConfig(
+        name="adam", lr=1e-4, betas=(0.5, 0.999), schedule="constant"
+    )
+    run: RunConfig = RunConfig(batch=16)
+    stretch: int = Field(default=5, ge=5)
+    more: int = 0
+    window_every: int = 1
+    far: int = 6
+    balance: float = 0.5
+    silence: float = 0.0
+    lip_dim: int = 8
+    articulation: float = 1.0

@@ -1,0 +1,107 @@
+"""What the stage ``memory`` trains, as one module: hear, look, store and draw.
+
+Park et al. (AAAI 2022): the recalled and the true lip feature go through the same decoder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lipwright.data.talking import TalkingBatch
+from lipwright.models.memory import Stored
+from lipwright.models.memory_lips import LipEncoder, fold_time
+from lipwright.models.memory_talker import MemoryTalker
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a forward pass makes of a batch; N = D T drawn frames, R = N + B M lip features.
+
+    Attributes:
+        recalled, taught: (N, 3, S, S) I_g and I_G in [-1, 1].
+        lips: (N, C) f_lip of the drawn frames.
+        stored: of all R lip features.
+        heard: (R, S) address that audio gives for the same frames.
+        told, seen: (B, n, K) and (R, K) lip motion read off recalled and true features.
+        guessed: (B, n, K) lip motion read off the audio features themselves.
+    """
+
+    recalled: Tensor
+    taught: Tensor
+    lips: Tensor
+    stored: Stored
+    heard: Tensor
+    told: Tensor
+    seen: Tensor
+    guessed: Tensor
+
+
+class TrainedMemory(nn.Module):
+    """The talker with what only training needs.
+
+    Lip encoder; linear readers of lip motion, ``reader`` of lip features (true or recalled) and
+    ``ear`` of audio features; and the switch of the sync loss, which a resumed run must remember.
+    """
+
+    sync_on: Tensor
+
+    def __init__(
+        self, talker: MemoryTalker, lips: LipEncoder, lip_dim: int, motions: int, reads: bool
+    ) -> None:
+        super().__init__()
+        self.talker, self.lips, self.reads = talker, lips, reads
+        self.reader = nn.Linear(lip_dim, motions)
+        audio_dim = talker.memory.embed_audio.in_features
+        self.ear = nn.Linear(audio_dim, motions)
+        self.register_buffer("sync_on", torch.tensor(False))
+
+    def forward(self, batch: TalkingBatch) -> Made:
+        """Hear, look, store and draw."""
+        talker = self.talker
+        count = len(batch.place)
+        features = talker.audio.sequence(batch.mel)
+        recalled, addresses = talker.recall(features)
+        windows = batch.windows.flatten(0, 1)
+        lips = self.lips(windows)
+        further = self._further(batch).float()
+        stored = talker.memory.store(torch.cat([lips.float(), further]))
+        heard = torch.cat(
+            [at_places(addresses[:count], batch.place), at_places(addresses, batch.lip_place)]
+        )
+        target = batch.target.flatten(0, 1)
+        times = batch.place.shape[1]
+        reference = batch.reference.repeat_interleave(times, 0)
+        maps = talker.identity(target, reference)
+        audio = at_places(features[:count], batch.place)
+        key = at_places(recalled[:count], batch.place)
+        return Made(
+            talker.draw(key, audio, maps, target, reference),
+            talker.draw(lips, audio, maps, target, reference),
+            lips,
+            stored,
+            heard,
+            self.reader(recalled),
+            self.reader(torch.cat([lips.float(), further])),
+            self.ear(features),
+        )
+
+    def _further(self, batch: TalkingBatch) -> Tensor:
+        """(B M, C) features of the further lip windows.
+
+        Under ``vam`` only the reader can train the lip encoder by them; without it, no graph is
+        kept.
+        """
+        wanted = self.reads or self.talker.memory.rule == "literal"
+        with torch.set_grad_enabled(wanted and torch.is_grad_enabled()):
+            pictures = batch.lips.flatten(0, 1).float() / 127.5 - 1.0
+            out: Tensor = self.lips.encode(fold_time(pictures, self.lips.grey))
+        return out
+
+
+def at_places(values: Tensor, place: Tensor) -> Tensor:
+    """(B, n, C) values at (B, M) places -> (B M, C)."""
+    index = place[:, :, None].expand(-1, -1, values.shape[-1])
+    return values[: len(place)].gather(1, index).flatten(0, 1)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lipwright.errors import LipwrightError
 from lipwright.media.features import MfccSpec
-from lipwright.methods.base import Method
+from lipwright.methods.base import LookLips, Method, Rest
 from lipwright.methods.landmark import LandmarkMethod, load_landmark
 from lipwright.methods.registry import load_method
 from lipwright.models.landmark_audio import LandmarkAudio
@@ -188,3 +188,26 @@ def test_a_damaged_header_is_one_sentence(tmp_path: Path, key: str) -> None:
         save_file(tensors, str(path), {"lipwright": json.dumps(header)})
     with pytest.raises(LipwrightError, match="incomplete or wrong"):
         load_landmark(path, "cpu", "torch")
+
+
+@pytest.mark.parametrize("looks", [1, 3])
+def test_in_a_video_nothing_is_drawn_from_the_frame(tmp_path: Path, looks: int) -> None:
+    """With alpha 1 and points that stay, another face in the frame changes a still picture only."""
+    method = load(save(tmp_path / "m.safetensors", colour="moved"))
+    method._read_points = lambda crop: (face(0.05) * 0.6 + 0.4).numpy()
+    method.step.module.network.head_alpha[0].bias.data.fill_(50.0)  # type: ignore[attr-defined]
+    faces, audio = frames(4)
+    reference = frames(looks)[0]
+    a = method.render(faces, audio, method.start(reference)).faces
+    b = method.render(-faces, audio, method.start(reference)).faces
+    assert torch.allclose(a, b, atol=1e-4) == (looks > 1)
+
+
+def test_the_look_that_rests_is_the_example(tmp_path: Path) -> None:
+    method = load(save(tmp_path / "m.safetensors"))
+    reference = frames(3)[0]
+    shapes = np.zeros((3, 40, 2))
+    lips = LookLips(np.array([0.3, 0.02, 0.2]), shapes, Rest(0.01, shapes[0]))
+    state = method.start(reference, lips)
+    assert state.look is not None
+    assert torch.equal(state.look, reference[1])

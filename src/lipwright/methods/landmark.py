@@ -3,9 +3,11 @@
 Chen et al., "Hierarchical Cross-Modal Talking Face Generation with Dynamic Pixel-Wise Loss" (CVPR
 2019). See docs/methods/landmark.md for what is theirs and what is ours.
 
-The example is the frame itself, so that in a video the head's own motion stays; a still picture is
-the case in which it never changes. Both networks are recurrent: frames are computed one by one and
-the state goes along, so that batches of any size give the same frames.
+The example of a still picture is the picture. In a video it is one look of the person, the mouth at
+rest, brought into each frame's pose by the landmarks: were it the frame itself, the old mouth would
+show through wherever VG-net moves it too little. Where VG-net does not draw, the frame stays as it
+is. Both networks are recurrent: frames are computed one by one and the state goes along, so that
+batches of any size give the same frames.
 """
 
 from __future__ import annotations
@@ -40,6 +42,8 @@ class LandmarkState:
 
     Attributes:
         neutral: (68, 2) aligned shape of this face at rest.
+        look: (3, S, S) the example; None: each frame is its own.
+        look_points: (68, 2) its landmarks.
         audio: state of AT-net.
         video: state of VG-net.
         face: the last frame, and ``points``, its landmarks: equal frames are looked at once.
@@ -49,6 +53,8 @@ class LandmarkState:
 
     neutral: Tensor
     video: Tensor
+    look: Tensor | None = None
+    look_points: Tensor | None = None
     audio: AudioState | None = None
     face: Tensor | None = None
     points: Tensor | None = None
@@ -71,14 +77,14 @@ class VideoStep(nn.Module):
         state: Tensor,
         *points: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw (1, 3, S, S) by landmarks (1, 136): the frame, alpha, and the next state.
+        """Draw (1, 3, S, S) by landmarks (1, 136): what is drawn, alpha, and the next state.
 
         ``points`` are the picture's own (1, 68, 2) and where they are to lie, where needed.
         """
         here, there = points if points else (None, None)
         there = None if there is None else there[:, None]
         drawn = self.network(picture, landmarks[:, None], example, state, here, there)
-        return drawn.frames[:, 0], drawn.alpha[:, 0], drawn.state
+        return drawn.colour[:, 0], drawn.alpha[:, 0], drawn.state
 
 
 class LandmarkMethod:
@@ -123,10 +129,18 @@ class LandmarkMethod:
         self._read_points = read_points
 
     def start(self, reference: Tensor, lips: LookLips | None = None) -> LandmarkState:
-        """Find the shape at rest from looks (R, 3, S, S) in [-1, 1], R >= 1."""
+        """Find the shape at rest from looks (R, 3, S, S) in [-1, 1], R >= 1, and the example."""
         points = torch.stack([self.points(look) for look in reference])
         shapes, _ = self.space.align(points)
-        return LandmarkState(self.space.neutral(shapes), self._start)
+        state = LandmarkState(self.space.neutral(shapes), self._start)
+        if len(reference) > 1:
+            if lips is not None:
+                far = np.abs(np.asarray(lips.openings) - lips.rest.opening)
+            else:
+                far = (shapes - state.neutral).square().sum((1, 2)).numpy()
+            best = int(np.argmin(far))
+            state.look, state.look_points = reference[best].clone(), points[best]
+        return state
 
     def points(self, face: Tensor) -> Tensor:
         """(68, 2) landmarks of a face (3, S, S), in parts of the side."""
@@ -149,25 +163,31 @@ class LandmarkMethod:
         if state.face is None or state.points is None or not torch.equal(face, state.face):
             state.face, state.points = face.clone(), self.points(face)
         shape, matrix = self.space.align(state.points)
-        own = shape - state.neutral
-        coefficients = self.space.encode(own)
+        coefficients = self.space.encode(shape - state.neutral)
         told, state.audio = self._listen(sound, state.audio)
         # What speech cannot tell (the head's turn) stays as it is in this frame.
         driving = self.space.decode(torch.where(self.spoken, told * self.gain, coefficients))
-        example = self.space.decode(coefficients) if self.project else own
+        look, here = state.look, state.look_points
+        if look is None or here is None:
+            look, here = face, state.points
+        look_shape, look_matrix = self.space.align(here)
+        example = look_shape - state.neutral
+        if self.project:
+            example = self.space.decode(self.space.encode(example))
         state.driven = self.space.place(driving, state.neutral, matrix)
         points: list[Tensor] = []
         if self.moved:
-            step = state.driven - self.space.place(example, state.neutral, matrix)
-            points = [2.0 * p[None] - 1.0 for p in (state.points, state.points + step)]
-        frame, state.alpha, state.video = self.step(
-            face[None],
+            there = here + state.driven - self.space.place(example, state.neutral, look_matrix)
+            points = [2.0 * p[None] - 1.0 for p in (here, there)]
+        drawn, state.alpha, state.video = self.step(
+            look[None],
             self.space.normalised(driving)[None],
             self.space.normalised(example)[None],
             state.video,
             *points,
         )
-        return frame[0].to(face)
+        frame = state.alpha[0] * drawn[0] + (1.0 - state.alpha[0]) * face.float().cpu()
+        return frame.to(face)
 
     def _listen(self, sound: Tensor, state: AudioState | None) -> tuple[Tensor, AudioState]:
         """Coefficients (K,) of one window (C, steps)."""

@@ -103,6 +103,19 @@ def test_backends_agree(checkpoint: Path) -> None:
         assert (b - expected.restored).abs().mean() < tolerance
 
 
+def test_the_first_run_of_a_graph_draws_what_later_runs_draw(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIPWRIGHT_GRAPHS", str(tmp_path / "graphs"))
+    faces, mel, reference = inputs(3)
+    made = []
+    for _ in range(2):
+        method = load_method(checkpoint, "cpu", "openvino")
+        made.append(method.render(faces, mel, method.start(reference)).restored)
+    assert len(list((tmp_path / "graphs").glob("*.xml"))) == 1
+    assert torch.equal(*made)
+
+
 def test_what_the_autoencoder_missed_is_put_back(checkpoint: Path) -> None:
     """With a single look the restored face is that look, whatever the speech."""
     method = load_method(checkpoint, "cpu", "torch")

@@ -3,8 +3,9 @@
 Tracing and converting a network takes OpenVINO many times as long as compiling the converted graph,
 and every dub would pay for it. The converted graph is kept in the user's cache folder under a name
 made from everything that it depends on: the checkpoint, the shapes, the code of the networks, and
-the versions of the libraries. It holds 32-bit weights, so that a kept graph and a
-fresh one draw the same frames. A cache that cannot be read or written is as good as none.
+the versions of the libraries. It holds 32-bit weights, and the run that makes a graph reads it back
+as later runs will, so that all of them draw the same frames. A cache that cannot be read or written
+is as good as none.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import tempfile
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -55,14 +57,25 @@ def kept_graph(
             log.info("the kept graph %s is damaged (%s) and made again", path, error)
     model = convert()
     try:
-        _write(model, path, weights)
+        model = _written(model, path, weights, core)
         _forget_old(path.parent)
     except (RuntimeError, OSError) as error:
         log.info("the graph cannot be kept in %s (%s)", path.parent, error)
+        with (
+            contextlib.suppress(RuntimeError, OSError),
+            tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        ):
+            path = Path(folder) / path.name
+            model = _written(model, path, path.with_suffix(".bin"), core)
     return model
 
 
-def _write(model: Any, path: Path, weights: Path) -> None:
+def _written(model: Any, path: Path, weights: Path, core: Any) -> Any:
+    """Write the graph and read it back.
+
+    A graph that was read is rounded otherwise than the same graph fresh from the converter; whoever
+    uses it must get what the next run will get.
+    """
     import openvino as ov
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,6 +88,7 @@ def _write(model: Any, path: Path, weights: Path) -> None:
     finally:
         for left in (new, new.with_suffix(".bin")):
             left.unlink(missing_ok=True)
+    return core.read_model(path, weights)
 
 
 def _forget_old(folder: Path) -> None:

@@ -17,27 +17,19 @@ from lipwright.methods.registry import load_method
 from lipwright.models.memory_lips import LipEncoder
 from lipwright.models.memory_talker import MemoryTalker
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
+from tests.models.test_memory_networks import TINY
 
-TALKER: dict[str, Any] = {
-    "size": 32,
-    "lip_dim": 8,
-    "audio_dim": 6,
-    "memory": {"slots": 5},
-    "audio": {"kind": "context", "channels": [4, 4, 4], "width": 8, "layers": 1},
-    "identity": {"channels": [8, 8, 16], "patch": 2, "groups": 4},
-    "decoder": {"channels": [8, 8, 16], "modulate": True, "lower": True},
-}
 STEPS = 20
 
 
 def write(path: Path, **changes: Any) -> Path:
     torch.manual_seed(3)
-    talker = MemoryTalker(**TALKER)
+    talker = MemoryTalker(**TINY)
     header = {
         "method": "memory",
         "size": 32,
         "audio": {"steps": talker.audio.steps, "before": talker.audio.before},
-        "networks": {"talker": TALKER},
+        "networks": {"talker": TINY},
         **changes,
     }
     save_checkpoint(path, header, {"talker": talker})
@@ -102,7 +94,7 @@ def test_nothing_else_of_a_checkpoint_is_read(tmp_path: Path) -> None:
     path = write(tmp_path / "whole.safetensors")
     whole = load_checkpoint(path)
     lips = LipEncoder(32, 8, (8, 8), patch=2, groups=4)
-    talker = MemoryTalker(**TALKER)
+    talker = MemoryTalker(**TINY)
     save_checkpoint(path, whole.header, {"talker": talker, "lips": lips})
     assert any(n.startswith("lips.") for n in load_checkpoint(path).tensors)
     assert not any(n.startswith("lips.") for n in load_checkpoint(path, only="talker").tensors)
@@ -126,7 +118,7 @@ NOBODY = torch.zeros(2, 3, 32, 32)
 
 def test_articulation_leads_away_from_rest(tmp_path: Path) -> None:
     torch.manual_seed(3)
-    talker = MemoryTalker(**TALKER).eval()
+    talker = MemoryTalker(**TINY).eval()
     plain, more = MemoryDrawer(talker, 1.0), MemoryDrawer(talker, 2.0)
     silent = torch.full((8, 80, STEPS), -4.0)
     faces = torch.rand(8, 3, 32, 32) * 2 - 1
@@ -167,7 +159,7 @@ def test_wrong_checkpoints(tmp_path: Path) -> None:
         load_method("memory", "cpu", "torch", other)
     with pytest.raises(LipwrightError, match="incomplete or wrong"):
         load_method(write(tmp_path / "bare.safetensors", networks={}), "cpu", "torch")
-    wider = {**TALKER, "lip_dim": 9}
+    wider = {**TINY, "lip_dim": 9}
     with pytest.raises(LipwrightError, match="does not fit"):
         load_method(write(tmp_path / "wide.safetensors", networks={"talker": wider}), "cpu")
 

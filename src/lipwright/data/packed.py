@@ -95,6 +95,15 @@ class PackedCorpus:
         return out
 
 
+def row_weights(rows: list[ClipRow], balance: float) -> NDArray[np.float64]:
+    """Drawing probabilities: frames of the clip times (frames of its identity) ** -balance."""
+    per: dict[str, int] = {}
+    for r in rows:
+        per[r.identity] = per.get(r.identity, 0) + r.frames
+    w = np.array([r.frames * per[r.identity] ** -balance for r in rows], dtype=np.float64)
+    return np.asarray(w / w.sum())
+
+
 def write_rows(folder: Path, rows: list[ClipRow], size: int, margin: int) -> None:
     """Write ``rows.json``, the file that makes a packed corpus complete (so it comes last)."""
     content = {"size": size, "margin": margin, "clips": [asdict(r) for r in rows]}

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lipwright.data.augment import NONE, Jitter, crop_batch
-from lipwright.data.packed import ClipRow, PackedCorpus
+from lipwright.data.packed import ClipRow, PackedCorpus, row_weights
 from lipwright.errors import LipwrightError
 from lipwright.media.mel import MODEL_FPS, SILENCE, STEPS_PER_FRAME, AudioSpec, windows
 
@@ -75,11 +75,7 @@ class PixelWindows:
                 f"no clip of split '{split}' has the {window + far} frames that a window of "
                 f"{window} and another moment need."
             )
-        per: dict[str, int] = {}
-        for r in self.rows:
-            per[r.identity] = per.get(r.identity, 0) + r.frames
-        w = np.array([r.frames * per[r.identity] ** -balance for r in self.rows])
-        self.weights = w / w.sum()
+        self.weights = row_weights(self.rows, balance)
 
     def draw(
         self,

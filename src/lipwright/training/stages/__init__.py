@@ -11,6 +11,7 @@ import torch
 
 from lipwright.errors import LipwrightError
 from lipwright.training.config import apply_overrides, parse, read_yaml
+from lipwright.training.parents import needed_expert
 from lipwright.weights.checkpoint import load_checkpoint
 
 log = logging.getLogger("lipwright.train")
@@ -164,14 +165,8 @@ def _generator(data: Path, values: dict[str, Any], out: Path, device: str, where
         write_kernel(config, PackedCorpus(data), *parents, target)
         return
     codes = CodeCorpus(PackedCorpus(data), out / "codes", config.lip_dim)
-    expert = out / "expert" / "expert.safetensors"
-    needed = config.loss.sync > 0
-    if needed and not expert.is_file():
-        raise LipwrightError(
-            f"the sync loss needs the expert {expert}; run the stage 'expert' first, or set "
-            "loss.sync=0."
-        )
-    stage = GeneratorStage(config, codes, _made(out, "vqgan"), expert if needed else None)
+    expert = needed_expert(out, "expert", config.loss.sync)
+    stage = GeneratorStage(config, codes, _made(out, "vqgan"), expert)
     train(stage, out / stage.name, device)
 
 

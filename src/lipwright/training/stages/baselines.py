@@ -8,6 +8,7 @@ from typing import Any
 from lipwright.data.packed import PackedCorpus
 from lipwright.errors import LipwrightError
 from lipwright.training.config import parse
+from lipwright.training.parents import needed_expert
 from lipwright.training.trainer import train
 
 
@@ -28,14 +29,7 @@ def run_pixel_stage(
         train(expert_stage, out / stage, device)
         return
     config = parse(PixelConfig, values, where)
-    expert = None
-    if config.loss.sync > 0:
-        expert = out / "pixel-expert" / "pixel-expert.safetensors"
-        if not expert.is_file():
-            raise LipwrightError(
-                f"the sync loss needs the expert {expert}; run the stage 'pixel-expert' first, or "
-                "set loss.sync=0."
-            )
+    expert = needed_expert(out, "pixel-expert", config.loss.sync)
     kind = KINDS.get(stage)
     if kind is None:
         raise LipwrightError(f"there is no pixel baseline '{stage}'; use {', '.join(KINDS)}.")

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from lipwright.data.augment import NONE, crop_batch
 from lipwright.data.codes import CodeCorpus, load_vqgan
+from lipwright.data.packed import row_weights
 from lipwright.errors import LipwrightError
 from lipwright.media.mel import AudioSpec
 from lipwright.models.look_generator import LookGenerator
@@ -34,7 +35,6 @@ from lipwright.training.losses.reconstruction import (
     weighted_l1,
 )
 from lipwright.training.pictures import write_sheet
-from lipwright.training.stages.expert import row_weights
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
 

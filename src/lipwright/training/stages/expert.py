@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from lipwright.data.codes import CodeCorpus
-from lipwright.data.packed import ClipRow
+from lipwright.data.packed import ClipRow, row_weights
 from lipwright.errors import LipwrightError
 from lipwright.models.expert import SyncExpert
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
@@ -91,15 +91,6 @@ def mel_of_window(codes: CodeCorpus, row: ClipRow, t: int, window: int) -> Tenso
     mel = codes.clip_mel(row.clip)[:, 4 * t : 4 * (t + window)]
     missing = 4 * window - mel.shape[1]
     return torch.nn.functional.pad(mel, (0, missing), value=-4.0) if missing else mel
-
-
-def row_weights(rows: list[ClipRow], balance: float) -> NDArray[np.float64]:
-    """Drawing probabilities: frames of the clip times (frames of its identity) ** -balance."""
-    per: dict[str, int] = {}
-    for r in rows:
-        per[r.identity] = per.get(r.identity, 0) + r.frames
-    w = np.array([r.frames * per[r.identity] ** -balance for r in rows], dtype=np.float64)
-    return np.asarray(w / w.sum())
 
 
 class ExpertStage:

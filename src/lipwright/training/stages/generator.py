@@ -18,6 +18,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from lipwright.data.codes import CodeCorpus, load_vqgan
+from lipwright.data.packed import row_weights
 from lipwright.errors import LipwrightError
 from lipwright.media.mel import AudioSpec
 from lipwright.models.expert import SyncExpert
@@ -34,7 +35,7 @@ from lipwright.training.losses.reconstruction import (
 )
 from lipwright.training.losses.sync import sync_loss
 from lipwright.training.pictures import write_sheet
-from lipwright.training.stages.expert import mel_of_window, row_weights
+from lipwright.training.stages.expert import mel_of_window
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
 

@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from lipwright.data.landmarks import LandmarkCorpus
-from lipwright.data.packed import ClipRow
+from lipwright.data.packed import ClipRow, row_weights
 from lipwright.errors import LipwrightError
 from lipwright.media.features import audio_spec
 from lipwright.media.mel import MODEL_FPS, windows
@@ -27,7 +27,6 @@ from lipwright.models.landmark_audio import LandmarkAudio
 from lipwright.models.landmark_space import MIRROR, LandmarkSpace
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.coefficients import coefficient_loss
-from lipwright.training.stages.expert import row_weights
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import Checkpoint, save_checkpoint
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from lipwright.data.augment import NONE, Jitter, crop_batch
 from lipwright.data.landmarks import LandmarkCorpus
-from lipwright.data.packed import ClipRow
+from lipwright.data.packed import ClipRow, row_weights
 from lipwright.errors import LipwrightError
 from lipwright.models.landmark_discriminator import LandmarkDiscriminator
 from lipwright.models.landmark_space import MIRROR
@@ -39,7 +39,6 @@ from lipwright.training.losses.reconstruction import (
 )
 from lipwright.training.losses.sequence_adversarial import sequence_bce
 from lipwright.training.pictures import write_sheet
-from lipwright.training.stages.expert import row_weights
 from lipwright.training.stages.landmark_audio import load_space
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import Checkpoint, save_checkpoint

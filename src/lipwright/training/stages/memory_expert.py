@@ -13,6 +13,7 @@ from typing import Any
 from lipwright.data.packed import PackedCorpus
 from lipwright.errors import LipwrightError
 from lipwright.training.config import parse
+from lipwright.training.parents import needed_expert
 from lipwright.training.stages.pixel_expert import PixelExpertConfig, PixelExpertStage
 
 FRAMES = 5
@@ -45,12 +46,5 @@ def run_memory_stage(
     from lipwright.training.stages.memory_config import MemoryConfig
 
     config = parse(MemoryConfig, values, where)
-    expert = None
-    if config.loss.sync > 0:
-        expert = out / "memory-expert" / "memory-expert.safetensors"
-        if not expert.is_file():
-            raise LipwrightError(
-                f"the sync loss needs the expert {expert}; run the stage 'memory-expert' first, or "
-                "set loss.sync=0."
-            )
+    expert = needed_expert(out, "memory-expert", config.loss.sync)
     train(MemoryStage(config, corpus, expert), out / stage, device)

@@ -20,12 +20,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lipwright.data.codes import lip_motions
-from lipwright.data.packed import ClipRow, PackedCorpus
+from lipwright.data.packed import ClipRow, PackedCorpus, row_weights
 from lipwright.media.mel import SILENCE, AudioSpec, windows
 from lipwright.models.speech_lips import STEPS_PER_FRAME, SpeechToLips
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.motion import correlation_loss, motion_loss
-from lipwright.training.stages.expert import row_weights
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import save_checkpoint
 
@@ -65,7 +64,7 @@ class SpeechConfig(Section):
         lip_dim: length of a motion.
         frames: length of a stretch.
         silence: share of stretches that are silent, with lips at rest.
-        balance: see :func:`~lipwright.training.stages.expert.row_weights`.
+        balance: see :func:`~lipwright.data.packed.row_weights`.
     """
 
     model: dict[str, Any] = Field(default_factory=dict)

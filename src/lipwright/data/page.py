@@ -10,16 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from lipwright.html_page import head, table, write_page_file
+
 log = logging.getLogger("lipwright.prepare")
 
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem;
-       color: #222; background: #fff; }
-h1, h2 { font-weight: 600; } h2 { margin-top: 2.2rem; }
-table { border-collapse: collapse; margin: .8rem 0; }
-th, td { padding: .25rem .9rem; border-bottom: 1px solid #ddd; text-align: right; }
-th:first-child, td:first-child { text-align: left; }
-.big { display: flex; flex-wrap: wrap; gap: 2.5rem; margin: 1rem 0; }
+STYLE = """.big { display: flex; flex-wrap: wrap; gap: 2.5rem; margin: 1rem 0; }
 .big div b { display: block; font-size: 1.9rem; line-height: 1.2; }
 .plots { display: flex; flex-wrap: wrap; gap: 1rem; } .plots svg { max-width: 100%; height: auto; }
 """
@@ -30,21 +25,17 @@ IDENTITIES = 40
 
 def write_page(path: Path, numbers: dict[str, Any]) -> None:
     """Write the page, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(page(numbers), encoding="utf-8")
-    temporary.replace(path)
+    write_page_file(path, page(numbers))
 
 
 def page(numbers: dict[str, Any]) -> str:
     """The page for the output of :func:`lipwright.data.statistics.statistics`."""
     parts = [
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
-        "<meta name='viewport' content='width=device-width'>",
-        f"<title>Corpus statistics</title><style>{STYLE}</style></head><body>",
+        *head("Corpus statistics", STYLE),
         "<h1>Corpus statistics</h1>",
         _figures(numbers),
         "<h2>Split</h2>",
-        _table(
+        table(
             ("split", "clips", "identities", "minutes"),
             [
                 (name, part["clips"], part["identities"], part["minutes"])
@@ -52,7 +43,7 @@ def page(numbers: dict[str, Any]) -> str:
             ],
         ),
         "<h2>What was left out, and why</h2>",
-        _table(
+        table(
             ("reason", "pieces or sources", "minutes"),
             [(k, v["count"], v["minutes"]) for k, v in numbers["rejected"].items()],
         )
@@ -79,15 +70,6 @@ def _figures(numbers: dict[str, Any]) -> str:
     )
     cells = "".join(f"<div><b>{value}</b>{html.escape(name)}</div>" for name, value in shown)
     return f"<div class='big'>{cells}</div>"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    top = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
-        for row in rows
-    )
-    return f"<table><tr>{top}</tr>{body}</table>"
 
 
 def _plots(numbers: dict[str, Any]) -> str:

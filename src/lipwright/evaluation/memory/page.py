@@ -6,29 +6,21 @@ import html
 from pathlib import Path
 from typing import Any
 
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 66rem; padding: 0 1rem;
-       color: #222; background: #fff; }
-h1, h2 { font-weight: 600; } h2 { margin-top: 2.2rem; }
-table { border-collapse: collapse; margin: .8rem 0; }
-th, td { padding: .25rem .9rem; border-bottom: 1px solid #ddd; text-align: right; }
-th:first-child, td:first-child { text-align: left; }
-img { max-width: 100%; height: auto; } .note { color: #555; }
-"""
+from lipwright.html_page import head, table, write_page_file
+
+STYLE = "img { max-width: 100%; height: auto; } .note { color: #555; }\n"
 
 
 def write_page(path: Path, found: dict[str, Any]) -> None:
     """Write the page for what :func:`lipwright.evaluation.memory.inspect.inspect` found."""
     use = found["slots"]
     parts = [
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
-        "<meta name='viewport' content='width=device-width'>",
-        f"<title>Audio-Lip Memory</title><style>{STYLE}</style></head><body>",
+        *head("Audio-Lip Memory", STYLE),
         f"<h1>Audio-Lip Memory of {html.escape(found['model'])}</h1>",
         f"<p>{found['clips']} clips, {found['frames']} frames, split "
         f"{html.escape(found['split'])}.</p>",
         "<h2>Which slots are used</h2>",
-        _table(
+        table(
             ("", "by audio", "by lips"),
             [
                 ("slots", use["count"], use["count"]),
@@ -60,9 +52,7 @@ def write_page(path: Path, found: dict[str, Any]) -> None:
             ),
         ]
     parts.append("</body></html>")
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text("\n".join(parts), encoding="utf-8")
-    temporary.replace(path)
+    write_page_file(path, "\n".join(parts))
 
 
 def _sounds(information: dict[str, Any] | None) -> str:
@@ -84,9 +74,9 @@ def _sounds(information: dict[str, Any] | None) -> str:
         for who in ("audio", "lips")
         for what, i in information[who].items()
     ]
-    head = ("top slot of", "bits", "shuffled", "95 % of shuffled", "beyond chance", "of", "p")
+    columns = ("top slot of", "bits", "shuffled", "95 % of shuffled", "beyond chance", "of", "p")
     return (
-        _table(head, rows)
+        table(columns, rows)
         + f"<p class='note'>Mutual information over {information['frames']} spoken frames of "
         f"{information['clips']} clips with word alignments; phonemes are spread over their words "
         "by rough lengths. Shuffled: the labels of another clip, turned by a random number of "
@@ -104,10 +94,3 @@ def _image(name: str, caption: str) -> str:
     return (
         f"<figure><img src='{name}' alt=''><figcaption>{html.escape(caption)}</figcaption></figure>"
     )
-
-
-def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
-    def line(cells: tuple[Any, ...], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(str(c))}</{tag}>" for c in cells) + "</tr>"
-
-    return "<table>" + line(head, "th") + "".join(line(r, "td") for r in rows) + "</table>"

@@ -40,7 +40,12 @@ RUN = {
 FAST = {"name": "adam", "lr": 3e-3, "warmup": 1, "schedule": "constant"}
 SMALL: dict[str, Any] = {"size": 48, "width": 0.06, "run": RUN, "optimiser": FAST}
 CONFIG: dict[str, Any] = {
-    "pixel-expert": {**SMALL, "window": 5, "run": {**RUN, "steps": 4}},
+    "pixel-expert": {
+        **SMALL,
+        "window": 5,
+        "matching": {"group": 3, "lip_dim": 3},
+        "run": {**RUN, "steps": 4},
+    },
     "wav2lip": {**SMALL, "window": 5, "loss": {"sync": 0.03, "sync_gate": 100.0, "critic": 0.07}},
     "lipgan": {**SMALL, "window": 1, "loss": {"critic": 0.01}},
     "speech2vid": {**SMALL, "window": 1},
@@ -212,7 +217,7 @@ def test_shipped_configs_are_valid_and_build(path: Path) -> None:
 
 
 def test_shipped_configs_are_found_by_name() -> None:
-    assert find_config("wav2lip-128", "baselines") == CONFIGS / "wav2lip-128.yaml"
+    assert find_config("wav2lip-tiny", "baselines") == CONFIGS / "wav2lip-tiny.yaml"
 
 
 def test_wrong_configs_are_refused(

@@ -48,6 +48,7 @@ CONFIG: dict[str, Any] = {
             "audio_channels": [4, 4, 8, 8],
             "audio_blocks": 1,
         },
+        "matching": {"group": 2, "lip_dim": 3},
         "run": {"steps": 6, **RUN},
     },
     "speech": {

@@ -41,6 +41,7 @@ def crop_batch(
     jitter: Jitter = NONE,
     rng: np.random.Generator | None = None,
     group: int = 1,
+    lower: bool = False,
 ) -> Tensor:
     """Cut (B, 3, size, size) float crops in [-1, 1] out of (B, C, C, 3) uint8 frames.
 
@@ -50,12 +51,14 @@ def crop_batch(
         jitter: the ranges.
         rng: randomness; needed unless jitter is none.
         group: that many consecutive frames get the same change (frames of one window).
+        lower: cut the lower half only, (B, 3, size - size // 2, size), for half the work.
     """
     b, c = frames.shape[0], frames.shape[1]
     x = frames.permute(0, 3, 1, 2).float() / 127.5 - 1.0
     if jitter == NONE or rng is None:
         m = (c - size) // 2
-        return x[:, :, m : m + size, m : m + size].contiguous()
+        first = m + size // 2 if lower else m
+        return x[:, :, first : m + size, m : m + size].contiguous()
     n = b // group
 
     def draw(half: float) -> Tensor:
@@ -73,7 +76,13 @@ def crop_batch(
     theta[:, 1, 1] = scale * angle.cos()
     theta[:, 0, 2] = 2.0 * draw(jitter.shift) * size / c
     theta[:, 1, 2] = 2.0 * draw(jitter.shift) * size / c
-    grid = F.affine_grid(theta, [b, 3, size, size], align_corners=False)
+    height = size
+    if lower:  # the part [1 - share, 1] of each column, in units that run from -1 to 1
+        height = size - size // 2
+        share = height / size
+        theta[:, :, 2] += theta[:, :, 1] * (1.0 - share)
+        theta[:, :, 1] *= share
+    grid = F.affine_grid(theta, [b, 3, height, size], align_corners=False)
     y = F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
     return recolour(y, *(draw(v) for v in (jitter.brightness, jitter.contrast, jitter.saturation)))
 

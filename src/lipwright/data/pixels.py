@@ -15,9 +15,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lipwright.data.augment import NONE, Jitter, crop_batch
+from lipwright.data.moments import Moments, draw_moments
 from lipwright.data.packed import ClipRow, PackedCorpus, row_weights
 from lipwright.errors import LipwrightError
-from lipwright.media.mel import MODEL_FPS, SILENCE, STEPS_PER_FRAME, AudioSpec, windows
+from lipwright.media.mel import MODEL_FPS, AudioSpec, speech_of, windows
 
 
 @dataclass(frozen=True)
@@ -109,13 +110,7 @@ class PixelWindows:
             np.concatenate([row.start + np.arange(t, t + self.window), row.start + ref])
             for row, t, ref in zip(rows, starts, others, strict=True)
         ]
-        flat = np.concatenate(index)
-        stacked = torch.from_numpy(np.stack([self.corpus.frames[i] for i in flat])).to(device)
-        group = len(index[0])
-        x = crop_batch(stacked, self.corpus.size, jitter, rng, group) * 0.5 + 0.5
-        if self.size != self.corpus.size:
-            x = F.interpolate(x, (self.size, self.size), mode="bilinear", antialias=True)
-        x = x.reshape(count, group, 3, self.size, self.size)
+        x = self._pictures(index, rng, device, jitter)
         mel, long_mel = zip(
             *(self._speech(r, t, s) for r, t, s in zip(rows, starts, speech, strict=True)),
             strict=True,
@@ -128,6 +123,49 @@ class PixelWindows:
             torch.stack(long_mel).to(device),
             labels,
         )
+
+    def draw_moments(
+        self,
+        rng: np.random.Generator,
+        count: int,
+        device: torch.device,
+        jitter: Jitter = NONE,
+        group: int = 6,
+    ) -> tuple[Tensor, Tensor, Moments]:
+        """Windows in groups of one clip: lower halves (B, T, 3, S/2, S) in [0, 1], and their
+        speech (B, 80, 4T).
+        """
+        moments = draw_moments(
+            rng, self.rows, self.weights, count, self.window, max(1, self.far), group
+        )
+        drawn = list(zip(moments.rows, moments.starts, strict=True))
+        index = [row.start + np.arange(t, t + self.window) for row, t in drawn]
+        mel = [
+            speech_of(torch.from_numpy(self.corpus.clip_mel(r).astype(np.float32)), t, self.window)
+            for r, t in drawn
+        ]
+        return (
+            self._pictures(index, rng, device, jitter, lower=True),
+            torch.stack(mel).to(device),
+            moments,
+        )
+
+    def _pictures(
+        self,
+        index: list[np.ndarray[tuple[int], np.dtype[np.int64]]],
+        rng: np.random.Generator,
+        device: torch.device,
+        jitter: Jitter,
+        lower: bool = False,
+    ) -> Tensor:
+        """(B, n, 3, S, S), or their lower halves, in [0, 1]; one change per window of n frames."""
+        flat, group = np.concatenate(index), len(index[0])
+        stacked = torch.from_numpy(np.stack([self.corpus.frames[i] for i in flat])).to(device)
+        x = crop_batch(stacked, self.corpus.size, jitter, rng, group, lower) * 0.5 + 0.5
+        if self.size != self.corpus.size:
+            height = self.size - self.size // 2 if lower else self.size
+            x = F.interpolate(x, (height, self.size), mode="bilinear", antialias=True)
+        return x.reshape(len(index), group, *x.shape[1:])
 
     def _elsewhere(self, rng: np.random.Generator, t: int, last: int) -> int | None:
         """A start at least ``far`` frames from t."""
@@ -149,7 +187,4 @@ class PixelWindows:
         """Short windows of frames t.. and the long window of frames ``other``.."""
         mel = torch.from_numpy(self.corpus.clip_mel(row).astype(np.float32))
         times = [Fraction(t + k, MODEL_FPS) for k in range(self.window)]
-        first = STEPS_PER_FRAME * other
-        long_mel = mel[:, first : first + STEPS_PER_FRAME * self.window]
-        missing = STEPS_PER_FRAME * self.window - long_mel.shape[1]
-        return windows(mel, times, self.audio), F.pad(long_mel, (0, missing), value=SILENCE)
+        return windows(mel, times, self.audio), speech_of(mel, other, self.window)

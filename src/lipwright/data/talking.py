@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from lipwright.data.augment import NONE, Jitter, crop_batch
 from lipwright.data.packed import ClipRow, PackedCorpus, row_weights
 from lipwright.errors import LipwrightError
-from lipwright.media.mel import SILENCE, STEPS_PER_FRAME, AudioSpec
+from lipwright.media.mel import SILENCE, STEPS_PER_FRAME, AudioSpec, speech_of
 
 REACH = 2
 """Frames that a lip window sees on either side."""
@@ -179,8 +179,7 @@ class TalkingClips:
 
     def _speech(self, row: ClipRow, first: int, times: int) -> Tensor:
         mel = torch.from_numpy(self.corpus.clip_mel(row).astype(np.float32))
-        part = mel[:, STEPS_PER_FRAME * first :][:, : STEPS_PER_FRAME * times]
-        return F.pad(part, (0, STEPS_PER_FRAME * times - part.shape[1]), value=SILENCE)
+        return speech_of(mel, first, times)
 
     def _lips(self, s: _Stretch, place: NDArray[np.int64]) -> NDArray[np.uint8]:
         """(M, 5, 3, S/2, S) lower halves of the windows about these frames, centre crops."""

@@ -53,6 +53,7 @@ class Network:
                 "CPU",
                 {
                     "INFERENCE_NUM_THREADS": threads,
+                    "ENABLE_CPU_PINNING": False,  # several processes would share the first core
                     "INFERENCE_PRECISION_HINT": "f32",  # reproducible, and bf16 moves the lips
                     "PERFORMANCE_HINT": "LATENCY",
                 },

@@ -19,6 +19,7 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 SAMPLE_RATE = 16_000
 """Samples per second."""
@@ -165,6 +166,15 @@ def windows(mel: Tensor, times: Sequence[Fraction], spec: AudioSpec | None = Non
     inside = ((index >= 0) & (index < total)).to(mel.device)
     picked = mel[:, index.clamp(0, max(total - 1, 0)).to(mel.device)].permute(1, 0, 2)
     return picked.masked_fill(~inside[:, None, :], SILENCE)
+
+
+def speech_of(mel: Tensor, first: int, frames: int) -> Tensor:
+    """(80, 4 * frames) columns of 25 fps frames first .. first + frames - 1, ``SILENCE`` after the
+    end of (80, T) ``mel``.
+    """
+    part = mel[:, STEPS_PER_FRAME * first : STEPS_PER_FRAME * (first + frames)]
+    missing = STEPS_PER_FRAME * frames - part.shape[1]
+    return F.pad(part, (0, missing), value=SILENCE) if missing else part
 
 
 def window(mel: Tensor, time: Fraction, spec: AudioSpec | None = None) -> Tensor:

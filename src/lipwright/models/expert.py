@@ -40,7 +40,7 @@ class SyncExpert(nn.Module):
         audio_blocks: int = 2,
     ) -> None:
         super().__init__()
-        self.window = window
+        self.window, self.dim = window, dim
         self.stem = ConvBlock(code_dim, stem, kernel=1, padding=0)
         a, b, c, d = channels
         self.trunk = nn.Sequential(

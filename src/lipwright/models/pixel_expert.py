@@ -37,6 +37,7 @@ class PixelExpert(nn.Module):
             )
         self.size, self.window, self.steps = size, window, steps
         c = [max(4, round(v * width)) for v in (32, 64, 128, 256, 512, 512)]
+        self.dim = c[5]
         layers: list[nn.Module] = [ConvBlock(3 * window, c[0], kernel=7, padding=3)]
         layers += [ConvBlock(c[0], c[1], kernel=5, stride=(1, 2)), *residuals(c[1], 2)]
         h, w = size // 2 - 2, (size - 3) // 2 + 1

@@ -17,17 +17,29 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from lipwright.data.codes import CodeCorpus
+from lipwright.data.moments import draw_moments
 from lipwright.data.packed import ClipRow, row_weights
 from lipwright.errors import LipwrightError
+from lipwright.media.mel import speech_of
 from lipwright.models.expert import SyncExpert
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.sync import sync_accuracy, sync_loss
+from lipwright.training.stages.matching import (
+    LipTargets,
+    Matching,
+    MatchingConfig,
+    matching_losses,
+    varied,
+)
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import save_checkpoint
 
 
 class ExpertConfig(Section):
-    """Config of the stage ``expert``; ``min_offset`` in frames between a negative's two times."""
+    """Config of the stage ``expert``; ``min_offset`` in frames between a negative's two times.
+
+    ``gain`` varies the level of single pairs; groups vary speech by ``matching.jitter``.
+    """
 
     model: dict[str, Any] = Field(default_factory=dict)
     optimiser: OptimiserConfig = OptimiserConfig(lr=1e-4, schedule="constant")
@@ -35,6 +47,7 @@ class ExpertConfig(Section):
     min_offset: int = 5
     gain: float = 0.4
     balance: float = 0.5
+    matching: MatchingConfig = MatchingConfig()
 
 
 class PairSampler:
@@ -74,23 +87,26 @@ class PairSampler:
         self, draws: list[tuple[Any, ...]], device: torch.device
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Codes (B, T, D, 16, 16), mel (B, 80, 4T) and labels (B,) of drawn pairs."""
-        grids, mels = [], []
-        for row, t, other, _, variant in draws:
-            first = row.start + other
-            grids.append(self.codes.face[variant, first : first + self.window].astype(np.int64))
-            mels.append(mel_of_window(self.codes, row, t, self.window))
+        faces = [(row, other, variant) for row, _, other, _, variant in draws]
+        labels = torch.tensor([d[3] for d in draws], device=device)
+        mel = self.speech([(row, t) for row, t, *_ in draws])
+        return self.faces(faces, device), mel.to(device), labels
+
+    def faces(self, windows: list[tuple[ClipRow, int, int]], device: torch.device) -> Tensor:
+        """(B, T, D, 16, 16) codes of windows (row, first frame, variant)."""
+        grids = [
+            self.codes.face[variant, row.start + t : row.start + t + self.window].astype(np.int64)
+            for row, t, variant in windows
+        ]
         index = torch.from_numpy(np.stack(grids)).to(device)
         book = self.codes.face_book.to(device)
-        codes = torch.nn.functional.embedding(index, book).permute(0, 1, 4, 2, 3)
-        labels = torch.tensor([d[3] for d in draws], device=device)
-        return codes, torch.stack(mels).to(device), labels
+        return torch.nn.functional.embedding(index, book).permute(0, 1, 4, 2, 3)
 
-
-def mel_of_window(codes: CodeCorpus, row: ClipRow, t: int, window: int) -> Tensor:
-    """(80, 4 * window) mel of frames t .. t + window - 1: columns [4t, 4t + 4 window)."""
-    mel = codes.clip_mel(row.clip)[:, 4 * t : 4 * (t + window)]
-    missing = 4 * window - mel.shape[1]
-    return torch.nn.functional.pad(mel, (0, missing), value=-4.0) if missing else mel
+    def speech(self, windows: list[tuple[ClipRow, int]]) -> Tensor:
+        """(B, 80, 4T) speech of windows (row, first frame)."""
+        return torch.stack(
+            [speech_of(self.codes.clip_mel(row.clip), t, self.window) for row, t in windows]
+        )
 
 
 class ExpertStage:
@@ -106,26 +122,59 @@ class ExpertStage:
         torch.manual_seed(config.run.seed)
         model = {"code_dim": codes.face_book.shape[1], **config.model}
         self.arguments = model
-        self.network: nn.Module = SyncExpert(**model)
+        expert = SyncExpert(**model)
+        window = expert.window
+        told = config.matching.lips_told(window)
+        self.lips = LipTargets(codes.packed, config.matching.lip_dim, window) if told else None
+        self.network: nn.Module = Matching(expert, told)
         self.critic: nn.Module | None = None
-        window = int(model.get("window", 25))
         self.train_pairs = PairSampler(codes, "train", window, config.min_offset)
         self.held_out = PairSampler(codes, "val", window, config.min_offset)
         self.weights = row_weights(self.train_pairs.rows, config.balance)
 
     def step(self, network: nn.Module, step: int, context: Context) -> dict[str, Tensor]:
-        """BCE of one batch of 50/50 pairs; speech level jittered by ``gain`` (0.08 is 1 dB)."""
+        """Losses of one batch, of groups of moments or of single 50/50 pairs."""
         rng = context.rng(self.run.seed, step)
+        if self.config.matching.group:
+            return self._groups(network, step, context)
         draws = [self.train_pairs.draw(rng, self.weights) for _ in range(self.run.batch)]
         grids, mel, labels = self.train_pairs.tensors(draws, context.device)
         level = rng.uniform(-self.config.gain, self.config.gain, (len(draws), 1, 1))
         mel = (mel + torch.from_numpy(level.astype(np.float32)).to(mel.device)).clamp(-4, 4)
-        with context.autocast():
-            cosine = network(grids, mel)
+        cosine = self._cosine(network, grids, mel, context)
         return {
             "loss": sync_loss(cosine, labels),
             "accuracy": sync_accuracy(cosine.detach(), labels),
         }
+
+    def _cosine(self, network: nn.Module, grids: Tensor, mel: Tensor, context: Context) -> Tensor:
+        with context.autocast():
+            seen, heard, _ = network(grids, mel)
+        return torch.sum(seen * heard, dim=1)
+
+    def _groups(self, network: nn.Module, step: int, context: Context) -> dict[str, Tensor]:
+        """Losses of one batch of groups of moments (see :mod:`lipwright.data.moments`)."""
+        c, pairs = self.config.matching, self.train_pairs
+        rng = context.rng(self.run.seed, step)
+        moments = draw_moments(
+            rng,
+            pairs.rows,
+            self.weights,
+            self.run.batch,
+            pairs.window,
+            max(1, pairs.min_offset),
+            c.group,
+        )
+        drawn = list(zip(moments.rows, moments.starts, strict=True))
+        variants = rng.integers(self.codes.face.shape[0], size=len(drawn))
+        faces = pairs.faces(
+            [(row, t, int(v)) for (row, t), v in zip(drawn, variants, strict=True)],
+            context.device,
+        )
+        mel = varied(pairs.speech(drawn), rng, c.jitter).to(context.device)
+        lips = self.lips.of(moments) if self.lips else None
+        with context.autocast():
+            return matching_losses(network, faces, mel, moments.pairs, lips, c, step)
 
     def critic_step(self, critic: nn.Module, step: int, context: Context) -> Tensor | None:
         """There is no critic."""
@@ -142,8 +191,7 @@ class ExpertStage:
             for _ in range(self.run.validate_batches):
                 draws = [sampler.draw(rng, weights) for _ in range(self.run.batch)]
                 grids, mel, labels = sampler.tensors(draws, context.device)
-                with context.autocast():
-                    cosine = network(grids, mel)
+                cosine = self._cosine(network, grids, mel, context)
                 losses.append(float(sync_loss(cosine, labels)))
                 accuracies.append(float(sync_accuracy(cosine, labels)))
             out[f"sync_loss{name}"] = float(np.mean(losses))
@@ -159,8 +207,13 @@ class ExpertStage:
             "method": "expert",
             "size": self.codes.packed.size,
             "networks": {"expert": self.arguments},
-            "training": {**history, "data": self.codes.packed.summary()},
+            "training": {
+                **history,
+                "data": self.codes.packed.summary(),
+                "matching": self.config.matching.model_dump(),
+            },
             "parents": {"vqgan": self.codes.header["face"]},
             "licence": "research use only (see LICENSE_weights)",
         }
-        save_checkpoint(path, header, {"expert": network})
+        assert isinstance(network, Matching)
+        save_checkpoint(path, header, {"expert": network.expert})

@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from lipwright.data.codes import CodeCorpus, load_vqgan
 from lipwright.data.packed import row_weights
 from lipwright.errors import LipwrightError
-from lipwright.media.mel import AudioSpec
+from lipwright.media.mel import AudioSpec, speech_of
 from lipwright.models.expert import SyncExpert
 from lipwright.models.generator import CodeGenerator
 from lipwright.models.look_generator import LookGenerator, soft_codes
-from lipwright.training.code_windows import WindowSampler
+from lipwright.training.code_windows import Draw, WindowSampler
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.codes import cell_weights, code_cross_entropy, code_l1
 from lipwright.training.losses.reconstruction import (
@@ -35,7 +35,6 @@ from lipwright.training.losses.reconstruction import (
 )
 from lipwright.training.losses.sync import sync_loss
 from lipwright.training.pictures import write_sheet
-from lipwright.training.stages.expert import mel_of_window
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
 
@@ -245,14 +244,21 @@ class GeneratorStage:
         plain = getattr(network, "module", network)
         if self.expert is not None and bool(plain.sync_on):
             self.expert.to(context.device)
-            mel = torch.stack(
-                [mel_of_window(self.codes, d.row, int(d.times[0]), c.window) for d in picks]
-            ).to(context.device)
+            mel = self._speech(picks).to(context.device)
             cosine = self.expert(codes.unflatten(0, (-1, c.window)), mel)
             out["sync"] = sync_loss(cosine, torch.ones_like(cosine))
             total = (1 - loss.sync) * total + loss.sync * out["sync"]
         out["loss"] = total
         return out
+
+    def _speech(self, picks: list[Draw]) -> Tensor:
+        """(B, 80, 4T) speech of drawn windows, for the expert."""
+        return torch.stack(
+            [
+                speech_of(self.codes.clip_mel(d.row.clip), int(d.times[0]), self.config.window)
+                for d in picks
+            ]
+        )
 
     def _pixel(
         self,
@@ -316,9 +322,7 @@ class GeneratorStage:
                 sums.setdefault(k, []).append(value)
             if self.expert is not None:
                 w = self.config.window
-                mel = torch.stack(
-                    [mel_of_window(self.codes, d.row, int(d.times[0]), w) for d in picks]
-                )
+                mel = self._speech(picks)
                 self.expert.to(context.device)
                 cosine = self.expert(codes.unflatten(0, (-1, w)), mel.to(context.device))
                 syncs.append(float(sync_loss(cosine, torch.ones_like(cosine))))

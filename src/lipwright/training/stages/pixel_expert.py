@@ -7,6 +7,7 @@ say: that a pixel expert stops learning as resolution grows.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,22 @@ from lipwright.media.mel import AudioSpec
 from lipwright.models.pixel_expert import PixelExpert, lower_half
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.sync import sync_accuracy, sync_loss
+from lipwright.training.stages.matching import (
+    LipTargets,
+    Matching,
+    MatchingConfig,
+    matching_losses,
+    varied,
+)
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import save_checkpoint
 
 
 class PixelExpertConfig(Section):
-    """Config of the stage; ``min_offset`` in frames between a negative's two times."""
+    """Config of the stage; ``min_offset`` in frames between a negative's two times.
+
+    ``gain`` varies the level of single pairs; groups vary speech by ``matching.jitter``.
+    """
 
     size: int = 96
     window: int = 5
@@ -38,6 +49,7 @@ class PixelExpertConfig(Section):
     gain: float = 0.4
     balance: float = 0.5
     jitter: dict[str, float] = Field(default_factory=dict)
+    matching: MatchingConfig = MatchingConfig()
 
 
 class PixelExpertStage:
@@ -49,15 +61,17 @@ class PixelExpertStage:
         self.config, self.corpus = config, corpus
         self.run, self.optimiser = config.run, config.optimiser
         torch.manual_seed(config.run.seed)
+        matching = config.matching
         self.arguments = {
             "size": config.size,
             "window": config.window,
             "steps": 4 * config.window,
             "width": config.width,
         }
-        self.network: nn.Module = PixelExpert(
-            config.size, config.window, 4 * config.window, config.width
-        )
+        expert = PixelExpert(config.size, config.window, 4 * config.window, config.width)
+        told = matching.lips_told(config.window)
+        self.lips = LipTargets(corpus, matching.lip_dim, config.window) if told else None
+        self.network: nn.Module = Matching(expert, told)
         self.critic: nn.Module | None = None
         self.jitter = Jitter(**config.jitter)
         self.pairs = self._windows("train", config.min_offset, config.balance)
@@ -72,17 +86,25 @@ class PixelExpertStage:
 
     def _cosine(self, network: nn.Module, batch: PixelBatch, context: Context) -> Tensor:
         with context.autocast():
-            out: Tensor = network(lower_half(batch.target), batch.long_mel)
-        return out
+            seen, heard, _ = network(lower_half(batch.target), batch.long_mel)
+        return torch.sum(seen * heard, dim=1)
 
     def step(self, network: nn.Module, step: int, context: Context) -> dict[str, Tensor]:
-        """BCE of one batch of 50/50 pairs; speech level jittered by ``gain`` (0.08 is 1 dB)."""
+        """Losses of one batch, of groups of moments or of single 50/50 pairs."""
+        c = self.config
         rng = context.rng(self.run.seed, step)
+        if c.matching.group:
+            faces, mel, moments = self.pairs.draw_moments(
+                rng, self.run.batch, context.device, self.jitter, c.matching.group
+            )
+            lips = self.lips.of(moments) if self.lips else None
+            mel = varied(mel, rng, c.matching.jitter)
+            with context.autocast():
+                return matching_losses(network, faces, mel, moments.pairs, lips, c.matching, step)
         batch = self.pairs.draw(rng, self.run.batch, context.device, self.jitter, shifted=True)
-        level = rng.uniform(-self.config.gain, self.config.gain, (self.run.batch, 1, 1))
+        level = rng.uniform(-c.gain, c.gain, (self.run.batch, 1, 1))
         mel = batch.long_mel + torch.from_numpy(level.astype(np.float32)).to(context.device)
-        with context.autocast():
-            cosine = network(lower_half(batch.target), mel.clamp(-4, 4))
+        cosine = self._cosine(network, replace(batch, long_mel=mel.clamp(-4, 4)), context)
         return {
             "loss": sync_loss(cosine, batch.labels),
             "accuracy": sync_accuracy(cosine.detach(), batch.labels),
@@ -117,7 +139,12 @@ class PixelExpertStage:
             "method": self.name,
             "size": self.config.size,
             "networks": {"expert": self.arguments},
-            "training": {**history, "data": self.corpus.summary()},
+            "training": {
+                **history,
+                "data": self.corpus.summary(),
+                "matching": self.config.matching.model_dump(),
+            },
             "licence": "research use only (see LICENSE_weights)",
         }
-        save_checkpoint(path, header, {"expert": network})
+        assert isinstance(network, Matching)
+        save_checkpoint(path, header, {"expert": network.expert})

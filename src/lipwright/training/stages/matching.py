@@ -1,0 +1,145 @@
+"""How a sync expert learns from groups of moments, in code space and on pixels alike.
+
+Single pairs against the binary cross-entropy leave an expert at chance for long: until both
+encoders know something about lips, neither can tell the other what to look for. Two additions end
+that:
+
+* all pairs among several moments of a clip, by the binary cross-entropy and by multi-way matching
+  (see :mod:`lipwright.training.losses.multiway`);
+* a linear layer on each embedding, thrown away afterwards, that tells the lips' motions in the
+  window; it gives each encoder something to learn before the other is of use, at first alone.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lipwright.data.codes import lip_motions
+from lipwright.data.moments import Moments
+from lipwright.data.packed import PackedCorpus
+from lipwright.models.expert import SyncExpert
+from lipwright.models.pixel_expert import PixelExpert
+from lipwright.training.config import Section
+from lipwright.training.losses.multiway import (
+    matching_accuracy,
+    multiway_loss,
+    pairwise_sync_loss,
+)
+from lipwright.training.stages.speech import SpeechJitter, vary_speech
+
+
+class MatchingConfig(Section):
+    """How examples are drawn and judged.
+
+    Attributes:
+        group: moments of a clip side by side; 0 trains on single 50/50 pairs, as published.
+        multiway: weight of multi-way matching beside the binary cross-entropy.
+        temperature: of multi-way matching.
+        lips: weight of telling the lips' motions.
+        lips_first: so many steps nothing else is asked for. Without them the binary cross-entropy
+            drives all cosines to 0.5, and what tells of lips gets lost on the way.
+        lip_dim: how many motions (see :class:`~lipwright.models.lip_space.LipSpace`).
+        jitter: how speech is varied.
+    """
+
+    group: int = 0
+    multiway: float = 1.0
+    temperature: float = 0.1
+    lips: float = 1.0
+    lips_first: int = 0
+    lip_dim: int = 8
+    jitter: SpeechJitter = SpeechJitter()
+
+    def lips_told(self, window: int) -> int:
+        """How many numbers are told of the lips in a window."""
+        return window * self.lip_dim if self.group and self.lips > 0 else 0
+
+
+class Matching(nn.Module):
+    """An expert in training, with the layers that are left out of its checkpoint.
+
+    Args:
+        expert: a sync expert.
+        told: how many numbers are told of the lips in a window; 0 for none.
+    """
+
+    def __init__(self, expert: SyncExpert | PixelExpert, told: int = 0) -> None:
+        super().__init__()
+        self.expert = expert
+        self.from_faces = nn.Linear(expert.dim, told) if told else None
+        self.from_speech = nn.Linear(expert.dim, told) if told else None
+
+    def forward(self, faces: Tensor, mel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of B windows: unit embeddings of faces and of speech (B, dim), and (2, B, told)."""
+        seen = F.normalize(self.expert.embed_faces(faces).float(), dim=1, eps=1e-6)
+        heard = F.normalize(self.expert.embed_speech(mel).float(), dim=1, eps=1e-6)
+        if self.from_faces is None or self.from_speech is None:
+            return seen, heard, seen.new_zeros(2, len(seen), 0)
+        # Unit vectors of many numbers have small ones; the layers work on unit variance.
+        scale = seen.shape[1] ** 0.5
+        return (
+            seen,
+            heard,
+            torch.stack([self.from_faces(seen * scale), self.from_speech(heard * scale)]),
+        )
+
+
+class LipTargets:
+    """Motions of the lips in a window, as targets."""
+
+    def __init__(self, corpus: PackedCorpus, dim: int, window: int) -> None:
+        self.window = window
+        _, self._motion = lip_motions(corpus, dim)
+
+    def of(self, moments: Moments) -> Tensor:
+        """(B, window * dim)."""
+        parts = [
+            self._motion[row.start + t : row.start + t + self.window]
+            for row, t in zip(moments.rows, moments.starts, strict=True)
+        ]
+        return torch.from_numpy(np.stack(parts)).flatten(1)
+
+
+def varied(mel: Tensor, rng: np.random.Generator, jitter: SpeechJitter) -> Tensor:
+    """(B, 80, T), each window with another voice, microphone and room."""
+    return torch.stack([vary_speech(m, rng, jitter) for m in mel])
+
+
+def matching_losses(
+    network: nn.Module,
+    faces: Tensor,
+    mel: Tensor,
+    pairs: NDArray[np.bool_],
+    lips: Tensor | None,
+    config: MatchingConfig,
+    step: int = 0,
+) -> dict[str, Tensor]:
+    """Losses of one batch of windows.
+
+    Args:
+        network: a :class:`Matching`.
+        faces: B windows.
+        mel: (B, 80, 4T) their speech.
+        pairs: (B, B), see :class:`~lipwright.data.moments.Moments`.
+        lips: (B, told) motions, or None where they are not told.
+        config: the weights.
+        step: of the training.
+    """
+    seen, heard, told = network(faces, mel)
+    cosine = seen @ heard.T
+    allowed = torch.from_numpy(pairs).to(cosine.device)
+    bce = pairwise_sync_loss(cosine, allowed)
+    multiway = multiway_loss(cosine, allowed, config.temperature)
+    out = {"bce": bce, "multiway": multiway, "found": matching_accuracy(cosine.detach(), allowed)}
+    matching = bce + config.multiway * multiway
+    if lips is None:
+        return {**out, "loss": matching}
+    seen_error, heard_error = (F.mse_loss(t.float(), lips.to(t.device)) for t in told)
+    loss = config.lips * (seen_error + heard_error)
+    if step >= config.lips_first:
+        loss = loss + matching
+    return {**out, "lips_seen": seen_error, "lips_heard": heard_error, "loss": loss}

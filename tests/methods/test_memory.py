@@ -22,14 +22,16 @@ from tests.models.test_memory_networks import TINY
 STEPS = 20
 
 
-def write(path: Path, **changes: Any) -> Path:
+def write(path: Path, model: dict[str, Any] = TINY, **changes: Any) -> Path:
     torch.manual_seed(3)
-    talker = MemoryTalker(**TINY)
+    talker = MemoryTalker(**model)
+    if talker.mover is not None:
+        torch.nn.init.normal_(talker.mover.space.basis, 0.0, 0.02)
     header = {
         "method": "memory",
         "size": 32,
         "audio": {"steps": talker.audio.steps, "before": talker.audio.before},
-        "networks": {"talker": TINY},
+        "networks": {"talker": model},
         **changes,
     }
     save_checkpoint(path, header, {"talker": talker})
@@ -40,6 +42,19 @@ def write(path: Path, **changes: Any) -> Path:
 def checkpoint(tmp_path: Path) -> Path:
     """A checkpoint in which there is no lip encoder at all."""
     return write(tmp_path / "memory.safetensors")
+
+
+@pytest.fixture
+def moving(tmp_path: Path) -> Path:
+    """A checkpoint that moves the reference."""
+    return write(tmp_path / "moving.safetensors", {**TINY, "move": {"motions": 3, "points": 5}})
+
+
+def lips_of_looks(count: int) -> LookLips:
+    rng = np.random.default_rng(0)
+    shapes = rng.uniform(0.4, 0.8, (count, 5, 2))
+    openings = np.linspace(0.0, 0.1, count)
+    return LookLips(openings, shapes, Rest.of(openings, shapes))
 
 
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
@@ -65,6 +80,36 @@ def test_backends_agree(checkpoint: Path) -> None:
         method = load_method(checkpoint, "cpu", backend)
         made.append(method.render(faces, mel, method.start(faces[:1])).faces)
     assert float((made[0] - made[1]).abs().mean()) < 0.02  # bfloat16 where the processor has it
+
+
+@pytest.mark.parametrize("backend", ["torch", "openvino"])
+def test_a_moved_reference_starts_from_where_its_lips_are(moving: Path, backend: str) -> None:
+    method = load_method(moving, "cpu", backend)
+    assert isinstance(method, MemoryMethod)
+    faces, mel = torch.rand(3, 3, 32, 32) * 2 - 1, torch.randn(3, 80, STEPS)
+    looks, lips = torch.rand(3, 3, 32, 32) * 2 - 1, lips_of_looks(3)
+    state = method.start(looks, lips)
+    where, motion = state.lips
+    assert torch.allclose(where[0], torch.from_numpy(lips.shapes[1]).float())
+    assert motion.shape == (1, 3)
+    drawn = method.render(faces, mel, state).faces
+    talker = build_talker(load_checkpoint(moving))
+    with torch.no_grad():
+        known = (t.expand(3, *t.shape[1:]) for t in (looks[1:2], where, motion))
+        reference, *rest = known
+        whole = talker(faces, reference, mel, *rest)
+    expected = faces + mouth_mask(32) * (whole - faces)
+    assert float((drawn - expected).abs().mean()) < (1e-5 if backend == "torch" else 0.02)
+    shifted = type(state)(state.reference, (where + 0.1, motion))
+    assert not torch.allclose(method.render(faces, mel, shifted).faces, drawn, atol=1e-3)
+    assert method.render(faces, mel, method.start(looks)).faces.isfinite().all()
+
+
+def test_a_reference_is_not_moved_from_nowhere(moving: Path) -> None:
+    talker = build_talker(load_checkpoint(moving))
+    x = torch.zeros(1, 3, 32, 32)
+    with pytest.raises(ValueError, match="give both"):
+        talker(x, x, torch.zeros(1, 80, STEPS))
 
 
 def test_inference_is_the_training_path_of_the_recalled_image(checkpoint: Path) -> None:

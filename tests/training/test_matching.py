@@ -156,26 +156,40 @@ def test_lip_targets_are_those_of_the_window(corpus: PackedCorpus) -> None:
     assert np.corrcoef(opening, ours)[0, 1] > 0.99
 
 
-@pytest.mark.parametrize("kind", ["pixels", "codes"])
+@pytest.mark.parametrize("kind", ["pixels", "shared", "codes"])
 def test_embeddings_are_unit_vectors(kind: str) -> None:
     torch.manual_seed(0)
-    if kind == "pixels":
-        network, faces = Matching(PixelExpert(48, 5, 20, 0.06), 4), torch.rand(3, 5, 3, 24, 48)
+    if kind != "codes":
+        expert = PixelExpert(48, 5, 20, 0.06, shared=kind == "shared")
+        network, faces = Matching(expert, 4), torch.rand(3, 5, 3, 24, 48)
     else:
-        expert = SyncExpert(5, 8, 4, (8, 8, 8, 8), 8, (4, 4, 8, 8), 1)
-        network, faces = Matching(expert), torch.randn(3, 5, 8, 16, 16)
+        small = SyncExpert(5, 8, 4, (8, 8, 8, 8), 8, (4, 4, 8, 8), 1)
+        network, faces = Matching(small), torch.randn(3, 5, 8, 16, 16)
     seen, heard, told = network(faces, torch.randn(3, 80, 20))
     assert torch.allclose(seen.norm(dim=1), torch.ones(3), atol=1e-5)
     assert torch.allclose(heard.norm(dim=1), torch.ones(3), atol=1e-5)
-    assert told.shape == (2, 3, 4 if kind == "pixels" else 0)
+    assert told.shape == (2, 3, 0 if kind == "codes" else 4)
     assert bool((seen >= 0).all() and (heard >= 0).all())
 
 
-def test_an_expert_learns_from_groups(corpus: PackedCorpus) -> None:
+def test_shared_frames_are_told_apart_by_their_place() -> None:
+    torch.manual_seed(0)
+    encoder = PixelExpert(48, 5, 20, 0.12, shared=True).eval()
+    frames = torch.rand(1, 5, 3, 24, 48)
+    swapped = frames[:, [1, 0, 2, 3, 4]]
+    each = encoder.face_encoder.frame(frames[0] - 0.5)  # type: ignore[operator, union-attr]
+    again = encoder.face_encoder.frame(swapped[0] - 0.5)  # type: ignore[operator, union-attr]
+    assert torch.allclose(each[0], again[1], atol=1e-5)
+    assert not torch.allclose(encoder.embed_faces(frames), encoder.embed_faces(swapped), atol=1e-3)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_an_expert_learns_from_groups(shared: bool, corpus: PackedCorpus) -> None:
     values = {
         "size": 48,
         "width": 0.12,
-        "matching": {"group": 4, "lip_dim": 3, "lips_first": 10},
+        "shared": shared,
+        "matching": {"group": 4, "lip_dim": 3, "lips_first": 10 * shared},
         "run": {"batch": 16, "steps": 1},
     }
     stage = PixelExpertStage(parse(PixelExpertConfig, values, "test"), corpus)

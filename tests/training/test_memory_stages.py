@@ -158,6 +158,37 @@ def test_resume_gives_the_same_weights(
         assert torch.equal(ours.tensors[name], tensor), name
 
 
+def test_a_moved_reference_trains_resumes_and_dubs(corpus: Path, tmp_path: Path) -> None:
+    values = {**CONFIG["memory"], "model": {**MODEL, "move": {"motions": 3}}}
+    values["loss"] = {**values["loss"], "sync": 0.0}
+    config = tmp_path / "moving.yaml"
+    config.write_text(yaml.safe_dump({"memory": values}))
+    made = []
+    for name, limits in (("whole", [[]]), ("parts", [["run.max_minutes=0"], []])):
+        for limit in limits:
+            run_stage("memory", corpus, config, tmp_path / name, limit, "cpu")
+        made.append(load_checkpoint(tmp_path / name / "memory" / "memory.safetensors"))
+    whole, parts = made
+    assert all(torch.equal(parts.tensors[k], v) for k, v in whole.tensors.items())
+    space = whole.tensors["talker.mover.space.basis"]
+    assert space.shape == (80, 2)
+    assert space.abs().sum() > 0
+    method = load_method(tmp_path / "whole" / "memory" / "memory.safetensors", "cpu", "torch")
+    state = method.start(torch.rand(2, 3, 32, 32) * 2 - 1)
+    mel = torch.randn(3, 80, method.audio.steps)
+    assert method.render(torch.rand(3, 3, 32, 32) * 2 - 1, mel, state).faces.shape[0] == 3
+
+
+def test_movers_that_would_go_wrong_are_refused(corpus: Path) -> None:
+    model = {**MODEL, "move": {"motions": 3}}
+    with pytest.raises(LipwrightError, match=r"loss\.motion > 0"):
+        stage_of(corpus, model=model, loss={**CONFIG["memory"]["loss"], "motion": 0.0})
+    with pytest.raises(LipwrightError, match="must be equal"):
+        stage_of(corpus, model={**MODEL, "move": {"motions": 4}})
+    with pytest.raises(LipwrightError, match=r"jitter\.shift"):
+        stage_of(corpus, model=model, jitter={"flip": 0.5})
+
+
 def test_both_images_are_learnt_on_one_batch(corpus: Path) -> None:
     loss = {"visual": 0.0, "critic": 0.0, "sync": 0.0, "store": 0.1}
     stage = stage_of(corpus, loss=loss, run={**RUN, "batch": 2}, speech_jitter=None, silence=0.0)

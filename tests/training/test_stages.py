@@ -247,3 +247,29 @@ def test_shipped_configs_are_valid_and_build(name: str) -> None:
             SpeechToLips(**parse(SpeechConfig, values["speech"], name).model)
         else:
             CodeGenerator(**generator.model)
+
+
+@pytest.mark.parametrize("pace", [0.0, 0.3])
+def test_speech_and_lips_change_pace_together(corpus: Path, pace: float) -> None:
+    from lipwright.training.stages.speech import SpeechConfig, SpeechStage
+
+    calm = {"gain": 0, "tilt": 0, "floor": 0, "shift": 0, "stretch": 0, "band": 0, "pace": pace}
+    from lipwright.training.config import parse
+
+    values = {**CONFIG["speech"], "frames": 24, "silence": 0.0, "jitter": calm}
+    stage = SpeechStage(parse(SpeechConfig, values, "test"), PackedCorpus(corpus))
+    rng, follows = np.random.default_rng(0), []
+    for _ in range(20):
+        mel, real, valid = stage._stretch(rng)
+        loud = mel[:20].mean(dim=0)[stage.audio.before :: 4][: len(real)]
+        follows.append(np.corrcoef(loud[valid], real[valid, 0])[0, 1])
+    assert min(follows) > 0.9
+
+
+def test_values_between_columns() -> None:
+    from lipwright.training.stages.speech import _between
+
+    values = torch.tensor([[0.0, 1.0, 4.0]])
+    places = torch.tensor([-1.0, -0.5, 0.0, 0.25, 1.5, 2.0, 2.5, 9.0])
+    expected = [[-4.0, -2.0, 0.0, 0.25, 2.5, 4.0, 0.0, -4.0]]
+    assert torch.equal(_between(values, places, -4.0), torch.tensor(expected))

@@ -35,6 +35,8 @@ class TalkingBatch:
         valid: (B, n) which of the frames exist.
         frames: (D, T + 4, 3, S, S) in [-1, 1], the drawn frames and two on either side.
         reference: (D, 3, S, S) in [-1, 1].
+        reference_lips, reference_motion: (D, P, 2) its lip points in parts of S, before any jitter,
+            and (D, K) its lip motion.
         place: (D, T) which frames of the stretch are drawn.
         long_mel: (D, 80, 4 T) speech of the drawn frames alone.
         lips: (B, M, 5, 3, S/2, S) uint8, the lower halves of further lip windows, and
@@ -50,6 +52,8 @@ class TalkingBatch:
     long_mel: Tensor
     lips: Tensor
     lip_place: Tensor
+    reference_lips: Tensor
+    reference_motion: Tensor
 
     @property
     def target(self) -> Tensor:
@@ -136,6 +140,7 @@ class TalkingClips:
             index.append(np.append(_inside(around, s.row), self._reference(rng, s, p + times // 2)))
             long_mel.append(self._speech(s.row, s.first + p, times))
         rows = [s.row.start + i for s, i in zip(stretches, index, strict=False)]
+        last = np.array([r[-1] for r in rows])
         stacked = np.stack([self.corpus.frames[i] for i in np.concatenate(rows)])
         group = times + 2 * REACH + 1
         crops = crop_batch(
@@ -154,6 +159,8 @@ class TalkingClips:
             torch.stack(long_mel).to(device),
             torch.from_numpy(np.stack(lips)).to(device),
             torch.from_numpy(lip_place).to(device),
+            torch.from_numpy(self.corpus.lips[last].reshape(drawn, -1, 2)).to(device),
+            torch.from_numpy(self.motion[last]).to(device),
         )
 
     def _stretch(self, rng: np.random.Generator, times: int) -> _Stretch:

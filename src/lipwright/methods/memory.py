@@ -18,6 +18,7 @@ from lipwright.errors import LipwrightError
 from lipwright.media.mel import SILENCE, AudioSpec
 from lipwright.methods.base import LookLips, Rendered
 from lipwright.methods.engine import Engine, build_engine
+from lipwright.models.memory_mover import ReferenceMover
 from lipwright.models.memory_talker import MemoryTalker
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
 
@@ -60,13 +61,22 @@ class MemoryDrawer(nn.Module):
         self.register_buffer("quiet", quiet)
         self.register_buffer("mask", mouth_mask(talker.size))
 
-    def forward(self, target: Tensor, reference: Tensor, mel: Tensor) -> tuple[Tensor]:
+    def forward(
+        self,
+        target: Tensor,
+        reference: Tensor,
+        mel: Tensor,
+        where: Tensor | None = None,
+        motion: Tensor | None = None,
+    ) -> tuple[Tensor]:
         """Draw.
 
         Args:
             target: (B, 3, S, S) in [-1, 1], of whose lower half the networks see nothing.
             reference: (B, 3, S, S) in [-1, 1], other moments of this face.
             mel: (B, 80, steps).
+            where: (B, P, 2) lip points of the references, for a talker that moves them.
+            motion: (B, K) their lip motion.
 
         Returns:
             (B, 3, S, S) in [-1, 1], as a tuple of one.
@@ -77,16 +87,19 @@ class MemoryDrawer(nn.Module):
         if self.articulation != 1.0:
             lips = self.rest + self.articulation * (lips - self.rest)
             heard = self.quiet + self.articulation * (heard - self.quiet)
-        maps = talker.identity(target, reference)
-        drawn = talker.draw(lips, heard, maps, target, reference)
+        drawn = talker.draw(lips, heard, target, reference, where, motion)
         return (target + self.mask * (drawn - target),)
 
 
 @dataclass(frozen=True)
 class MemoryState:
-    """What one face track needs: one look (1, 3, S, S) in [-1, 1]."""
+    """What one face track needs: one look (1, 3, S, S) in [-1, 1].
+
+    Where it is moved, also its (1, P, 2) lip points and (1, K) lip motion.
+    """
 
     reference: Tensor
+    lips: tuple[Tensor, ...] = ()
 
 
 class MemoryMethod:
@@ -109,6 +122,7 @@ class MemoryMethod:
                 "Audio-Lip Memory; give one of 'lipwright train memory'."
             )
         talker = build_talker(checkpoint)
+        self.mover = talker.mover
         self.size = talker.size
         self.audio = AudioSpec(**header["audio"])
         self.model_id = checkpoint.model_id
@@ -126,7 +140,17 @@ class MemoryMethod:
         index = len(reference) // 2
         if lips is not None and len(lips.openings) == len(reference):
             index = int(np.argsort(lips.openings, kind="stable")[index])
-        return MemoryState(reference[index : index + 1])
+        look = reference[index : index + 1]
+        return MemoryState(look, () if self.mover is None else self._lips(self.mover, lips, index))
+
+    def _lips(self, mover: ReferenceMover, lips: LookLips | None, index: int) -> tuple[Tensor, ...]:
+        """Lip points and lip motion of the look; a closed mouth of mean place where not known."""
+        space = mover.space
+        if lips is None:
+            return torch.full((1, space.basis.shape[0] // 2, 2), 0.64), torch.zeros(1, space.dim)
+        shapes = np.asarray(lips.shapes, np.float64)[index : index + 1]
+        motion = space.encode(np.asarray(lips.openings)[index : index + 1], shapes, lips.rest)
+        return torch.from_numpy(shapes).float(), torch.from_numpy(motion)
 
     def render(self, faces: Tensor, audio: Tensor, state: MemoryState) -> Rendered:
         """Draw (B, 3, S, S) faces with (B, 80, steps) speech.
@@ -140,7 +164,9 @@ class MemoryMethod:
             if missing:
                 x = torch.cat([x, x[-1:].expand(missing, -1, -1, -1)])
                 mel = torch.cat([mel, mel[-1:].expand(missing, -1, -1)])
-            drawn.append(self.engine(x, state.reference.expand_as(x), mel)[0][: BATCH - missing])
+            known = (t.expand(BATCH, *t.shape[1:]) for t in (state.reference, *state.lips))
+            inputs = (x, next(known), mel, *known)
+            drawn.append(self.engine(*inputs)[0][: BATCH - missing])
         return Rendered(torch.cat(drawn), faces)
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from lipwright.models.memory import AudioLipMemory
 from lipwright.models.memory_audio import AudioEncoder
 from lipwright.models.memory_face import FaceDecoder, IdentityEncoder
+from lipwright.models.memory_mover import ReferenceMover
 
 
 class MemoryTalker(nn.Module):
@@ -27,6 +28,8 @@ class MemoryTalker(nn.Module):
         memory, audio, identity, decoder: further arguments of the parts.
         recall: ``memory``, or ``audio``: the ablation in which a linear map of the audio feature
             takes the place of what the memory recalls.
+        move: arguments of :class:`~lipwright.models.memory_mover.ReferenceMover`; None draws from
+            the reference as it is.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class MemoryTalker(nn.Module):
         identity: Mapping[str, Any] | None = None,
         decoder: Mapping[str, Any] | None = None,
         recall: str = "memory",
+        move: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if recall not in ("memory", "audio"):
@@ -52,6 +56,7 @@ class MemoryTalker(nn.Module):
         if "channels" in identity:
             shared["encoder"] = identity["channels"]
         self.decoder = FaceDecoder(size, lip_dim, audio_dim, **{**shared, **decoder})
+        self.mover = ReferenceMover(lip_dim, size, **move) if move is not None else None
         self.bypass = nn.Linear(audio_dim, lip_dim) if recall == "audio" else None
 
     def recall(self, audio: Tensor) -> tuple[Tensor, Tensor]:
@@ -62,25 +67,44 @@ class MemoryTalker(nn.Module):
         return self.memory.recall(where), where
 
     def draw(
-        self, lips: Tensor, audio: Tensor, maps: list[Tensor], target: Tensor, reference: Tensor
+        self,
+        lips: Tensor,
+        audio: Tensor,
+        target: Tensor,
+        reference: Tensor,
+        where: Tensor | None = None,
+        motion: Tensor | None = None,
     ) -> Tensor:
         """(B, 3, S, S) in [-1, 1]: what the decoder draws.
 
         Where it draws the lower half only, the target's own upper half completes it.
+
+        Args:
+            lips: (B, C) lip features, recalled or true.
+            audio: (B, C_aud) audio features.
+            target: (B, 3, S, S) in [-1, 1], of which only the upper half is seen.
+            reference: (B, 3, S, S) in [-1, 1].
+            where: (B, P, 2) lip points of the reference, where it is moved.
+            motion: (B, K) its lip motion.
         """
-        drawn: Tensor = self.decoder(lips, audio, maps, reference)
+        if self.mover is not None:
+            if where is None or motion is None:
+                raise ValueError("a reference is moved from where its lips are: give both")
+            reference = self.mover(lips, reference, where, motion).to(reference.dtype)
+        drawn: Tensor = self.decoder(lips, audio, self.identity(target, reference), reference)
         if not self.decoder.lower:
             return drawn
         return torch.cat([target[:, :, : self.size // 2].to(drawn.dtype), drawn], dim=2)
 
-    def forward(self, target: Tensor, reference: Tensor, mel: Tensor) -> Tensor:
-        """I_g, (B, 3, S, S) in [-1, 1].
-
-        Args:
-            target: (B, 3, S, S) in [-1, 1], of which only the upper half is seen.
-            reference: (B, 3, S, S) in [-1, 1].
-            mel: (B, 80, steps).
-        """
+    def forward(
+        self,
+        target: Tensor,
+        reference: Tensor,
+        mel: Tensor,
+        where: Tensor | None = None,
+        motion: Tensor | None = None,
+    ) -> Tensor:
+        """I_g, (B, 3, S, S) in [-1, 1], from (B, 80, steps) mel; the rest as in :meth:`draw`."""
         heard = self.audio(mel)
         lips, _ = self.recall(heard)
-        return self.draw(lips, heard, self.identity(target, reference), target, reference)
+        return self.draw(lips, heard, target, reference, where, motion)

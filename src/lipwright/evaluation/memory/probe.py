@@ -16,6 +16,7 @@ from lipwright.data.talking import REACH
 from lipwright.errors import LipwrightError
 from lipwright.media.mel import SILENCE, STEPS_PER_FRAME
 from lipwright.methods.memory import build_talker
+from lipwright.models.lip_space import Rest
 from lipwright.models.memory_lips import LipEncoder, fold_time
 from lipwright.weights.checkpoint import load_checkpoint
 
@@ -34,6 +35,19 @@ class Heard:
     audio: NDArray[np.float32]
     lips: NDArray[np.float32]
     features: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face that speaks.
+
+    Attributes:
+        picture: (1, 3, S, S) in [-1, 1].
+        lips: its lip points (1, P, 2) and lip motion (1, K), where the talker moves the reference.
+    """
+
+    picture: Tensor
+    lips: tuple[Tensor, ...] = ()
 
 
 class Probe:
@@ -86,11 +100,23 @@ class Probe:
         lips = self.talker.memory.address_lips(seen)
         return Heard(row, heard.numpy(), lips.numpy(), features.numpy())
 
-    def face(self, row: ClipRow, frame: int) -> Tensor:
-        """(1, 3, S, S) in [-1, 1] of one frame of a clip."""
+    def face(self, row: ClipRow, frame: int) -> Face:
+        """One frame of a clip."""
         m, size = self.corpus.margin, self.corpus.size
         picture = np.array(self.corpus.frames[row.start + frame])[m : m + size, m : m + size]
-        return torch.from_numpy(picture.transpose(2, 0, 1).copy())[None].float() / 127.5 - 1.0
+        tensor = torch.from_numpy(picture.transpose(2, 0, 1).copy())[None].float() / 127.5 - 1.0
+        if self.talker.mover is None:
+            return Face(tensor)
+        part = slice(row.start, row.start + row.frames)
+        shapes, openings = (
+            self.corpus.lips[part].reshape(row.frames, -1, 2),
+            self.corpus.opening[part],
+        )
+        one = slice(frame, frame + 1)
+        motion = self.talker.mover.space.encode(
+            openings[one], shapes[one], Rest.of(openings, shapes)
+        )
+        return Face(tensor, (torch.from_numpy(shapes[one].copy()), torch.from_numpy(motion)))
 
     @torch.inference_mode()
     def rest(self) -> Tensor:
@@ -100,8 +126,8 @@ class Probe:
         return feature
 
     @torch.inference_mode()
-    def draw(self, addresses: Tensor, audio: Tensor, face: Tensor) -> Tensor:
-        """(N, 3, S, S) in [-1, 1]: a face (1, 3, S, S) speaking what addresses (N, S) recall.
+    def draw(self, addresses: Tensor, audio: Tensor, face: Face) -> Tensor:
+        """(N, 3, S, S) in [-1, 1]: a face speaking what addresses (N, S) recall.
 
         Args:
             addresses: (N, S), rows that sum to 1.
@@ -109,7 +135,6 @@ class Probe:
             face: target and reference at once; of the target only the upper half is seen.
         """
         n = len(addresses)
-        face = face.expand(n, -1, -1, -1)
-        maps = self.talker.identity(face, face)
-        lips = self.talker.memory.recall(addresses)
-        return self.talker.draw(lips, audio.expand(n, -1), maps, face, face)
+        picture, *lips = (t.expand(n, *t.shape[1:]) for t in (face.picture, *face.lips))
+        recalled = self.talker.memory.recall(addresses)
+        return self.talker.draw(recalled, audio.expand(n, -1), picture, picture, *lips)

@@ -32,9 +32,11 @@ from lipwright.data.augment import Jitter
 from lipwright.data.codes import lip_motions
 from lipwright.data.packed import PackedCorpus
 from lipwright.data.talking import TalkingBatch, TalkingClips
+from lipwright.errors import LipwrightError
 from lipwright.media.mel import SILENCE, STEPS_PER_FRAME, AudioSpec
 from lipwright.models.memory import effective_slots, sharpness
 from lipwright.models.memory_lips import LipEncoder
+from lipwright.models.memory_mover import ReferenceMover
 from lipwright.models.memory_talker import MemoryTalker
 from lipwright.models.pixel_critics import QualityCritic
 from lipwright.models.pixel_expert import PixelExpert, lower_half
@@ -74,7 +76,11 @@ class MemoryStage:
         self.run, self.optimiser = config.run, config.optimiser
         torch.manual_seed(config.run.seed)
         self.arguments: dict[str, Any] = {"size": corpus.size, **config.model}
+        self.space, self.motion = lip_motions(corpus, config.lip_dim)
         talker = MemoryTalker(**self.arguments)
+        if talker.mover is not None:
+            _check_mover(config, talker.mover)
+            talker.mover.space.load_state_dict(self.space.state_dict())
         dim = talker.memory.value.shape[1]
         self.lip_arguments = {"size": corpus.size, "dim": dim, **config.lips}
         loss = config.loss
@@ -89,7 +95,6 @@ class MemoryStage:
         self.weight = mouth_weight_map(corpus.size, loss.mouth_weight)
         self.perceptual = build_perceptual(loss.perceptual)
         self.jitter = Jitter(**{**_NO_JITTER, **config.jitter})
-        self.space, self.motion = lip_motions(corpus, config.lip_dim)
         self.clips = self._clips("train", config.stretch, config.more, config.balance)
         self.held_out = self._clips("val", FRAMES, 2, 1.0)
         self._last: tuple[Tensor, Tensor] | None = None
@@ -332,6 +337,19 @@ class MemoryStage:
 
 _JITTERS = ("shift", "scale", "turn", "flip", "brightness", "contrast", "saturation")
 _NO_JITTER = dict.fromkeys(_JITTERS, 0.0)
+
+
+def _check_mover(config: MemoryConfig, mover: ReferenceMover) -> None:
+    """Raises: LipwrightError: the settings leave the mover without a teacher, or misplace lips."""
+    if config.loss.motion <= 0:
+        raise LipwrightError("model.move follows what a reader tells of lips: set loss.motion > 0.")
+    if mover.reader.out_features != config.lip_dim:
+        raise LipwrightError("model.move.motions and lip_dim must be equal.")
+    if any(config.jitter.get(name, 0.0) for name in ("shift", "scale", "turn", "flip")):
+        raise LipwrightError(
+            "model.move needs lips where the corpus says they are: set jitter.shift, scale, turn "
+            "and flip to 0."
+        )
 
 
 def mouth_box(faces: Tensor) -> Tensor:

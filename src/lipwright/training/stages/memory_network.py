@@ -53,7 +53,7 @@ class TrainedMemory(nn.Module):
     ) -> None:
         super().__init__()
         self.talker, self.lips, self.reads = talker, lips, reads
-        self.reader = nn.Linear(lip_dim, motions)
+        self.reader = talker.mover.reader if talker.mover else nn.Linear(lip_dim, motions)
         audio_dim = talker.memory.embed_audio.in_features
         self.ear = nn.Linear(audio_dim, motions)
         self.register_buffer("sync_on", torch.tensor(False))
@@ -74,12 +74,14 @@ class TrainedMemory(nn.Module):
         target = batch.target.flatten(0, 1)
         times = batch.place.shape[1]
         reference = batch.reference.repeat_interleave(times, 0)
-        maps = talker.identity(target, reference)
+        where, motion = (
+            x.repeat_interleave(times, 0) for x in (batch.reference_lips, batch.reference_motion)
+        )
         audio = at_places(features[:count], batch.place)
         key = at_places(recalled[:count], batch.place)
         return Made(
-            talker.draw(key, audio, maps, target, reference),
-            talker.draw(lips, audio, maps, target, reference),
+            talker.draw(key, audio, target, reference, where, motion),
+            talker.draw(lips, audio, target, reference, where, motion),
             lips,
             stored,
             heard,

@@ -43,6 +43,7 @@ class PixelExpertConfig(Section):
     size: int = 96
     window: int = 5
     width: float = 1.0
+    shared: bool = False
     optimiser: OptimiserConfig = OptimiserConfig(name="adam", lr=1e-4, schedule="constant")
     run: RunConfig = RunConfig(batch=64)
     min_offset: int = 5
@@ -62,13 +63,14 @@ class PixelExpertStage:
         self.run, self.optimiser = config.run, config.optimiser
         torch.manual_seed(config.run.seed)
         matching = config.matching
-        self.arguments = {
+        self.arguments: dict[str, Any] = {
             "size": config.size,
             "window": config.window,
             "steps": 4 * config.window,
             "width": config.width,
+            "shared": config.shared,
         }
-        expert = PixelExpert(config.size, config.window, 4 * config.window, config.width)
+        expert = PixelExpert(**self.arguments)
         told = matching.lips_told(config.window)
         self.lips = LipTargets(corpus, matching.lip_dim, config.window) if told else None
         self.network: nn.Module = Matching(expert, told)

@@ -8,6 +8,7 @@ reward small movements in doubt. Needs neither pictures nor codes, and minutes i
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from lipwright.data.codes import lip_motions
 from lipwright.data.packed import ClipRow, PackedCorpus, row_weights
@@ -47,6 +47,7 @@ class SpeechJitter(Section):
         floor: how far a noise floor may rise above silence.
         shift, stretch: of the mel axis in bands and as a share: other voices.
         band: widest band that is blanked.
+        pace: share by which speech and lips are slowed down or sped up together.
     """
 
     gain: float = 0.5
@@ -55,6 +56,7 @@ class SpeechJitter(Section):
     shift: float = 2.0
     stretch: float = 0.05
     band: int = 12
+    pace: float = 0.0
 
 
 class SpeechConfig(Section):
@@ -119,8 +121,9 @@ class SpeechStage:
         """Mel (80, T), motions (frames, K), and which of the frames exist."""
         c = self.config
         row = self.rows[int(rng.choice(len(self.rows), p=self.weights))]
-        n = min(c.frames, row.frames)
-        t = int(rng.integers(row.frames - n + 1))
+        pace = 1.0 + (float(rng.uniform(-c.jitter.pace, c.jitter.pace)) if c.jitter.pace else 0.0)
+        n = min(c.frames, int((row.frames - 1) / pace) + 1)  # frames once the pace is changed
+        t = int(rng.integers(row.frames - math.ceil((n - 1) * pace)))
         columns = self.audio.steps + STEPS_PER_FRAME * (c.frames - 1)
         real = torch.zeros(c.frames, c.lip_dim)
         valid = torch.ones(c.frames, dtype=torch.bool)
@@ -128,9 +131,10 @@ class SpeechStage:
             mel = torch.full((80, columns), SILENCE)
         else:
             whole = torch.from_numpy(self.packed.clip_mel(row).astype(np.float32))
-            padded = F.pad(whole, (self.audio.before, columns), value=SILENCE)
-            mel = padded[:, STEPS_PER_FRAME * t :][:, :columns]
-            real[:n] = torch.from_numpy(self.motion[row.start + t : row.start + t + n])
+            heard = STEPS_PER_FRAME * t + pace * (torch.arange(columns) - self.audio.before)
+            mel = _between(whole, heard, SILENCE)
+            motion = torch.from_numpy(self.motion[row.start : row.start + row.frames].T.copy())
+            real[:n] = _between(motion, t + pace * torch.arange(n), 0.0).T
             valid[n:] = False
         return vary_speech(mel, rng, c.jitter), real, valid
 
@@ -182,6 +186,18 @@ class SpeechStage:
             "licence": "research use only (see LICENSE_weights)",
         }
         save_checkpoint(path, header, {"speech": network.plain, "space": self.space})
+
+
+def _between(values: Tensor, places: Tensor, outside: float) -> Tensor:
+    """(K, T) at (N,) fractional columns -> (K, N), linearly; ``outside`` beyond the ends."""
+    last = values.shape[1] - 1
+    low = places.floor().long()
+    share = (places - low).to(values.dtype)
+    a, b = (
+        values[:, i.clamp(0, last)].masked_fill((i < 0) | (i > last), outside)
+        for i in (low, low + 1)
+    )
+    return torch.where(share > 0, a * (1 - share) + b * share, a)
 
 
 class _OverClips(nn.Module):

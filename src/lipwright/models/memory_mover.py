@@ -1,0 +1,63 @@
+"""The reference, moved: its lips come to lie where the lip feature says, before anything is drawn.
+
+Ours, not the paper's, and off in the configuration ``paper``. A decoder with little training that
+has a whole face in its skips copies that face, mouth included, and what the memory recalls goes
+unheard. A linear reader tells from the lip feature how the lips are moved; the reference is warped
+by what that differs from its own lips, and the decoder goes on from there, with the inside of the
+mouth and the shading left to draw. The landmark cascade does the same (see
+:mod:`lipwright.models.landmark_flow`).
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lipwright.models.landmark_flow import GRID, centres, landmark_flow
+from lipwright.models.lip_space import LipSpace
+
+FARTHEST = 4.0
+"""Standard deviations of motion beyond which nothing is moved further."""
+
+
+class ReferenceMover(nn.Module):
+    """Warps a reference picture to the motion that a lip feature tells.
+
+    Args:
+        lip_dim: C of lip features.
+        size: S of pictures.
+        motions: K numbers of a motion (see :class:`~lipwright.models.lip_space.LipSpace`).
+        points: P lip points.
+    """
+
+    places: Tensor
+
+    def __init__(self, lip_dim: int, size: int, motions: int = 8, points: int = 40) -> None:
+        super().__init__()
+        self.size = size
+        self.reader = nn.Linear(lip_dim, motions)
+        self.space = LipSpace(motions, points)
+        self.register_buffer("places", centres(GRID), persistent=False)
+
+    def forward(self, lips: Tensor, reference: Tensor, where: Tensor, motion: Tensor) -> Tensor:
+        """Move.
+
+        Args:
+            lips: (B, C) lip feature, recalled or true.
+            reference: (B, 3, S, S) in [-1, 1].
+            where: (B, P, 2) its lip points, in parts of S.
+            motion: (B, K) its lip motion.
+
+        Returns:
+            (B, 3, S, S). No gradient reaches the lip feature: a picture that was moved too far is
+            worse than one that was moved too little, and lips would come to rest.
+        """
+        told = self.reader(lips).detach().float().clamp(-FARTHEST, FARTHEST)
+        step = (told - motion)[:, 1:] * self.space.scale[1:]
+        step = (step @ self.space.basis.T).unflatten(1, (-1, 2))
+        flow = landmark_flow(2.0 * where - 1.0, 2.0 * (where + step) - 1.0, self.places, self.size)
+        grid = centres(self.size).to(reference.device) + flow.permute(0, 2, 3, 1)
+        moved: Tensor = F.grid_sample(
+            reference.float(), grid, mode="bilinear", padding_mode="border", align_corners=False
+        )
+        return moved

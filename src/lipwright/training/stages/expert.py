@@ -29,6 +29,7 @@ from lipwright.training.stages.matching import (
     Matching,
     MatchingConfig,
     matching_losses,
+    matching_measures,
     varied,
 )
 from lipwright.training.trainer import Context
@@ -136,7 +137,12 @@ class ExpertStage:
         """Losses of one batch, of groups of moments or of single 50/50 pairs."""
         rng = context.rng(self.run.seed, step)
         if self.config.matching.group:
-            return self._groups(network, step, context)
+            c = self.config.matching
+            faces, mel, pairs, lips = self._moments(self.train_pairs, self.weights, rng, context)
+            with context.autocast():
+                return matching_losses(
+                    network, faces, varied(mel, rng, c.jitter), pairs, lips, c, step
+                )
         draws = [self.train_pairs.draw(rng, self.weights) for _ in range(self.run.batch)]
         grids, mel, labels = self.train_pairs.tensors(draws, context.device)
         level = rng.uniform(-self.config.gain, self.config.gain, (len(draws), 1, 1))
@@ -152,29 +158,22 @@ class ExpertStage:
             seen, heard, _ = network(grids, mel)
         return torch.sum(seen * heard, dim=1)
 
-    def _groups(self, network: nn.Module, step: int, context: Context) -> dict[str, Tensor]:
-        """Losses of one batch of groups of moments (see :mod:`lipwright.data.moments`)."""
-        c, pairs = self.config.matching, self.train_pairs
-        rng = context.rng(self.run.seed, step)
-        moments = draw_moments(
-            rng,
-            pairs.rows,
-            self.weights,
-            self.run.batch,
-            pairs.window,
-            max(1, pairs.min_offset),
-            c.group,
-        )
+    def _moments(
+        self,
+        pairs: PairSampler,
+        weights: NDArray[np.float64],
+        rng: np.random.Generator,
+        context: Context,
+    ) -> tuple[Tensor, Tensor, NDArray[np.bool_], Tensor | None]:
+        """Codes, mel, pairs and lips of groups of moments (see :mod:`lipwright.data.moments`)."""
+        far, group = max(1, pairs.min_offset), self.config.matching.group
+        moments = draw_moments(rng, pairs.rows, weights, self.run.batch, pairs.window, far, group)
         drawn = list(zip(moments.rows, moments.starts, strict=True))
         variants = rng.integers(self.codes.face.shape[0], size=len(drawn))
-        faces = pairs.faces(
-            [(row, t, int(v)) for (row, t), v in zip(drawn, variants, strict=True)],
-            context.device,
-        )
-        mel = varied(pairs.speech(drawn), rng, c.jitter).to(context.device)
+        windows = [(row, t, int(v)) for (row, t), v in zip(drawn, variants, strict=True)]
+        mel = pairs.speech(drawn).to(context.device)
         lips = self.lips.of(moments) if self.lips else None
-        with context.autocast():
-            return matching_losses(network, faces, mel, moments.pairs, lips, c, step)
+        return pairs.faces(windows, context.device), mel, moments.pairs, lips
 
     def critic_step(self, critic: nn.Module, step: int, context: Context) -> Tensor | None:
         """There is no critic."""
@@ -196,7 +195,14 @@ class ExpertStage:
                 accuracies.append(float(sync_accuracy(cosine, labels)))
             out[f"sync_loss{name}"] = float(np.mean(losses))
             out[f"accuracy{name}"] = float(np.mean(accuracies))
-        return out
+        c, rng = self.config.matching, np.random.default_rng(12)
+        weights = row_weights(self.held_out.rows, 1.0)
+        rows: list[dict[str, float]] = []
+        for _ in range(self.run.validate_batches if c.group else 0):
+            faces, mel, pairs, lips = self._moments(self.held_out, weights, rng, context)
+            with context.autocast():
+                rows.append(matching_measures(network, faces, mel, pairs, lips, c))
+        return out | {k: float(np.mean([r[k] for r in rows])) for k in (rows[0] if rows else ())}
 
     def samples(self, network: nn.Module, folder: Path, step: int, context: Context) -> None:
         """An expert draws nothing."""

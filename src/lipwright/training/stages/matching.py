@@ -106,7 +106,7 @@ class LipTargets:
 
 def varied(mel: Tensor, rng: np.random.Generator, jitter: SpeechJitter) -> Tensor:
     """(B, 80, T), each window with another voice, microphone and room."""
-    return torch.stack([vary_speech(m, rng, jitter) for m in mel])
+    return torch.stack([vary_speech(m.cpu(), rng, jitter) for m in mel]).to(mel.device)
 
 
 def matching_losses(
@@ -143,3 +143,28 @@ def matching_losses(
     if step >= config.lips_first:
         loss = loss + matching
     return {**out, "lips_seen": seen_error, "lips_heard": heard_error, "loss": loss}
+
+
+def matching_measures(
+    network: nn.Module,
+    faces: Tensor,
+    mel: Tensor,
+    pairs: NDArray[np.bool_],
+    lips: Tensor | None,
+    config: MatchingConfig,
+) -> dict[str, float]:
+    """Held-out measures of one batch; arguments as of :func:`matching_losses`.
+
+    Returns:
+        ``found``, how often a face finds its own speech among those of its group, and, where lips
+        are told, the correlation of their opening with what faces and what speech tell of it.
+    """
+    seen, heard, told = network(faces, mel)
+    allowed = torch.from_numpy(pairs).to(seen.device)
+    out = {"found": float(matching_accuracy(seen @ heard.T, allowed))}
+    if lips is not None:
+        real = lips[:, :: config.lip_dim].flatten()
+        for name, values in zip(("opening_seen", "opening_heard"), told.float().cpu(), strict=True):
+            both = torch.stack([real, values[:, :: config.lip_dim].flatten()])
+            out[name] = float(torch.corrcoef(both)[0, 1])
+    return out

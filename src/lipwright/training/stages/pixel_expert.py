@@ -28,6 +28,7 @@ from lipwright.training.stages.matching import (
     Matching,
     MatchingConfig,
     matching_losses,
+    matching_measures,
     varied,
 )
 from lipwright.training.trainer import Context
@@ -77,7 +78,7 @@ class PixelExpertStage:
         self.critic: nn.Module | None = None
         self.jitter = Jitter(**config.jitter)
         self.pairs = self._windows("train", config.min_offset, config.balance)
-        self._windows("val", config.min_offset, 1.0)  # say now if there are no clips for it
+        self.held_out = self._windows("val", config.min_offset, 1.0)
 
     def _windows(self, split: str, far: int, balance: float) -> PixelWindows:
         c = self.config
@@ -130,7 +131,20 @@ class PixelExpertStage:
                 accuracies.append(float(sync_accuracy(cosine, batch.labels)))
             out[f"sync_loss{name}"] = float(np.mean(losses))
             out[f"accuracy{name}"] = float(np.mean(accuracies))
-        return out
+        return out | self._groups(network, context)
+
+    def _groups(self, network: nn.Module, context: Context) -> dict[str, float]:
+        """Measures on groups of moments of validation identities, for one that learns from such."""
+        c, rng = self.config.matching, np.random.default_rng(12)
+        rows: list[dict[str, float]] = []
+        for _ in range(self.run.validate_batches if c.group else 0):
+            faces, mel, moments = self.held_out.draw_moments(
+                rng, self.run.batch, context.device, group=c.group
+            )
+            lips = self.lips.of(moments) if self.lips else None
+            with context.autocast():
+                rows.append(matching_measures(network, faces, mel, moments.pairs, lips, c))
+        return {key: float(np.mean([r[key] for r in rows])) for key in (rows[0] if rows else ())}
 
     def samples(self, network: nn.Module, folder: Path, step: int, context: Context) -> None:
         """An expert draws nothing."""

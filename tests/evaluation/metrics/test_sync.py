@@ -160,6 +160,28 @@ def test_expert_score_and_accuracy() -> None:
     # Cosines about 0: every negative is right, every positive wrong.
     assert pair_accuracy(noise, rng.normal(size=(200, 32))) == pytest.approx(0.5, abs=0.05)
     assert np.isnan(pair_accuracy(base[:4], base[:4]))
+
     assert np.isnan(expert_score(base[:3], base[:3]).means[0])
     table = cosine_table(np.array([[2.0, 0], [0, 3]]), np.array([[1.0, 1], [0, 1]]))
     assert table == pytest.approx(np.array([[0.5**0.5, 0], [0.5**0.5, 1]]))
+
+
+def test_windows_judged_together_by_hand() -> None:
+    visual = np.eye(12)
+    speech = 0.8 * np.eye(12) + 0.6 * np.roll(np.eye(12), 6, axis=1)  # cosine 0.8 in step
+    speech[3] = np.eye(12)[9]  # one window says nothing
+    # Own cosines 0.8 and one 0: alone wrong, and right as one of three; those of other times
+    # differ from 0 only six frames away, where they say 0.6 (1 for the changed window).
+    alone = pair_accuracy(visual, speech, least=5, threshold=0.5)
+    together = pair_accuracy(visual, speech, least=5, threshold=0.5, over=3)
+    assert alone < 1.0
+    table = cosine_table(visual, speech)
+    means = np.mean([table[k : k + 10, k : k + 10] for k in range(3)], axis=0)
+    assert means[1, 1] == pytest.approx(0.8 * 2 / 3)
+    rng, right = np.random.default_rng(0), []
+    for i in range(10):
+        far = [j for j in range(10) if abs(i - j) >= 5]
+        if far:
+            right += [means[i, i] > 0.5, means[i, int(rng.choice(far))] <= 0.5]
+    assert together == np.mean(right)
+    assert np.isnan(pair_accuracy(visual, speech, over=9))

@@ -100,13 +100,17 @@ def pair_accuracy(
     least: int = 5,
     threshold: float = 0.5,
     seed: int = 0,
+    over: int = 1,
 ) -> float:
     """Accuracy over every position once with its own speech and once with another's.
 
-    NaN when the clip has no position ``least`` frames away from another.
+    ``over`` consecutive windows are judged together, by their mean cosine. NaN when the clip has no
+    position ``least`` frames away from another.
     """
     table = cosine_table(visual, speech)
-    n = len(table)
+    n = max(0, len(table) - over + 1)
+    if over > 1:
+        table = np.mean([table[k : k + n, k : k + n] for k in range(over)], axis=0)
     rng = np.random.default_rng(seed)
     right: list[bool] = []
     for i in range(n):

@@ -94,6 +94,7 @@ class OpenVinoEngine:
         config = {
             "INFERENCE_PRECISION_HINT": self.precision,
             "PERFORMANCE_HINT": "LATENCY",
+            "ENABLE_CPU_PINNING": False,  # several processes would share the first cores
             # OpenVINO 2026.4 crashes while it fuses element-wise operations of some small shapes.
             "SNIPPETS_MODE": "DISABLE",
         }

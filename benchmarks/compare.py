@@ -30,6 +30,12 @@ COLUMNS = (
     ("lip_colour", "lip colour, dE", 1),
     ("flicker", "flicker", 2),
 )
+JUDGED = (
+    ("own_accuracy", "expert accuracy, own", 2),
+    ("foreign_accuracy", "expert accuracy, foreign", 2),
+    ("own_expert_offset", "abs. expert offset, own", 1),
+)
+"""Where every table was made with the same expert."""
 
 
 def main() -> None:
@@ -54,24 +60,35 @@ def main() -> None:
 def comparison(runs: dict[str, dict[str, Any]]) -> str:
     """The table as Markdown."""
     clips = next(iter(runs.values()))["clips"]
-    lines = ["| | " + " | ".join(title for _, title, _ in COLUMNS) + " |"]
-    lines.append("|---|" + "---|" * len(COLUMNS))
-    lines.append(line("real video, own speech", clips, "real", ("own_envelope",)))
-    lines.append(line("copy of the source", clips, "real", ("own_envelope", "foreign_envelope")))
+    experts = {run.get("expert", "") for run in runs.values()}
+    judged = len(experts) == 1 and experts != {""}
+    columns = COLUMNS + (JUDGED if judged else ())
+    real = {"own_envelope", "own_accuracy", "own_expert_offset"}
+    lines = ["| | " + " | ".join(title for _, title, _ in columns) + " |"]
+    lines.append("|---|" + "---|" * len(columns))
+    lines.append(line("real video, own speech", clips, "real", columns, real))
+    copied = real | {"foreign_envelope", "foreign_accuracy"}
+    lines.append(line("copy of the source", clips, "real", columns, copied))
     for name, run in runs.items():
-        lines.append(line(f"{name} ({run['model']})", run["clips"], "ours", None))
+        lines.append(line(f"{name} ({run['model']})", run["clips"], "ours", columns, None))
     return "\n".join(lines) + f"\n\n{len(clips)} clips; mean [95 % interval].\n"
 
 
-def line(title: str, clips: list[dict[str, Any]], side: str, only: tuple[str, ...] | None) -> str:
+def line(
+    title: str,
+    clips: list[dict[str, Any]],
+    side: str,
+    columns: tuple[tuple[str, str, int], ...],
+    only: set[str] | None,
+) -> str:
     """One row; ``only`` names the columns that mean something in it."""
     cells = []
-    for key, _, digits in COLUMNS:
+    for key, _, digits in columns:
         if only is not None and key not in only:
             cells.append("-")
             continue
         values = [row.get(f"{side}.{key}", float("nan")) for row in clips]
-        e = bootstrap_mean([abs(v) if key == "offset" else v for v in values])
+        e = bootstrap_mean([abs(v) if key.endswith("offset") else v for v in values])
         cells.append(f"{e.value:.{digits}f} [{e.low:.{digits}f}, {e.high:.{digits}f}]")
     return f"| {title} | " + " | ".join(cells) + " |"
 

@@ -17,13 +17,20 @@ import csv
 import json
 import tempfile
 import wave as wavefile
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from lipwright.dubbing.job import DubOptions, dub
+from lipwright.errors import LipwrightError
+from lipwright.evaluation.experts import Expert, expert_features, load_expert
 from lipwright.evaluation.faces import FaceSeries, crop_transforms, crops, watch
+from lipwright.evaluation.measure import aligned_25
+from lipwright.evaluation.metrics.expert_sync import expert_score, pair_accuracy
 from lipwright.evaluation.mouth import (
     best_lag,
     correlation,
@@ -34,6 +41,7 @@ from lipwright.evaluation.mouth import (
 from lipwright.evaluation.pixels import colour_difference, flicker, lip_colour, psnr, ssim
 from lipwright.faces.tracker import FaceTracker
 from lipwright.media.audio import SAMPLE_RATE, load_speech
+from lipwright.media.mel import STEPS_PER_FRAME, mel_spectrogram
 from lipwright.methods.registry import load_method
 from lipwright.training.losses.reconstruction import MOUTH_BOX
 
@@ -49,12 +57,14 @@ def main() -> None:
     parser.add_argument("--per-identity", type=int, default=2)
     parser.add_argument("--method", default="vq")
     parser.add_argument("--weights", default=None)
+    parser.add_argument("--expert", type=Path, help="a pixel sync expert that judges, too")
     parser.add_argument("-o", "--out", type=Path, default=Path("quality"))
     parser.add_argument("--keep", action="store_true", help="keep the dubbed videos")
     args = parser.parse_args()
     clips = choose(args.labels, args.set.split(","), args.per_identity, args.clips)
     args.out.mkdir(parents=True, exist_ok=True)
     method = load_method(args.method, weights=args.weights)
+    expert = load_expert(args.expert) if args.expert else None
     tracker = FaceTracker()
     rows: list[dict[str, Any]] = []
     sources = {clip: watch(clip, tracker) for clip in clips}
@@ -73,11 +83,19 @@ def main() -> None:
                 dub(clip, speech, out, options, method=method)
                 results[kind] = out
             row = {"clip": clip.name, "identity": clips[clip]}
-            row |= measure(clip, sources[clip], waves[clip], waves[other], results, tracker)
+            series = {kind: watch(path, tracker) for kind, path in results.items()}
+            row |= measure(clip, sources[clip], waves[clip], waves[other], results, series)
+            if expert is not None:
+                judge = partial(judged, expert)
+                row |= judge("real.own", clip, sources[clip], waves[clip])
+                row |= judge("real.foreign", clip, sources[clip], waves[other])
+                row |= judge("ours.own", results["own"], series["own"], waves[clip])
+                row |= judge("ours.foreign", results["foreign"], series["foreign"], waves[other])
         rows.append(row)
         print(json.dumps(row), flush=True)
     table = summarise(rows)
-    content = {"model": method.model_id, "clips": rows, "table": table}
+    content = {"model": method.model_id, "expert": str(args.expert or ""), "clips": rows}
+    content["table"] = table
     (args.out / "quality.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
     text = markdown(table)
     (args.out / "quality.md").write_text(text, encoding="utf-8")
@@ -113,10 +131,9 @@ def measure(
     wave: np.ndarray,
     foreign_wave: np.ndarray,
     results: dict[str, Path],
-    tracker: FaceTracker,
+    series: dict[str, FaceSeries],
 ) -> dict[str, Any]:
     """All numbers of one clip: ``real.*`` of the source video, ``ours.*`` of the method."""
-    series = {kind: watch(path, tracker) for kind, path in results.items()}
     n = min(len(source.times), *(len(s.times) for s in series.values()))
     times = source.times[:n]
     real = source.opening[:n]
@@ -140,6 +157,23 @@ def measure(
     }
     out |= pixels(clip, results["own"], source, series["own"], n)
     return out
+
+
+def judged(
+    expert: Expert, name: str, video: Path, series: FaceSeries, wave: np.ndarray
+) -> dict[str, Any]:
+    """What a sync expert says of a video with this speech; nothing where that is too short."""
+    mel = mel_spectrogram(torch.from_numpy(wave))
+    n = mel.shape[1] // STEPS_PER_FRAME  # beyond its end there is nothing to be in step with
+    crops_25 = islice(aligned_25(video, series, expert.size), n)
+    try:
+        features = expert_features(expert, crops_25, mel)
+    except LipwrightError:
+        return {}
+    return {
+        f"{name}_accuracy": pair_accuracy(*features),
+        f"{name}_expert_offset": expert_score(*features).offset,
+    }
 
 
 def pixels(
@@ -180,19 +214,32 @@ COLUMNS = (
     ("lip_colour", "lip colour, dE", "{:.1f}"),
     ("flicker", "flicker", "{:.2f}"),
 )
+JUDGED = (
+    ("own_accuracy", "expert accuracy, own", "{:.2f}"),
+    ("foreign_accuracy", "expert accuracy, foreign", "{:.2f}"),
+    ("own_expert_offset", "|expert offset|, own", "{:.1f}"),
+)
+"""Further columns where an expert judges."""
 
 
 def summarise(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     """Means over clips for the rows real, copy and ours (copy: the source frames as they are)."""
 
     def mean(key: str) -> float:
-        return float(np.nanmean([abs(r[key]) if key.endswith("offset") else r[key] for r in rows]))
+        values = [r.get(key, np.nan) for r in rows]
+        return float(np.nanmean(np.abs(values) if key.endswith("offset") else values))
 
     real = {k: mean(f"real.{k}") for k in ("own_envelope", "foreign_envelope")}
     copy = {**real, "silence": 1.0}
     ours = {k: mean(f"ours.{k}") for k, _, _ in COLUMNS}
+    first = {"own_envelope": real["own_envelope"]}
+    if any("real.own_accuracy" in r for r in rows):
+        keys = [k for k, _, _ in JUDGED]
+        ours |= {k: mean(f"ours.{k}") for k in keys}
+        first |= {k: mean(f"real.{k}") for k in keys if not k.startswith("foreign")}
+        copy |= {k: mean(f"real.{k}") for k in keys}
     return {
-        "real video, own speech": {"own_envelope": real["own_envelope"]},
+        "real video, own speech": first,
         "copy of the source": copy,
         "this method": ours,
     }
@@ -200,10 +247,12 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
 
 def markdown(table: dict[str, dict[str, float]]) -> str:
     """The table as Markdown; a dash where a cell has no meaning."""
-    lines = ["| | " + " | ".join(title for _, title, _ in COLUMNS) + " |"]
-    lines.append("|---|" + "---|" * len(COLUMNS))
+    known = {k for row in table.values() for k in row}
+    columns = COLUMNS + tuple(c for c in JUDGED if c[0] in known)
+    lines = ["| | " + " | ".join(title for _, title, _ in columns) + " |"]
+    lines.append("|---|" + "---|" * len(columns))
     for name, row in table.items():
-        cells = [f.format(row[k]) if k in row else "-" for k, _, f in COLUMNS]
+        cells = [f.format(row[k]) if k in row else "-" for k, _, f in columns]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

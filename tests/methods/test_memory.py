@@ -105,6 +105,22 @@ def test_a_moved_reference_starts_from_where_its_lips_are(moving: Path, backend:
     assert method.render(faces, mel, method.start(looks)).faces.isfinite().all()
 
 
+def test_articulation_moves_the_reference_and_leaves_the_feature(tmp_path: Path) -> None:
+    model = {**TINY, "move": {"motions": 3, "points": 5}}
+    path = write(tmp_path / "wide.safetensors", model, articulation=2.5)
+    faces, mel = torch.rand(8, 3, 32, 32) * 2 - 1, torch.randn(8, 80, STEPS)
+    method = load_method(path, "cpu", "torch")
+    assert isinstance(method, MemoryMethod)
+    state = method.start(faces[:2], lips_of_looks(2))
+    talker = build_talker(load_checkpoint(path))
+    with torch.no_grad():
+        heard = talker.audio(mel)
+        known = (t.expand(8, *t.shape[1:]) for t in (state.reference, *state.lips))
+        whole = talker.draw(talker.recall(heard)[0], heard, faces, *known, articulation=2.5)
+    drawn = method.render(faces, mel, state).faces
+    assert torch.allclose(drawn, faces + mouth_mask(32) * (whole - faces), atol=1e-4)
+
+
 def test_a_reference_is_not_moved_from_nowhere(moving: Path) -> None:
     talker = build_talker(load_checkpoint(moving))
     x = torch.zeros(1, 3, 32, 32)

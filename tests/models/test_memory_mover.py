@@ -63,3 +63,11 @@ def test_far_motions_are_bounded() -> None:
         for told in (4.0, 400.0)
     ]
     assert torch.equal(*ends)
+
+
+def test_articulation_exaggerates_what_is_told() -> None:
+    picture, motion = torch.rand(1, 3, 32, 32), torch.zeros(1, 2)
+    lips = torch.randn(1, 6)
+    far = mover_of((0.0, 1.5))(lips, picture, WHERE, motion)
+    assert torch.equal(mover_of((0.0, 0.5))(lips, picture, WHERE, motion, 3.0), far)
+    assert not torch.equal(mover_of((0.0, 0.5))(lips, picture, WHERE, motion), far)

@@ -39,9 +39,10 @@ class MemoryDrawer(nn.Module):
     Args:
         talker: the trained network.
         articulation: how far from rest the mouth goes: ``rest + articulation (feature - rest)`` for
-            the recalled lip feature and for the audio feature, rest being those of silence. 1 is
-            the paper; what is recalled is an average over slots, and an average of mouths moves
-            less than any of them.
+            the recalled lip feature and for the audio feature, rest being those of silence, or, of
+            a talker that moves the reference, for the motion that it is moved by. 1 is the paper;
+            what is recalled is an average over slots, and an average of mouths moves less than any
+            of them.
 
     The networks draw half a face; shown is an ellipse about the mouth, the frame itself round it.
     """
@@ -84,10 +85,12 @@ class MemoryDrawer(nn.Module):
         talker = self.talker
         heard = talker.audio(mel)
         lips, _ = talker.recall(heard)
-        if self.articulation != 1.0:
+        moves = talker.mover is not None
+        if self.articulation != 1.0 and not moves:
             lips = self.rest + self.articulation * (lips - self.rest)
             heard = self.quiet + self.articulation * (heard - self.quiet)
-        drawn = talker.draw(lips, heard, target, reference, where, motion)
+        further = self.articulation if moves else 1.0
+        drawn = talker.draw(lips, heard, target, reference, where, motion, further)
         return (target + self.mask * (drawn - target),)
 
 

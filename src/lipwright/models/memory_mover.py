@@ -39,7 +39,14 @@ class ReferenceMover(nn.Module):
         self.space = LipSpace(motions, points)
         self.register_buffer("places", centres(GRID), persistent=False)
 
-    def forward(self, lips: Tensor, reference: Tensor, where: Tensor, motion: Tensor) -> Tensor:
+    def forward(
+        self,
+        lips: Tensor,
+        reference: Tensor,
+        where: Tensor,
+        motion: Tensor,
+        articulation: float = 1.0,
+    ) -> Tensor:
         """Move.
 
         Args:
@@ -47,12 +54,14 @@ class ReferenceMover(nn.Module):
             reference: (B, 3, S, S) in [-1, 1].
             where: (B, P, 2) its lip points, in parts of S.
             motion: (B, K) its lip motion.
+            articulation: by how much what is told is exaggerated; what speech tells of lips is an
+                average, and averages move less than lips do.
 
         Returns:
             (B, 3, S, S). No gradient reaches the lip feature: a picture that was moved too far is
             worse than one that was moved too little, and lips would come to rest.
         """
-        told = self.reader(lips).detach().float().clamp(-FARTHEST, FARTHEST)
+        told = (articulation * self.reader(lips).detach().float()).clamp(-FARTHEST, FARTHEST)
         step = (told - motion)[:, 1:] * self.space.scale[1:]
         step = (step @ self.space.basis.T).unflatten(1, (-1, 2))
         flow = landmark_flow(2.0 * where - 1.0, 2.0 * (where + step) - 1.0, self.places, self.size)

@@ -74,6 +74,7 @@ class MemoryTalker(nn.Module):
         reference: Tensor,
         where: Tensor | None = None,
         motion: Tensor | None = None,
+        articulation: float = 1.0,
     ) -> Tensor:
         """(B, 3, S, S) in [-1, 1]: what the decoder draws.
 
@@ -86,11 +87,13 @@ class MemoryTalker(nn.Module):
             reference: (B, 3, S, S) in [-1, 1].
             where: (B, P, 2) lip points of the reference, where it is moved.
             motion: (B, K) its lip motion.
+            articulation: of the mover.
         """
         if self.mover is not None:
             if where is None or motion is None:
                 raise ValueError("a reference is moved from where its lips are: give both")
-            reference = self.mover(lips, reference, where, motion).to(reference.dtype)
+            moved = self.mover(lips, reference, where, motion, articulation)
+            reference = moved.to(reference.dtype)
         drawn: Tensor = self.decoder(lips, audio, self.identity(target, reference), reference)
         if not self.decoder.lower:
             return drawn

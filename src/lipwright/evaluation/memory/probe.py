@@ -135,6 +135,11 @@ class Probe:
             face: target and reference at once; of the target only the upper half is seen.
         """
         n = len(addresses)
-        picture, *lips = (t.expand(n, *t.shape[1:]) for t in (face.picture, *face.lips))
-        recalled = self.talker.memory.recall(addresses)
-        return self.talker.draw(recalled, audio.expand(n, -1), picture, picture, *lips)
+        picture = face.picture.expand(n, -1, -1, -1)
+        recalled, heard = self.talker.memory.recall(addresses), audio.expand(n, -1)
+        if self.talker.mover is None:
+            return self.talker.draw(recalled, heard, picture, picture)
+        where, motion = (t.expand(n, *t.shape[1:]) for t in face.lips)
+        return self.talker.draw(
+            recalled, heard, picture, picture, where, motion, float(self.header["articulation"])
+        )

@@ -18,7 +18,7 @@ from lipwright.errors import LipwrightError
 from lipwright.media.mel import SILENCE, AudioSpec
 from lipwright.methods.base import LookLips, Rendered
 from lipwright.methods.engine import Engine, build_engine
-from lipwright.models.memory_mover import ReferenceMover
+from lipwright.methods.memory_looks import choose_looks, nearest_look, pose_of
 from lipwright.models.memory_talker import MemoryTalker
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
 
@@ -98,11 +98,13 @@ class MemoryDrawer(nn.Module):
 class MemoryState:
     """What one face track needs: one look (1, 3, S, S) in [-1, 1].
 
-    Where it is moved, also its (1, P, 2) lip points and (1, K) lip motion.
+    Where it is moved, R looks with their (R, P, 2) lip points and (R, K) lip motions, and their
+    (R, D) poses.
     """
 
     reference: Tensor
     lips: tuple[Tensor, ...] = ()
+    poses: Tensor | None = None
 
 
 class MemoryMethod:
@@ -135,25 +137,28 @@ class MemoryMethod:
         self.backend = self.engine.name
 
     def start(self, reference: Tensor, lips: LookLips | None = None) -> MemoryState:
-        """Choose one of (R, 3, S, S) looks, R >= 1: that with the median opening.
+        """Choose of (R, 3, S, S) looks, R >= 1, that with the median opening.
 
         One for the whole face: a reference whose mouth went along with the source's would tell the
-        source's speech. Without ``lips`` it is the middle one.
+        source's speech. Without ``lips`` it is the middle one. Where references are moved, which
+        takes their own mouths away, further looks serve other poses of the head.
         """
-        index = len(reference) // 2
-        if lips is not None and len(lips.openings) == len(reference):
-            index = int(np.argsort(lips.openings, kind="stable")[index])
-        look = reference[index : index + 1]
-        return MemoryState(look, () if self.mover is None else self._lips(self.mover, lips, index))
-
-    def _lips(self, mover: ReferenceMover, lips: LookLips | None, index: int) -> tuple[Tensor, ...]:
-        """Lip points and lip motion of the look; a closed mouth of mean place where not known."""
-        space = mover.space
-        if lips is None:
-            return torch.full((1, space.basis.shape[0] // 2, 2), 0.64), torch.zeros(1, space.dim)
-        shapes = np.asarray(lips.shapes, np.float64)[index : index + 1]
-        motion = space.encode(np.asarray(lips.openings)[index : index + 1], shapes, lips.rest)
-        return torch.from_numpy(shapes).float(), torch.from_numpy(motion)
+        index = [len(reference) // 2]
+        known = lips is not None and len(lips.openings) == len(reference)
+        if lips is not None and known:
+            index = [int(np.argsort(lips.openings, kind="stable")[index[0]])]
+        if self.mover is None:
+            return MemoryState(reference[index])
+        space = self.mover.space
+        if lips is None or not known:  # a closed mouth in the middle
+            where = torch.full((1, space.basis.shape[0] // 2, 2), 0.64)
+            return MemoryState(reference[index], (where, torch.zeros(1, space.dim)))
+        poses = pose_of(reference)
+        index = choose_looks(poses, [float(v) for v in lips.openings])
+        shapes = np.asarray(lips.shapes, np.float64)[index]
+        motion = space.encode(np.asarray(lips.openings)[index], shapes, lips.rest)
+        moved = (torch.from_numpy(shapes).float(), torch.from_numpy(motion))
+        return MemoryState(reference[index], moved, poses[index])
 
     def render(self, faces: Tensor, audio: Tensor, state: MemoryState) -> Rendered:
         """Draw (B, 3, S, S) faces with (B, 80, steps) speech.
@@ -167,7 +172,10 @@ class MemoryMethod:
             if missing:
                 x = torch.cat([x, x[-1:].expand(missing, -1, -1, -1)])
                 mel = torch.cat([mel, mel[-1:].expand(missing, -1, -1)])
-            known = (t.expand(BATCH, *t.shape[1:]) for t in (state.reference, *state.lips))
+            look = torch.zeros(BATCH, dtype=torch.long)
+            if state.poses is not None:
+                look = nearest_look(x, state.poses)
+            known = (t[look] for t in (state.reference, *state.lips))
             inputs = (x, next(known), mel, *known)
             drawn.append(self.engine(*inputs)[0][: BATCH - missing])
         return Rendered(torch.cat(drawn), faces)

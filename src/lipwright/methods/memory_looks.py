@@ -1,0 +1,59 @@
+"""Which look serves as reference for a frame, where references are moved: by pose, not by mouth.
+
+A reference from another pose of the head brings another chin and background into the drawn ellipse.
+Poses are compared by the upper half of the face, which does not speak. Only looks with middling
+mouths are taken, few of them, and the first is kept unless another is clearly nearer: a look chosen
+frame by frame among all would bring the source's own mouth back, and its speech with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+MIDDLE = (0.3, 0.7)
+"""Looks whose openings rank between these shares are middling."""
+MOST = 4
+"""So many looks serve at most."""
+APART = 0.05
+"""Looks nearer to each other than this (one minus cosine of poses) are one."""
+CLEARLY = 0.6
+"""Another look serves when its distance is less than this share of the first one's."""
+
+
+def pose_of(faces: Tensor) -> Tensor:
+    """(B, 3, S, S) in [-1, 1] -> (B, 128) unit vectors of the upper halves, coarse and grey."""
+    grey = faces[:, :, : faces.shape[2] // 2].float().mean(dim=1, keepdim=True)
+    coarse = F.adaptive_avg_pool2d(grey, (8, 16)).flatten(1)
+    return F.normalize(coarse - coarse.mean(dim=1, keepdim=True), dim=1, eps=1e-6)
+
+
+def choose_looks(poses: Tensor, openings: Sequence[float]) -> list[int]:
+    """Indices of the looks that serve, that with the median opening first.
+
+    Args:
+        poses: (R, D) of :func:`pose_of`, R >= 1.
+        openings: (R,) of the mouth.
+    """
+    order = np.argsort(openings, kind="stable")
+    ranks = np.arange(len(order)) / max(1, len(order) - 1)
+    middling = [int(i) for i, r in zip(order, ranks, strict=True) if MIDDLE[0] <= r <= MIDDLE[1]]
+    chosen = [int(order[len(order) // 2])]
+    while len(chosen) < MOST:  # the one that is farthest from those there are
+        away = (1.0 - poses[middling] @ poses[chosen].T).amin(dim=1) if middling else poses[:0, 0]
+        if not len(away) or float(away.max()) < APART:
+            break
+        chosen.append(middling[int(away.argmax())])
+    return chosen
+
+
+def nearest_look(faces: Tensor, poses: Tensor) -> Tensor:
+    """(B,) which of (K, D) looks serves for each of (B, 3, S, S) faces."""
+    away = 1.0 - pose_of(faces) @ poses.T
+    best = away.argmin(dim=1)
+    clearly = away.gather(1, best[:, None])[:, 0] < CLEARLY * away[:, 0]
+    return torch.where(clearly, best, torch.zeros_like(best))

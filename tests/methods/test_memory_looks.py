@@ -1,4 +1,4 @@
-"""Looks by pose: the mouth has no say, near looks are one, the first serves unless clearly worse."""
+"""Looks by pose: mouths have no say, near looks are one, the first serves unless another is nearer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looks by pose: mouths have no say, near looks are one, the first serves unless another is nearer."""
+"""Looks by pose: mouths have no say, near looks are one, and the first serves unless far worse."""
 
 from __future__ import annotations
 

@@ -273,3 +273,17 @@ def test_values_between_columns() -> None:
     places = torch.tensor([-1.0, -0.5, 0.0, 0.25, 1.5, 2.0, 2.5, 9.0])
     expected = [[-4.0, -2.0, 0.0, 0.25, 2.5, 4.0, 0.0, -4.0]]
     assert torch.equal(_between(values, places, -4.0), torch.tensor(expected))
+
+
+def test_two_runs_do_not_write_one_folder(corpus: Path, config: Path, tmp_path: Path) -> None:
+    from lipwright.lock import OutputLock
+
+    (tmp_path / "speech").mkdir()
+    with (
+        OutputLock((tmp_path / "speech").resolve()),
+        pytest.raises(LipwrightError, match="Another job is writing"),
+    ):
+        run_stage("speech", corpus, config, tmp_path, [], "cpu")
+    assert list((tmp_path / "speech").iterdir()) == []
+    run_stage("speech", corpus, config, tmp_path, [], "cpu")
+    assert not list(tmp_path.glob(".*lock"))

@@ -16,18 +16,23 @@ import math
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lipwright.errors import LipwrightError
+from lipwright.lock import OutputLock
 from lipwright.models.blocks import channels_last
 from lipwright.training.config import OptimiserConfig, RunConfig
 from lipwright.training.ema import AveragedWeights
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 log = logging.getLogger("lipwright.train")
 
@@ -118,7 +123,8 @@ def train(stage: Stage, out: Path, device: str = "auto") -> Progress:
     at the end and at every checkpoint, ``out/<stage>.safetensors``.
 
     Raises:
-        LipwrightError: the folder belongs to another stage, or the loss is not finite.
+        LipwrightError: the folder belongs to another stage, another run is writing it, or the loss
+            is not finite.
     """
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
@@ -135,8 +141,14 @@ def train(stage: Stage, out: Path, device: str = "auto") -> Progress:
         accelerator.process_index,
         accelerator.num_processes,
     )
-    main = accelerator.is_main_process
     out.mkdir(parents=True, exist_ok=True)
+    with OutputLock(out.resolve()) if accelerator.is_main_process else nullcontext():
+        return _train(stage, out, accelerator, context)
+
+
+def _train(stage: Stage, out: Path, accelerator: Accelerator, context: Context) -> Progress:
+    """The loop itself; arguments as of :func:`train`."""
+    run, main = stage.run, accelerator.is_main_process
     torch.manual_seed(run.seed)
     network = channels_last(stage.network, context.device)
     average = AveragedWeights(network, run.ema) if run.ema > 0 else None

@@ -53,15 +53,13 @@ def draw_moments(
     """
     chosen: list[ClipRow] = []
     starts: list[int] = []
-    clips: list[int] = []
-    drawn = 0
+    clips: list[int] = []  # numbered by their first window
     while len(chosen) < count:
         row = rows[int(rng.choice(len(rows), p=weights))]
         times = spread_starts(rng, row.frames - window, far, group)[: count - len(chosen)]
+        clips += [len(chosen)] * len(times)
         chosen += [row] * len(times)
         starts += times
-        clips += [drawn] * len(times)
-        drawn += 1
     number = np.array(clips)
     return Moments(chosen, starts, number[:, None] == number[None, :])
 

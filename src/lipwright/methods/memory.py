@@ -18,7 +18,7 @@ from lipwright.errors import LipwrightError
 from lipwright.media.mel import SILENCE, AudioSpec
 from lipwright.methods.base import LookLips, Rendered
 from lipwright.methods.engine import Engine, build_engine
-from lipwright.methods.memory_looks import choose_looks, nearest_look, pose_of
+from lipwright.methods.memory_looks import choose_looks, median_look, nearest_look, pose_of
 from lipwright.models.memory_talker import MemoryTalker
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
 
@@ -143,18 +143,18 @@ class MemoryMethod:
         source's speech. Without ``lips`` it is the middle one. Where references are moved, which
         takes their own mouths away, further looks serve other poses of the head.
         """
-        index = [len(reference) // 2]
-        known = lips is not None and len(lips.openings) == len(reference)
-        if lips is not None and known:
-            index = [int(np.argsort(lips.openings, kind="stable")[index[0]])]
+        if lips is not None and len(lips.openings) != len(reference):
+            lips = None
+        openings = [float(v) for v in lips.openings] if lips is not None else []
+        index = [median_look(openings) if openings else len(reference) // 2]
         if self.mover is None:
             return MemoryState(reference[index])
         space = self.mover.space
-        if lips is None or not known:  # a closed mouth in the middle
+        if lips is None:  # a closed mouth in the middle
             where = torch.full((1, space.basis.shape[0] // 2, 2), 0.64)
             return MemoryState(reference[index], (where, torch.zeros(1, space.dim)))
         poses = pose_of(reference)
-        index = choose_looks(poses, [float(v) for v in lips.openings])
+        index = choose_looks(poses, openings)
         shapes = np.asarray(lips.shapes, np.float64)[index]
         motion = space.encode(np.asarray(lips.openings)[index], shapes, lips.rest)
         moved = (torch.from_numpy(shapes).float(), torch.from_numpy(motion))

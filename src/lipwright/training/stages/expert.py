@@ -25,11 +25,12 @@ from lipwright.models.expert import SyncExpert
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.sync import sync_accuracy, sync_loss
 from lipwright.training.stages.matching import (
+    Batch,
     LipTargets,
     Matching,
     MatchingConfig,
+    held_out_measures,
     matching_losses,
-    matching_measures,
     varied,
 )
 from lipwright.training.trainer import Context
@@ -138,11 +139,11 @@ class ExpertStage:
         rng = context.rng(self.run.seed, step)
         if self.config.matching.group:
             c = self.config.matching
-            faces, mel, pairs, lips = self._moments(self.train_pairs, self.weights, rng, context)
+            moments = varied(
+                self._moments(self.train_pairs, self.weights, rng, context), rng, c.jitter
+            )
             with context.autocast():
-                return matching_losses(
-                    network, faces, varied(mel, rng, c.jitter), pairs, lips, c, step
-                )
+                return matching_losses(network, moments, c, step)
         draws = [self.train_pairs.draw(rng, self.weights) for _ in range(self.run.batch)]
         grids, mel, labels = self.train_pairs.tensors(draws, context.device)
         level = rng.uniform(-self.config.gain, self.config.gain, (len(draws), 1, 1))
@@ -164,7 +165,7 @@ class ExpertStage:
         weights: NDArray[np.float64],
         rng: np.random.Generator,
         context: Context,
-    ) -> tuple[Tensor, Tensor, NDArray[np.bool_], Tensor | None]:
+    ) -> Batch:
         """Codes, mel, pairs and lips of groups of moments (see :mod:`lipwright.data.moments`)."""
         far, group = max(1, pairs.min_offset), self.config.matching.group
         moments = draw_moments(rng, pairs.rows, weights, self.run.batch, pairs.window, far, group)
@@ -195,14 +196,14 @@ class ExpertStage:
                 accuracies.append(float(sync_accuracy(cosine, labels)))
             out[f"sync_loss{name}"] = float(np.mean(losses))
             out[f"accuracy{name}"] = float(np.mean(accuracies))
-        c, rng = self.config.matching, np.random.default_rng(12)
-        weights = row_weights(self.held_out.rows, 1.0)
-        rows: list[dict[str, float]] = []
-        for _ in range(self.run.validate_batches if c.group else 0):
-            faces, mel, pairs, lips = self._moments(self.held_out, weights, rng, context)
-            with context.autocast():
-                rows.append(matching_measures(network, faces, mel, pairs, lips, c))
-        return out | {k: float(np.mean([r[k] for r in rows])) for k in (rows[0] if rows else ())}
+        rng, weights = np.random.default_rng(12), row_weights(self.held_out.rows, 1.0)
+        return out | held_out_measures(
+            network,
+            lambda: self._moments(self.held_out, weights, rng, context),
+            self.run.validate_batches,
+            self.config.matching,
+            context,
+        )
 
     def samples(self, network: nn.Module, folder: Path, step: int, context: Context) -> None:
         """An expert draws nothing."""

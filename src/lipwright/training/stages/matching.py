@@ -12,6 +12,8 @@ that:
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -30,6 +32,12 @@ from lipwright.training.losses.multiway import (
     pairwise_sync_loss,
 )
 from lipwright.training.stages.speech import SpeechJitter, vary_speech
+from lipwright.training.trainer import Context
+
+Batch = tuple[Tensor, Tensor, NDArray[np.bool_], Tensor | None]
+"""B windows of faces, their speech (B, 80, 4T), the (B, B) pairs that take part (see
+:class:`~lipwright.data.moments.Moments`), and the (B, told) motions of the lips where they are
+told."""
 
 
 class MatchingConfig(Section):
@@ -104,31 +112,25 @@ class LipTargets:
         return torch.from_numpy(np.stack(parts)).flatten(1)
 
 
-def varied(mel: Tensor, rng: np.random.Generator, jitter: SpeechJitter) -> Tensor:
-    """(B, 80, T), each window with another voice, microphone and room."""
-    return torch.stack([vary_speech(m.cpu(), rng, jitter) for m in mel]).to(mel.device)
+def varied(batch: Batch, rng: np.random.Generator, jitter: SpeechJitter) -> Batch:
+    """The batch, each window with another voice, microphone and room."""
+    faces, mel, pairs, lips = batch
+    heard = torch.stack([vary_speech(m.cpu(), rng, jitter) for m in mel]).to(mel.device)
+    return faces, heard, pairs, lips
 
 
 def matching_losses(
-    network: nn.Module,
-    faces: Tensor,
-    mel: Tensor,
-    pairs: NDArray[np.bool_],
-    lips: Tensor | None,
-    config: MatchingConfig,
-    step: int = 0,
+    network: nn.Module, batch: Batch, config: MatchingConfig, step: int = 0
 ) -> dict[str, Tensor]:
     """Losses of one batch of windows.
 
     Args:
         network: a :class:`Matching`.
-        faces: B windows.
-        mel: (B, 80, 4T) their speech.
-        pairs: (B, B), see :class:`~lipwright.data.moments.Moments`.
-        lips: (B, told) motions, or None where they are not told.
+        batch: see :data:`Batch`.
         config: the weights.
         step: of the training.
     """
+    faces, mel, pairs, lips = batch
     seen, heard, told = network(faces, mel)
     cosine = seen @ heard.T
     allowed = torch.from_numpy(pairs).to(cosine.device)
@@ -145,20 +147,30 @@ def matching_losses(
     return {**out, "lips_seen": seen_error, "lips_heard": heard_error, "loss": loss}
 
 
-def matching_measures(
+def held_out_measures(
     network: nn.Module,
-    faces: Tensor,
-    mel: Tensor,
-    pairs: NDArray[np.bool_],
-    lips: Tensor | None,
+    draw: Callable[[], Batch],
+    batches: int,
     config: MatchingConfig,
+    context: Context,
 ) -> dict[str, float]:
-    """Held-out measures of one batch; arguments as of :func:`matching_losses`.
+    """Means of :func:`matching_measures` over drawn batches; none where single pairs are learnt."""
+    rows: list[dict[str, float]] = []
+    for _ in range(batches if config.group else 0):
+        batch = draw()
+        with context.autocast():
+            rows.append(matching_measures(network, batch, config))
+    return {key: float(np.mean([r[key] for r in rows])) for key in (rows[0] if rows else ())}
+
+
+def matching_measures(network: nn.Module, batch: Batch, config: MatchingConfig) -> dict[str, float]:
+    """Held-out measures of one batch.
 
     Returns:
         ``found``, how often a face finds its own speech among those of its group, and, where lips
         are told, the correlation of their opening with what faces and what speech tell of it.
     """
+    faces, mel, pairs, lips = batch
     seen, heard, told = network(faces, mel)
     allowed = torch.from_numpy(pairs).to(seen.device)
     out = {"found": float(matching_accuracy(seen @ heard.T, allowed))}

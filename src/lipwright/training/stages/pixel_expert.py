@@ -16,7 +16,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from lipwright.data.augment import Jitter
+from lipwright.data.augment import NONE, Jitter
 from lipwright.data.packed import PackedCorpus
 from lipwright.data.pixels import PixelBatch, PixelWindows
 from lipwright.media.mel import AudioSpec
@@ -24,11 +24,12 @@ from lipwright.models.pixel_expert import PixelExpert, lower_half
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.sync import sync_accuracy, sync_loss
 from lipwright.training.stages.matching import (
+    Batch,
     LipTargets,
     Matching,
     MatchingConfig,
+    held_out_measures,
     matching_losses,
-    matching_measures,
     varied,
 )
 from lipwright.training.trainer import Context
@@ -92,18 +93,25 @@ class PixelExpertStage:
             seen, heard, _ = network(lower_half(batch.target), batch.long_mel)
         return torch.sum(seen * heard, dim=1)
 
+    def _moments(
+        self, windows: PixelWindows, rng: np.random.Generator, jitter: Jitter, context: Context
+    ) -> Batch:
+        """A batch of groups of moments (see :mod:`lipwright.data.moments`)."""
+        faces, mel, moments = windows.draw_moments(
+            rng, self.run.batch, context.device, jitter, self.config.matching.group
+        )
+        return faces, mel, moments.pairs, self.lips.of(moments) if self.lips else None
+
     def step(self, network: nn.Module, step: int, context: Context) -> dict[str, Tensor]:
         """Losses of one batch, of groups of moments or of single 50/50 pairs."""
         c = self.config
         rng = context.rng(self.run.seed, step)
         if c.matching.group:
-            faces, mel, moments = self.pairs.draw_moments(
-                rng, self.run.batch, context.device, self.jitter, c.matching.group
+            moments = varied(
+                self._moments(self.pairs, rng, self.jitter, context), rng, c.matching.jitter
             )
-            lips = self.lips.of(moments) if self.lips else None
-            mel = varied(mel, rng, c.matching.jitter)
             with context.autocast():
-                return matching_losses(network, faces, mel, moments.pairs, lips, c.matching, step)
+                return matching_losses(network, moments, c.matching, step)
         batch = self.pairs.draw(rng, self.run.batch, context.device, self.jitter, shifted=True)
         level = rng.uniform(-c.gain, c.gain, (self.run.batch, 1, 1))
         mel = batch.long_mel + torch.from_numpy(level.astype(np.float32)).to(context.device)
@@ -131,20 +139,14 @@ class PixelExpertStage:
                 accuracies.append(float(sync_accuracy(cosine, batch.labels)))
             out[f"sync_loss{name}"] = float(np.mean(losses))
             out[f"accuracy{name}"] = float(np.mean(accuracies))
-        return out | self._groups(network, context)
-
-    def _groups(self, network: nn.Module, context: Context) -> dict[str, float]:
-        """Measures on groups of moments of validation identities, for one that learns from such."""
-        c, rng = self.config.matching, np.random.default_rng(12)
-        rows: list[dict[str, float]] = []
-        for _ in range(self.run.validate_batches if c.group else 0):
-            faces, mel, moments = self.held_out.draw_moments(
-                rng, self.run.batch, context.device, group=c.group
-            )
-            lips = self.lips.of(moments) if self.lips else None
-            with context.autocast():
-                rows.append(matching_measures(network, faces, mel, moments.pairs, lips, c))
-        return {key: float(np.mean([r[key] for r in rows])) for key in (rows[0] if rows else ())}
+        rng = np.random.default_rng(12)
+        return out | held_out_measures(
+            network,
+            lambda: self._moments(self.held_out, rng, NONE, context),
+            self.run.validate_batches,
+            self.config.matching,
+            context,
+        )
 
     def samples(self, network: nn.Module, folder: Path, step: int, context: Context) -> None:
         """An expert draws nothing."""

@@ -205,7 +205,7 @@ COLUMNS = (
     ("own_opening", "opening r, own speech", "{:.2f}"),
     ("own_envelope", "envelope r, own", "{:.2f}"),
     ("foreign_envelope", "envelope r, foreign", "{:.2f}"),
-    ("offset", "|offset|, frames", "{:.1f}"),
+    ("offset", "abs. offset, frames", "{:.1f}"),
     ("spread", "opening spread", "{:.2f}"),
     ("silence", "silence ratio", "{:.2f}"),
     ("lmd", "LMD, % face", "{:.2f}"),
@@ -217,7 +217,7 @@ COLUMNS = (
 JUDGED = (
     ("own_accuracy", "expert accuracy, own", "{:.2f}"),
     ("foreign_accuracy", "expert accuracy, foreign", "{:.2f}"),
-    ("own_expert_offset", "|expert offset|, own", "{:.1f}"),
+    ("own_expert_offset", "abs. expert offset, own", "{:.1f}"),
 )
 """Further columns where an expert judges."""
 

@@ -372,8 +372,26 @@ def test_weights_check_fails_while_files_are_missing(
 ) -> None:
     code, out, err = run("weights", "check")
     assert code == 1
-    assert all(f"{entry.name}: not usable" in out for entry in list_entries())
+    for entry in list_entries():
+        state = "not here; only training needs it" if entry.training_only else "not usable"
+        assert f"{entry.name}: {state}" in out
     assert "weights fetch" in err
+    assert "speech-embedding" not in err
+
+
+def test_weights_check_is_content_without_what_only_training_needs(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(damaged: bool) -> list[fetch.Status]:
+        there = [fetch.Status(e, Path("x"), None) for e in list_entries() if not e.training_only]
+        rest = [e for e in list_entries() if e.training_only]
+        assert rest
+        return [*there, *(fetch.Status(e, None, "a problem", missing=not damaged) for e in rest)]
+
+    monkeypatch.setattr(fetch, "check", lambda: found(damaged=False))
+    assert run("weights", "check")[0] == 0
+    monkeypatch.setattr(fetch, "check", lambda: found(damaged=True))
+    assert run("weights", "check")[0] == 1
 
 
 def test_weights_fetch_prints_the_paths(

@@ -263,6 +263,71 @@ def test_what_comes_out_of_an_edit_is_what_was_meant() -> None:
     assert np.abs(edit.rgb - before - delta).max() < 1e-4
 
 
+def halved(values: np.ndarray, across: int, down: int) -> np.ndarray:
+    """Mean over groups of samples; the sizes here are whole multiples."""
+    h, w = values.shape
+    return values.reshape(h // down, down, w // across, across).mean((1, 3))
+
+
+@pytest.mark.parametrize("pix_fmt", FORMATS)
+def test_a_blended_picture_of_one_colour_by_hand(pix_fmt: str) -> None:
+    """code + weight (colour's code - code), rounded, in every plane; nothing where it is 0."""
+    rng = np.random.default_rng(5)
+    frame, info = random_frame(48, 32, pix_fmt), video_info(48, 32, pix_fmt)
+    before = [view.astype(np.float64) for view in plane_views(frame)]
+    layout = layout_of(pix_fmt)
+    assert layout is not None
+    region = RegionEdit(frame, info, (8, 8, 40, 24))
+    weight = np.zeros(region.shape, np.float32)
+    weight[4:12, 8:24] = rng.random((8, 16), dtype=np.float32)
+    colour = np.array([0.9, 0.2, 0.4], np.float32)
+    picture = np.broadcast_to(colour, (16, 16, 3)).astype(np.float32)
+    region.blend(picture, np.array([[2.0, 0.0, 0.0], [0.0, 1.0, 0.0]]), weight)
+    code = colour_code(info.colour.name, info.colour.full_range, layout.depth)
+    target = code.to_codes @ colour + code.offset
+    whole = np.zeros((32, 48))
+    whole[8:24, 8:40] = weight
+    for i, plane in enumerate(layout.planes):
+        across, down = (layout.chroma_x, layout.chroma_y) if i else (1, 1)
+        share = halved(whole, across, down)
+        inside = halved((whole > 0).astype(float), across, down) == 1.0
+        expected = before[plane] + np.where(inside, share, 0.0) * (target[i] - before[plane])
+        after = plane_views(frame)[plane].astype(np.float64)
+        assert (
+            np.abs(after - np.clip(expected, 0, code.highest)).max() <= 0.51 + 1e-5 * code.highest
+        )
+        assert np.array_equal(after[~inside], before[plane][~inside])
+
+
+def test_a_blend_is_the_edit_by_the_difference() -> None:
+    """The cheap way plane by plane gives what the way through RGB gives, within two codes."""
+    frame, info = random_frame(64, 64, "yuv420p"), video_info(64, 64)
+    for view in plane_views(frame):
+        view[:] = 90 + 40 * np.sin(np.arange(view.size).reshape(view.shape) / 900.0)
+    other = private_copy(frame)
+    y, x = np.mgrid[:64, :64].astype(np.float32) / 64
+    picture = np.stack([0.3 + 0.3 * x, 0.5 + 0.2 * y, 0.4 + 0.1 * x * y], axis=2)
+    weight = np.clip(np.minimum(x, y) * 2.0 - 0.2, 0.0, 1.0).astype(np.float32)
+    box = (0, 0, 64, 64)
+    RegionEdit(frame, info, box).blend(picture, np.eye(2, 3), weight)
+    region = RegionEdit(other, info, box)
+    region.apply((picture - region.rgb) * weight[:, :, None], weight)
+    for ours, theirs in zip(plane_views(frame), plane_views(other), strict=True):
+        assert np.abs(ours.astype(int) - theirs).max() <= 2
+
+
+def test_a_blend_of_another_size_or_of_nothing() -> None:
+    frame, info = random_frame(32, 32, "yuv420p"), video_info(32, 32)
+    before = [view.copy() for view in plane_views(frame)]
+    region = RegionEdit(frame, info, (4, 4, 20, 20))
+    with pytest.raises(ValueError, match="shape"):
+        region.blend(np.zeros((8, 8, 3), np.float32), np.eye(2, 3), np.ones((4, 4), np.float32))
+    region.blend(np.zeros((8, 8, 3), np.float32), np.eye(2, 3), np.zeros((16, 16), np.float32))
+    empty = RegionEdit(frame, info, (40, 40, 50, 50))
+    empty.blend(np.zeros((8, 8, 3), np.float32), np.eye(2, 3), np.zeros((0, 0), np.float32))
+    assert all(np.array_equal(a, b) for a, b in zip(plane_views(frame), before, strict=True))
+
+
 def test_apply_delta_takes_any_box() -> None:
     info = video_info(20, 20)
     for box in [(-5, -5, 8, 8), (15, 15, 30, 31), (3, 7, 4, 8), (-9, 2, -1, 9), (5, 5, 5, 5)]:

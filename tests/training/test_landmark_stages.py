@@ -112,6 +112,27 @@ def test_the_cache_can_be_stopped_and_continued(packed: PackedCorpus, tmp_path: 
     )
 
 
+def test_mfcc_come_from_where_the_sound_was_found_to_lie(
+    packed: PackedCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`start` is that of the pictures; the sound lies `offset` frames later, or earlier."""
+    from lipwright.data import prepare
+    from lipwright.data.landmarks import SourceMfcc
+    from lipwright.media import audio, mfcc
+
+    row = packed.rows[0]
+    clips = [{"clip": row.clip, "start": 0.2, "offset": o} for o in (0, 2, -6)]
+    columns = torch.arange(1000.0).expand(12, -1)
+    monkeypatch.setattr(audio, "load_speech", lambda path: np.zeros(4, np.float32))
+    monkeypatch.setattr(mfcc, "mfcc", lambda wave: columns)
+    for clip, first in zip(clips, (20, 28, -4), strict=True):
+        monkeypatch.setattr(prepare, "read_manifest", lambda path, clip=clip: [clip])
+        part = SourceMfcc(packed)(row)
+        assert part.shape == (row.columns, 12)
+        expected = np.arange(first, first + row.columns).clip(0)  # silence before the recording
+        assert np.array_equal(part[:, 0], expected)
+
+
 def test_landmarks_of_another_corpus_are_refused(packed: PackedCorpus, tmp_path: Path) -> None:
     other = PackedCorpus(make_corpus(tmp_path / "other", clips=4))
     cache_landmarks(other, tmp_path / "landmarks", None, ordered(other), read_mfcc)

@@ -90,8 +90,13 @@ def check_files() -> None:
 
     problems = []
     for status in fetch.check():
-        print(f"{status.entry.name}: {'ok, ' + str(status.path) if status.path else 'not usable'}")
-        if status.problem is not None:
+        state = "not usable"
+        if status.path is not None:
+            state = f"ok, {status.path}"
+        elif status.entry.training_only and status.missing:
+            state = "not here; only training needs it"
+        print(f"{status.entry.name}: {state}")
+        if status.problem is not None and not (status.entry.training_only and status.missing):
             problems.append(status.problem)
     if problems:
         raise LipwrightError("; ".join(problems))

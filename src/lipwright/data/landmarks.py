@@ -126,14 +126,19 @@ class SourceMfcc:
     """MFCC of clips, from the sound of the videos that they were cut from.
 
     Attributes:
-        starts: seconds from the beginning of the video to that of each clip.
+        starts: seconds from the beginning of the video to the sound of each clip, which lies a few
+            frames off its pictures where ``prepare`` found it so.
     """
 
     def __init__(self, corpus: PackedCorpus) -> None:
         from lipwright.data.prepare import read_manifest
+        from lipwright.media.mel import MODEL_FPS
 
         manifest = corpus.folder.parent / "manifest.jsonl"
-        self.starts = {str(r["clip"]): float(r["start"]) for r in read_manifest(manifest)}
+        self.starts = {
+            str(r["clip"]): float(r["start"]) + int(r.get("offset", 0)) / MODEL_FPS
+            for r in read_manifest(manifest)
+        }
         self._last: tuple[str, torch.Tensor] | None = None
 
     def __call__(self, row: ClipRow) -> NDArray[np.float32]:
@@ -145,8 +150,9 @@ class SourceMfcc:
         if self._last is None or self._last[0] != row.source:
             self._last = row.source, mfcc(torch.from_numpy(load_speech(Path(row.source))))
         first = round(self.starts[row.clip] * STEPS_PER_SECOND)
-        part = self._last[1][:, first : first + row.columns].T.numpy()
-        return np.pad(part, ((0, row.columns - len(part)), (0, 0)))
+        part = self._last[1][:, max(0, first) : max(0, first + row.columns)].T.numpy()
+        early = min(max(0, -first), row.columns)  # sound may begin before the recording does
+        return np.pad(part, ((early, row.columns - early - len(part)), (0, 0)))
 
 
 class LandmarkCorpus:

@@ -268,6 +268,34 @@ def delta(
     return _scaled(result, mask), mask
 
 
+def takes_over(edit: Edit) -> bool:
+    """Whether the drawn face alone is shown where anything is: then :func:`overlay` says it all."""
+    return edit.flow is None and not edit.change.any()
+
+
+def overlay(
+    edit: Edit, crop_to_region: NDArray[np.float64], size: tuple[int, int], strength: float = 1.0
+) -> tuple[Array, NDArray[np.float64], Array]:
+    """The drawn face of an edit that :func:`takes_over`, and how to lay it over a region.
+
+    Args:
+        edit: what the method did.
+        crop_to_region: (2, 3) affine from crop pixels to pixels of the region.
+        size: (width, height) of the region.
+        strength: as in :func:`delta`.
+
+    Returns:
+        The picture (k S, k S, 3), the affine (2, 3) from its pixels to those of the region, and the
+        weight (h, w) with which it replaces what is there.
+    """
+    matrix = _finer(crop_to_region, len(edit.drawn) / len(edit.mask))
+    fine = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    drawn = sharpen(edit.drawn) if fine > SHARPEN_FROM else edit.drawn
+    weight = warp(edit.mask * edit.replace, crop_to_region, size, cv2.INTER_LINEAR)
+    weight *= np.float32(strength)
+    return drawn, matrix, weight
+
+
 def warp(picture: Array, matrix: NDArray[np.float64], size: tuple[int, int], how: int) -> Array:
     """Enlarge a crop into a region; masks, weights and arrows end at the crop's border."""
     border = cv2.BORDER_REPLICATE if how == cv2.INTER_CUBIC else cv2.BORDER_CONSTANT

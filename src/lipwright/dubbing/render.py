@@ -301,16 +301,19 @@ def put_in(work: Work, job: Job) -> None:
             face.generated, face.baseline, face.source, mask, job.detail, face.restored
         )
         to_frame = crop_to_storage(job.info, alignment.to_pixels(face.planned.crop, side))
-        box = composite.bounds(mask, to_frame)
+        simple = composite.takes_over(edit)
+        box = composite.bounds(mask * edit.replace if simple else mask, to_frame)
         if box is None:
             continue
         region = RegionEdit(work.native, job.info, box)
         if 0 in region.shape:
             continue
-        to_region = to_frame.copy()
+        to_region, strength = to_frame.copy(), face.planned.strength
         to_region[:, 2] -= region.box[:2]
-        difference, inside = composite.delta(edit, region.rgb, to_region, face.planned.strength)
-        region.apply(difference, inside)
+        if simple:
+            region.blend(*composite.overlay(edit, to_region, region.shape[::-1], strength))
+        else:
+            region.apply(*composite.delta(edit, region.rgb, to_region, strength))
     if job.marker is not None:
         job.marker.mark(work.native, job.info, [face.planned.box for face in work.faces])
 

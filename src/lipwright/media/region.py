@@ -8,6 +8,8 @@ to the planes by the linear part of the colour conversion,
 
 so that nothing is converted there and back: a zero difference leaves every bit as it was. A luma
 sample changes only inside the mask; a chroma sample only if all luma samples that it covers do.
+Where a drawn picture is to take over (:meth:`RegionEdit.blend`), the picture is converted instead
+and laid into each plane at the plane's own resolution, which is several times cheaper in 4K.
 """
 
 from __future__ import annotations
@@ -22,11 +24,11 @@ import numpy.typing as npt
 from lipwright.media.colour import ColourCode, colour_code
 from lipwright.media.info import Affine, VideoInfo
 from lipwright.media.planes import PixelLayout, Plane, layout_of, plane_views
+from lipwright.media.warping import group_mean, warped
 
 Picture = npt.NDArray[np.float32]
 Box = tuple[int, int, int, int]
 
-_LINEAR = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 _CENTRED_CHROMA = ("mjpeg", "mpeg1video", "png", "webp", "gif")
 
 
@@ -78,9 +80,9 @@ def sample_crop(
     if not np.isfinite(to_luma).all():
         raise ValueError("crop_to_display is not finite")
     views = plane_views(frame)
-    channels = [_warped(views[layout.planes[0]], to_luma, size)]
+    channels = [warped(views[layout.planes[0]], to_luma, size)]
     to_chroma = _luma_to_chroma(layout, info) @ np.vstack([to_luma, [0.0, 0.0, 1.0]])
-    channels += [_warped(views[plane], to_chroma, size) for plane in layout.planes[1:]]
+    channels += [warped(views[plane], to_chroma, size) for plane in layout.planes[1:]]
     return np.clip(_to_rgb(channels, code), 0.0, 1.0)
 
 
@@ -126,7 +128,7 @@ class RegionEdit:
             if self._layout.chroma_x == self._layout.chroma_y == 1:
                 channels.append(views[plane][y0:y1, x0:x1].astype(np.float32))
             else:
-                channels.append(_warped(views[plane], to_chroma, (x1 - x0, y1 - y0)))
+                channels.append(warped(views[plane], to_chroma, (x1 - x0, y1 - y0)))
         return _to_rgb(channels, self._code)
 
     def apply(self, delta: Picture, mask: npt.NDArray[Any] | None = None) -> None:
@@ -163,13 +165,55 @@ class RegionEdit:
         if whole or layout.is_gray:
             return
         across, down = layout.chroma_x, layout.chroma_y
-        small = _group_mean(delta, across, down)
+        small = group_mean(delta, across, down)
         covered = _all_covered(inside, across, down)
         left, top = x0 // across, y0 // down
         area = np.s_[top : top + covered.shape[0], left : left + covered.shape[1]]
         changes = cv2.split(cv2.transform(small, np.ascontiguousarray(matrix[1:])))
         for plane, change in zip(layout.planes[1:], changes, strict=True):
             _add(views[plane][area], change * covered, highest)
+
+    def blend(self, picture: Picture, to_region: Affine, weight: Picture) -> None:
+        """Move the region towards a picture: X + weight (picture - X), in place.
+
+        Args:
+            picture: (k, k, 3) float32 RGB in [0, 1].
+            to_region: (2, 3) pixels of the picture -> pixels of the region.
+            weight: (h, w) float32 in [0, 1]; where it is 0 nothing changes.
+        """
+        if weight.shape != self.shape:
+            raise ValueError(f"the region has the shape {self.shape}, not {weight.shape}")
+        if 0 in self.shape:
+            return
+        layout, x0, y0 = self._layout, *self.box[:2]
+        matrix = np.hstack([self._code.to_codes, self._code.offset.reshape(3, 1)])
+        codes = cv2.split(cv2.transform(np.nan_to_num(picture), matrix.astype(np.float32)))
+        self._frame.make_writable()
+        views = plane_views(self._frame)
+        coarse = layout.chroma_x > 1 or layout.chroma_y > 1
+        to_frame = np.vstack([to_region, [0.0, 0.0, 1.0]])
+        to_frame[:2, 2] += (x0, y0)
+        for i, plane in enumerate(layout.planes):
+            share, left, top = weight, x0, y0
+            to_plane = np.eye(2, 3)
+            if i > 0 and coarse:
+                left, top = x0 // layout.chroma_x, y0 // layout.chroma_y
+                to_plane = _luma_to_chroma(layout, self._info)
+                share = group_mean(weight, layout.chroma_x, layout.chroma_y)
+                share = share * _all_covered(weight > 0, layout.chroma_x, layout.chroma_y)
+            height, width = share.shape
+            where: Affine = to_plane @ to_frame
+            where[:, 2] -= (left, top)
+            target = views[plane][top : top + height, left : left + width]
+            there = cv2.warpAffine(
+                _softened(codes[i], where),
+                where,
+                (width, height),
+                flags=cv2.INTER_CUBIC,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+            change = cv2.subtract(there, target, dtype=cv2.CV_32F)
+            _add(target, cv2.multiply(change, share), self._code.highest)
 
 
 def apply_delta(
@@ -233,56 +277,14 @@ def _to_rgb(channels: list[Picture], code: ColourCode) -> Picture:
     return np.asarray(cv2.transform(cv2.merge(channels), code.decode), np.float32)
 
 
-def _warped(plane: Plane, to_plane: Affine, size: tuple[int, int]) -> Picture:
-    """Sample a plane at the points that a (2, 3) map gives for every pixel of a crop (w, h)."""
-    width, height = size
-    corners = np.array([[0.0, 0.0], [width - 1, 0.0], [0.0, height - 1], [width - 1, height - 1]])
-    points = corners @ to_plane[:, :2].T + to_plane[:, 2]
-    # How many samples lie between two neighbouring pixels of the crop, along each axis.
-    steps = np.hypot(to_plane[:, 0], to_plane[:, 1])
-    shrink = np.maximum(np.floor(steps + 1e-6), 1.0).astype(int)
-    (low_x, high_x), (low_y, high_y) = (
-        _span(points[:, axis], int(shrink[axis]), plane.shape[1 - axis]) for axis in (0, 1)
-    )
-    patch = plane[low_y:high_y, low_x:high_x]
-    if shrink.max() > 1:
-        patch = _group_mean(patch, int(shrink[0]), int(shrink[1]))
-    matrix = to_plane.copy()
-    # Sample x of the plane is (x - low + 0.5) / shrink - 0.5 of the patch.
-    for axis, low in ((0, low_x), (1, low_y)):
-        matrix[axis, 2] += 0.5 - low
-        matrix[axis] /= shrink[axis]
-        matrix[axis, 2] -= 0.5
-    return np.asarray(
-        cv2.warpAffine(
-            np.ascontiguousarray(patch, dtype=np.float32),
-            matrix,
-            (width, height),
-            flags=_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        ),
-        np.float32,
-    )
-
-
-def _span(points: npt.NDArray[np.float64], step: int, length: int) -> tuple[int, int]:
-    """Range of samples needed for points, in whole groups of ``step`` counted from sample 0.
-
-    Starting groups at sample 0 keeps the averages still while the crop moves.
-    """
-    low = int(np.clip(np.floor(points.min()) - step, 0, length - 1)) // step * step
-    high = int(np.clip(np.ceil(points.max()) + step + 1, low + 1, length))
-    return low, min(length, -(-high // step) * step)
-
-
-def _group_mean(samples: Plane, across: int, down: int) -> Picture:
-    """Mean over groups of ``across`` x ``down`` samples; the last ones repeat the edge."""
-    height, width = samples.shape[:2]
-    missing_x, missing_y = -width % across, -height % down
-    if missing_x or missing_y:
-        samples = cv2.copyMakeBorder(samples, 0, missing_y, 0, missing_x, cv2.BORDER_REPLICATE)
-    size = (samples.shape[1] // across, samples.shape[0] // down)
-    return np.asarray(cv2.resize(samples, size, interpolation=cv2.INTER_AREA), np.float32)
+def _softened(channel: Picture, matrix: Affine) -> Picture:
+    """Without what is finer than a sample of the plane that it is warped into."""
+    scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    if scale >= 1.0 or scale <= 0.0:
+        return channel
+    sigma = 0.5 * float(np.sqrt(1.0 / scale**2 - 1.0))
+    soft = cv2.GaussianBlur(channel, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(soft, np.float32)
 
 
 def _nonzero(delta: Picture) -> npt.NDArray[np.bool_]:

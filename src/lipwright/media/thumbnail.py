@@ -58,11 +58,15 @@ def _shrinkage(side: float, max_side: int) -> float:
     """Display pixels per thumbnail pixel; a whole number, which is faster, where that is near."""
     exact = max(1.0, side / max_side)
     whole = math.ceil(exact)
-    return float(whole) if whole <= 1.15 * exact else exact
+    return float(whole) if whole <= 1.2 * exact else exact
 
 
 def _resized(plane: Plane, across: float, down: float, size: tuple[int, int]) -> Plane:
     """Scale by exact factors, then cut or repeat the edge to reach the common size (w, h)."""
+    # Means over 2 x 2 samples are several times faster than over any other area.
+    while across <= 0.5 and down <= 0.5 and not plane.shape[0] % 2 and not plane.shape[1] % 2:
+        plane = cv2.resize(plane, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        across, down = 2.0 * across, 2.0 * down
     if across != 1.0 or down != 1.0:
         shrinking = across <= 1.0 and down <= 1.0
         target = (max(1, round(plane.shape[1] * across)), max(1, round(plane.shape[0] * down)))

@@ -5,9 +5,10 @@ through a small convolutional network to 256 numbers, the example's coefficients
 layers to 512; three layers of LSTM follow the sequence, and a linear layer gives the coefficients
 of each frame.
 
-An option that is not from the paper: the mel spectrogram as front end. A learnt linear map takes
-its 80 bands to as many "coefficients" as MFCC has (it starts as a cosine transform), the rest is
-the same.
+Options that are not from the paper: the mel spectrogram as front end (a learnt linear map takes its
+80 bands to as many "coefficients" as MFCC has; it starts as a cosine transform, the rest is the
+same), and beside it the features of a frozen network that has heard many more voices
+(:mod:`lipwright.models.speech_embedding`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+
+from lipwright.models.speech_embedding import FEATURES, FIELD, SpeechEmbedding
 
 State = tuple[Tensor, Tensor]
 """Hidden and cell state of the LSTM, (layers, B, hidden) each."""
@@ -43,6 +46,8 @@ class LandmarkAudio(nn.Module):
         layers: of the LSTM.
         example: widths of the two linear layers for the example's coefficients.
         dropout: between the layers of the LSTM and before them; 0 in the paper.
+        embedding: listen with the frozen speech embedding as well; needs ``mel`` and at least 56
+            steps, of which it hears the middle.
     """
 
     def __init__(
@@ -57,10 +62,13 @@ class LandmarkAudio(nn.Module):
         layers: int = 3,
         example: Sequence[int] = (256, 512),
         dropout: float = 0.0,
+        embedding: bool = False,
     ) -> None:
         super().__init__()
         if features not in ("mfcc", "mel"):
             raise ValueError(f"features are mfcc or mel, not {features}")
+        if embedding and (features != "mel" or steps < FIELD):
+            raise ValueError(f"the speech embedding needs mel, and at least {FIELD} steps")
         self.components, self.features, self.steps, self.bands = components, features, steps, bands
         self.front: nn.Module = nn.Identity()
         if features == "mel":
@@ -90,9 +98,14 @@ class LandmarkAudio(nn.Module):
             nn.Linear(example[0], example[1]),
             nn.ReLU(),
         )
+        self.embedding = SpeechEmbedding().requires_grad_(False) if embedding else None
+        if embedding:
+            self.known = nn.Sequential(
+                nn.BatchNorm1d(FEATURES, affine=False), nn.Linear(FEATURES, hidden), nn.ReLU()
+            )
         self.dropout = nn.Dropout(dropout)
         self.lstm = nn.LSTM(
-            example[1] + hidden,
+            example[1] + (2 if embedding else 1) * hidden,
             hidden,
             layers,
             batch_first=True,
@@ -101,7 +114,11 @@ class LandmarkAudio(nn.Module):
         self.head = nn.Linear(hidden, components)
 
     def forward(
-        self, example: Tensor, sound: Tensor, state: State | None = None
+        self,
+        example: Tensor,
+        sound: Tensor,
+        state: State | None = None,
+        known: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         """Follow a sequence.
 
@@ -109,13 +126,24 @@ class LandmarkAudio(nn.Module):
             example: (B, K) coefficients of the example.
             sound: (B, T, C, steps) windows, C = 12 for MFCC or 80 for mel, T free.
             state: of the frames before; None at the beginning.
+            known: (B, T, 576) what the speech embedding makes of these windows, for those who have
+                it from the whole stretch at a tenth of the cost; None: it is computed here.
 
         Returns:
             (B, T, K) coefficients, and the state behind the last frame.
         """
         b, t = sound.shape[:2]
-        x = self.front(sound.flatten(0, 1).transpose(1, 2))  # (B T, steps, bands)
-        x = self.sound_dense(self.sound(x[:, None]).flatten(1)).unflatten(0, (b, t))
+        heard = sound.flatten(0, 1)
+        x = self.front(heard.transpose(1, 2))  # (B T, steps, bands)
+        x = self.sound_dense(self.sound(x[:, None]).flatten(1))
+        if self.embedding is not None:
+            if known is None:
+                first = (self.steps - FIELD) // 2
+                features = self.embedding(heard[:, :, first : first + FIELD]).squeeze(2)
+            else:
+                features = known.flatten(0, 1)
+            x = torch.cat([x, self.known(features)], dim=1)
+        x = x.unflatten(0, (b, t))
         e = self.example(example)[:, None].expand(-1, t, -1)
         out, state = self.lstm(self.dropout(torch.cat([e, x], dim=-1)), state)
         return self.head(out), state

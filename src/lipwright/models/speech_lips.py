@@ -13,10 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lipwright.models.speech_embedding import FEATURES, FIELD, SpeechEmbedding
+
 STEPS_PER_FRAME = 4
+_FRONT_FIELD = 12  # mel columns that one output of the convolutional front end depends on
 
 
 class _Context(nn.Module):
@@ -44,6 +48,9 @@ class SpeechToLips(nn.Module):
         width: channels of the layers over frames.
         layers: of them; each adds a frame of context on either side.
         dropout: after the front end and inside the layers.
+        embedding: listen as well with the frozen
+            :class:`~lipwright.models.speech_embedding.SpeechEmbedding`, which knows many more
+            voices than a corpus of faces.
     """
 
     def __init__(
@@ -53,16 +60,20 @@ class SpeechToLips(nn.Module):
         width: int = 160,
         layers: int = 8,
         dropout: float = 0.2,
+        embedding: bool = False,
     ) -> None:
         super().__init__()
         a, b, c = channels
         self.layers = layers
+        self.field = FIELD if embedding else _FRONT_FIELD
         self.front = nn.Sequential(
             *(nn.Conv2d(1, a, (5, 3), (2, 1), (2, 0)), nn.BatchNorm2d(a), nn.SiLU()),
             *(nn.Conv2d(a, b, (5, 4), (2, 2), (2, 0)), nn.BatchNorm2d(b), nn.SiLU()),
             *(nn.Conv2d(b, c, (3, 4), (2, 2), (1, 0)), nn.BatchNorm2d(c), nn.SiLU()),
         )
-        self.join = nn.Conv1d(c * 10, width, 1)
+        self.embedding = SpeechEmbedding().requires_grad_(False) if embedding else None
+        self.level = nn.BatchNorm1d(FEATURES, affine=False) if embedding else None
+        self.join = nn.Conv1d(c * 10 + (FEATURES if embedding else 0), width, 1)
         self.drop = nn.Dropout(dropout)
         self.context = nn.Sequential(*(_Context(width, dropout) for _ in range(layers)))
         self.head = nn.Sequential(nn.BatchNorm1d(width), nn.SiLU(), nn.Conv1d(width, dim, 1))
@@ -70,7 +81,7 @@ class SpeechToLips(nn.Module):
     @property
     def steps(self) -> int:
         """Mel columns that one frame sees."""
-        return 12 + 2 * STEPS_PER_FRAME * self.layers
+        return self.field + 2 * STEPS_PER_FRAME * self.layers
 
     @property
     def before(self) -> int:
@@ -80,6 +91,10 @@ class SpeechToLips(nn.Module):
     def sequence(self, mel: Tensor) -> Tensor:
         """(B, 80, steps + 4 (n - 1)) log-mel in [-4, 4] -> (B, n, K), a row for every frame."""
         h = self.front(mel.unsqueeze(1)).flatten(1, 2)
+        if self.embedding is not None and self.level is not None:
+            known = self.level(self.embedding(mel))
+            beside = (FIELD - _FRONT_FIELD) // (2 * STEPS_PER_FRAME)
+            h = torch.cat([h[:, :, beside : beside + known.shape[2]], known], dim=1)
         out: Tensor = self.head(self.context(self.drop(self.join(h))))
         return out.transpose(1, 2)
 

@@ -42,11 +42,13 @@ class Status:
         entry: the row of the registry.
         path: where the file lies, or None.
         problem: None if the file is there and its checksum is right, else one sentence.
+        missing: it is nowhere, which is not as bad as being damaged.
     """
 
     entry: Entry
     path: Path | None
     problem: str | None
+    missing: bool = False
 
 
 class _UnreachableError(Exception):
@@ -129,7 +131,7 @@ def check() -> list[Status]:
             report.append(Status(entry, None, str(error)))
             continue
         problem = None if path else f"{entry.name} is not here; run 'lipwright weights fetch'"
-        report.append(Status(entry, path, problem))
+        report.append(Status(entry, path, problem, missing=path is None))
     return report
 
 

@@ -75,6 +75,7 @@ class Entry:
         licence: terms as the publisher states them.
         purpose: what Lipwright does with it.
         research_only: True if the terms forbid anything else.
+        training_only: True if nothing but training ever asks for it.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Entry:
     licence: str
     purpose: str
     research_only: bool = False
+    training_only: bool = False
 
     @property
     def size(self) -> int:
@@ -210,5 +212,22 @@ DETECTOR_FULL = register(
         ),
         licence=_MEDIAPIPE_WHEEL,
         purpose="face detector for small and distant faces",
+    )
+)
+SPEECH_EMBEDDING = register(
+    Entry(
+        name="speech-embedding",
+        file="embedding_model.onnx",
+        sources=(
+            Source(
+                Wheel("openwakeword==0.4.0", "openwakeword-0.4.0-py3-none-any.whl"),
+                "openwakeword/resources/models/embedding_model.onnx",
+                "ba754db3cd768a524c655ea90655ee5e6055a43b8dfd29366a11e93716ae9e51",
+                1_328_103,
+            ),
+        ),
+        licence="Apache-2.0 (Google; converted and carried by openWakeWord)",
+        purpose="front end of speech networks, for training them (model.embedding)",
+        training_only=True,
     )
 )

@@ -14,6 +14,10 @@ from torch import Tensor
 # The aligned crop puts the mouth near 0.64 of the height; lips, teeth and chin lie in this box
 # (left, top, right, bottom in parts of the side).
 MOUTH_BOX = (0.24, 0.50, 0.76, 0.94)
+# Centre and half axes of the ellipse of lips, cheeks and chin, in parts of the side; its weight
+# falls between these two multiples of it.
+LOWER_FACE = (0.50, 0.70, 0.36, 0.32)
+LOWER_FACE_BEGIN, LOWER_FACE_END = 0.7, 1.2
 
 
 def mouth_weight_map(size: int, weight: float, device: torch.device | str = "cpu") -> Tensor:
@@ -22,6 +26,18 @@ def mouth_weight_map(size: int, weight: float, device: torch.device | str = "cpu
     m = torch.ones(1, 1, size, size, device=device)
     m[..., top:bottom, left:right] = weight
     return m / m.mean()
+
+
+def lower_face_map(size: int, weight: float, device: torch.device | str = "cpu") -> Tensor:
+    """(1, 1, S, S) map: ``weight`` on lips, cheeks and chin, falling smoothly to 1 around them,
+    scaled to mean 1. Unlike the box it has no outline that a network could learn to draw.
+    """
+    place = (torch.arange(size, device=device) + 0.5) / size
+    across, down = (place - LOWER_FACE[0]) / LOWER_FACE[2], (place - LOWER_FACE[1]) / LOWER_FACE[3]
+    distance = torch.hypot(across[None, :], down[:, None])
+    ramp = ((LOWER_FACE_END - distance) / (LOWER_FACE_END - LOWER_FACE_BEGIN)).clamp(0.0, 1.0)
+    m = 1.0 + (weight - 1.0) * ramp * ramp * (3.0 - 2.0 * ramp)
+    return (m / m.mean())[None, None]
 
 
 def weighted_l1(x: Tensor, y: Tensor, weight: Tensor) -> Tensor:

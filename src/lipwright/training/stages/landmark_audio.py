@@ -2,9 +2,9 @@
 
 Chen et al. (CVPR 2019): sequences of 16 frames, the example is the frame just before, mean squared
 error of the coefficients. What the configuration can add, and the paper does not have: leveling the
-coefficients by their variance, mirrored faces, jitter of the speech's level, and leaving the
-example out now and then, so that a picture alone (of which only the neutral shape is known) is
-enough.
+coefficients by their variance, the correlation over the sequence (a squared error alone rewards
+small movements in doubt), mirrored faces, other voices and rooms, and leaving the example out now
+and then, so that a picture alone (of which only the neutral shape is known) is enough.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ from lipwright.data.landmarks import LandmarkCorpus
 from lipwright.data.packed import ClipRow, row_weights
 from lipwright.errors import LipwrightError
 from lipwright.media.features import audio_spec
-from lipwright.media.mel import MODEL_FPS, windows
+from lipwright.media.mel import MODEL_FPS, STEPS_PER_FRAME, AudioSpec, windows
 from lipwright.models.landmark_audio import LandmarkAudio
 from lipwright.models.landmark_space import MIRROR, LandmarkSpace
+from lipwright.models.speech_embedding import FIELD
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.coefficients import coefficient_loss
+from lipwright.training.losses.motion import correlation_loss
+from lipwright.training.stages.speech import SpeechJitter, fill_embedding, vary_speech
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import Checkpoint, save_checkpoint
 
@@ -45,7 +48,8 @@ class LandmarkAudioConfig(Section):
         level: weigh every coefficient by 1 over its variance; the paper does not.
         example_dropout: probability that the example's coefficients are zero; 0 in the paper.
         flip: probability of a mirrored face.
-        loudness: half-range of a change of the mel's level (0.08 is 1 dB); MFCC have no level.
+        correlation: weight of one minus the correlation of every coefficient over the sequence.
+        jitter: how the mel is varied; None as it is, as MFCC always are.
         balance: 0: every frame counts alike; 1: every identity.
         smooth: half-width of a moving mean over the landmarks' noise, in frames.
         gain: factor of each coefficient at inference; default ones. The published test script uses
@@ -58,7 +62,8 @@ class LandmarkAudioConfig(Section):
     level: bool = False
     example_dropout: float = 0.0
     flip: float = 0.0
-    loudness: float = 0.0
+    correlation: float = 0.0
+    jitter: SpeechJitter | None = None
     balance: float = 0.5
     smooth: int = 0
     gain: list[float] | None = None
@@ -86,8 +91,9 @@ class LandmarkAudioStage:
             raise LipwrightError(f"landmark-audio.gain needs {k} numbers, one per coefficient.")
         torch.manual_seed(config.run.seed)
         network = LandmarkAudio(**self.arguments)
+        fill_embedding(network)
         self.network: nn.Module = network
-        self.features = network.features
+        self.features, self.embedding = network.features, network.embedding
         self.audio = audio_spec(self.features, **config.audio)
         self.critic: nn.Module | None = None
         rows = [r for r in corpus.split("train") if r.frames > config.sequence]
@@ -119,11 +125,22 @@ class LandmarkAudioStage:
         times = [Fraction(n, MODEL_FPS) for n in range(start, start + count)]
         return windows(sound, times, self.audio)
 
+    def known(self, sound: Tensor, start: int, count: int) -> Tensor | None:
+        """(count, 576) of the speech embedding for consecutive frames, where AT-net has one."""
+        if self.embedding is None:
+            return None
+        before = self.audio.before - (self.audio.steps - FIELD) // 2
+        stretch = AudioSpec(FIELD + STEPS_PER_FRAME * (count - 1), before)
+        mel = windows(sound, [Fraction(start, MODEL_FPS)], stretch)
+        with torch.no_grad():
+            features: Tensor = self.embedding(mel.to(self.embedding.scale.device))
+        return features[0].T
+
     def step(self, network: nn.Module, step: int, context: Context) -> dict[str, Tensor]:
         """Squared error on one batch of sequences."""
         rng = context.rng(self.run.seed, step)
         config, batch = self.config, self.run.batch
-        examples, sounds, targets = [], [], []
+        examples, sounds, targets, known = [], [], [], []
         for index in rng.choice(len(self.rows), batch, p=self.probability):
             row = self.rows[int(index)]
             plain, mirrored, sound = self.clip(row)
@@ -132,17 +149,29 @@ class LandmarkAudioStage:
             keep = float(rng.random() >= config.example_dropout)
             examples.append(h[start - 1] * keep)
             targets.append(h[start : start + config.sequence])
-            part = self.sound(sound, start, config.sequence)
-            if config.loudness > 0 and self.features == "mel":
-                part = (part + rng.uniform(-config.loudness, config.loudness)).clamp(-4, 4)
-            sounds.append(part)
+            if config.jitter is not None and self.features == "mel":
+                sound = vary_speech(sound, rng, config.jitter)
+            sounds.append(self.sound(sound, start, config.sequence))
+            features = self.known(sound, start, config.sequence)
+            if features is not None:
+                known.append(features)
         device = context.device
         with context.autocast():
             found, _ = network(
-                torch.stack(examples).to(device), self.network_input(torch.stack(sounds).to(device))
+                torch.stack(examples).to(device),
+                self.network_input(torch.stack(sounds).to(device)),
+                known=torch.stack(known) if known else None,
             )
         weight = None if self.weight is None else self.weight.to(device)
-        return {"loss": coefficient_loss(found.float(), torch.stack(targets).to(device), weight)}
+        made, real = found.float(), torch.stack(targets).to(device)
+        out = {"coefficients": coefficient_loss(made, real, weight)}
+        out["loss"] = out["coefficients"]
+        if config.correlation > 0:
+            unit = self.space.deviation.to(device)
+            there = torch.ones(made.shape[:2], dtype=torch.bool, device=device)
+            out["correlation"] = correlation_loss(made / unit, real / unit, there)
+            out["loss"] = out["loss"] + config.correlation * out["correlation"]
+        return out
 
     def network_input(self, sound: Tensor) -> Tensor:
         """MFCC come in shifted to mel's silence; the network sees them as they are."""
@@ -159,7 +188,9 @@ class LandmarkAudioStage:
         for row in self.corpus.split("val"):
             h, _, sound = self.clip(row)
             part = self.network_input(self.sound(sound, 0, row.frames))[None].to(context.device)
-            made, _ = network(h.new_zeros(1, space.components).to(context.device), part)
+            known = self.known(sound, 0, row.frames)
+            example = h.new_zeros(1, space.components).to(context.device)
+            made, _ = network(example, part, known=None if known is None else known[None])
             points = torch.from_numpy(self.corpus.clip_points(row))
             shape, _ = space.align(points)
             real.append(shape - shape.mean(0))

@@ -34,7 +34,7 @@ from lipwright.training.losses.landmark_regression import landmark_loss, landmar
 from lipwright.training.losses.reconstruction import (
     MOUTH_BOX,
     gradient_l1,
-    mouth_weight_map,
+    lower_face_map,
     weighted_l1,
 )
 from lipwright.training.losses.sequence_adversarial import sequence_bce
@@ -54,9 +54,9 @@ class LandmarkVideoLoss(Section):
         adversarial, landmark: of the two terms of the discriminator; 0 and 0 leave it out.
         adversarial_start: step at which they join.
         mouth_weight: W on the heights of the mouth's points, before the square.
-        mouth_pixels: weight of the mouth's box in the pixel loss; 1 in the paper.
+        mouth_pixels: weight of lips, cheeks and chin in the pixel loss; 1 in the paper.
         gradient: of an L1 of image gradients; 0 in the paper.
-        alpha: of the mean of alpha, divided by ``mouth_pixels`` in the mouth's box; 0 in the paper.
+        alpha: of the mean of alpha, divided by the same weight; 0 in the paper.
             A picture that was moved instead of drawn is right where nothing moves, too, and follows
             the head, which no speech asks for; this keeps alpha where it is needed.
         colour: of an L1 of what is drawn, before it is blended; 0 in the paper. At first the
@@ -158,7 +158,7 @@ class LandmarkVideoStage:
             )
         self.probability = row_weights(self.rows, config.balance)
         self.weight = landmark_weights(loss.mouth_weight)
-        self.pixels = mouth_weight_map(size, loss.mouth_pixels)
+        self.pixels = lower_face_map(size, loss.mouth_pixels)
         self._last: tuple[Batch, Tensor] | None = None
 
     def landmarks(

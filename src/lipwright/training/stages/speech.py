@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from lipwright.data.codes import lip_motions
 from lipwright.data.packed import ClipRow, PackedCorpus, row_weights
 from lipwright.media.mel import SILENCE, AudioSpec, windows
+from lipwright.models.speech_embedding import SpeechEmbedding
 from lipwright.models.speech_lips import STEPS_PER_FRAME, SpeechToLips
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.motion import correlation_loss, motion_loss
@@ -93,6 +94,7 @@ class SpeechStage:
         torch.manual_seed(config.run.seed)
         self.arguments = {"dim": config.lip_dim, **config.model}
         plain = SpeechToLips(**self.arguments)
+        fill_embedding(plain)
         self.audio = AudioSpec(steps=plain.steps, before=plain.before)
         self.network: nn.Module = _OverClips(plain)
         self.critic: nn.Module | None = None
@@ -210,6 +212,22 @@ class _OverClips(nn.Module):
     def forward(self, mel: Tensor) -> Tensor:
         """(B, 80, T) -> (B, n, K)."""
         return self.plain.sequence(mel)
+
+
+def fill_embedding(network: nn.Module) -> None:
+    """Give a network that has a :class:`SpeechEmbedding` its published weights; others nothing.
+
+    Raises:
+        LipwrightError: they are not here, and cannot be fetched.
+    """
+    wanted = [m for m in network.modules() if isinstance(m, SpeechEmbedding)]
+    if wanted:
+        from lipwright.models.published.speech_embedding import read_onnx
+        from lipwright.weights.fetch import resolve
+
+        state = read_onnx(resolve("speech-embedding"))
+        for embedding in wanted:
+            embedding.load_state_dict(state)
 
 
 def vary_speech(mel: Tensor, rng: np.random.Generator, jitter: SpeechJitter) -> Tensor:

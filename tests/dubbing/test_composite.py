@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -204,3 +207,38 @@ def test_a_finer_restored_face_lies_in_the_same_place(times: int) -> None:
     assert well_inside.sum() > 10_000
     got = (region + difference)[:, :, 0]
     assert got[well_inside] == pytest.approx(expected[well_inside], abs=2e-3)
+
+
+def test_laying_the_drawn_face_over_a_region_is_the_same_as_the_difference() -> None:
+    mask, source = disc(), picture(5)
+    restored = composite.low_frequencies(picture(6))
+    edit = composite.prepare(flat(0.0), None, source, mask, restored=restored)
+    assert composite.takes_over(edit)
+    to_region = similarity(2.5, 10.0, 30.0, 4.0)
+    region = composite.low_frequencies(picture(7, 190))
+    difference, inside = composite.delta(edit, region, to_region, 0.8)
+    drawn, matrix, weight = composite.overlay(edit, to_region, (190, 190), 0.8)
+    there = composite.warp(drawn, matrix, (190, 190), cv2.INTER_CUBIC)
+    assert not weight[inside == 0].any()
+    assert np.abs((there - region) * weight[:, :, None] - difference).max() < 0.02
+    moved = replace(edit, change=flat(0.1))
+    assert not composite.takes_over(moved)
+
+
+def test_the_source_stays_where_most_looks_show_no_face() -> None:
+    """Two looks: one shows face everywhere, one on the left half only."""
+    mask = np.ones((S, S), np.float32)
+    looks = np.ones((2, S // 2, S // 2), np.float32)
+    looks[1, :, S // 4 :] = 0.0
+    right = [
+        composite.lent(np.array([1.0 - w, w]), looks, mask)[S // 2, -4:].mean()
+        for w in (0.0, 0.1, 0.45, 0.6, 0.8, 1.0)
+    ]
+    assert right[:2] == [1.0, 1.0]  # enough of the mixture is face
+    assert 0.1 < right[3] < right[2] < 1.0
+    assert right[4:] == [0.0, 0.0]
+    half = composite.lent(np.array([0.0, 1.0]), looks, mask)
+    assert np.all(half[:, : S // 2 - 2] == 1.0)
+    # At the soft rim of a mask a look that lies as this frame does counts in full.
+    soft = disc()
+    assert composite.lent(np.ones(1), soft[None], soft)[soft > 0.05] == pytest.approx(1.0)

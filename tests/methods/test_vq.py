@@ -85,6 +85,10 @@ def test_result_does_not_depend_on_the_batch_size(checkpoint: Path, backend: str
         ]
         assert torch.equal(torch.cat([p.faces for p in parts]), whole.faces)
         assert torch.equal(torch.cat([p.restored for p in parts]), whole.restored)
+    assert whole.weights is not None
+    assert whole.weights.shape == (11, len(reference))
+    assert whole.weights.min() >= 0.0
+    assert whole.weights.sum(1) == pytest.approx(1.0, abs=2e-2)
 
 
 def test_backends_agree(checkpoint: Path) -> None:

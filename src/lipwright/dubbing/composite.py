@@ -50,6 +50,9 @@ SMALL_REST, LARGE_REST = 0.05, 0.18
 in the right place then, and a patch drawn softly between sharp ones would be seen more."""
 SMALL_RESTORED, LARGE_RESTORED = 0.015, 0.05
 """The same for a face with its own colours and grain, which needs nothing of the source's."""
+FEW_SHOW_IT, ENOUGH_SHOW_IT = 0.3, 0.8
+"""Below the first share of looks that show face in a place, the source stays; from the second on
+the drawn face counts in full."""
 GRAIN = 0.012
 """Width, as a share of S, of what is not looked at when such a face is compared with the source."""
 LIGHT_LIMIT = 0.05
@@ -134,6 +137,25 @@ def prepare(
         change = generated - move(baseline, flow)
         replace = replacement(change, SMALL_REST, LARGE_REST)
     return Edit(change, drawn, replace, mask, flow)
+
+
+def lent(weights: NDArray[np.float64], looks: Array, mask: Array) -> Array:
+    """How far what a mixture of looks shows can be trusted to be face, (S, S) in [0, 1].
+
+    Looks lie on each other by eyes and nose. When a head is turned as in few of them, there is wall
+    or collar where this frame has cheek and jaw; the source knows better there.
+
+    Args:
+        weights: (R,) how much each look counts.
+        looks: (R, s, s) where each look's own mask lies, s <= S.
+        mask: (S, S) that of this frame.
+    """
+    shown = _resized(
+        np.tensordot(weights.astype(np.float32), looks, 1), len(mask), cv2.INTER_LINEAR
+    )
+    share = shown / np.maximum(mask, 0.05)
+    step = np.clip((share - FEW_SHOW_IT) / (ENOUGH_SHOW_IT - FEW_SHOW_IT), 0.0, 1.0)
+    return np.asarray(step * step * (3.0 - 2.0 * step), np.float32)
 
 
 def replacement(change: Array, small: float = SMALL_EDIT, large: float = LARGE_EDIT) -> Array:

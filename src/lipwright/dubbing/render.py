@@ -12,7 +12,7 @@ the very batches of an uninterrupted one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import av
@@ -38,6 +38,9 @@ QUEUE_BYTES = 96 << 20
 """Bound of each of the three queues: 30 frames of 1080p, 7 of 4K."""
 WINDOW_BYTES = 96 << 20
 """A window of frames holds no more than this, or a single frame."""
+
+MAP = 64
+"""Side of the maps that say where looks show a face."""
 
 Picture = NDArray[np.float32]
 
@@ -76,6 +79,8 @@ class Face:
     generated: Picture | None = None
     baseline: Picture | None = None
     restored: Picture | None = None
+    lent: Picture | None = None
+    """How far the looks that it was drawn from show a face in each place, see composite.lent."""
 
 
 @dataclass
@@ -219,6 +224,7 @@ class Artist:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._states: dict[tuple[int, int], Any] = {}
+        self._looks: dict[int, Picture] = {}
 
     @torch.inference_mode()
     def draw(self, window: list[Work]) -> None:
@@ -249,6 +255,8 @@ class Artist:
                 face.generated = pictures[i]
                 face.baseline = None if copies is None else copies[i]
                 face.restored = None if restored is None else restored[i]
+                if made.weights is not None:
+                    face.lent = self._lent(face.planned, made.weights[i])
                 if steps is not None and made.lips is not None and np.abs(steps[i]).max() > 1e-3:
                     if face.restored is not None:  # then nothing else is shown
                         face.restored = warp_lips(face.restored, made.lips[i], steps[i])
@@ -256,6 +264,14 @@ class Artist:
                         face.generated = warp_lips(face.generated, made.lips[i], steps[i])
         # A shot that has passed comes back, if ever, as another pass with a state of its own.
         self._states = {key: state for key, state in self._states.items() if key[1] == last_pass}
+
+    def _lent(self, planned: PlannedFace, weights: NDArray[np.float64]) -> Picture:
+        track = self._job.schedule.track(planned.track)
+        if planned.track not in self._looks:
+            faces = [track.face(frame) for frame, _ in track.looks]
+            masks = [np.ones((MAP, MAP)) if f is None else face_mask(f, MAP) for f in faces]
+            self._looks[planned.track] = np.stack(masks).astype(np.float32)
+        return composite.lent(weights, self._looks[planned.track], face_mask(planned, MAP))
 
     def _audio(self, frames: list[int]) -> Tensor:
         """(B, 80, W) windows, faded to silence where nobody speaks."""
@@ -300,6 +316,9 @@ def put_in(work: Work, job: Job) -> None:
         edit = composite.prepare(
             face.generated, face.baseline, face.source, mask, job.detail, face.restored
         )
+        if face.lent is not None:
+            share = cv2.resize(face.lent, (side, side), interpolation=cv2.INTER_LINEAR)
+            edit = replace(edit, replace=edit.replace * share)
         to_frame = crop_to_storage(job.info, alignment.to_pixels(face.planned.crop, side))
         simple = composite.takes_over(edit)
         box = composite.bounds(mask * edit.replace if simple else mask, to_frame)

@@ -36,6 +36,8 @@ class Rendered:
         lips: (B, 40, 2) or None: where the drawn lip contours lie, in parts of S.
         step: (B, 40, 2) or None: how far they are from where speech wants them, which the method
             could not draw; the pipeline warps the face so far.
+        weights: (B, R) or None: how much each of the looks given to ``start`` has to do with what
+            was drawn; they sum to 1. Where most of them show no face, the source stays.
     """
 
     faces: Tensor
@@ -43,6 +45,7 @@ class Rendered:
     restored: Tensor | None = None
     lips: NDArray[np.float64] | None = None
     step: NDArray[np.float64] | None = None
+    weights: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)

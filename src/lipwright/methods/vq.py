@@ -101,12 +101,12 @@ class VQMethod:
         if len(made) == 2:  # the paper's generator: speaking faces, and the baseline
             return Rendered(*made)
         speaking, restored = made[:2]
+        wanted, shown, weights = (m.float().cpu().double().numpy() for m in made[2:])
         if state.rest is None:
-            return Rendered(speaking, restored=restored)
-        wanted, shown = (m.float().cpu().numpy() for m in made[2:])
+            return Rendered(speaking, restored=restored, weights=weights)
         lips = state.rest + self.space.contours(shown)
         step = self.space.contours(made_up(wanted - shown))
-        return Rendered(speaking, None, restored, lips, step)
+        return Rendered(speaking, None, restored, lips, step, weights)
 
 
 def build_networks(checkpoint: Checkpoint) -> tuple[nn.Module, nn.Module, LipSpace]:

@@ -162,8 +162,9 @@ class FrameRenderer(nn.Module):
         Returns:
             With the paper's generator the speaking faces and the reconstruction of the source
             faces, both (B, 3, S, S) in [-1, 1]. With looks the speaking faces, the same
-            (B, 3, kS, kS) with what the VQGAN missed of the looks that they were mixed from, and
-            lip motions (B, K): the wanted one, and the mean of the looks that were mixed.
+            (B, 3, kS, kS) with what the VQGAN missed of the looks that they were mixed from, lip
+            motions (B, K): the wanted one, and the mean of the looks that were mixed, and the
+            weights (B, R) of the looks.
         """
         pose = self.encode_pose(blank_lower_half(faces)) / self.pose_sigma
         if isinstance(self.generator, CodeGenerator):
@@ -171,11 +172,11 @@ class FrameRenderer(nn.Module):
             codes = self._nearest(codes) if self.snap == "entry" else codes
             both = torch.cat([codes * self.face_sigma, self.encode_face(faces)])
             return self._decode(both).chunk(2)
-        codes, missed, wanted, shown = self._draw(pose, mel, looks)
+        codes, missed, wanted, weights = self._draw(pose, mel, looks)
         speaking = self._decode(codes * self.face_sigma)
         large = enlarged(speaking, self.finer)
         restored = (large + missed.reshape(large.shape)).clamp(-1.0, 1.0)
-        return speaking, restored, wanted, shown
+        return speaking, restored, wanted, weights @ looks[3][0], weights
 
     def _decode(self, codes: Tensor) -> Tensor:
         drawn: Tensor = self.decoder(self.post(codes)).clamp(-1.0, 1.0)
@@ -186,14 +187,14 @@ class FrameRenderer(nn.Module):
         assert isinstance(self.generator, LookGenerator)
         lips = self.articulation * self.speech(mel)
         drawn, weights = self.generator(pose, Looks(*looks[:4]), lips)
-        missed, shown = weights @ looks[4][0], weights @ looks[3][0]
+        missed = weights @ looks[4][0]
         if self.snap == "raw":
-            return drawn, missed, lips, shown
+            return drawn, missed, lips, weights
         logits = self.generator.logits(drawn, self.book)
         if self.snap == "soft":
-            return soft_codes(logits, self.book), missed, lips, shown
+            return soft_codes(logits, self.book), missed, lips, weights
         best: Tensor = logits.argmax(1)
-        return F.embedding(best, self.book).permute(0, 3, 1, 2), missed, lips, shown
+        return F.embedding(best, self.book).permute(0, 3, 1, 2), missed, lips, weights
 
     def _nearest(self, codes: Tensor) -> Tensor:
         flat = codes.permute(0, 2, 3, 1)

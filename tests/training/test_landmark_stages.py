@@ -282,6 +282,13 @@ def test_measures_of_a_perfect_and_of_a_dead_prediction() -> None:
     assert dead["mouth_nearer"] == pytest.approx(0.0, abs=1e-6)
     assert dead["opening"] == 0.0
     assert dead["told_3"] == pytest.approx(0.0, abs=1e-6)
+    assert "mouth_driven" not in dead  # speech drives nothing
+    # Right in the first coefficient, far off in the others: those are taken from the frame.
+    wild = torch.cat([h[:, :1], 3.0 * torch.randn(30, 5)], dim=1)
+    first = measure(space, real, [wild], [h], 100)
+    assert first["mouth_driven"] == pytest.approx(0.0, abs=1e-3)
+    assert first["mouth_driven_nearer"] == pytest.approx(1.0, abs=1e-3)
+    assert first["mouth"] > 1.0
 
 
 def test_moving_mean_by_hand() -> None:

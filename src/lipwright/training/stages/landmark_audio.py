@@ -259,7 +259,9 @@ def measure(
         how much the prediction is nearer; ``opening``: correlation of the gap between the lips,
         over all frames, each clip about its mean; ``opening_clip``: mean correlation inside a clip;
         ``opening_spread``: how far the lips part, made over real;
-        ``told_k``: share of coefficient k's variance that is told.
+        ``told_k``: share of coefficient k's variance that is told; ``mouth_driven``: as ``mouth``,
+        with the coefficients that speech does not drive (see :data:`TOLD`) as they really are, as a
+        dub takes them from the frame, for the prediction and for the mean shape.
     """
     out: dict[str, float] = {}
     motion, made = torch.cat(real), torch.cat([space.decode(h) for h in found])
@@ -277,6 +279,14 @@ def measure(
     out["opening_clip"] = float(np.mean([_correlation(a, b) for a, b in gaps]))
     h, g = torch.cat(coefficients), torch.cat([_centred(f) for f in found])
     told = 1.0 - (h - g).square().mean(0) / h.square().mean(0).clamp_min(1e-12)
+    driven = told > TOLD
+    if bool(driven.any()):
+        mouths = []
+        for made_h in (torch.cat(found), torch.zeros_like(h)):
+            points = space.decode(torch.where(driven, made_h, h)) - motion
+            mouths.append(float(points[:, 48:68].norm(dim=-1).mean()) * size)
+        out |= {"mouth_driven": mouths[0], "mouth_driven_mean_shape": mouths[1]}
+        out["mouth_driven_nearer"] = 1.0 - mouths[0] / mouths[1]
     return out | {f"told_{k}": float(v) for k, v in enumerate(told)}
 
 

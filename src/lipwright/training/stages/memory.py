@@ -56,7 +56,7 @@ from lipwright.training.losses.visual_visual import visual_visual_loss
 from lipwright.training.pictures import write_sheet
 from lipwright.training.stages.memory_config import MemoryConfig
 from lipwright.training.stages.memory_network import Made, TrainedMemory, at_places
-from lipwright.training.stages.speech import clip_correlations, vary_speech
+from lipwright.training.stages.speech import clip_correlations, fill_embedding, vary_speech
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
 
@@ -78,6 +78,7 @@ class MemoryStage:
         self.arguments: dict[str, Any] = {"size": corpus.size, **config.model}
         self.space, self.motion = lip_motions(corpus, config.lip_dim)
         talker = MemoryTalker(**self.arguments)
+        fill_embedding(talker)
         if talker.mover is not None:
             _check_mover(config, talker.mover)
             talker.mover.space.load_state_dict(self.space.state_dict())

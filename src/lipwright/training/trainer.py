@@ -25,11 +25,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lipwright.errors import LipwrightError
+from lipwright.errors import Interrupted, LipwrightError
 from lipwright.lock import OutputLock
 from lipwright.models.blocks import channels_last
 from lipwright.training.config import OptimiserConfig, RunConfig
 from lipwright.training.ema import AveragedWeights
+from lipwright.training.stopping import StopRequest
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -125,6 +126,7 @@ def train(stage: Stage, out: Path, device: str = "auto") -> Progress:
     Raises:
         LipwrightError: the folder belongs to another stage, another run is writing it, or the loss
             is not finite.
+        Interrupted: Ctrl-C or SIGTERM; what was learned up to that step has been saved.
     """
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
@@ -142,11 +144,20 @@ def train(stage: Stage, out: Path, device: str = "auto") -> Progress:
         accelerator.num_processes,
     )
     out.mkdir(parents=True, exist_ok=True)
-    with OutputLock(out.resolve()) if accelerator.is_main_process else nullcontext():
-        return _train(stage, out, accelerator, context)
+    lock = OutputLock(out.resolve()) if accelerator.is_main_process else nullcontext()
+    with lock, StopRequest() as request:
+        progress = _train(stage, out, accelerator, context, request)
+    if request.heard and progress.step < run.steps:
+        raise Interrupted(
+            f"stage {stage.name} was stopped after step {progress.step} of {run.steps}; the same "
+            "command goes on from there"
+        )
+    return progress
 
 
-def _train(stage: Stage, out: Path, accelerator: Accelerator, context: Context) -> Progress:
+def _train(
+    stage: Stage, out: Path, accelerator: Accelerator, context: Context, request: StopRequest
+) -> Progress:
     """The loop itself; arguments as of :func:`train`."""
     run, main = stage.run, accelerator.is_main_process
     torch.manual_seed(run.seed)
@@ -216,6 +227,7 @@ def _train(stage: Stage, out: Path, accelerator: Accelerator, context: Context) 
             if main:
                 stage.samples(judged, out / "samples", progress.step, context)
         stop = run.max_minutes is not None and now - started > 60 * run.max_minutes
+        stop = request.agreed(accelerator) or stop
         if stop or progress.step == run.steps or now - saved > 60 * run.checkpoint_minutes:
             saved = now
             if main:

@@ -1,0 +1,59 @@
+"""Ctrl-C and SIGTERM while a training runs: finish the step, save, and leave."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopRequest:
+    """Hears the first request to stop instead of dying of it; the second one is obeyed at once.
+
+    Only the main thread of a program can listen for signals; elsewhere nothing is heard.
+
+    Attributes:
+        heard: whether there was a request.
+    """
+
+    def __init__(self) -> None:
+        self.heard = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> StopRequest:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {s: signal.signal(s, self._hear) for s in SIGNALS}
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def agreed(self, accelerator: Accelerator) -> bool:
+        """Whether any process has heard a request; then all of them have.
+
+        To be asked by every process after every step: if each obeyed its own request, they would
+        part at different steps and wait for each other for ever.
+        """
+        if accelerator.num_processes > 1:
+            asked = torch.tensor(float(self.heard), device=accelerator.device)
+            self.heard = bool(accelerator.reduce(asked, reduction="sum") > 0)
+        return self.heard
+
+    def _hear(self, _signal: int, _frame: FrameType | None) -> None:
+        if self.heard:
+            raise KeyboardInterrupt
+        self.heard = True

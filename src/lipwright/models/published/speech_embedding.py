@@ -7,13 +7,12 @@ carries, under Apache-2.0. Only its weights are read, in the order of its graph.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from lipwright.errors import LipwrightError
+from lipwright.models.published.onnx_weights import Node, read_nodes
 from lipwright.models.speech_embedding import CONVOLUTIONS
 
 _EPSILON = 1e-3  # of its batch normalisation
@@ -25,47 +24,33 @@ def read_onnx(path: Path) -> dict[str, Tensor]:
     Raises:
         LipwrightError: the file is missing or is not that network.
     """
-    import openvino
-
     if not path.is_file():
         raise LipwrightError(f"there is no file {path}; check the path.")
     try:
-        graph = openvino.Core().read_model(str(path))
-        state = _collect(graph)
-    except (RuntimeError, StopIteration) as error:
-        line = str(error).strip().splitlines()[0][:160] if str(error).strip() else "damaged"
+        nodes = read_nodes(path.read_bytes())
+        convolutions = [n for n in nodes if n.kind == "Conv"]
+        (norm,) = [n for n in nodes if n.kind == "BatchNormalization"]
+        return _state(convolutions, norm)
+    except ValueError as error:
         raise LipwrightError(
-            f"{path} cannot be read as the published speech embedding ({line})."
+            f"{path} cannot be read as the published speech embedding ({error}); get it with "
+            "'lipwright weights fetch speech-embedding'."
         ) from error
-    if len(state) != 3 + 2 * (CONVOLUTIONS - 1):
-        raise LipwrightError(f"{path} is an ONNX file, but not the published speech embedding.")
+
+
+def _state(convolutions: list[Node], norm: Node) -> dict[str, Tensor]:
+    if len(convolutions) != CONVOLUTIONS + 1:  # one more, behind the last tap
+        raise ValueError(f"{len(convolutions)} convolutions instead of {CONVOLUTIONS + 1}")
+    state = {"first.weight": _tensors(convolutions[0], 1)[0]}
+    for i, node in enumerate(convolutions[1:CONVOLUTIONS]):
+        state[f"convs.{i}.weight"], state[f"convs.{i}.bias"] = _tensors(node, 2)
+    gamma, beta, mean, variance = _tensors(norm, 4)
+    state["scale"] = gamma / (variance + _EPSILON).sqrt()
+    state["shift"] = beta - mean * state["scale"]
     return state
 
 
-def _collect(graph: Any) -> dict[str, Tensor]:
-    state: dict[str, Tensor] = {}
-    count = -1
-    for node in graph.get_ordered_ops():
-        kind = node.get_type_name()
-        if kind == "Convolution":
-            count += 1
-            if count == CONVOLUTIONS:  # the one behind the last tap
-                break
-            state["first.weight" if count == 0 else f"convs.{count - 1}.weight"] = _constant(
-                node, 1
-            )
-        elif kind == "Add":
-            state[f"convs.{count - 1}.bias"] = _constant(node, 1).flatten()
-        elif kind == "BatchNormInference":
-            gamma, beta, mean, variance = (_constant(node, i) for i in (1, 2, 3, 4))
-            state["scale"] = gamma / (variance + _EPSILON).sqrt()
-            state["shift"] = beta - mean * state["scale"]
-    return state
-
-
-def _constant(node: Any, index: int) -> Tensor:
-    """The constant that enters a node, through whatever only reshapes it."""
-    source = node.input_value(index).get_node()
-    while source.get_type_name() in ("Reshape", "Unsqueeze", "Squeeze"):
-        source = source.input_value(0).get_node()
-    return torch.from_numpy(np.array(source.get_data(), dtype=np.float32))
+def _tensors(node: Node, count: int) -> list[Tensor]:
+    if len(node.constants) != count:
+        raise ValueError(f"a {node.kind} with {len(node.constants)} constants instead of {count}")
+    return [torch.from_numpy(array.copy()) for array in node.constants]

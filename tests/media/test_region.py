@@ -307,6 +307,7 @@ def test_a_blend_is_the_edit_by_the_difference() -> None:
     other = private_copy(frame)
     y, x = np.mgrid[:64, :64].astype(np.float32) / 64
     picture = np.stack([0.3 + 0.3 * x, 0.5 + 0.2 * y, 0.4 + 0.1 * x * y], axis=2)
+    picture[:, 40:] = picture[:, 40:, ::-1]  # an edge, also of colour
     weight = np.clip(np.minimum(x, y) * 2.0 - 0.2, 0.0, 1.0).astype(np.float32)
     box = (0, 0, 64, 64)
     RegionEdit(frame, info, box).blend(picture, np.eye(2, 3), weight)
@@ -323,6 +324,10 @@ def test_a_blend_of_another_size_or_of_nothing() -> None:
     with pytest.raises(ValueError, match="shape"):
         region.blend(np.zeros((8, 8, 3), np.float32), np.eye(2, 3), np.ones((4, 4), np.float32))
     region.blend(np.zeros((8, 8, 3), np.float32), np.eye(2, 3), np.zeros((16, 16), np.float32))
+    for wrong in (np.nan, np.inf):
+        picture = np.full((8, 8, 3), 0.5, np.float32)
+        picture[3, 3, 1] = wrong
+        region.blend(picture, np.eye(2, 3), np.ones((16, 16), np.float32))
     empty = RegionEdit(frame, info, (40, 40, 50, 50))
     empty.blend(np.zeros((8, 8, 3), np.float32), np.eye(2, 3), np.zeros((0, 0), np.float32))
     assert all(np.array_equal(a, b) for a, b in zip(plane_views(frame), before, strict=True))

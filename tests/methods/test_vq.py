@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from lipwright.errors import LipwrightError
+from lipwright.media.mel import windows
 from lipwright.methods.base import LookLips, Method
 from lipwright.methods.engine import build_engine, choose_device
 from lipwright.methods.registry import DEFAULTS, load_method, shipped
@@ -85,10 +87,29 @@ def test_result_does_not_depend_on_the_batch_size(checkpoint: Path, backend: str
         ]
         assert torch.equal(torch.cat([p.faces for p in parts]), whole.faces)
         assert torch.equal(torch.cat([p.restored for p in parts]), whole.restored)
+        assert np.array_equal(np.concatenate([p.weights for p in parts]), whole.weights)
     assert whole.weights is not None
     assert whole.weights.shape == (11, len(reference))
     assert whole.weights.min() >= 0.0
     assert whole.weights.sum(1) == pytest.approx(1.0, abs=2e-2)
+
+
+def test_what_was_listened_to_is_drawn_as_its_windows_are(checkpoint: Path) -> None:
+    method = load_method(checkpoint, "cpu", "torch")
+    assert isinstance(method, VQMethod)
+    assert method.listens
+    faces, _, reference = inputs(3)
+    mel = torch.rand(80, 40, generator=torch.Generator().manual_seed(5)) * 6 - 4
+    columns = [0, 13, 39]
+    told = method.listen(mel)
+    assert told.shape == (3, 40)
+    times = [Fraction(c, 100) for c in columns]
+    state = method.start(reference)
+    by_window = method.render(faces, windows(mel, times, method.audio), state)
+    at_once = method.render(faces, told[:, columns].T, state)
+    assert torch.allclose(by_window.faces, at_once.faces, atol=1e-4)
+    other = method.render(faces, 0.0 * told[:, columns].T, state)
+    assert not torch.allclose(other.faces, at_once.faces, atol=1e-3)
 
 
 def test_backends_agree(checkpoint: Path) -> None:
@@ -102,7 +123,8 @@ def test_backends_agree(checkpoint: Path) -> None:
     for precision, tolerance in (("f32", 2e-3), ("bf16", 8e-2)):
         looks = OpenVinoEngine(ours.looks.module, precision)  # type: ignore[attr-defined]
         frames = OpenVinoEngine(ours.frames.module, precision)  # type: ignore[attr-defined]
-        a, b, *_ = frames(faces, mel, *looks(reference, torch.zeros(len(reference), 3)))
+        told = ours._heard(mel)
+        a, b, *_ = frames(faces, told, *looks(reference, torch.zeros(len(reference), 3)))
         assert (a - expected.faces).abs().mean() < tolerance
         assert (b - expected.restored).abs().mean() < tolerance
 

@@ -63,3 +63,26 @@ def test_over_a_clip_or_window_by_window(layers: int) -> None:
     for n in range(6):
         assert torch.allclose(net(mel[:, :, 4 * n :][:, :, : net.steps]), whole[:, n], atol=1e-5)
     assert 0 < net.before < net.steps
+
+
+@pytest.mark.parametrize(
+    ("embedding", "columns"), [(False, 130), (True, 75), (False, 3), (True, 1)]
+)
+def test_a_whole_recording_at_once_tells_what_every_window_tells(
+    embedding: bool, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fractions import Fraction
+
+    from lipwright.media.mel import AudioSpec, windows
+    from lipwright.models import speech_lips
+
+    monkeypatch.setattr(speech_lips, "_BLOCK", 48)  # so that there are several
+    torch.manual_seed(0)
+    net = SpeechToLips(3, (4, 4, 8), 16, 2, embedding=embedding).eval()
+    mel = torch.rand(80, columns) * 6 - 4
+    with torch.no_grad():
+        whole = net.dense(mel)
+        times = [Fraction(c, 100) for c in range(columns)]
+        each = net(windows(mel, times, AudioSpec(net.steps, net.before)))
+    assert whole.shape == (3, columns)
+    assert torch.allclose(whole, each.T, atol=1e-4)

@@ -123,19 +123,21 @@ def test_what_is_not_the_published_file_is_refused(tmp_path: Path) -> None:
 def test_the_published_weights_give_the_published_features() -> None:
     import openvino
 
+    from lipwright.openvino_core import core
+
     path = next(s.path for s in check() if s.entry.name == "speech-embedding")
     if path is None:
         pytest.skip("the speech embedding is not here; 'lipwright weights fetch' gets it")
     network = SpeechEmbedding().eval()
     network.load_state_dict(read_onnx(path))
-    graph = openvino.Core().read_model(str(path))
+    graph = core().read_model(str(path))
     taps = [
         op.output(0)
         for op in graph.get_ordered_ops()
         if op.get_friendly_name() in ("model/tf.math.maximum_14/Maximum", LAST)
     ]
     graph = openvino.Model(taps, graph.get_parameters(), "taps")
-    run = openvino.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    run = core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     heard = torch.randn(2, 76, 32) * 2 + 8
     network.bands = torch.nn.Identity()  # type: ignore[assignment]
     with torch.no_grad():

@@ -68,9 +68,27 @@ def test_the_second_request_is_obeyed_at_once() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
 
-    with StopRequest() as request, pytest.raises(KeyboardInterrupt):
+    with StopRequest(), pytest.raises(KeyboardInterrupt):
         twice()
-    assert request.heard
+
+
+def test_a_request_that_comes_while_the_others_are_asked_counts_after_the_next_step() -> None:
+    class Two:
+        """Two processes; a signal reaches this one while it waits for the other."""
+
+        num_processes = 2
+        device = torch.device("cpu")
+
+        def reduce(self, asked: torch.Tensor, reduction: str) -> torch.Tensor:
+            if not asked:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return asked.clone()
+
+    with StopRequest() as request:
+        assert not request.agreed(Two())  # type: ignore[arg-type]
+        assert not request.heard
+        assert request.agreed(Two())  # type: ignore[arg-type]
+        assert request.heard
 
 
 def test_other_threads_do_not_listen() -> None:

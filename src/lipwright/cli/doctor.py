@@ -153,11 +153,10 @@ def _torch() -> Iterator[Finding]:
 
 
 def _openvino() -> Iterator[Finding]:
-    import openvino
+    from lipwright.openvino_core import core
 
-    core = openvino.Core()
-    name = core.get_property("CPU", "FULL_DEVICE_NAME")
-    bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    name = core().get_property("CPU", "FULL_DEVICE_NAME")
+    bf16 = "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     yield Finding(
         "OpenVINO on CPU", "ok", f"{name}, {'bfloat16 (fast)' if bf16 else 'float32 (no bfloat16)'}"
     )
@@ -195,6 +194,8 @@ def _network_files() -> Iterator[Finding]:
         subject = f"network {status.entry.name}"
         if status.path is not None and status.problem is None:
             yield Finding(subject, "ok", str(status.path))
+        elif status.entry.training_only and status.missing:
+            yield Finding(subject, "note", "not on this machine; only training needs it")
         else:
             yield Finding(
                 subject,

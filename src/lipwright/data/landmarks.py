@@ -33,6 +33,8 @@ log = logging.getLogger("lipwright.train")
 PointReader = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
 """Takes the frames (T, C, C, 3) of a clip, returns (T, 68, 2) in parts of the crop's side."""
 SAVE_EVERY = 25  # clips
+VERSION = 2
+"""Of what is cached: since 2, MFCC follow the offsets that ``prepare`` corrected."""
 
 
 def cache_landmarks(
@@ -59,6 +61,7 @@ def cache_landmarks(
     """
     out.mkdir(parents=True, exist_ok=True)
     header = {"frames": len(corpus.frames), "columns": len(corpus.mel), "clips": len(corpus.rows)}
+    header["version"] = VERSION
     points, sound, done = _arrays(out, header)
     read_points = read_points or crop_reader(corpus)
     read_mfcc = read_mfcc or SourceMfcc(corpus)
@@ -89,8 +92,8 @@ def _arrays(
     if path.is_file():
         if json.loads(path.read_text(encoding="utf-8")) != header:
             raise LipwrightError(
-                f"the landmarks in {out} were made from another corpus; delete that folder and run "
-                "the stage 'landmarks' again."
+                f"the landmarks in {out} were made from another corpus or by an older version; "
+                "delete that folder and run the stage 'landmarks' again."
             )
         points = np.load(out / "points.npy", mmap_mode="r+")
         sound = np.load(out / "mfcc.npy", mmap_mode="r+")
@@ -171,10 +174,11 @@ class LandmarkCorpus:
                 "landmark network and the source videos)."
             )
         header = json.loads((folder / "header.json").read_text(encoding="utf-8"))
-        if header["frames"] != len(packed.frames) or header["clips"] != len(packed.rows):
+        here = {"frames": len(packed.frames), "clips": len(packed.rows), "version": VERSION}
+        if any(header.get(key) != value for key, value in here.items()):
             raise LipwrightError(
-                f"the landmarks in {folder} were made from another corpus; delete that folder and "
-                "run the stage 'landmarks' again."
+                f"the landmarks in {folder} were made from another corpus or by an older version; "
+                "delete that folder and run the stage 'landmarks' again."
             )
         self.packed = packed
         self.points: NDArray[np.float32] = np.load(folder / "points.npy").astype(np.float32)

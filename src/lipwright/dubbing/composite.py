@@ -37,6 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.dubbing.motion import flow_between, move
+from lipwright.media.warping import scale_of, softened
 
 Array = NDArray[np.float32]
 Detail = Literal["keep", "off"]
@@ -232,7 +233,8 @@ def bounds(mask: Array, crop_to_frame: NDArray[np.float64]) -> tuple[int, int, i
 def delta(
     edit: Edit, region: Array, crop_to_region: NDArray[np.float64], strength: float = 1.0
 ) -> tuple[Array, Array]:
-    """What to add to a region of the frame.
+    """What to add to a region of the frame; of an edit that :func:`takes_over`, what
+    :func:`overlay` comes to.
 
     Args:
         edit: what the method did.
@@ -244,7 +246,7 @@ def delta(
         The difference (h, w, 3), exactly 0 where the method changed nothing, and the mask (h, w).
     """
     height, width = region.shape[:2]
-    scale = float(np.sqrt(abs(np.linalg.det(crop_to_region[:, :2]))))
+    scale = scale_of(crop_to_region)
     mask = warp(edit.mask, crop_to_region, (width, height), cv2.INTER_LINEAR)
     mask *= np.float32(strength)
     changed = bool(edit.change.any())
@@ -253,11 +255,7 @@ def delta(
     change, drawn = edit.change, edit.drawn
     finer = len(drawn) / len(edit.mask)
     fine = scale / finer  # frame pixels per pixel of the drawn face
-    if fine < 1.0:
-        drawn = _soften(drawn, 0.5 * float(np.sqrt(1.0 / fine**2 - 1.0)))
-    if changed and scale < 1.0:  # a small face: nothing finer than a frame pixel may remain
-        sigma = 0.5 * float(np.sqrt(1.0 / scale**2 - 1.0))
-        change = _soften(change, sigma)
+    drawn, change = softened(drawn, fine), softened(change, scale)
     result = np.zeros_like(region)
     if changed:
         result = warp(change, crop_to_region, (width, height), cv2.INTER_CUBIC)
@@ -283,9 +281,6 @@ def delta(
             sharp = sharpen(drawn) if fine > SHARPEN_FROM else drawn
             there = warp(sharp, _finer(matrix, finer), size, cv2.INTER_CUBIC)
             there -= source
-            if not changed and edit.flow is None:  # nothing to mix with, one pass is enough
-                result[place] = _scaled(there, weight * mask[place])
-                return result, mask
             part += _scaled(there - part, weight)
     return _scaled(result, mask), mask
 
@@ -311,8 +306,7 @@ def overlay(
         weight (h, w) with which it replaces what is there.
     """
     matrix = _finer(crop_to_region, len(edit.drawn) / len(edit.mask))
-    fine = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
-    drawn = sharpen(edit.drawn) if fine > SHARPEN_FROM else edit.drawn
+    drawn = sharpen(edit.drawn) if scale_of(matrix) > SHARPEN_FROM else edit.drawn
     weight = warp(edit.mask * edit.replace, crop_to_region, size, cv2.INTER_LINEAR)
     weight *= np.float32(strength)
     return drawn, matrix, weight

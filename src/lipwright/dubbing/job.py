@@ -130,14 +130,16 @@ class _Dub:
                 schedule = self._schedule(plan, info, wave)
                 self.report.warnings += plan.warnings
                 with self._timed("listen"):
-                    mel = speech_features(torch.from_numpy(wave), method.audio)
+                    heard = speech_features(torch.from_numpy(wave), method.audio)
+                    if getattr(method, "listens", False):
+                        heard = method.listen(heard)  # type: ignore[attr-defined]
                 del wave
                 job = Job(
                     info=info,
                     store=FrameStore(info, plan.pts, plan.source),
                     schedule=schedule,
                     method=method,
-                    mel=mel,
+                    heard=heard,
                     enhance=enhance,
                     marker=provenance,
                     batch_size=options.batch_size,

@@ -30,7 +30,7 @@ from lipwright.dubbing.queues import Crew
 from lipwright.dubbing.schedule import Schedule
 from lipwright.faces import alignment, paste
 from lipwright.media.info import VideoInfo
-from lipwright.media.mel import SILENCE, windows
+from lipwright.media.mel import SILENCE, column_at, windows
 from lipwright.media.region import RegionEdit, crop_to_storage, sample_crop
 from lipwright.methods.base import LookLips, Method, Rest
 
@@ -41,6 +41,9 @@ WINDOW_BYTES = 96 << 20
 
 MAP = 64
 """Side of the maps that say where looks show a face."""
+JAW_DROP = 0.2
+"""How far below a look's chin, as part of the face's height, its picture still counts as face:
+there it has to cover the chin of a mouth that stands wide open in this frame."""
 
 Picture = NDArray[np.float32]
 
@@ -101,7 +104,7 @@ class Job:
         store: its frames.
         schedule: what is to be done with each output frame.
         method: draws the faces.
-        mel: (80, T) spectrogram of the speech.
+        heard: (80, T) spectrogram of the speech, or what a method that listens makes of it.
         enhance: makes (B, 3, S, S) faces better, or None.
         marker: writes the watermark, or None.
         batch_size: frames per window.
@@ -113,7 +116,7 @@ class Job:
     store: FrameStore
     schedule: Schedule
     method: Method
-    mel: Tensor
+    heard: Tensor
     enhance: Callable[[Tensor], Tensor] | None = None
     marker: Marker | None = None
     batch_size: int = 8
@@ -269,17 +272,23 @@ class Artist:
         track = self._job.schedule.track(planned.track)
         if planned.track not in self._looks:
             faces = [track.face(frame) for frame, _ in track.looks]
-            masks = [np.ones((MAP, MAP)) if f is None else face_mask(f, MAP) for f in faces]
+            masks = [
+                np.ones((MAP, MAP)) if f is None else face_mask(f, MAP, JAW_DROP) for f in faces
+            ]
             self._looks[planned.track] = np.stack(masks).astype(np.float32)
         return composite.lent(weights, self._looks[planned.track], face_mask(planned, MAP))
 
     def _audio(self, frames: list[int]) -> Tensor:
-        """(B, 80, W) windows, faded to silence where nobody speaks."""
-        schedule = self._job.schedule
+        """(B, 80, W) windows, or (B, K) of what was listened to, at rest where nobody speaks."""
+        schedule, heard = self._job.schedule, self._job.heard
         times = [schedule.timeline.time(k) for k in frames]
-        audio = windows(self._job.mel, times, self._job.method.audio)
-        activity = torch.from_numpy(schedule.activity[frames])[:, None, None].to(audio)
-        return SILENCE + activity * (audio - SILENCE)
+        activity = torch.from_numpy(schedule.activity[frames]).to(heard)
+        if getattr(self._job.method, "listens", False):
+            columns = torch.tensor([column_at(time) for time in times])
+            activity = activity * (columns < heard.shape[1])  # behind the end nothing is said
+            return heard[:, columns.clamp_max(heard.shape[1] - 1)].T * activity[:, None]
+        audio = windows(heard, times, self._job.method.audio)
+        return SILENCE + activity[:, None, None] * (audio - SILENCE)
 
     def _reference(self, number: int) -> tuple[Tensor, LookLips]:
         """(R, 3, S, S) in [-1, 1], and what the lips do there."""
@@ -316,7 +325,7 @@ def put_in(work: Work, job: Job) -> None:
         edit = composite.prepare(
             face.generated, face.baseline, face.source, mask, job.detail, face.restored
         )
-        if face.lent is not None:
+        if face.lent is not None and job.detail == "keep":
             share = cv2.resize(face.lent, (side, side), interpolation=cv2.INTER_LINEAR)
             edit = replace(edit, replace=edit.replace * share)
         to_frame = crop_to_storage(job.info, alignment.to_pixels(face.planned.crop, side))
@@ -337,6 +346,10 @@ def put_in(work: Work, job: Job) -> None:
         job.marker.mark(work.native, job.info, [face.planned.box for face in work.faces])
 
 
-def face_mask(planned: PlannedFace, side: int) -> Picture:
-    """(S, S) where the mouth of a planned face may change its crop."""
-    return paste.outline_mask(planned.points * np.float32(side) - np.float32(0.5), side)
+def face_mask(planned: PlannedFace, side: int, opening: float = paste.OPENING) -> Picture:
+    """(S, S) where the mouth of a planned face may change its crop.
+
+    ``opening``: how far its chin may drop, as part of the face's height.
+    """
+    points = planned.points * np.float32(side) - np.float32(0.5)
+    return paste.outline_mask(points, side, opening=opening)

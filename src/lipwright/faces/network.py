@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import threading
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.errors import LipwrightError
+from lipwright.openvino_core import core
 
 Float32 = NDArray[np.float32]
-
-
-@lru_cache(maxsize=1)
-def _core() -> Any:
-    import openvino
-
-    return openvino.Core()
 
 
 class Network:
@@ -43,12 +35,12 @@ class Network:
             LipwrightError: OpenVINO cannot read the file.
         """
         try:
-            model = _core().read_model(str(path))
+            model = core().read_model(str(path))
             batch, height, width, channels = model.inputs[0].partial_shape
             self.side = int(height.get_length())
             if batch.is_dynamic:
                 model.reshape([1, height.get_length(), width.get_length(), channels.get_length()])
-            compiled = _core().compile_model(
+            compiled = core().compile_model(
                 model,
                 "CPU",
                 {

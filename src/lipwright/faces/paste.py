@@ -28,6 +28,8 @@ NOSE_TIP, NOSE_BRIDGE = 4, 195
 OUTLINE_POINTS = (*JAW, FOREHEAD, NOSE_TIP, NOSE_BRIDGE, *CHEEKS, *OUTER_LIPS)
 _JAW_END = len(JAW)
 _LIPS_START = len(OUTLINE_POINTS) - len(OUTER_LIPS)
+OPENING = 0.06
+"""How far the chin may drop below where it is, as part of the face's height."""
 _SUBPIXEL = 4  # fractional bits of polygon corners
 
 # BT.601 weights: any opponent space separates brightness from tint well enough for a seam.
@@ -42,7 +44,7 @@ def lower_face_mask(
     crop_to_display: NDArray[np.float64],
     size: int,
     *,
-    opening: float = 0.06,
+    opening: float = OPENING,
     feather: float = 0.05,
 ) -> Float32:
     """Soft mask of the lower face.
@@ -62,7 +64,7 @@ def lower_face_mask(
 
 
 def outline_mask(
-    points: NDArray[np.floating], size: int, *, opening: float = 0.06, feather: float = 0.05
+    points: NDArray[np.floating], size: int, *, opening: float = OPENING, feather: float = 0.05
 ) -> Float32:
     """The mask of :func:`lower_face_mask`, from the few landmarks that shape it.
 

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from lipwright.media.colour import ColourCode, colour_code
 from lipwright.media.info import Affine, VideoInfo
 from lipwright.media.planes import PixelLayout, Plane, layout_of, plane_views
-from lipwright.media.warping import group_mean, warped
+from lipwright.media.warping import group_mean, scale_of, softened, warped
 
 Picture = npt.NDArray[np.float32]
 Box = tuple[int, int, int, int]
@@ -177,17 +177,17 @@ class RegionEdit:
         """Move the region towards a picture: X + weight (picture - X), in place.
 
         Args:
-            picture: (k, k, 3) float32 RGB in [0, 1].
+            picture: (k, k, 3) float32 RGB in [0, 1]; nothing changes if it holds what is no number.
             to_region: (2, 3) pixels of the picture -> pixels of the region.
             weight: (h, w) float32 in [0, 1]; where it is 0 nothing changes.
         """
         if weight.shape != self.shape:
             raise ValueError(f"the region has the shape {self.shape}, not {weight.shape}")
-        if 0 in self.shape:
+        if 0 in self.shape or not np.isfinite(cv2.sumElems(picture)[:3]).all():
             return
         layout, x0, y0 = self._layout, *self.box[:2]
         matrix = np.hstack([self._code.to_codes, self._code.offset.reshape(3, 1)])
-        codes = cv2.split(cv2.transform(np.nan_to_num(picture), matrix.astype(np.float32)))
+        codes = cv2.split(cv2.transform(picture, matrix.astype(np.float32)))
         self._frame.make_writable()
         views = plane_views(self._frame)
         coarse = layout.chroma_x > 1 or layout.chroma_y > 1
@@ -206,7 +206,7 @@ class RegionEdit:
             where[:, 2] -= (left, top)
             target = views[plane][top : top + height, left : left + width]
             there = cv2.warpAffine(
-                _softened(codes[i], where),
+                softened(codes[i], scale_of(where)),
                 where,
                 (width, height),
                 flags=cv2.INTER_CUBIC,
@@ -275,16 +275,6 @@ def _to_rgb(channels: list[Picture], code: ColourCode) -> Picture:
         gray = (channels[0] - np.float32(code.offset[0])) / np.float32(code.to_codes[0].sum())
         return np.asarray(cv2.merge([gray, gray, gray]), np.float32)
     return np.asarray(cv2.transform(cv2.merge(channels), code.decode), np.float32)
-
-
-def _softened(channel: Picture, matrix: Affine) -> Picture:
-    """Without what is finer than a sample of the plane that it is warped into."""
-    scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
-    if scale >= 1.0 or scale <= 0.0:
-        return channel
-    sigma = 0.5 * float(np.sqrt(1.0 / scale**2 - 1.0))
-    soft = cv2.GaussianBlur(channel, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(soft, np.float32)
 
 
 def _nonzero(delta: Picture) -> npt.NDArray[np.bool_]:

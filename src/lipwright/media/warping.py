@@ -64,3 +64,17 @@ def group_mean(samples: Plane, across: int, down: int) -> Picture:
         samples = cv2.copyMakeBorder(samples, 0, missing_y, 0, missing_x, cv2.BORDER_REPLICATE)
     size = (samples.shape[1] // across, samples.shape[0] // down)
     return np.asarray(cv2.resize(samples, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def scale_of(matrix: Affine) -> float:
+    """How many pixels of its target one pixel of a picture becomes under a (2, 3) affine map."""
+    return float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+
+
+def softened(picture: Picture, scale: float) -> Picture:
+    """Without what is finer than a pixel of its target, for a picture scaled by ``scale``."""
+    if scale >= 1.0 or scale <= 0.0:
+        return picture
+    sigma = 0.5 * float(np.sqrt(1.0 / scale**2 - 1.0))
+    blurred = cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(blurred, np.float32)

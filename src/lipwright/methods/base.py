@@ -72,6 +72,11 @@ class Method(Protocol):
         size: side S of the square face crop in pixels.
         audio: which window of the mel spectrogram one frame sees.
         model_id: name and content hash of the checkpoint, for reports and manifests.
+
+    A method whose attribute ``listens`` is there and true also has ``listen(features)``: the whole
+    speech (80, T) once, to (K, T) numbers of which 0 is a mouth at rest. :meth:`render` then takes
+    those of each frame, (B, K), in the place of its window; which is cheaper, for the windows of
+    neighbouring frames overlap.
     """
 
     name: str
@@ -100,7 +105,7 @@ class Method(Protocol):
 
         Args:
             faces: (B, 3, S, S) in [-1, 1], the aligned source frames (head pose, light, identity).
-            audio: (B, 80, W) log-mel windows, W = ``audio.steps``.
+            audio: (B, 80, W) log-mel windows, W = ``audio.steps``; or see above.
             state: what :meth:`start` returned.
         """
         ...

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from lipwright.errors import LipwrightError
 from lipwright.methods.graph_cache import kept_graph
 from lipwright.models.blocks import channels_last, contiguous
+from lipwright.openvino_core import core
 
 BACKENDS = ("auto", "torch", "openvino")
 
@@ -65,9 +66,7 @@ class OpenVinoEngine:
     """
 
     def __init__(self, module: nn.Module, precision: str = "auto", name: str | None = None) -> None:
-        import openvino as ov
-
-        self._core = ov.Core()
+        self._core = core()
         has_bf16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self.precision = ("bf16" if has_bf16 else "f32") if precision == "auto" else precision
         self.name = f"openvino ({self.precision})"

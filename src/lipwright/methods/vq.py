@@ -63,7 +63,7 @@ class VQMethod:
         self.reference_size = self.size * int(header.get("finer", 1))
         self.audio = AudioSpec(**header["audio"])
         self.model_id = checkpoint.model_id
-        looks, frames, self.space = build_networks(checkpoint)
+        looks, frames, self.speech, self.space = build_networks(checkpoint)
         # Looks are encoded once per face: compiling a graph for them would take longer than that.
         self.looks: Engine = build_engine(looks, device, "torch", fast=backend != "torch")
         self.frames: Engine = build_engine(frames, device, backend, f"{self.model_id} frames")
@@ -85,16 +85,37 @@ class VQMethod:
         rest = None if lips is None else np.asarray(lips.rest.shape, np.float64)
         return VQState(self.looks(reference, motions), rest)
 
+    @property
+    def listens(self) -> bool:
+        """Whether :meth:`listen` is there; the paper's generator hears the mel itself."""
+        return self.speech is not None
+
+    @torch.inference_mode()
+    def listen(self, mel: Tensor) -> Tensor:
+        """(80, T) log-mel of the whole speech -> (K, T), what the lips do at every column.
+
+        0 is rest. In float32, whatever the pictures are drawn in: in bfloat16 the motions tremble.
+        """
+        assert self.speech is not None
+        return self.speech.dense(mel.float())
+
+    @torch.inference_mode()
+    def _heard(self, audio: Tensor) -> Tensor:
+        if self.speech is None or audio.ndim == 2:
+            return audio
+        return torch.cat([self.speech(window[None].float()) for window in audio])
+
     def render(self, faces: Tensor, audio: Tensor, state: VQState) -> Rendered:
-        """Draw (B, 3, S, S) faces with (B, 80, steps) speech."""
+        """Draw (B, 3, S, S) faces with (B, 80, steps) speech, or (B, K) that was listened to."""
         n = len(faces)
+        audio = self._heard(audio)
         parts: list[tuple[Tensor, ...]] = []
         for start in range(0, n, BATCH):
             x, mel = faces[start : start + BATCH], audio[start : start + BATCH]
             missing = BATCH - len(x)
             if missing:
                 x = torch.cat([x, x[-1:].expand(missing, -1, -1, -1)])
-                mel = torch.cat([mel, mel[-1:].expand(missing, -1, -1)])
+                mel = torch.cat([mel, mel[-1:].expand(missing, *mel.shape[1:])])
             drawn = self.frames(x, mel, *state.looks)
             parts.append(tuple(picture[: BATCH - missing] for picture in drawn))
         made = tuple(torch.cat(p) for p in zip(*parts, strict=True))
@@ -109,8 +130,11 @@ class VQMethod:
         return Rendered(speaking, None, restored, lips, step, weights)
 
 
-def build_networks(checkpoint: Checkpoint) -> tuple[nn.Module, nn.Module, LipSpace]:
-    """The two inference graphs of a joined checkpoint with its weights, and its lip space.
+def build_networks(
+    checkpoint: Checkpoint,
+) -> tuple[nn.Module, nn.Module, SpeechToLips | None, LipSpace]:
+    """The two inference graphs of a joined checkpoint with its weights, its speech network where it
+    has one, and its lip space.
 
     Raises:
         LipwrightError: header or weights are damaged.
@@ -139,20 +163,22 @@ def build_networks(checkpoint: Checkpoint) -> tuple[nn.Module, nn.Module, LipSpa
     checkpoint.load_into("generator", generator)
     if speech is not None:
         checkpoint.load_into("speech", speech)
+        speech.eval().requires_grad_(False)
         checkpoint.load_into("space", space)
     looks = LookEncoder(face, pose, generator, float(sigma["face"]), float(sigma["pose"]), finer)
     frames = FrameRenderer(
         face,
         pose,
         generator,
-        speech,
         float(sigma["face"]),
         float(sigma["pose"]),
         header["snap"],
         float(header.get("articulation", 1.0)),
         finer,
     )
-    return looks.eval().requires_grad_(False), frames.eval().requires_grad_(False), space
+    for graph in (looks, frames):
+        graph.eval().requires_grad_(False)
+    return looks, frames, speech, space
 
 
 def load_vq(path: Path, device: str = "auto", backend: str = "auto") -> VQMethod:

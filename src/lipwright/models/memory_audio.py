@@ -2,9 +2,9 @@
 
 * ``window``: the paper's. 200 ms, strided convolutions after Wav2Lip
   (:class:`~lipwright.models.audio_encoder.SpeechEncoder`).
-* ``context``: ours, for little data. 12 + 8 n columns, n frames of context on either side
-  (:class:`~lipwright.models.speech_lips.SpeechToLips`), which runs over whole stretches at the cost
-  of a few windows, so that one training step hears hundreds of frames.
+* ``context``: ours, for little data. 12 + 8 n columns (56 + 8 n with the embedding), n frames of
+  context on either side (:class:`~lipwright.models.speech_lips.SpeechToLips`), which runs over
+  whole stretches at the cost of a few windows, so that a training step hears hundreds of frames.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from lipwright.media.mel import STEPS_PER_FRAME
 from lipwright.models.audio_encoder import SpeechEncoder
 from lipwright.models.centring import Centring
-from lipwright.models.speech_lips import STEPS_PER_FRAME, SpeechToLips
+from lipwright.models.speech_lips import SpeechToLips
 
 
 class AudioEncoder(nn.Module):

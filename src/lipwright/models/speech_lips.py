@@ -17,9 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lipwright.media.mel import SILENCE, STEPS_PER_FRAME
 from lipwright.models.speech_embedding import FEATURES, FIELD, SpeechEmbedding
 
-STEPS_PER_FRAME = 4
+_BLOCK = 2048  # columns that are looked at in one go
 _FRONT_FIELD = 12  # mel columns that one output of the convolutional front end depends on
 
 
@@ -76,6 +77,7 @@ class SpeechToLips(nn.Module):
         self.join = nn.Conv1d(c * 10 + (FEATURES if embedding else 0), width, 1)
         self.drop = nn.Dropout(dropout)
         self.context = nn.Sequential(*(_Context(width, dropout) for _ in range(layers)))
+        self.dim = dim
         self.head = nn.Sequential(nn.BatchNorm1d(width), nn.SiLU(), nn.Conv1d(width, dim, 1))
 
     @property
@@ -92,6 +94,8 @@ class SpeechToLips(nn.Module):
         """(B, 80, steps + 4 (n - 1)) log-mel in [-4, 4] -> (B, n, K), a row for every frame."""
         h = self.front(mel.unsqueeze(1)).flatten(1, 2)
         if self.embedding is not None and self.level is not None:
+            # Five frames of the front end lie beside the embedding's first on the left, six on the
+            # right: the two look at the same frame 20 ms apart, which the layers above can bridge.
             known = self.level(self.embedding(mel))
             beside = (FIELD - _FRONT_FIELD) // (2 * STEPS_PER_FRAME)
             h = torch.cat([h[:, :, beside : beside + known.shape[2]], known], dim=1)
@@ -101,3 +105,22 @@ class SpeechToLips(nn.Module):
     def forward(self, mel: Tensor) -> Tensor:
         """(B, 80, steps) -> (B, K)."""
         return self.sequence(mel)[:, 0]
+
+    def dense(self, mel: Tensor) -> Tensor:
+        """A whole recording at once: (80, T) log-mel -> (K, T), a motion for every column.
+
+        Column c is what :meth:`forward` tells of the window that a frame at that time sees. Frames
+        lie four columns apart, so the four ways to begin are run one after another, in blocks that
+        bound the memory.
+        """
+        total = mel.shape[1]
+        padded = F.pad(mel, (self.before, self.steps), value=SILENCE)
+        out = mel.new_zeros(self.dim, total)
+        for start in range(0, total, _BLOCK):
+            stop = min(start + _BLOCK, total)
+            for first in range(start, min(start + STEPS_PER_FRAME, stop)):
+                frames = len(range(first, stop, STEPS_PER_FRAME))
+                end = first + self.steps + STEPS_PER_FRAME * (frames - 1)
+                told = self.sequence(padded[None, :, first:end])[0]
+                out[:, first:stop:STEPS_PER_FRAME] = told.T
+        return out

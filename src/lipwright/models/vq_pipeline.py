@@ -19,7 +19,6 @@ from lipwright.models.cosine_quantiser import CosineQuantiser
 from lipwright.models.generator import CodeGenerator
 from lipwright.models.look_generator import LookGenerator, Looks, soft_codes
 from lipwright.models.quantiser import VectorQuantiser
-from lipwright.models.speech_lips import SpeechToLips
 from lipwright.models.vqgan import VQGAN, Encoder
 
 MASK_VALUE = -1.0
@@ -114,7 +113,6 @@ class FrameRenderer(nn.Module):
     Args:
         face, pose: the two VQGANs.
         generator: either generator.
-        speech: tells the lip motion that :class:`LookGenerator` wants; None for the paper's.
         face_sigma, pose_sigma: standard deviations of the codebooks.
         snap: what is decoded: ``raw`` code vectors, the most likely ``entry``, or the ``soft``
             expected entry.
@@ -130,7 +128,6 @@ class FrameRenderer(nn.Module):
         face: VQGAN,
         pose: CodeEncoder,
         generator: LookGenerator | CodeGenerator,
-        speech: SpeechToLips | None,
         face_sigma: float,
         pose_sigma: float,
         snap: Snap = "soft",
@@ -141,7 +138,6 @@ class FrameRenderer(nn.Module):
         self.encode_face = CodeEncoder(face)
         self.encode_pose = pose
         self.generator = generator
-        self.speech = speech
         self.post = face.post
         self.decoder = face.decoder
         self.face_sigma = face_sigma
@@ -151,12 +147,13 @@ class FrameRenderer(nn.Module):
         self.finer = finer
         self.register_buffer("book", face.quantiser.codebook.detach().clone() / face_sigma)
 
-    def forward(self, faces: Tensor, mel: Tensor, *looks: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, faces: Tensor, told: Tensor, *looks: Tensor) -> tuple[Tensor, ...]:
         """Draw a batch.
 
         Args:
             faces: (B, 3, S, S) in [-1, 1].
-            mel: (B, 80, steps).
+            told: what the speech says: for the paper's generator its mel (B, 80, steps), for looks
+                the motion (B, K) of the lips that a speech network has told from it.
             looks: from :class:`LookEncoder`, leading dimension 1.
 
         Returns:
@@ -168,11 +165,11 @@ class FrameRenderer(nn.Module):
         """
         pose = self.encode_pose(blank_lower_half(faces)) / self.pose_sigma
         if isinstance(self.generator, CodeGenerator):
-            codes: Tensor = self.generator(pose, looks[0].expand(len(pose), -1, -1, -1), mel)
+            codes: Tensor = self.generator(pose, looks[0].expand(len(pose), -1, -1, -1), told)
             codes = self._nearest(codes) if self.snap == "entry" else codes
             both = torch.cat([codes * self.face_sigma, self.encode_face(faces)])
             return self._decode(both).chunk(2)
-        codes, missed, wanted, weights = self._draw(pose, mel, looks)
+        codes, missed, wanted, weights = self._draw(pose, told, looks)
         speaking = self._decode(codes * self.face_sigma)
         large = enlarged(speaking, self.finer)
         restored = (large + missed.reshape(large.shape)).clamp(-1.0, 1.0)
@@ -182,10 +179,9 @@ class FrameRenderer(nn.Module):
         drawn: Tensor = self.decoder(self.post(codes)).clamp(-1.0, 1.0)
         return drawn
 
-    def _draw(self, pose: Tensor, mel: Tensor, looks: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        assert self.speech is not None
+    def _draw(self, pose: Tensor, told: Tensor, looks: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         assert isinstance(self.generator, LookGenerator)
-        lips = self.articulation * self.speech(mel)
+        lips = self.articulation * told
         drawn, weights = self.generator(pose, Looks(*looks[:4]), lips)
         missed = weights @ looks[4][0]
         if self.snap == "raw":

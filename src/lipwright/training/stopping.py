@@ -21,11 +21,12 @@ class StopRequest:
     Only the main thread of a program can listen for signals; elsewhere nothing is heard.
 
     Attributes:
-        heard: whether there was a request.
+        heard: whether all processes have agreed that there was a request.
     """
 
     def __init__(self) -> None:
         self.heard = False
+        self._asked = False
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> StopRequest:
@@ -48,12 +49,15 @@ class StopRequest:
         To be asked by every process after every step: if each obeyed its own request, they would
         part at different steps and wait for each other for ever.
         """
+        heard = self._asked
         if accelerator.num_processes > 1:
-            asked = torch.tensor(float(self.heard), device=accelerator.device)
-            self.heard = bool(accelerator.reduce(asked, reduction="sum") > 0)
+            asked = torch.tensor(float(heard), device=accelerator.device)
+            # A request may come in while this process waits here; that one is for the next step.
+            heard = bool(accelerator.reduce(asked, reduction="sum") > 0)
+        self.heard = self.heard or heard
         return self.heard
 
     def _hear(self, _signal: int, _frame: FrameType | None) -> None:
-        if self.heard:
+        if self._asked:
             raise KeyboardInterrupt
-        self.heard = True
+        self._asked = True

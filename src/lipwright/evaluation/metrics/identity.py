@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lipwright.errors import LipwrightError
 from lipwright.evaluation.metrics.base import MetricInfo
+from lipwright.openvino_core import core
 
 SIDE = 112
 INFO = MetricInfo(
@@ -48,10 +49,9 @@ class OnnxEmbedder:
         import openvino as ov
 
         try:
-            core = ov.Core()
-            model = core.read_model(str(path))
+            model = core().read_model(str(path))
             model.reshape({model.inputs[0]: ov.PartialShape([1, 3, SIDE, SIDE])})
-            self._run: Any = core.compile_model(model, "CPU")
+            self._run: Any = core().compile_model(model, "CPU")
         except Exception as error:
             line = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
             raise LipwrightError(

@@ -89,6 +89,10 @@ class LandmarkAudioStage:
         self.arguments = {"components": k, "steps": config.audio["steps"], **config.model}
         if config.gain is not None and len(config.gain) != k:
             raise LipwrightError(f"landmark-audio.gain needs {k} numbers, one per coefficient.")
+        if config.jitter is not None and config.jitter.pace:
+            raise LipwrightError(
+                "landmark-audio.jitter.pace is not there for landmarks; leave it out."
+            )
         torch.manual_seed(config.run.seed)
         network = LandmarkAudio(**self.arguments)
         fill_embedding(network)

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 
 from lipwright.data.codes import lip_motions
 from lipwright.data.packed import ClipRow, PackedCorpus, row_weights
-from lipwright.media.mel import SILENCE, AudioSpec, windows
+from lipwright.media.mel import SILENCE, STEPS_PER_FRAME, AudioSpec, windows
 from lipwright.models.speech_embedding import SpeechEmbedding
-from lipwright.models.speech_lips import STEPS_PER_FRAME, SpeechToLips
+from lipwright.models.speech_lips import SpeechToLips
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.motion import correlation_loss, motion_loss
 from lipwright.training.trainer import Context

@@ -85,7 +85,10 @@ def fetch_files(
 
 @weights_app.command("check")
 def check_files() -> None:
-    """Compare every network file on this machine with its checksum; exit 1 if one is not right."""
+    """Compare every network file on this machine with its checksum; exit 1 if one is not right.
+
+    What only training needs may be missing.
+    """
     from lipwright.weights import fetch
 
     problems = []

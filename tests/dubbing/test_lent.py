@@ -1,0 +1,87 @@
+"""Which look's mask counts how much: weights, looks and faces of a track keep their order."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lipwright.dubbing import render
+from lipwright.dubbing.plan import SEEN, PlannedFace
+from lipwright.faces.paste import OUTLINE_POINTS
+
+
+def outline(middle: float) -> np.ndarray:
+    """An oval of landmarks about (middle, 0.55); the lips lie in it."""
+    turn = np.linspace(0.0, 2 * np.pi, len(OUTLINE_POINTS), endpoint=False)
+    oval = np.stack([middle + 0.18 * np.sin(turn), 0.55 - 0.25 * np.cos(turn)], axis=1)
+    return oval.astype(np.float32)
+
+
+def planned(middle: float) -> PlannedFace:
+    return PlannedFace(0, np.array([[100.0, 0, 0], [0, 100.0, 0]]), outline(middle), SEEN, 1.0)
+
+
+@pytest.fixture
+def artist(monkeypatch: pytest.MonkeyPatch) -> render.Artist:
+    """Looks at frames 7, 3 and 5; those of 7 and 5 lie left and right, that of 3 is not known."""
+
+    def mask(face: PlannedFace, side: int, opening: float = 0.0) -> np.ndarray:
+        across = (np.arange(side) + 0.5) / side
+        made = np.zeros((side, side), np.float32)
+        made[:, np.abs(across - face.points[:, 0].mean()) < 0.2] = 1.0
+        return made
+
+    monkeypatch.setattr(render, "face_mask", mask)
+    faces = {7: planned(0.3), 5: planned(0.7), 3: None}
+    track = SimpleNamespace(looks=((7, 0.1), (3, 0.2), (5, 0.3)), face=faces.get)
+    job: Any = SimpleNamespace(schedule=SimpleNamespace(track=lambda number: track))
+    return render.Artist(job)
+
+
+@pytest.mark.parametrize(
+    ("weights", "left", "right"),
+    [
+        ([1, 0, 0], 1.0, 0.0),
+        ([0, 0, 1], 0.0, 1.0),
+        ([0, 1, 0], 1.0, 1.0),
+        ([0.9, 0, 0.1], 1.0, 0.0),
+    ],
+)
+def test_the_look_that_counts_says_where_there_is_face(
+    artist: render.Artist, weights: list[float], left: float, right: float
+) -> None:
+    wide = PlannedFace(0, planned(0.5).crop, outline(0.5), SEEN, 1.0)
+    for middle, expected in ((0.3, left), (0.7, right)):
+        face = PlannedFace(0, wide.crop, outline(middle), SEEN, 1.0)
+        lent = artist._lent(face, np.array(weights, np.float64))
+        assert lent[32, round(middle * 64)] == pytest.approx(expected)
+
+
+def test_a_look_with_a_closed_mouth_covers_the_chin_of_an_open_one() -> None:
+    """A portrait's landmarks; in the frame the jaw has dropped by 8 % of the face's height."""
+    from lipwright.dubbing.composite import lent
+    from lipwright.faces.measure import CHIN
+    from lipwright.faces.paste import JAW
+
+    closed = planned(0.5)
+    points = closed.points.copy()
+    n = len(JAW)
+    turn = np.linspace(-1.9, 1.9, n)  # the jaw from ear to ear by way of the chin
+    points[:n] = np.stack([0.5 - 0.3 * np.sin(turn), 0.5 + 0.38 * np.cos(turn)], axis=1)
+    points[n : n + 3] = [[0.5, 0.02], [0.5, 0.5], [0.5, 0.3]]  # forehead, tip of the nose, bridge
+    points[n + 3 : n + 5] = [[0.3, 0.5], [0.7, 0.5]]
+    lips = np.linspace(0.0, 2 * np.pi, len(points) - n - 5, endpoint=False)
+    points[n + 5 :] = np.stack([0.5 + 0.1 * np.cos(lips), 0.66 + 0.04 * np.sin(lips)], axis=1)
+    dropped = points.copy()
+    down = np.clip(np.cos(turn), 0.0, 1.0)
+    dropped[:n, 1] += 0.08 * 0.86 * down
+    look = render.face_mask(PlannedFace(0, closed.crop, points, SEEN, 1.0), 64, render.JAW_DROP)
+    frame = render.face_mask(PlannedFace(0, closed.crop, dropped, SEEN, 1.0), 64)
+    chin = dropped[JAW.index(CHIN)] * 64
+    share = lent(np.ones(1), look[None], frame)
+    assert share[round(float(chin[1])) - 1, 32] > 0.95
+    narrow = render.face_mask(PlannedFace(0, closed.crop, points, SEEN, 1.0), 64)
+    assert lent(np.ones(1), narrow[None], frame)[round(float(chin[1])) - 1, 32] < 0.9

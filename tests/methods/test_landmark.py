@@ -13,7 +13,7 @@ from torch import Tensor
 from lipwright.errors import LipwrightError
 from lipwright.media.features import MfccSpec
 from lipwright.methods.base import LookLips, Method, Rest
-from lipwright.methods.landmark import LandmarkMethod, load_landmark
+from lipwright.methods.landmark import LandmarkMethod, around_mouth, load_landmark
 from lipwright.methods.registry import load_method
 from lipwright.models.landmark_audio import LandmarkAudio
 from lipwright.models.landmark_video import LandmarkVideo
@@ -211,3 +211,25 @@ def test_the_look_that_rests_is_the_example(tmp_path: Path) -> None:
     state = method.start(reference, lips)
     assert state.look is not None
     assert torch.equal(state.look, reference[1])
+
+
+def test_on_the_mouth_the_moved_picture_is_shown_in_full(tmp_path: Path) -> None:
+    points = face(0.1) * 0.6 + 0.4
+    mask = around_mouth(points, 64)[0, 0]
+    middle = (points[48:60].mean(0) * 64).long()
+    assert float(mask[middle[1], middle[0]]) == 1.0
+    for x, y in (points[48:60] * 64 - 0.5).round().long().tolist():
+        assert float(mask[y, x]) > 0.5  # all of the lips
+    assert float(mask[0].max()) == float(mask[:, 0].max()) == 0.0
+    wider = points.clone()
+    wider[48:68, 1] += 0.05 * (points[48:68, 1] > points[48:68, 1].mean())
+    assert float(around_mouth(wider, 64).sum()) > float(mask.sum())
+    faces, audio = frames(1)
+    for colour, least in (("moved", 1.0), ("drawn", 0.0)):
+        method = load(save(tmp_path / f"{colour}.safetensors", colour=colour))
+        state = method.start(faces)
+        method.render(faces, audio, state)
+        assert state.alpha is not None
+        inside = state.alpha[0, 0][around_mouth(state.driven, SIZE)[0, 0] == 1.0]
+        assert inside.numel() > 0
+        assert (float(inside.min()) == 1.0) == bool(least)

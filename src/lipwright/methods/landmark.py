@@ -32,6 +32,8 @@ from lipwright.models.landmark_space import LandmarkSpace
 from lipwright.models.landmark_video import LandmarkVideo
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
 
+MOUTH_END = 1.6
+"""So far from the middle, in half axes of the mouth, nothing forces the drawn picture any more."""
 PointReader = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
 """Takes a crop (S, S, 3), returns its (68, 2) points in parts of the side."""
 
@@ -186,6 +188,10 @@ class LandmarkMethod:
             state.video,
             *points,
         )
+        if self.moved:
+            # Where a smile shows teeth, alpha can be small on the very lips: copied teeth are
+            # seldom far wrong, but they do not speak.
+            state.alpha = torch.maximum(state.alpha, around_mouth(state.driven, self.size))
         frame = state.alpha[0] * drawn[0] + (1.0 - state.alpha[0]) * face.float().cpu()
         return frame.to(face)
 
@@ -196,6 +202,19 @@ class LandmarkMethod:
         example = torch.zeros(1, self.space.components)
         found, state = self.speech(example, sound.float().cpu()[None, None], state)
         return found[0, 0], state
+
+
+def around_mouth(points: Tensor, size: int) -> Tensor:
+    """(1, 1, S, S): 1 on the mouth of (68, 2) points, in parts of the side, and 0 far from it."""
+    mouth = points[48:60]
+    middle, width = mouth.mean(0), mouth[:, 0].max() - mouth[:, 0].min()
+    height = mouth[:, 1].max() - mouth[:, 1].min()
+    place = (torch.arange(size) + 0.5) / size
+    across = (place - middle[0]) / (0.5 * width).clamp_min(1e-3)
+    down = (place - middle[1]) / (0.5 * height + 0.1 * width).clamp_min(1e-3)
+    distance = torch.hypot(across[None, :], down[:, None])
+    ramp = ((MOUTH_END - distance) / (MOUTH_END - 1.0)).clamp(0.0, 1.0)
+    return (ramp * ramp * (3.0 - 2.0 * ramp))[None, None]
 
 
 def build_networks(checkpoint: Checkpoint) -> tuple[LandmarkSpace, LandmarkAudio, LandmarkVideo]:

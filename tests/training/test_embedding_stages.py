@@ -12,6 +12,7 @@ from lipwright.errors import LipwrightError
 from lipwright.models.published import speech_embedding
 from lipwright.models.speech_embedding import SpeechEmbedding
 from lipwright.training.config import OptimiserConfig, RunConfig
+from lipwright.training.stages import run_stage
 from lipwright.training.stages.speech import SpeechConfig, SpeechStage
 from lipwright.training.trainer import train
 from lipwright.weights import fetch
@@ -76,3 +77,16 @@ def test_without_the_file_one_sentence_says_so(
     monkeypatch.setattr(fetch, "resolve", nowhere)
     with pytest.raises(LipwrightError, match="speech-embedding cannot be had"):
         stage(tmp_path, steps=1)
+
+
+def test_training_all_asks_for_the_file_before_anything_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere(name: str) -> Path:
+        raise LipwrightError(f"the network file {name} cannot be had")
+
+    monkeypatch.setattr(fetch, "resolve", nowhere)
+    corpus = make_corpus(tmp_path / "corpus")
+    with pytest.raises(LipwrightError, match="speech-embedding cannot be had"):
+        run_stage("all", corpus, "tiny", tmp_path / "run", [], "cpu")
+    assert not (tmp_path / "run").exists()

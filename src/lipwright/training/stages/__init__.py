@@ -89,6 +89,10 @@ def run_stage(
     values = read_yaml(path)
     if stage == "all":
         values = apply_overrides(values, overrides)
+        if ((values.get("speech") or {}).get("model") or {}).get("embedding"):
+            from lipwright.weights.fetch import resolve
+
+            resolve("speech-embedding")  # a missing file is to be known now, not after an hour
         for name in VQ[:-1]:
             if name in OPTIONAL and not values.get(name):
                 continue

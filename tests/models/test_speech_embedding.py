@@ -36,6 +36,22 @@ def published_front_end(wave: Tensor) -> Tensor:
     return torch.log10(power.clamp_min(1e-10)).T + 2.0
 
 
+def test_the_mel_that_comes_in_is_that_of_media() -> None:
+    """Networks depend on nothing in the package, so the numbers are written down twice."""
+    from lipwright.media import mel
+    from lipwright.models import speech_embedding as ours
+
+    assert (ours.MEL_BANDS, ours.MEL_LOW, ours.MEL_HIGH) == (mel.N_MELS, mel.F_MIN, mel.F_MAX)
+    assert (ours.MEL_RATE, ours.MEL_FFT) == (mel.SAMPLE_RATE, mel.N_FFT)
+    assert ours.PRE_EMPHASIS == mel.PRE_EMPHASIS
+    assert (ours.MEL_LIMIT, ours.MEL_FLOOR_DB) == (mel.LIMIT, mel.FLOOR_DB)
+    assert ours.MEL_REFERENCE_DB == mel.REFERENCE_DB
+    assert ours.COLUMNS_PER_FRAME == mel.STEPS_PER_FRAME
+    low, high = to_mel(55.0), to_mel(7600.0)
+    edges = [mel_to_hz(low + (high - low) * i / 81) for i in range(82)]
+    assert ours._edges(80, 55.0, 7600.0).tolist() == pytest.approx(edges, rel=1e-12)
+
+
 def test_bands_of_noise_are_those_of_the_published_front_end() -> None:
     generator = torch.Generator().manual_seed(0)
     for level in (0.3, 0.003):

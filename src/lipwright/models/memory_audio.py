@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from lipwright.media.mel import STEPS_PER_FRAME
 from lipwright.models.audio_encoder import SpeechEncoder
 from lipwright.models.centring import Centring
+from lipwright.models.speech_embedding import COLUMNS_PER_FRAME
 from lipwright.models.speech_lips import SpeechToLips
 
 
@@ -60,6 +60,6 @@ class AudioEncoder(nn.Module):
         if isinstance(self.network, SpeechToLips):
             rows: Tensor = self.centring(self.network.sequence(mel))
             return rows
-        windows = mel.unfold(2, self.steps, STEPS_PER_FRAME).transpose(1, 2)  # (B, n, 80, steps)
+        windows = mel.unfold(2, self.steps, COLUMNS_PER_FRAME).transpose(1, 2)  # (B, n, 80, steps)
         out: Tensor = self.centring(self.network(windows.flatten(0, 1)))
         return out.reshape(*windows.shape[:2], -1)

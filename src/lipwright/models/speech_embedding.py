@@ -7,7 +7,7 @@ voices than any corpus of aligned faces holds. Its own output lies 80 ms apart; 
 where one column is 40 ms, a frame of 25 fps, at two depths.
 
 The published network hears 32 bands of *power*, 60 to 3800 Hz, from a 25 ms window. Ours hears the
-80 bands that every method here gets (:mod:`lipwright.media.mel`), and :class:`Bands` turns them
+80 bands that every method here gets (``media.mel``), and :class:`Bands` turns them
 into such 32 bands, by the constants of both transforms alone.
 """
 
@@ -19,7 +19,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lipwright.media import mel
+MEL_BANDS, MEL_LOW, MEL_HIGH = 80, 55.0, 7_600.0
+"""The mel spectrogram that comes in, as ``media.mel`` makes it (a test compares the two)."""
+MEL_RATE, MEL_FFT, PRE_EMPHASIS = 16_000, 800, 0.97
+MEL_LIMIT, MEL_FLOOR_DB, MEL_REFERENCE_DB = 4.0, -100.0, 20.0
+COLUMNS_PER_FRAME = 4
 
 BANDS, LOW, HIGH = 32, 60.0, 3_800.0
 """The published front end: Slaney bands of unit area over power, in hertz."""
@@ -56,16 +60,15 @@ class Bands(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        ours = _edges(mel.N_MELS, mel.F_MIN, mel.F_MAX)[1:-1]
+        ours = _edges(MEL_BANDS, MEL_LOW, MEL_HIGH)[1:-1]
         edges = _edges(BANDS, LOW, HIGH)
         low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
         triangle = torch.minimum((ours - low) / (centre - low), (high - ours) / (high - centre))
         triangle = triangle.clamp_min(0.0)
-        rate = mel.SAMPLE_RATE
-        turn = 2.0 * math.pi * ours / rate
-        emphasis = torch.hypot(1.0 - mel.PRE_EMPHASIS * turn.cos(), mel.PRE_EMPHASIS * turn.sin())
-        energy = 0.375 * mel.N_FFT  # of a Hann window
-        gain = (rate / mel.N_FFT / emphasis).square() / (energy * math.pi / 4.0)
+        turn = 2.0 * math.pi * ours / MEL_RATE
+        emphasis = torch.hypot(1.0 - PRE_EMPHASIS * turn.cos(), PRE_EMPHASIS * turn.sin())
+        energy = 0.375 * MEL_FFT  # of a Hann window
+        gain = (MEL_RATE / MEL_FFT / emphasis).square() / (energy * math.pi / 4.0)
         gather = triangle / triangle.sum(1, keepdim=True) * gain
         self.register_buffer("gather", gather.float(), persistent=False)
         level = 0.375 * _WINDOW * (_FFT / _RATE) * _FULL_SCALE**2
@@ -73,8 +76,8 @@ class Bands(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class. Digital silence, -4, becomes 3.7 (high bands) to 6.4 (low ones)."""
-        decibel = (x.float() + mel.LIMIT) * (-mel.FLOOR_DB / (2.0 * mel.LIMIT)) + mel.FLOOR_DB
-        power = torch.pow(10.0, (decibel + mel.REFERENCE_DB) / 10.0)
+        decibel = (x.float() + MEL_LIMIT) * (-MEL_FLOOR_DB / (2.0 * MEL_LIMIT)) + MEL_FLOOR_DB
+        power = torch.pow(10.0, (decibel + MEL_REFERENCE_DB) / 10.0)
         heard = torch.log10(power.transpose(1, 2) @ self.gather.T) + self.level
         return heard.unsqueeze(1)
 
@@ -109,7 +112,7 @@ class SpeechEmbedding(nn.Module):
                 h = F.max_pool2d(h, (2, 2) if kind == "both" else (1, 2))
             else:
                 h = _activate(next(convs)(h))
-        beside = (FIELD - _SHALLOW_FIELD) // mel.STEPS_PER_FRAME // 2
+        beside = (FIELD - _SHALLOW_FIELD) // COLUMNS_PER_FRAME // 2
         taps[0] = taps[0][:, :, beside:-beside]
         return torch.cat([tap.transpose(2, 3).flatten(1, 2) for tap in taps], dim=1)
 
@@ -120,6 +123,11 @@ def _activate(x: Tensor) -> Tensor:
 
 def _edges(count: int, low: float, high: float) -> Tensor:
     """Edges and centres of ``count`` Slaney bands, in hertz, (count + 2,)."""
-    a, b = mel.hz_to_mel(low), mel.hz_to_mel(high)
-    places = [a + (b - a) * i / (count + 1) for i in range(count + 2)]
-    return torch.tensor([mel.mel_to_hz(m) for m in places], dtype=torch.float64)
+    # Slaney's scale: linear (3/200 mel per Hz) to 1 kHz, then 27 mel per factor of 6.4.
+    a, b = (
+        3.0 * f / 200.0 if f < 1000.0 else 15.0 + 27.0 * math.log(f / 1000.0) / math.log(6.4)
+        for f in (low, high)
+    )
+    mel = torch.linspace(a, b, count + 2, dtype=torch.float64)
+    above = 1000.0 * ((mel - 15.0) * (math.log(6.4) / 27.0)).exp()
+    return torch.where(mel < 15.0, mel * (200.0 / 3.0), above)

@@ -17,8 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lipwright.media.mel import SILENCE, STEPS_PER_FRAME
-from lipwright.models.speech_embedding import FEATURES, FIELD, SpeechEmbedding
+from lipwright.models.speech_embedding import (
+    COLUMNS_PER_FRAME,
+    FEATURES,
+    FIELD,
+    MEL_LIMIT,
+    SpeechEmbedding,
+)
 
 _BLOCK = 2048  # columns that are looked at in one go
 _FRONT_FIELD = 12  # mel columns that one output of the convolutional front end depends on
@@ -83,7 +88,7 @@ class SpeechToLips(nn.Module):
     @property
     def steps(self) -> int:
         """Mel columns that one frame sees."""
-        return self.field + 2 * STEPS_PER_FRAME * self.layers
+        return self.field + 2 * COLUMNS_PER_FRAME * self.layers
 
     @property
     def before(self) -> int:
@@ -97,7 +102,7 @@ class SpeechToLips(nn.Module):
             # Five frames of the front end lie beside the embedding's first on the left, six on the
             # right: the two look at the same frame 20 ms apart, which the layers above can bridge.
             known = self.level(self.embedding(mel))
-            beside = (FIELD - _FRONT_FIELD) // (2 * STEPS_PER_FRAME)
+            beside = (FIELD - _FRONT_FIELD) // (2 * COLUMNS_PER_FRAME)
             h = torch.cat([h[:, :, beside : beside + known.shape[2]], known], dim=1)
         out: Tensor = self.head(self.context(self.drop(self.join(h))))
         return out.transpose(1, 2)
@@ -114,13 +119,13 @@ class SpeechToLips(nn.Module):
         bound the memory.
         """
         total = mel.shape[1]
-        padded = F.pad(mel, (self.before, self.steps), value=SILENCE)
+        padded = F.pad(mel, (self.before, self.steps), value=-MEL_LIMIT)
         out = mel.new_zeros(self.dim, total)
         for start in range(0, total, _BLOCK):
             stop = min(start + _BLOCK, total)
-            for first in range(start, min(start + STEPS_PER_FRAME, stop)):
-                frames = len(range(first, stop, STEPS_PER_FRAME))
-                end = first + self.steps + STEPS_PER_FRAME * (frames - 1)
+            for first in range(start, min(start + COLUMNS_PER_FRAME, stop)):
+                frames = len(range(first, stop, COLUMNS_PER_FRAME))
+                end = first + self.steps + COLUMNS_PER_FRAME * (frames - 1)
                 told = self.sequence(padded[None, :, first:end])[0]
-                out[:, first:stop:STEPS_PER_FRAME] = told.T
+                out[:, first:stop:COLUMNS_PER_FRAME] = told.T
         return out

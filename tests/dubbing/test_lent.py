@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from lipwright.dubbing import render
 from lipwright.dubbing.plan import SEEN, PlannedFace
 from lipwright.faces.paste import OUTLINE_POINTS
+from lipwright.media.mel import AudioSpec
+from lipwright.methods.base import Rendered
 
 
 def outline(middle: float) -> np.ndarray:
@@ -85,3 +89,50 @@ def test_a_look_with_a_closed_mouth_covers_the_chin_of_an_open_one() -> None:
     assert share[round(float(chin[1])) - 1, 32] > 0.95
     narrow = render.face_mask(PlannedFace(0, closed.crop, points, SEEN, 1.0), 64)
     assert lent(np.ones(1), narrow[None], frame)[round(float(chin[1])) - 1, 32] < 0.9
+
+
+class TwoLooks:
+    """Restores the source from two looks that count alike."""
+
+    size = 64
+    audio = AudioSpec()
+
+    def start(self, reference: torch.Tensor, lips: object) -> None:
+        assert len(reference) == 2
+
+    def render(self, faces: torch.Tensor, audio: torch.Tensor, state: None) -> Rendered:
+        return Rendered(faces, restored=faces, weights=np.full((len(faces), 2), 0.5))
+
+
+def test_looks_of_shots_that_have_passed_are_forgotten() -> None:
+    """Two shots of one frame each, with a track in each: a film has thousands."""
+    tracks = {
+        number: SimpleNamespace(
+            looks=((number, 0.1), (number, 0.2)),
+            look_lips=(np.zeros((40, 2), np.float32),) * 2,
+            rest=np.zeros((40, 2)),
+            rest_opening=0.0,
+            face=lambda frame: planned(0.5),
+        )
+        for number in (0, 1)
+    }
+    picture = np.full((64, 64, 3), 128, np.uint8)
+    schedule = SimpleNamespace(
+        track=tracks.__getitem__,
+        shot_pass=lambda k: k,
+        timeline=SimpleNamespace(time=lambda k: Fraction(k, 25)),
+        activity=np.ones(2),
+        plan=SimpleNamespace(references=lambda track: [picture, picture]),
+    )
+    heard = torch.zeros(80, 100)
+    job: Any = SimpleNamespace(schedule=schedule, method=TwoLooks(), heard=heard, enhance=None)
+    artist = render.Artist(job)
+    for k in (0, 1):
+        face = PlannedFace(k, planned(0.5).crop, outline(0.5), SEEN, 1.0)
+        work: Any = SimpleNamespace(
+            k=k, faces=[render.Face(face, np.full((64, 64, 3), 0.5, np.float32))]
+        )
+        artist.draw([work])
+        assert work.faces[0].lent is not None
+        assert work.faces[0].lent[40, 32] == 1.0
+        assert list(artist._looks) == [k]

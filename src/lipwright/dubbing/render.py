@@ -267,6 +267,8 @@ class Artist:
                         face.generated = warp_lips(face.generated, made.lips[i], steps[i])
         # A shot that has passed comes back, if ever, as another pass with a state of its own.
         self._states = {key: state for key, state in self._states.items() if key[1] == last_pass}
+        tracks = {number for number, _ in self._states}
+        self._looks = {number: masks for number, masks in self._looks.items() if number in tracks}
 
     def _lent(self, planned: PlannedFace, weights: NDArray[np.float64]) -> Picture:
         track = self._job.schedule.track(planned.track)

@@ -68,24 +68,24 @@ def test_the_checkpoint_holds_it(published: dict[str, torch.Tensor], tmp_path: P
     assert torch.allclose(network.embedding.first.weight, published["first.weight"], atol=1e-3)
 
 
-def test_without_the_file_one_sentence_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The published file is not here and cannot be fetched."""
+
     def nowhere(name: str) -> Path:
         raise LipwrightError(f"the network file {name} cannot be had")
 
     monkeypatch.setattr(fetch, "resolve", nowhere)
+
+
+@pytest.mark.usefixtures("out_of_reach")
+def test_without_the_file_one_sentence_says_so(tmp_path: Path) -> None:
     with pytest.raises(LipwrightError, match="speech-embedding cannot be had"):
         stage(tmp_path, steps=1)
 
 
-def test_training_all_asks_for_the_file_before_anything_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def nowhere(name: str) -> Path:
-        raise LipwrightError(f"the network file {name} cannot be had")
-
-    monkeypatch.setattr(fetch, "resolve", nowhere)
+@pytest.mark.usefixtures("out_of_reach")
+def test_training_all_asks_for_the_file_before_anything_else(tmp_path: Path) -> None:
     corpus = make_corpus(tmp_path / "corpus")
     with pytest.raises(LipwrightError, match="speech-embedding cannot be had"):
         run_stage("all", corpus, "tiny", tmp_path / "run", [], "cpu")

@@ -194,7 +194,7 @@ def _network_files() -> Iterator[Finding]:
         subject = f"network {status.entry.name}"
         if status.path is not None and status.problem is None:
             yield Finding(subject, "ok", str(status.path))
-        elif status.entry.training_only and status.missing:
+        elif status.only_training_lacks_it:
             yield Finding(subject, "note", "not on this machine; only training needs it")
         else:
             yield Finding(

@@ -96,10 +96,10 @@ def check_files() -> None:
         state = "not usable"
         if status.path is not None:
             state = f"ok, {status.path}"
-        elif status.entry.training_only and status.missing:
+        elif status.only_training_lacks_it:
             state = "not here; only training needs it"
         print(f"{status.entry.name}: {state}")
-        if status.problem is not None and not (status.entry.training_only and status.missing):
+        if status.problem is not None and not status.only_training_lacks_it:
             problems.append(status.problem)
     if problems:
         raise LipwrightError("; ".join(problems))

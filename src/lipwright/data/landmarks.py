@@ -60,8 +60,12 @@ def cache_landmarks(
         LipwrightError: the cache belongs to another corpus; a source is missing.
     """
     out.mkdir(parents=True, exist_ok=True)
-    header = {"frames": len(corpus.frames), "columns": len(corpus.mel), "clips": len(corpus.rows)}
-    header["version"] = VERSION
+    header = {
+        "frames": len(corpus.frames),
+        "columns": len(corpus.mel),
+        "clips": len(corpus.rows),
+        "version": VERSION,
+    }
     points, sound, done = _arrays(out, header)
     read_points = read_points or crop_reader(corpus)
     read_mfcc = read_mfcc or SourceMfcc(corpus)
@@ -91,10 +95,7 @@ def _arrays(
     path = out / "header.json"
     if path.is_file():
         if json.loads(path.read_text(encoding="utf-8")) != header:
-            raise LipwrightError(
-                f"the landmarks in {out} were made from another corpus or by an older version; "
-                "delete that folder and run the stage 'landmarks' again."
-            )
+            raise _foreign(out)
         points = np.load(out / "points.npy", mmap_mode="r+")
         sound = np.load(out / "mfcc.npy", mmap_mode="r+")
         return points, sound, np.load(out / "done.npy")
@@ -105,6 +106,13 @@ def _arrays(
     np.save(out / "done.npy", done)
     path.write_text(json.dumps(header), encoding="utf-8")
     return points, sound, done
+
+
+def _foreign(folder: Path) -> LipwrightError:
+    return LipwrightError(
+        f"the landmarks in {folder} were made from another corpus or by an older version; delete "
+        "that folder and run the stage 'landmarks' again."
+    )
 
 
 def _order(corpus: PackedCorpus) -> list[int]:
@@ -176,10 +184,7 @@ class LandmarkCorpus:
         header = json.loads((folder / "header.json").read_text(encoding="utf-8"))
         here = {"frames": len(packed.frames), "clips": len(packed.rows), "version": VERSION}
         if any(header.get(key) != value for key, value in here.items()):
-            raise LipwrightError(
-                f"the landmarks in {folder} were made from another corpus or by an older version; "
-                "delete that folder and run the stage 'landmarks' again."
-            )
+            raise _foreign(folder)
         self.packed = packed
         self.points: NDArray[np.float32] = np.load(folder / "points.npy").astype(np.float32)
         self.mfcc: NDArray[np.float16] = np.load(folder / "mfcc.npy")

@@ -155,8 +155,7 @@ def lent(weights: NDArray[np.float64], looks: Array, mask: Array) -> Array:
         np.tensordot(weights.astype(np.float32), looks, 1), len(mask), cv2.INTER_LINEAR
     )
     share = shown / np.maximum(mask, 0.05)
-    step = np.clip((share - FEW_SHOW_IT) / (ENOUGH_SHOW_IT - FEW_SHOW_IT), 0.0, 1.0)
-    return np.asarray(step * step * (3.0 - 2.0 * step), np.float32)
+    return np.asarray(_ramp(share, FEW_SHOW_IT, ENOUGH_SHOW_IT), np.float32)
 
 
 def replacement(change: Array, small: float = SMALL_EDIT, large: float = LARGE_EDIT) -> Array:
@@ -168,9 +167,14 @@ def replacement(change: Array, small: float = SMALL_EDIT, large: float = LARGE_E
     amount = cv2.GaussianBlur(amount, (0, 0), max(0.5, 0.4 * reach))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     amount = cv2.dilate(amount, kernel)
-    step = np.clip((amount - small) / (large - small), 0.0, 1.0)
-    smooth = step * step * (3.0 - 2.0 * step)
+    smooth = _ramp(amount, small, large)
     return np.asarray(cv2.GaussianBlur(smooth, (0, 0), max(0.5, 0.4 * reach)), dtype=np.float32)
+
+
+def _ramp(values: NDArray[np.floating], low: float, high: float) -> NDArray[np.floating]:
+    """Smoothly from 0 at ``low`` to 1 at ``high``."""
+    step = np.clip((values - low) / (high - low), 0.0, 1.0)
+    return np.asarray(step * step * (3.0 - 2.0 * step))
 
 
 def low_frequencies(picture: Array) -> Array:

@@ -50,6 +50,11 @@ class Status:
     problem: str | None
     missing: bool = False
 
+    @property
+    def only_training_lacks_it(self) -> bool:
+        """The file is not here, and nothing but training would miss it."""
+        return self.missing and self.entry.training_only
+
 
 class _UnreachableError(Exception):
     """A source did not give the file; the next one is tried."""

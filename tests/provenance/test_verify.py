@@ -15,10 +15,11 @@ from lipwright.media.writer import VideoWriter
 from lipwright.provenance import verify as verify_module
 from lipwright.provenance.record.certificate import local_credentials
 from lipwright.provenance.record.manifest import Input
-from lipwright.provenance.record.registry import home, read_registry
+from lipwright.provenance.record.registry import read_registry
 from lipwright.provenance.session import Provenance, ProvenanceOptions
 from lipwright.provenance.verify import verify
 from lipwright.provenance.watermark.detect import detect_file
+from lipwright.user_folders import home
 from tests.conftest import MakeSpeech, MakeVideo
 from tests.provenance.scenes import FACE, MARK, faces_at, moving_portrait
 

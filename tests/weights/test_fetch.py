@@ -267,6 +267,20 @@ def test_unwritable_cache(world, monkeypatch):
         fetch.resolve("net")
 
 
+def test_a_home_that_cannot_be_written_stops_nothing(world, monkeypatch, caplog):
+    world.publisher_works = True
+    blocked = world.folder / "file"
+    blocked.write_text("not a folder")
+    monkeypatch.delenv("LIPWRIGHT_CACHE")
+    monkeypatch.setattr(fetch, "cache_folder", lambda: blocked / "lipwright")
+    monkeypatch.setattr(fetch, "_for_this_process", {})
+    path = fetch.resolve("net")
+    assert path.read_bytes() == TASK_BYTES
+    assert fetch.resolve("net") == path  # looked for only once
+    assert len(caplog.messages) == 1
+    assert "LIPWRIGHT_CACHE" in caplog.messages[0]
+
+
 def test_many_at_once(world):
     world.publisher_works = True
     with ThreadPoolExecutor(8) as pool:
@@ -287,7 +301,7 @@ def test_check_downloads_nothing(world):
     assert report["old"].path is None
 
 
-def test_cache_folder(monkeypatch, tmp_path):
+def test_cache_folder_of_the_user(monkeypatch, tmp_path):
     monkeypatch.delenv("LIPWRIGHT_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     if sys.platform.startswith("linux"):

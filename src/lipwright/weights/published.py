@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 
 from lipwright.errors import LipwrightError
-from lipwright.weights.fetch import cache_folder, models_folder
+from lipwright.user_folders import cache_folder
+from lipwright.weights.fetch import models_folder
 
 
 @dataclass(frozen=True)

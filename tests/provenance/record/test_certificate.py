@@ -24,7 +24,7 @@ from lipwright.provenance.record.certificate import (
     load_credentials,
     local_credentials,
 )
-from lipwright.provenance.record.registry import home
+from lipwright.user_folders import home
 
 
 def test_made_once_and_kept() -> None:

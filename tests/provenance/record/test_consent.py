@@ -62,3 +62,12 @@ def test_the_explanation_is_shown_once_and_has_two_lines() -> None:
     assert first_run_notice(None) == NOTICE
     assert len(NOTICE.splitlines()) == 2
     assert first_run_notice(None) is None
+
+
+def test_a_file_that_stands_for_gigabytes(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
+    path = tmp_path / "bomb.yaml"
+    path.write_text("\n".join([*lines, "who: *a11", "purpose: p", "date: d"]))
+    with pytest.raises(LipwrightError, match="repeats a part"):
+        parse_consent(str(path))

@@ -15,13 +15,13 @@ from lipwright.errors import LipwrightError
 from lipwright.provenance.record.registry import (
     Entry,
     HashedFile,
-    home,
     now,
     read_registry,
     register,
     registry_path,
     unused_id,
 )
+from lipwright.user_folders import home
 
 
 def entry(mark_id: int, name: str = "out.mp4") -> Entry:

@@ -26,7 +26,8 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from lipwright.errors import LipwrightError
-from lipwright.provenance.record.registry import private_folder
+from lipwright.kept_files import is_own
+from lipwright.user_folders import private_folder
 
 KEY_FILE = "signing-key.pem"
 CERTIFICATE_FILE = "signing-certificate.pem"
@@ -111,6 +112,8 @@ def local_credentials() -> Credentials:
 
 def _existing(chain_path: Path, key_path: Path) -> Credentials | None:
     try:
+        if not (is_own(chain_path.stat()) and is_own(key_path.stat())):
+            return None  # put there by somebody else
         chain, key = chain_path.read_bytes(), key_path.read_bytes()
         leaf = x509.load_pem_x509_certificates(chain)[0]
         private = load_pem_private_key(key, password=None)

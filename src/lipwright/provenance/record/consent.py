@@ -9,10 +9,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lipwright.errors import LipwrightError
-from lipwright.provenance.record.registry import home, private_folder
+from lipwright.user_folders import home, private_folder
+from lipwright.yaml_text import parse_yaml
 
 _LONGEST = 10_000
 _SHOWN_FILE = "consent-explained"
@@ -74,10 +73,7 @@ def _from_yaml(path: Path) -> Consent:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not a text file"
         raise LipwrightError(f"The consent file {path} cannot be read: {reason}.") from error
-    try:
-        parsed = yaml.safe_load(content) if len(content) <= _LONGEST else None
-    except yaml.YAMLError as error:
-        raise LipwrightError(f"The consent file {path} is not valid YAML; mend it.") from error
+    parsed = parse_yaml(content, f"The consent file {path}") if len(content) <= _LONGEST else None
     data: dict[Any, Any] = parsed if isinstance(parsed, dict) else {}
     missing = [key for key in ("who", "purpose", "date") if not data.get(key)]
     if missing:
@@ -96,10 +92,12 @@ def _plain(value: object) -> str:
 
 def first_run_notice(consent: Consent | None) -> str | None:
     """Two lines that say why consent is asked for: once per user, and only if none was given."""
-    shown = home() / _SHOWN_FILE
-    if consent is not None or shown.exists():
+    if consent is not None:
         return None
-    with contextlib.suppress(OSError, LipwrightError):
+    with contextlib.suppress(OSError, LipwrightError):  # then it is shown again
+        shown = home() / _SHOWN_FILE
+        if shown.exists():
+            return None
         private_folder()
         shown.touch()
     return NOTICE

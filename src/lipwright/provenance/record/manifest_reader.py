@@ -12,8 +12,8 @@ from typing import Any, Literal
 from lipwright.errors import LipwrightError
 from lipwright.provenance.record.certificate import CERTIFICATE_FILE, COMMON_NAME
 from lipwright.provenance.record.manifest import MIME_TYPES, PREFIX, SETTINGS, SIDECAR, sidecar_path
-from lipwright.provenance.record.registry import home
 from lipwright.provenance.watermark.grid import SCHEME
+from lipwright.user_folders import home
 
 ManifestState = Literal["trusted", "valid", "broken"]
 
@@ -182,7 +182,7 @@ def _is_ours(serial: str) -> bool:
     try:
         chain = (home() / CERTIFICATE_FILE).read_bytes()
         return str(x509.load_pem_x509_certificates(chain)[0].serial_number) == serial
-    except (OSError, ValueError):
+    except (OSError, ValueError, LipwrightError):  # the last: a user without a home
         return False
 
 

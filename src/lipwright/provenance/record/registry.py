@@ -11,7 +11,6 @@ import hashlib
 import json
 import logging
 import os
-import sys
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,10 +18,10 @@ from typing import Any
 
 from lipwright.errors import LipwrightError
 from lipwright.provenance.watermark.grid import format_id, new_id, parse_id
+from lipwright.user_folders import HOME_VARIABLE, home, private_folder
 
 log = logging.getLogger(__name__)
 
-HOME_VARIABLE = "LIPWRIGHT_HOME"
 _FILE = "watermarks.jsonl"
 _CHUNK = 2**20
 
@@ -105,37 +104,6 @@ class Entry:
         )
 
 
-def home() -> Path:
-    """The folder for the user's own records: registry, key and certificate."""
-    chosen = os.environ.get(HOME_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = str(Path.home() / "Library" / "Application Support")
-    else:
-        base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
-    return Path(base) / "lipwright"
-
-
-def private_folder() -> Path:
-    """:func:`home`, made if need be, open to the user alone.
-
-    Raises:
-        LipwrightError: it cannot be made.
-    """
-    folder = home()
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise LipwrightError(
-            f"The folder {folder} for Lipwright's records cannot be made "
-            f"({error.strerror or error}); set {HOME_VARIABLE} to a folder that can be written."
-        ) from error
-    return folder
-
-
 def registry_path() -> Path:
     """Where the registry lies."""
     return home() / _FILE
@@ -147,7 +115,10 @@ def read_registry() -> list[Entry]:
     Raises:
         LipwrightError: the file exists but cannot be read.
     """
-    path = registry_path()
+    try:
+        path = registry_path()
+    except LipwrightError:  # a user without a home has registered nothing
+        return []
     try:
         lines = path.read_text("utf-8", errors="replace").splitlines()
     except FileNotFoundError:
@@ -173,8 +144,20 @@ def register(entry: Entry) -> None:
     Raises:
         LipwrightError: the registry cannot be written.
     """
+    _append(json.dumps(entry.to_json(), ensure_ascii=False) + "\n")
+
+
+def check_registry() -> None:
+    """Find out before the work, rather than after it, that the registry cannot be written.
+
+    Raises:
+        LipwrightError: it cannot.
+    """
+    _append("")
+
+
+def _append(line: str) -> None:
     path = private_folder() / _FILE
-    line = json.dumps(entry.to_json(), ensure_ascii=False) + "\n"
     try:
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         with os.fdopen(handle, "ab") as stream:

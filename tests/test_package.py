@@ -24,13 +24,28 @@ HEAVY = ("torch", "cv2", "av", "openvino", "numpy", "scipy", "pydantic", "c2pa")
 MAY_USE = {
     "errors": set(),
     "openvino_core": set(),
+    "files": {"errors", "files"},
     "media": {"errors", "media"},
-    "weights": {"errors", "weights"},
+    "weights": {"errors", "files", "weights"},
     "models": {"errors", "models"},
     "faces": {"errors", "openvino_core", "media", "weights", "faces"},
-    "methods": {"errors", "openvino_core", "media", "faces", "models", "weights", "methods"},
-    "provenance": {"errors", "media", "faces", "weights", "provenance"},
-    "dubbing": {"errors", "lock", "media", "faces", "methods", "weights", "provenance", "dubbing"},
+    "methods": {
+        *("errors", "files", "openvino_core", "media", "faces", "models", "weights", "methods"),
+    },
+    "provenance": {"errors", "files", "media", "faces", "weights", "provenance"},
+    "dubbing": {
+        *(
+            "errors",
+            "files",
+            "lock",
+            "media",
+            "faces",
+            "methods",
+            "weights",
+            "provenance",
+            "dubbing",
+        ),
+    },
     "animation": {"errors", "media", "faces", "methods", "dubbing", "animation"},
 }
 """What each room of the inference path may import; ``lipwright`` itself (the version) is free."""

@@ -10,6 +10,7 @@ import av
 import pytest
 
 from lipwright.errors import LipwrightError
+from lipwright.files.user_folders import home
 from lipwright.media.reader import VideoReader
 from lipwright.media.writer import VideoWriter
 from lipwright.provenance import verify as verify_module
@@ -19,7 +20,6 @@ from lipwright.provenance.record.registry import read_registry
 from lipwright.provenance.session import Provenance, ProvenanceOptions
 from lipwright.provenance.verify import verify
 from lipwright.provenance.watermark.detect import detect_file
-from lipwright.user_folders import home
 from tests.conftest import MakeSpeech, MakeVideo
 from tests.provenance.scenes import FACE, MARK, faces_at, moving_portrait
 

@@ -220,7 +220,7 @@ def _default_model() -> Iterator[Finding]:
 
 
 def _disk() -> Iterator[Finding]:
-    from lipwright import user_folders
+    from lipwright.files import user_folders
 
     for subject, folder in (
         ("disk here", Path.cwd()),

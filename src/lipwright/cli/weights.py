@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 @weights_app.command("list")
 def list_files() -> None:
     """List the network files: what each is for, its size, its licence and whether it is here."""
-    from lipwright import user_folders
+    from lipwright.files import user_folders
     from lipwright.weights import fetch
 
     rows = [*_shipped_rows()]

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from lipwright.errors import LipwrightError
-from lipwright.user_folders import cache_folder
+from lipwright.files.user_folders import cache_folder
 from lipwright.weights.fetch import models_folder
 
 

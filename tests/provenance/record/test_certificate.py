@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from lipwright.errors import LipwrightError
+from lipwright.files.user_folders import home
 from lipwright.provenance.record.certificate import (
     CERTIFICATE_FILE,
     COMMON_NAME,
@@ -24,7 +25,6 @@ from lipwright.provenance.record.certificate import (
     load_credentials,
     local_credentials,
 )
-from lipwright.user_folders import home
 
 
 def test_made_once_and_kept() -> None:

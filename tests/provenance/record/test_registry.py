@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from lipwright.errors import LipwrightError
+from lipwright.files.user_folders import home
 from lipwright.provenance.record.registry import (
     Entry,
     HashedFile,
@@ -21,7 +22,6 @@ from lipwright.provenance.record.registry import (
     registry_path,
     unused_id,
 )
-from lipwright.user_folders import home
 
 
 def entry(mark_id: int, name: str = "out.mp4") -> Entry:

@@ -26,8 +26,8 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from lipwright.errors import LipwrightError
-from lipwright.kept_files import is_own
-from lipwright.user_folders import private_folder
+from lipwright.files.kept_files import is_own
+from lipwright.files.user_folders import private_folder
 
 KEY_FILE = "signing-key.pem"
 CERTIFICATE_FILE = "signing-certificate.pem"

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lipwright.errors import LipwrightError
-from lipwright.user_folders import home, private_folder
-from lipwright.yaml_text import parse_yaml
+from lipwright.files.user_folders import home, private_folder
+from lipwright.files.yaml_text import parse_yaml
 
 _LONGEST = 10_000
 _SHOWN_FILE = "consent-explained"

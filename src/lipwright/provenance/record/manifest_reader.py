@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lipwright.errors import LipwrightError
+from lipwright.files.user_folders import home
 from lipwright.provenance.record.certificate import CERTIFICATE_FILE, COMMON_NAME
 from lipwright.provenance.record.manifest import MIME_TYPES, PREFIX, SETTINGS, SIDECAR, sidecar_path
 from lipwright.provenance.watermark.grid import SCHEME
-from lipwright.user_folders import home
 
 ManifestState = Literal["trusted", "valid", "broken"]
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from lipwright.errors import LipwrightError
+from lipwright.files.user_folders import HOME_VARIABLE, home, private_folder
 from lipwright.provenance.watermark.grid import format_id, new_id, parse_id
-from lipwright.user_folders import HOME_VARIABLE, home, private_folder
 
 log = logging.getLogger(__name__)
 

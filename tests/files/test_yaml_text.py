@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lipwright.errors import LipwrightError
-from lipwright.yaml_text import LONGEST, parse_yaml
+from lipwright.files.yaml_text import LONGEST, parse_yaml
 
 
 def test_plain_values() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lipwright import user_folders
 from lipwright.errors import LipwrightError
+from lipwright.files import user_folders
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="no modes on Windows")
 HOMELESS = """
@@ -37,7 +37,7 @@ def homeless(code: str) -> subprocess.CompletedProcess[str]:
 @posix
 def test_without_a_home_the_cache_is_private_and_goes_with_the_process() -> None:
     done = homeless(
-        "from lipwright.user_folders import cache_folder\n"
+        "from lipwright.files.user_folders import cache_folder\n"
         "folder = cache_folder()\n"
         "assert folder == cache_folder()\n"
         "print(folder, oct(folder.stat().st_mode))\n"
@@ -51,7 +51,7 @@ def test_without_a_home_the_cache_is_private_and_goes_with_the_process() -> None
 @posix
 def test_without_a_home_there_is_a_sentence_for_the_records() -> None:
     done = homeless(
-        "from lipwright.user_folders import home\n"
+        "from lipwright.files.user_folders import home\n"
         "from lipwright.errors import LipwrightError\n"
         "from lipwright.provenance.record.registry import read_registry\n"
         "from lipwright.provenance.record.consent import NOTICE, first_run_notice\n"

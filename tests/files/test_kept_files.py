@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lipwright import kept_files
 from lipwright.errors import LipwrightError
-from lipwright.kept_files import forget, mac_path, open_kept, read_kept, user_tag, vouch
+from lipwright.files import kept_files
+from lipwright.files.kept_files import forget, mac_path, open_kept, read_kept, user_tag, vouch
 
 
 @pytest.fixture(autouse=True)

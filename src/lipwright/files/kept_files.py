@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO
 
 from lipwright.errors import LipwrightError
-from lipwright.user_folders import home, private_folder
+from lipwright.files.user_folders import home, private_folder
 
 KEY_FILE = "cache-key"
 _KEY_BYTES = 32

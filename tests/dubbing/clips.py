@@ -63,6 +63,8 @@ def mesh(actor: Actor) -> np.ndarray:
 class ScriptedTracker:
     """Answers from a script, in the order of the calls."""
 
+    name = "scripted"
+
     def __init__(self, script: Script) -> None:
         self.script = script
         self.calls = 0

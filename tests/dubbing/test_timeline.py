@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -83,7 +84,7 @@ def test_absurd_timestamps_are_refused() -> None:
     gaps=st.lists(st.integers(1, 300), min_size=0, max_size=12),
     last=st.integers(0, 200),
     ms=st.integers(1, 4000),
-    length=st.sampled_from(timeline.LENGTHS),
+    length=st.sampled_from(get_args(timeline.Length)),
 )
 def test_properties(gaps: list[int], last: int, ms: int, length: timeline.Length) -> None:
     pts = np.cumsum([0, *gaps]).tolist()

@@ -1,17 +1,23 @@
-"""Choices that several commands share."""
+"""Choices that several commands share, and the options that are made from ``DubOptions``."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from dataclasses import Field
 from fractions import Fraction
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
+import typer
+
+from lipwright.dubbing.option_info import GROUPS, OptionInfo, options_of
+from lipwright.dubbing.options import Backend, Detail, Device, DubOptions, Length, Region
 from lipwright.errors import LipwrightError
 
-Length = Literal["auto", "video", "speech"]
-Device = Literal["auto", "cpu", "cuda", "mps"]
-Backend = Literal["auto", "torch", "openvino"]
-Detail = Literal["keep", "off"]
-Region = Literal["face", "frame", "both"]
+__all__ = ["Backend", "Detail", "Device", "Length", "Region", "frame_rate", "takes_dub_options"]
+
+_OFF = "no_"
 
 
 def frame_rate(text: str) -> Fraction:
@@ -26,3 +32,99 @@ def frame_rate(text: str) -> Fraction:
         raise LipwrightError(
             f"'{text}' is no frame rate; write --fps 25 or --fps 30000/1001."
         ) from None
+
+
+def takes_dub_options(
+    *, still: bool = False, **defaults: Any
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a command that takes every option of ``DubOptions`` beside its own.
+
+    The decorated function has a parameter ``options`` and gets a ``DubOptions`` there.
+
+    Args:
+        still: only those that mean something for a still picture.
+        defaults: other defaults than those of ``DubOptions``.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        hints = get_type_hints(command, include_extras=True)
+        own = [
+            parameter.replace(annotation=hints[parameter.name])
+            for parameter in inspect.signature(command).parameters.values()
+            if parameter.name != "options"
+        ]
+        declared = {
+            name: option
+            for name, option in options_of(DubOptions).items()
+            if option[1].still or not still
+        }
+        made = [
+            parameter
+            for name, (field, info, hint) in declared.items()
+            for parameter in _parameters(field, info, hint, defaults.get(name, field.default))
+        ]
+
+        def run(**given: Any) -> None:
+            values = dict(defaults)
+            for name, (_, info, hint) in declared.items():
+                value = given.pop(name)
+                if info.off is not None and given.pop(_OFF + name):
+                    value = False
+                values[name] = frame_rate(value) if hint is Fraction else value
+            command(**given, options=DubOptions(**values))
+
+        parameters = sorted([*own, *made], key=_place)
+        run.__name__, run.__doc__ = command.__name__, command.__doc__
+        run.__module__ = command.__module__
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
+        )
+        return run
+
+    return decorate
+
+
+def _parameters(
+    field: Field[Any], info: OptionInfo, hint: Any, default: Any
+) -> list[inspect.Parameter]:
+    """The parameters of a command that stand for one field: one, or two where it can be off."""
+    parts = [part for part in get_args(hint) if part is not type(None)]
+    words = [field.name.replace("_", "-")]
+    kind, names = hint, []
+    if hint is bool:
+        names = [f"--{words[0]}/--no-{words[0]}" if default else f"--{words[0]}"]
+    elif hint is Fraction:
+        kind, default = str, str(default)
+    elif Path in parts:
+        kind = Path | None
+    elif info.off is not None:
+        kind = next(part for part in parts if part is not bool)
+    elif type(None) in get_args(hint) and getattr(hint, "__origin__", None) is not Literal:
+        kind = parts[0] | None
+    whole = hint is int
+    option = typer.Option(
+        *names,
+        metavar=info.metavar,
+        help=info.help,
+        rich_help_panel=info.group,
+        min=info.low if whole else None,
+        max=info.high if whole else None,
+    )
+    found = [_parameter(field.name, Annotated[kind, option], default)]
+    if info.off is not None:
+        off = typer.Option(f"--no-{words[0]}", help=info.off, rich_help_panel=info.group)
+        found.append(_parameter(_OFF + field.name, Annotated[bool, off], False))
+    return found
+
+
+def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, kind, default=default, annotation=annotation)
+
+
+def _place(parameter: inspect.Parameter) -> int:
+    """Options are shown by group; what has none comes first."""
+    described = get_args(parameter.annotation)[1:]
+    panel = getattr(described[0], "rich_help_panel", None) if described else None
+    return GROUPS.index(panel) + 1 if panel in GROUPS else 0

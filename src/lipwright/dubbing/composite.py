@@ -30,17 +30,16 @@ All pictures here are float32 RGB in [0, 1], (h, w, 3).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.dubbing.motion import flow_between, move
+from lipwright.dubbing.options import Detail
 from lipwright.media.warping import scale_of, softened
 
 Array = NDArray[np.float32]
-Detail = Literal["keep", "off"]
 
 SMALL_EDIT = 0.035
 """Largest channel difference up to which the edit is added to the source (9 of 255 levels) ..."""

@@ -242,7 +242,7 @@ class _Dub:
         report.seconds = round(float(line.end), 6)
         report.rate = round(float(len(line) / line.end), 6)
         report.model = {"name": method.name, "id": method.model_id}
-        report.settings |= self.options.shaping()
+        report.settings |= self.options.shaping() | {"backend": _backend(method)}
 
     def _identity(self, method: Method) -> dict[str, Any]:
         """All that shapes the encoded frames; equal for a job and its continuation."""
@@ -251,6 +251,7 @@ class _Dub:
             "video": asdict(Source.of(self.video)),
             "speech": asdict(Source.of(self.speech)),
             "method": [method.name, method.size, method.model_id],
+            "backend": _backend(method),
             "options": self.options.shaping(),
         }
 
@@ -309,6 +310,11 @@ class _Dub:
             yield
         finally:
             self.report.timings[stage] = round(time.perf_counter() - began, 3)
+
+
+def _backend(method: Method) -> str:
+    """The runtime, device and precision that were chosen, for example ``openvino (bf16)``."""
+    return str(getattr(method, "backend", "none"))
 
 
 def _enhancer(name: str) -> Callable[[torch.Tensor], torch.Tensor] | None:

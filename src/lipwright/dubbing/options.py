@@ -3,78 +3,221 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from lipwright.dubbing.timeline import LENGTHS, STILL_RATE, Length
+from lipwright.dubbing.option_info import choices_of, described, options_of
 from lipwright.errors import LipwrightError
 
 Stage = Literal["plan", "render"]
 Region = Literal["face", "frame", "both"]
-REGIONS: tuple[Region, ...] = ("face", "frame", "both")
+Length = Literal["auto", "video", "speech"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Backend = Literal["auto", "torch", "openvino"]
+Detail = Literal["keep", "off"]
+
+STILL_RATE = Fraction(25)
+"""Frames per second of a video made from a still picture."""
+
 _FACE = re.compile(r"largest|all|\d+(,\d+)*")
 
 
 @dataclass(frozen=True)
 class DubOptions:
-    """Options of ``dub``; the command line has one of the same name for each.
+    """Options of ``dub`` and ``animate``.
 
-    Attributes:
-        method: name of the method.
-        weights: a checkpoint instead of the method's default.
-        face: ``largest``, ``all``, or track numbers separated by commas.
-        length: ``auto``, ``video`` or ``speech``.
-        enhance: name of the post-processing of the drawn face, ``none`` for none.
-        crf: quality of the encode, 0 to 51, lower is better.
-        lossless: FFV1 in MKV.
-        watermark: where the invisible mark goes: ``face``, ``frame`` or ``both``; True is
-            ``face``, False leaves it out.
-        manifest: sign a C2PA manifest.
-        certificate, key: PEM files to sign it with, instead of the self-made certificate.
-        time_stamp: URL of a time stamp authority, asked over the network; None asks nobody.
-        consent: who agreed to what, "who, purpose, date" or a YAML file; goes into the manifest.
-        report: where to write the JSON report.
-        resume: continue an interrupted job, and keep the finished part when interrupted.
-        preview: write a sheet of a few frames, source above result, here, and nothing else.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        backend: ``auto``, ``torch`` or ``openvino``.
-        seed: of everything random.
-        batch_size: frames per call of the method.
-        keep_streams: keep the other sound and subtitle streams of the video.
-        silence_gate: rest the mouth where nobody speaks.
-        detail: ``keep`` the source's texture where the method changed little, or ``off``.
-        plan_cache: keep the plan of the video, which holds small pictures of its faces, in the
-            user's cache folder for the next dub of the same video.
-        fps: frames per second at which a still picture is shown.
+    The command line has an option of the same name for each field, made from its description; so
+    has docs/cli.md. ``watermark=True`` is ``"face"``, False leaves the mark out.
     """
 
-    method: str = "vq"
-    weights: str | Path | None = None
-    face: str = "largest"
-    length: Length = "auto"
-    enhance: str = "none"
-    crf: int = 16
-    lossless: bool = False
-    watermark: Region | bool = "face"
-    manifest: bool = True
-    certificate: str | Path | None = None
-    key: str | Path | None = None
-    time_stamp: str | None = None
-    consent: str | None = None
-    report: str | Path | None = None
-    resume: bool = False
-    preview: str | Path | None = None
-    device: str = "auto"
-    backend: str = "auto"
-    seed: int = 0
-    batch_size: int = 8
-    keep_streams: bool = False
-    silence_gate: bool = True
-    detail: Literal["keep", "off"] = "keep"
-    plan_cache: bool = True
-    fps: Fraction = STILL_RATE
+    method: str = field(
+        default="vq",
+        metadata=described("Method of lip-sync.", "Model", shapes=False, metavar="NAME"),
+    )
+    weights: str | Path | None = field(
+        default=None,
+        metadata=described(
+            "Checkpoint to use instead of the method's default.",
+            "Model",
+            shapes=False,
+            metavar="PATH",
+        ),
+    )
+    face: str = field(
+        default="largest",
+        metadata=described(
+            "Whose mouth moves: the largest face of every shot, all faces, or face numbers as the "
+            "report gives them, separated by commas.",
+            "Face",
+            shapes=True,
+            metavar="largest|all|ID",
+        ),
+    )
+    length: Length = field(
+        default="auto",
+        metadata=described(
+            "How long the output lasts; auto: as long as the longer of the two. A video that is "
+            "too short continues backward and forward.",
+            "Output",
+            shapes=True,
+            still=False,
+        ),
+    )
+    enhance: str = field(
+        default="none",
+        metadata=described(
+            "Post-processing of the drawn face.", "Face", shapes=True, metavar="NAME"
+        ),
+    )
+    crf: int = field(
+        default=16,
+        metadata=described(
+            "Quality from 0 to 51; lower is better and larger.",
+            "Output",
+            shapes=True,
+            low=0,
+            high=51,
+        ),
+    )
+    lossless: bool = field(
+        default=False, metadata=described("FFV1 in an .mkv file.", "Output", shapes=True)
+    )
+    watermark: Region | bool = field(
+        default="face",
+        metadata=described(
+            "What carries the invisible mark of synthetic video: the surroundings of the face, "
+            "the whole frame, or both.",
+            "Marks",
+            shapes=True,
+            off="No invisible mark.",
+        ),
+    )
+    manifest: bool = field(
+        default=True,
+        metadata=described(
+            "Sign a C2PA manifest that says what was changed.", "Marks", shapes=False
+        ),
+    )
+    certificate: str | Path | None = field(
+        default=None,
+        metadata=described(
+            "Sign with this certificate chain instead of a self-made one; needs --key.",
+            "Marks",
+            shapes=False,
+            metavar="PEM",
+        ),
+    )
+    key: str | Path | None = field(
+        default=None,
+        metadata=described("The certificate's private key.", "Marks", shapes=False, metavar="PEM"),
+    )
+    time_stamp: str | None = field(
+        default=None,
+        metadata=described(
+            "Ask this time stamp authority when signing; otherwise nobody is asked.",
+            "Marks",
+            shapes=False,
+            metavar="URL",
+        ),
+    )
+    consent: str | None = field(
+        default=None,
+        metadata=described(
+            'Who agreed, to what, when: "who, purpose, date".',
+            "Marks",
+            shapes=False,
+            metavar="TEXT|FILE.yaml",
+        ),
+    )
+    report: str | Path | None = field(
+        default=None,
+        metadata=described(
+            "Write what was done to every frame, and why, as JSON.",
+            "Output",
+            shapes=False,
+            metavar="FILE",
+        ),
+    )
+    resume: bool = field(
+        default=False,
+        metadata=described(
+            "Continue an interrupted job; keep what is done if interrupted again.",
+            "Job",
+            shapes=False,
+            still=False,
+        ),
+    )
+    preview: str | Path | None = field(
+        default=None,
+        metadata=described(
+            "Draw a few frames only, source above result, into this picture.",
+            "Output",
+            shapes=False,
+            metavar="FILE.png",
+        ),
+    )
+    device: Device = field(
+        default="auto", metadata=described("What computes.", "Model", shapes=False)
+    )
+    backend: Backend = field(
+        default="auto", metadata=described("Which runtime computes.", "Model", shapes=False)
+    )
+    seed: int = field(
+        default=0,
+        metadata=described("Seed of everything random.", "Model", shapes=True, low=0),
+    )
+    batch_size: int = field(
+        default=8,
+        metadata=described(
+            "Frames at once; does not change the result.", "Model", shapes=True, low=1, still=False
+        ),
+    )
+    keep_streams: bool = field(
+        default=False,
+        metadata=described(
+            "Keep the video's other sound and subtitle streams.",
+            "Output",
+            shapes=False,
+            still=False,
+        ),
+    )
+    silence_gate: bool = field(
+        default=True,
+        metadata=described("Bring the mouth to rest where nobody speaks.", "Face", shapes=True),
+    )
+    detail: Detail = field(
+        default="keep",
+        metadata=described(
+            "keep: add the edit to the source, which keeps skin and beard; off: paste the drawn "
+            "face.",
+            "Face",
+            shapes=True,
+        ),
+    )
+    plan_cache: bool = field(
+        default=True,
+        metadata=described(
+            "Keep what was found out about the video, small pictures of its faces among it, in "
+            "your cache folder for its next dub.",
+            "Job",
+            shapes=False,
+            still=False,
+        ),
+    )
+    fps: Fraction = field(
+        default=STILL_RATE,
+        metadata=described(
+            "Frames per second of a still picture, whole or as a fraction (30000/1001); a video "
+            "keeps its own.",
+            "Output",
+            shapes=True,
+            metavar="RATE",
+            low=1,
+            high=1000,
+        ),
+    )
 
     @property
     def region(self) -> Region | None:
@@ -85,38 +228,38 @@ class DubOptions:
 
     def check(self) -> None:
         """Raise LipwrightError for a value that makes no sense."""
+        for name, (_, info, hint) in options_of(DubOptions).items():
+            value, title = getattr(self, name), name.replace("_", " ")
+            choices = choices_of(hint)
+            if choices and not isinstance(value, bool) and value not in choices:
+                raise LipwrightError(
+                    f"The {title} {value!r} is unknown; choose one of {', '.join(choices)}."
+                )
+            below = info.low is not None and value < info.low
+            if below or (info.high is not None and value > info.high):
+                high = "or more" if info.high is None else f"to {info.high}"
+                raise LipwrightError(
+                    f"The {title} {value} is out of range; give {info.low} {high}."
+                )
         if not _FACE.fullmatch(self.face):
             raise LipwrightError(
                 f"The face {self.face!r} is neither 'largest' nor 'all' nor a face number; the "
                 "report of a first run lists the numbers."
             )
-        if self.length not in LENGTHS:
-            raise LipwrightError(
-                f"The length {self.length!r} is unknown; choose one of {', '.join(LENGTHS)}."
-            )
-        if self.region not in (None, *REGIONS):
-            raise LipwrightError(
-                f"The watermark {self.watermark!r} is unknown; choose {', '.join(REGIONS)}."
-            )
         if (self.certificate is None) is not (self.key is None):
             raise LipwrightError("A certificate needs its key: give both --certificate and --key.")
-        if self.detail not in ("keep", "off"):
-            raise LipwrightError(f"The detail {self.detail!r} is unknown; choose keep or off.")
-        if not 0 <= self.crf <= 51:
-            raise LipwrightError(f"The quality {self.crf} is out of range; give a CRF of 0 to 51.")
-        if not 1 <= self.fps <= 1000:
-            raise LipwrightError(f"A frame rate of {self.fps} is out of range; give 1 to 1000.")
-        if self.batch_size < 1:
-            raise LipwrightError(f"A batch of {self.batch_size} frames is none; give 1 or more.")
 
     def shaping(self) -> dict[str, Any]:
-        """The options on which the encoded frames depend; a resumed job must have the same."""
-        names = (
-            *("face", "length", "enhance", "crf", "lossless", "device", "backend"),
-            *("seed", "batch_size", "silence_gate", "detail"),
-        )
-        plain = {name: getattr(self, name) for name in names}
-        return {"watermark": self.region, "fps": str(self.fps), **plain}
+        """The options on which the encoded frames depend, as plain JSON values.
+
+        A resumed job must have the same, and the same model on the same runtime.
+        """
+        found: dict[str, Any] = {}
+        for name, (_, info, _hint) in options_of(DubOptions).items():
+            if info.shapes:
+                value = getattr(self, name)
+                found[name] = str(value) if isinstance(value, (Fraction, Path)) else value
+        return {**found, "watermark": self.region}
 
 
 class Observer(Protocol):

@@ -25,6 +25,7 @@ from torch import Tensor
 from lipwright.dubbing import composite
 from lipwright.dubbing.frames import FrameStore, frame_bytes
 from lipwright.dubbing.lip_warp import warp_lips
+from lipwright.dubbing.options import Detail
 from lipwright.dubbing.plan import PlannedFace
 from lipwright.dubbing.queues import Crew
 from lipwright.dubbing.schedule import Schedule
@@ -121,7 +122,7 @@ class Job:
     marker: Marker | None = None
     batch_size: int = 8
     segment: int = 250
-    detail: composite.Detail = "keep"
+    detail: Detail = "keep"
 
 
 def render(

@@ -31,6 +31,7 @@ from lipwright.dubbing.plan import (
     pack_points,
     settle,
 )
+from lipwright.dubbing.plan_version import plan_version
 from lipwright.dubbing.references import Gallery, Look, quality
 from lipwright.faces import alignment, measure
 from lipwright.faces.cuts import CutDetector
@@ -61,6 +62,11 @@ SMOOTH_RADIUS = 2
 
 class Tracker(Protocol):
     """What the survey needs of a face tracker."""
+
+    @property
+    def name(self) -> str:
+        """Which networks and settings; plans of different trackers are not mixed."""
+        ...
 
     def update(
         self, image: NDArray[np.uint8], scale: float = 1.0, patch: PatchSampler | None = None
@@ -94,16 +100,9 @@ class _Growing:
     gallery: Gallery = field(default_factory=Gallery)
 
 
-def settings(tracker: object) -> dict[str, Any]:
+def settings(tracker: Tracker) -> dict[str, Any]:
     """What a plan depends on beside the video; part of its identity in the cache."""
-    network = getattr(getattr(tracker, "_landmarker", None), "name", type(tracker).__name__)
-    return {
-        "thumbnail": THUMBNAIL_SIDE,
-        "reference": REFERENCE_SIZE,
-        "smooth": SMOOTH_RADIUS,
-        "landmarks": network,
-        "outline": len(OUTLINE_POINTS),
-    }
+    return {"tracker": tracker.name, "version": plan_version()}
 
 
 def survey(

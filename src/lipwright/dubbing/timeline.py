@@ -14,18 +14,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.dubbing.options import STILL_RATE, Length
 from lipwright.errors import LipwrightError
-
-Length = Literal["auto", "video", "speech"]
-LENGTHS: tuple[Length, ...] = ("auto", "video", "speech")
-
-STILL_RATE = Fraction(25)
-"""Frames per second of a video made from a still picture."""
 
 MAX_FRAMES = 20_000_000
 """More output frames than this (four days at 50 frames per second) mean damaged timestamps."""

@@ -45,6 +45,11 @@ class Landmarker(Protocol):
         """Side of the patch that it looks at."""
         ...
 
+    @property
+    def name(self) -> str:
+        """Which network it is."""
+        ...
+
     def __call__(self, region: Region, sample: PatchSampler) -> Mesh:
         """Landmarks inside a region."""
         ...
@@ -160,6 +165,11 @@ class FaceTracker:
         self._landmarker = landmarker or LandmarkNetwork(threads=threads)
         self._next_number = 0
         self.reset()
+
+    @property
+    def name(self) -> str:
+        """The landmark network and the settings; equal for trackers that find the same."""
+        return f"{self._landmarker.name} {self.options}"
 
     def reset(self) -> None:
         """Forget all faces: the next frame belongs to another shot. Numbers are not used again."""

@@ -1,0 +1,56 @@
+"""A plan of the cache is the plan that would be made now."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from lipwright.dubbing import plan_version as room
+from lipwright.dubbing import survey
+from lipwright.dubbing.plan_version import imported_by, plan_version
+from lipwright.faces import alignment, cuts
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "value"),
+    [
+        (survey, "MIN_SIDE", 41.0),
+        (survey, "TURNED_DEGREES", 61.0),
+        (survey, "HELD_SECONDS", 0.26),
+        (survey, "FADE_SECONDS", 0.13),
+        (cuts, "LIGHT", 81.0),
+        (alignment, "EYE_LINE", 0.27),
+        (alignment, "STABLE_POINTS", (33, 133)),
+    ],
+)
+def test_every_constant_changes_it(
+    monkeypatch: pytest.MonkeyPatch, module: object, name: str, value: object
+) -> None:
+    before = plan_version()
+    assert plan_version() == before
+    monkeypatch.setattr(module, name, value)
+    assert plan_version() != before
+
+
+def test_every_line_changes_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    before = plan_version()
+    changed = tmp_path / "cuts.py"
+    changed.write_bytes(Path(str(cuts.__file__)).read_bytes() + b"\n# another rule\n")
+    monkeypatch.setattr(cuts, "__file__", str(changed))
+    assert plan_version() != before
+
+
+def test_it_looks_at_all_that_finds_measures_and_chooses() -> None:
+    names = set(imported_by(room.PASS_ONE))
+    rooms = {"dubbing.plan", "dubbing.references", "faces.alignment", "faces.cuts"}
+    rooms |= {"faces.landmarks", "faces.detector", "faces.measure", "faces.network"}
+    rooms |= {"faces.tracker", "media.reader", "media.thumbnail", "media.region", "media.planes"}
+    assert {f"lipwright.{room}" for room in rooms} <= names
+
+
+def test_the_library_versions_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = plan_version()
+    monkeypatch.setattr(room.cv2, "__version__", str(Fraction(1, 3)))
+    assert plan_version() != before

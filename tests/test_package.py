@@ -23,6 +23,8 @@ HEAVY = ("torch", "cv2", "av", "openvino", "numpy", "scipy", "pydantic", "c2pa")
 
 MAY_USE = {
     "errors": set(),
+    "geometry": set(),
+    "face_regions": set(),
     "openvino_core": set(),
     "files": {"errors", "files"},
     "media": {"errors", "media"},

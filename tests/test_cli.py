@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,13 @@ from rich.console import Console
 
 from lipwright.cli import app, doctor, main
 from lipwright.cli.progress import DubProgress, describe
-from lipwright.cli.text import duration, megabytes
+from lipwright.cli.text import clock, duration, megabytes
 from lipwright.dubbing import job
 from lipwright.dubbing.options import DubOptions
 from lipwright.dubbing.report import Report, Run
 from lipwright.errors import Interrupted, LipwrightError
+from lipwright.media import codecs
+from lipwright.methods.copy import CopyMethod
 from lipwright.weights import fetch
 from lipwright.weights.registry import list_entries
 
@@ -85,6 +88,19 @@ def commands() -> list[list[str]]:
         for name, inner in getattr(command, "commands", {}).items():
             waiting.append(([*path, name], inner))
     return found
+
+
+def test_help_shows_no_types_after_switches_and_names_in_capitals(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    for path in commands():
+        shown = run(*path, "--help")[1]
+        assert "<bool>" not in shown
+        assert "<path>" not in shown
+        assert "range>" not in shown
+        assert "{" not in shown.splitlines()[1]
+    assert "Usage: lipwright dub [OPTIONS] VIDEO SPEECH" in run("dub", "-h")[1]
 
 
 @pytest.mark.parametrize("path", commands(), ids=" ".join)
@@ -227,9 +243,9 @@ DUB = ("dub", "a.mp4", "b.wav", "-o", "c.mp4")
     [
         (LipwrightError("The video a.mp4 does not exist; check the path."), 1, "does not exist"),
         (Interrupted("Interrupted; nothing was written."), 130, "nothing was written"),
-        (KeyboardInterrupt(), 130, "interrupted"),
-        (ZeroDivisionError("division by\nzero"), 1, "internal error (ZeroDivisionError: division"),
-        (MemoryError(), 1, "not enough memory"),
+        (KeyboardInterrupt(), 130, "Interrupted"),
+        (ZeroDivisionError("division by\nzero"), 1, "Internal error (ZeroDivisionError: division"),
+        (MemoryError(), 1, "Not enough memory"),
     ],
     ids=["user", "interrupted", "ctrl-c", "bug", "memory"],
 )
@@ -285,7 +301,7 @@ def test_debug_after_two_dashes_is_a_file_name(run: Callable[..., Result], dubs:
     assert dubs[0][0] == Path("--debug")
 
 
-def test_a_termination_request_ends_like_ctrl_c(tmp_path: Path) -> None:
+def test_a_termination_request_ends_like_ctrl_c_with_its_own_code(tmp_path: Path) -> None:
     code = (
         "import sys, time, types\n"
         "from lipwright.cli import main\n"
@@ -306,8 +322,8 @@ def test_a_termination_request_ends_like_ctrl_c(tmp_path: Path) -> None:
     assert child.stdout.readline() == "ready\n"
     child.terminate()
     _, err = child.communicate()
-    assert child.returncode == 130
-    assert err == "lipwright: interrupted\n"
+    assert child.returncode == 143
+    assert err == "lipwright: Interrupted.\n"
 
 
 def test_a_missing_video_is_one_sentence_and_leaves_nothing(
@@ -454,36 +470,74 @@ def test_doctor_exits_with_1_only_for_a_problem(
     assert ("model" in err) == (code == 1)
 
 
-def test_doctor_sees_missing_encoders_and_a_second_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(doctor.ENCODERS, "libsing", "sung video")
-    (codecs,) = doctor._codecs()
-    assert codecs.state == "note"
-    assert "libsing (sung video)" in codecs.detail
-    monkeypatch.setattr(doctor, "_has_encoder", lambda av, name: name != "libx264")
-    (codecs,) = doctor._codecs()
-    assert codecs.state == "problem"
+def test_doctor_sees_missing_encoders(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(doctor.SOUND_AND_LOSSLESS, "libsing", "sung video")
+    video, other = doctor._codecs()
+    assert (video.state, other.state) == ("ok", "note")
+    assert "h264" in video.detail
+    assert "libsing (sung video)" in other.detail
+    monkeypatch.setattr(codecs, "encodes", lambda name: name not in ("hevc", "h264"))
+    assert next(iter(doctor._codecs())).state == "problem"
+    monkeypatch.setattr(codecs, "encodes", lambda name: name != "hevc")
+    video, _ = doctor._codecs()
+    assert video.state == "note"
+    assert video.detail.endswith("; not hevc")
+
+
+def test_doctor_loads_every_shipped_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lipwright.methods import registry
+
+    shipped = resources.files("lipwright.weights") / "shipped"
+    names = {path.name for path in shipped.iterdir() if path.name.endswith(".safetensors")}
+    assert names == {registry.shipped(name).name for name in doctor.SHIPPED}
+    asked = []
+
+    def load(name: str, **_: str) -> CopyMethod:
+        asked.append(name)
+        if name == "memory":
+            raise LipwrightError("It is damaged.")
+        return CopyMethod()
+
+    monkeypatch.setattr(registry, "load_method", load)
+    states = {finding.subject: finding.state for finding in doctor._shipped_models()}
+    assert asked == list(doctor.SHIPPED)
+    assert states == {"method vq": "ok", "method landmark": "ok", "method memory": "problem"}
+
+
+def test_doctor_shows_the_environment_variables_that_are_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in doctor.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    assert list(doctor._environment()) == []
+    monkeypatch.setenv("LIPWRIGHT_CACHE", "somewhere")
+    (found,) = doctor._environment()
+    assert found.detail == "LIPWRIGHT_CACHE=somewhere"
 
 
 # Progress ------------------------------------------------------------------------------------
 
 
 def test_describe() -> None:
-    assert describe(120, 500, 19.0) == "120 of 500 frames, 19.0 fps, 20.0 s left"
-    assert describe(500, 500, 19.0) == "500 of 500 frames, 19.0 fps"
+    assert describe(120, 500, 19.0) == "120 of 500 frames, 19.0 frames/s, 0:20 left"
+    assert describe(500, 500, 19.0) == "500 of 500 frames, 19.0 frames/s"
     assert describe(7, None, 0.0) == "7 frames"
 
 
-def test_without_a_terminal_progress_is_a_line_every_ten_percent() -> None:
+def test_without_a_terminal_progress_is_a_few_lines() -> None:
     text = io.StringIO()
     with DubProgress(Console(file=text, width=120)) as observer:
+        observer.progress("load", 0, None, 0.0)
+        observer.progress("load", 0, None, 0.0)
         for done in range(0, 41):
             observer.progress("plan", done, 40, 100.0)
-        for done in range(0, 41, 20):
-            observer.progress("render", done, 40, 10.0)
+        for done in range(0, 2001, 100):
+            observer.progress("render", done, 2000, 10.0)
     lines = text.getvalue().splitlines()
-    assert len(lines) == 10 + 2
-    assert lines[0].startswith("Looking for faces: 10 %, 4 of 40 frames, 100.0 fps")
-    assert lines[-2].startswith("Drawing mouths: 50 %, 20 of 40 frames, 10.0 fps, 2.0 s left")
+    assert len(lines) == 1 + 4 + 10  # a quarter of a short stage, a tenth of a long one
+    assert lines[0] == "Loading the model ..."
+    assert lines[1] == "Looking for faces: 25 %, 10 of 40 frames, 100.0 frames/s, 0:00 left"
+    assert lines[-6] == "Drawing mouths: 50 %, 1000 of 2000 frames, 10.0 frames/s, 1:40 left"
     assert "\x1b" not in text.getvalue()
 
 
@@ -502,7 +556,8 @@ def test_on_a_terminal_progress_is_a_bar() -> None:
         observer.progress("render", 20, 40, 10.0)
     shown = text.getvalue()
     assert "Drawing mouths" in shown
-    assert "20 of 40 frames, 10.0 fps, 2.0 s left" in shown
+    assert "20 of 40 frames, 10.0 frames/s, 0:02 left" in shown
+    assert "0:00 elapsed" in shown
 
 
 @pytest.mark.parametrize(
@@ -513,8 +568,14 @@ def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
+def test_clock() -> None:
+    shown = [clock(seconds) for seconds in (0.4, 9.2, 71, 3725)]
+    assert shown == ["0:00", "0:09", "1:11", "1:02:05"]
+
+
 def test_megabytes() -> None:
     assert megabytes(1_234_567) == "1.2 MB"
+    assert megabytes(12_345) == "12.3 kB"
 
 
 # Training ------------------------------------------------------------------------------------

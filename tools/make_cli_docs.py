@@ -15,9 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-import typer.main
-
 from lipwright.cli import app
+from lipwright.cli.plain_help import command_of
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "cli.md"
 HEAD = """<!-- Made by tools/make_cli_docs.py from the program itself; do not edit. -->
@@ -25,14 +24,15 @@ HEAD = """<!-- Made by tools/make_cli_docs.py from the program itself; do not ed
 # The command line
 
 Exit codes: 0 done; 1 could not (one sentence on standard error says what, where and what to do);
-2 wrong usage; 130 interrupted. `lipwright verify` has two more, see there. `--debug`, before or
-after the command, shows the traceback of an error. `python -m lipwright` is the same program.
+2 wrong usage; 130 interrupted with Ctrl-C; 143 asked to end (SIGTERM). `lipwright verify` has two
+more, see there. `--debug`, before or after the command, shows the traceback of an error.
+`python -m lipwright` is the same program.
 """
 
 
 def make_page() -> str:
     """The whole page in Markdown."""
-    root: Any = typer.main.get_command(app)
+    root: Any = command_of(app)
     parts = [HEAD, _options_of(root)]
     for path, command in _commands(root, ["lipwright"]):
         parts.append(f"## `{' '.join(path)}`\n\n{_help_of(command)}\n\n{_usage(path, command)}\n")

@@ -1,7 +1,8 @@
 """The Typer application and what becomes of errors.
 
 Exit codes: 0 done; 1 could not (one sentence on standard error: what, where, what to do); 2 wrong
-usage; 130 interrupted. ``--debug``, accepted before and after the command, shows the traceback.
+usage; 130 interrupted with Ctrl-C; 143 asked to end (SIGTERM). ``--debug``, accepted before and
+after the command, shows the traceback.
 """
 
 from __future__ import annotations
@@ -28,10 +29,11 @@ from lipwright.cli import (
     training,
     weights,
 )
+from lipwright.cli.plain_help import command_of
 from lipwright.errors import Interrupted, LipwrightError
 
-REPORT_AT = "the project's issue tracker"
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED = 130, 143
+_asked_to_end: list[int] = []
 
 app = typer.Typer(
     name="lipwright",
@@ -86,28 +88,29 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         arguments: the words after the program's name; ``sys.argv[1:]`` by default.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    _asked_to_end.clear()
     debug = _take_flag(words, "--debug")
     if not debug:
         warnings.simplefilter("ignore")  # remarks of libraries to programmers
     # A polite request to end (a closed session, a batch system) is cleaned up like Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app(words, prog_name="lipwright")
+        command_of(app)(words, prog_name="lipwright")
         sys.exit(0)
     except Interrupted as error:
-        _fail(error, str(error) or "interrupted", INTERRUPTED, debug)
+        _fail(error, str(error) or "Interrupted.", _interrupted(), debug)
     except SystemExit as left:
         if left.code == INTERRUPTED:  # Typer turns Ctrl-C into an exit without a word
-            _fail(left, "interrupted", INTERRUPTED, debug)
+            _fail(left, "Interrupted.", _interrupted(), debug)
         raise
     except LipwrightError as error:
         _fail(error, str(error), 1, debug)
     except MemoryError as error:
-        _fail(error, "not enough memory; close other programs or use a smaller video", 1, debug)
+        _fail(error, "Not enough memory; close other programs or use a smaller video.", 1, debug)
     except Exception as error:
         sentence = (
-            f"internal error ({type(error).__name__}: {_one_line(error)}), please report it at "
-            f"{REPORT_AT}; run again with --debug for the details"
+            f"Internal error ({type(error).__name__}: {_one_line(error)}): this is a fault of "
+            "lipwright; run again with --debug, and report what that prints to its maintainers."
         )
         _fail(error, sentence, 1, debug)
 
@@ -120,8 +123,14 @@ def _take_flag(words: list[str], flag: str) -> bool:
     return found
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    _asked_to_end.append(number)
     raise KeyboardInterrupt
+
+
+def _interrupted() -> int:
+    """The exit code of a run that was stopped: by SIGTERM, or by the user at the keyboard."""
+    return TERMINATED if _asked_to_end else INTERRUPTED
 
 
 def _one_line(error: BaseException) -> str:

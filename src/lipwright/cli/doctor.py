@@ -30,14 +30,15 @@ LIBRARIES = (
     ("safetensors", "safetensors"),
     ("c2pa", "c2pa-python"),
 )
-ENCODERS = {
-    "libx264": "H.264 video",
-    "libx265": "H.265 video, 10 bit",
-    "libvpx-vp9": "WebM video",
-    "ffv1": "lossless video",
-    "aac": "AAC sound",
-    "libopus": "Opus sound",
-}
+SOUND_AND_LOSSLESS = {"ffv1": "lossless video", "aac": "AAC sound", "libopus": "Opus sound"}
+"""Encoders beside those of ``--codec``."""
+VARIABLES = (
+    *("LIPWRIGHT_HOME", "LIPWRIGHT_CACHE", "LIPWRIGHT_GRAPHS", "LIPWRIGHT_MODELS"),
+    *("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"),
+)
+"""Environment variables that change what Lipwright does."""
+SHIPPED = {"vq": "default of dub", "landmark": "default of animate", "memory": "--method memory"}
+"""Methods whose checkpoints come with the package, and what each is for."""
 LITTLE_DISK = 2e9  # bytes; an hour of 1080p at the default quality fits
 
 
@@ -64,7 +65,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor() -> None:
-    """Check this installation: versions, devices, codecs, network files, disk, and what to do.
+    """Check this installation: versions, devices, codecs, model files, disk, and what to do.
 
     Exits with 1 if something is found that stops lipwright dub from working.
     """
@@ -78,7 +79,7 @@ def doctor() -> None:
     problems = [finding.subject for finding in findings if finding.state == "problem"]
     if problems:
         raise LipwrightError(
-            f"something needs mending ({', '.join(problems)}), see the lines above"
+            f"Something needs mending ({', '.join(problems)}); see the lines above."
         )
     print("Everything that lipwright dub needs is here.")
 
@@ -91,9 +92,10 @@ def examine() -> Iterator[Finding]:
         ("torch", _torch),
         ("openvino", _openvino),
         ("codecs", _codecs),
-        ("network files", _network_files),
-        ("default model", _default_model),
+        ("model files", _model_files),
+        ("shipped models", _shipped_models),
         ("disk", _disk),
+        ("environment", _environment),
     )
     for subject, check in checks:
         try:
@@ -165,18 +167,26 @@ def _openvino() -> Iterator[Finding]:
 def _codecs() -> Iterator[Finding]:
     import av
 
-    missing = [f"{name} ({what})" for name, what in ENCODERS.items() if not _has_encoder(av, name)]
-    if "libx264" in " ".join(missing):
+    from lipwright.media.codecs import CODECS, encodes
+
+    works = [name for name in CODECS if encodes(name)]
+    missing = [name for name in CODECS if name not in works]
+    if "h264" not in works:
         yield Finding(
-            "codecs",
+            "video encoders",
             "problem",
             "PyAV has no H.264 encoder",
             "install PyAV's own wheel: python -m pip install --force-reinstall --only-binary=av av",
         )
-    elif missing:
-        yield Finding("codecs", "note", f"PyAV lacks {', '.join(missing)}")
     else:
-        yield Finding("codecs", "ok", f"PyAV encodes {', '.join(ENCODERS)}")
+        lack = f"; not {', '.join(missing)}" if missing else ""
+        state: State = "note" if missing else "ok"
+        yield Finding("video encoders", state, f"--codec {', '.join(works)}{lack}")
+    lacking = [f"{n} ({what})" for n, what in SOUND_AND_LOSSLESS.items() if not _has_encoder(av, n)]
+    if lacking:
+        yield Finding("other encoders", "note", f"PyAV lacks {', '.join(lacking)}")
+    else:
+        yield Finding("other encoders", "ok", ", ".join(SOUND_AND_LOSSLESS))
 
 
 def _has_encoder(av: object, name: str) -> bool:
@@ -187,11 +197,11 @@ def _has_encoder(av: object, name: str) -> bool:
     return True
 
 
-def _network_files() -> Iterator[Finding]:
+def _model_files() -> Iterator[Finding]:
     from lipwright.weights import fetch
 
     for status in fetch.check():
-        subject = f"network {status.entry.name}"
+        subject = f"model {status.entry.name}"
         if status.path is not None and status.problem is None:
             yield Finding(subject, "ok", str(status.path))
         elif status.only_training_lacks_it:
@@ -207,16 +217,25 @@ def _network_files() -> Iterator[Finding]:
         yield Finding(
             "pip",
             "note",
-            "is not in this environment, so network files cannot come from the package index",
+            "is not in this environment, so model files cannot come from the package index",
             "put the files into a folder and name it in LIPWRIGHT_MODELS",
         )
 
 
-def _default_model() -> Iterator[Finding]:
+def _shipped_models() -> Iterator[Finding]:
+    """Every checkpoint that comes with the package is loaded as a dub loads it."""
     from lipwright.methods.registry import load_method
 
-    method = load_method("vq", device="cpu", backend="torch")
-    yield Finding("default model", "ok", f"{method.model_id}, {method.size} px crops")
+    for name, use in SHIPPED.items():
+        try:
+            method = load_method(name, device="cpu", backend="torch")
+        except LipwrightError as error:
+            yield Finding(f"method {name}", "problem", str(error), "reinstall lipwright")
+            continue
+        drawn = int(getattr(method, "reference_size", method.size))
+        yield Finding(
+            f"method {name}", "ok", f"{method.model_id}, mouth drawn at {drawn} px a face ({use})"
+        )
 
 
 def _disk() -> Iterator[Finding]:
@@ -236,3 +255,9 @@ def _disk() -> Iterator[Finding]:
             f"{free / 1e9:.1f} GB free at {folder}",
             "" if enough else "make room: a long or lossless dub may not fit",
         )
+
+
+def _environment() -> Iterator[Finding]:
+    given = [f"{name}={os.environ[name]}" for name in VARIABLES if os.environ.get(name)]
+    if given:
+        yield Finding("environment", "ok", ", ".join(given))

@@ -9,22 +9,45 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Literal
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.text import Text
 
-from lipwright.cli.text import duration
+from lipwright.cli.text import clock
 
-TITLES = {"plan": "Looking for faces", "render": "Drawing mouths"}
-STEP = 10  # percent between two lines where there is no terminal
+TITLES = {
+    "load": "Loading the model",
+    "plan": "Looking for faces",
+    "listen": "Listening to the speech",
+    "render": "Drawing mouths",
+    "join": "Writing the file",
+    "compare": "Writing the comparison",
+}
+STEP, SHORT_STEP = 10, 25
+"""Percent between two lines where there is no terminal, of long and of short stages."""
+SHORT = 1500
+"""A stage of fewer frames than this, a minute at 25 frames/s, is short."""
+
+
+class Elapsed(ProgressColumn):
+    """``0:12 elapsed``: a time that says which one it is."""
+
+    def render(self, task: Task) -> Text:
+        """See rich."""
+        return Text(f"{clock(task.elapsed or 0.0)} elapsed", style="progress.elapsed")
 
 
 class DubProgress:
     """Observer of a dub: frames, frames per second and the time left of each stage.
 
     A context manager; leaving it, in whatever way, leaves the terminal as it was.
+
+    Attributes:
+        quiet: False; see ``dubbing.options.Observer``.
     """
+
+    quiet = False
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(file=sys.stderr)
@@ -37,7 +60,7 @@ class DubProgress:
                 TextColumn("{task.description}"),
                 BarColumn(),
                 TextColumn("{task.fields[detail]}"),
-                TimeElapsedColumn(),
+                Elapsed(),
                 console=self._console,
                 transient=True,
             )
@@ -56,24 +79,30 @@ class DubProgress:
         if self._bar is not None:
             self._bar.stop()
 
-    def progress(
-        self, stage: Literal["plan", "render"], done: int, total: int | None, fps: float
-    ) -> None:
-        """Told by the job: ``done`` of ``total`` frames of a stage, at ``fps`` on average."""
+    def progress(self, stage: str, done: int, total: int | None, fps: float) -> None:
+        """Told by the job: ``done`` of ``total`` frames of a stage, at ``fps`` now.
+
+        A stage that does not count frames is told of once, as 0 of None.
+        """
+        title = TITLES.get(stage, stage.capitalize())
+        counted = total is not None or done > 0
         if stage != self._stage:
             self._stage, self._shown = stage, 0
             if self._bar is not None:
                 if self._task is not None:
                     self._bar.remove_task(self._task)
-                self._task = self._bar.add_task(TITLES[stage], total=None, detail="")
-        detail = describe(done, total, fps)
+                self._task = self._bar.add_task(title, total=None, detail="")
+            elif not counted:
+                self._console.print(f"{title} ...", highlight=False)
+        detail = describe(done, total, fps) if counted else ""
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=done, total=total, detail=detail)
         elif total:
+            step = SHORT_STEP if total < SHORT else STEP
             percent = min(100, 100 * done // total)
-            if percent >= self._shown + STEP:
-                self._shown = percent - percent % STEP
-                self._console.print(f"{TITLES[stage]}: {percent} %, {detail}", highlight=False)
+            if percent >= self._shown + step:
+                self._shown = percent - percent % step
+                self._console.print(f"{title}: {percent} %, {detail}", highlight=False)
 
     def notice(self, line: str) -> None:
         """Told by the job before the work begins: something that the user should read."""
@@ -81,11 +110,26 @@ class DubProgress:
 
 
 class QuietProgress:
-    """Observer that shows nothing but what has to be said, such as that a mark is left out."""
+    """Observer that shows nothing but what has to be said, such as that a mark is left out.
 
-    def progress(
-        self, stage: Literal["plan", "render"], done: int, total: int | None, fps: float
+    Attributes:
+        quiet: True; see ``dubbing.options.Observer``.
+    """
+
+    quiet = True
+
+    def __enter__(self) -> QuietProgress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
+        """Nothing to put back."""
+
+    def progress(self, stage: str, done: int, total: int | None, fps: float) -> None:
         """Says nothing."""
 
     def notice(self, line: str) -> None:
@@ -94,12 +138,12 @@ class QuietProgress:
 
 
 def describe(done: int, total: int | None, fps: float) -> str:
-    """``120 of 500 frames, 24.3 fps, 15.6 s left``, as far as it is known."""
+    """``120 of 500 frames, 24.3 frames/s, 0:16 left``, as far as it is known."""
     parts = [f"{done} of {total} frames" if total else f"{done} frames"]
     if fps > 0:
-        parts.append(f"{fps:.1f} fps")
+        parts.append(f"{fps:.1f} frames/s")
         if total and total > done:
-            parts.append(f"{duration((total - done) / fps)} left")
+            parts.append(f"{clock((total - done) / fps)} left")
     return ", ".join(parts)
 
 
@@ -111,7 +155,7 @@ def counter(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: console.print(f"{title}: {done} of {total} {unit}")
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[detail]}"))
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+    with Progress(*columns, Elapsed(), console=console, transient=True) as bar:
         task = bar.add_task(title, total=None, detail="")
         yield lambda done, total: bar.update(
             task, completed=done, total=total, detail=f"{done} of {total} {unit}"

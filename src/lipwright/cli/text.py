@@ -24,14 +24,19 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def megabytes(size: int) -> str:
-    """Bytes for people: ``1234567`` gives ``1.2 MB``."""
-    return f"{size / 1e6:.1f} MB"
+    """Bytes for people: ``1234567`` gives ``1.2 MB``; small ones in kB."""
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
 
 
 def duration(seconds: float) -> str:
     """Seconds for people: ``75.2`` gives ``1:15``, ``3.24`` gives ``3.2 s``."""
     if seconds < 60:
         return f"{seconds:.1f} s"
+    return clock(seconds)
+
+
+def clock(seconds: float) -> str:
+    """Whole seconds as a clock shows them: ``9.2`` gives ``0:09``, ``3725`` gives ``1:02:05``."""
     whole = round(seconds)
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"

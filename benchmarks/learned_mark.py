@@ -120,8 +120,10 @@ def main() -> None:
     rows = [judge(f"{name} frames", x, x, plain, mark_id) for name, x in inputs.items()]
     networks = {"shipped network": shipped(given.initial)} if given.initial != "none" else {}
     if given.steps:
-        for corpus, taught in ((plain, "unmarked"), (marked, "marked")):
-            networks[f"trained on {taught}"] = learn(corpus, given, given.out / taught)
+        for corpus, teacher_forced in ((plain, "unmarked"), (marked, "marked")):
+            networks[f"trained on {teacher_forced}"] = learn(
+                corpus, given, given.out / teacher_forced
+            )
     given.out.mkdir(parents=True, exist_ok=True)
     for how, network in networks.items():
         for name, x in inputs.items():

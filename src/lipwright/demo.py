@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from lipwright.errors import LipwrightError
 
 if TYPE_CHECKING:
+    from lipwright.dubbing.analysis import Tracker
     from lipwright.dubbing.options import Observer
     from lipwright.dubbing.report import Report
-    from lipwright.dubbing.survey import Tracker
     from lipwright.methods.base import Method
 
 SIZE = (1080, 720)  # width and height of the demo video, three times the bundled portrait

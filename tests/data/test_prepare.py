@@ -13,7 +13,7 @@ import pytest
 from lipwright.data import prepare as module
 from lipwright.data.packed import PackedCorpus
 from lipwright.data.prepare import PrepareOptions, planned, prepare
-from lipwright.data.rows import PrepareSettings, append_row, mend, read_rows
+from lipwright.data.rows import PrepareSettings, append_row, drop_partial_last_line, read_rows
 from lipwright.data.storage import read_crops
 from lipwright.errors import LipwrightError
 from tests.data.talker import write_talker
@@ -310,7 +310,7 @@ def test_broken_last_line_is_cut_off(tmp_path: Path) -> None:
     with path.open("a") as file:
         file.write('{"sour')
     assert read_rows(path) == [{"source": "a"}]
-    mend(path)
+    drop_partial_last_line(path)
     append_row(path, {"source": "b"})
     assert [r["source"] for r in read_rows(path)] == ["a", "b"]
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from lipwright.data.extract import sample_face
 from lipwright.data.grid import on_grid
 from lipwright.data.judge import judge, reason
-from lipwright.data.lettering import shows_lettering
+from lipwright.data.lettering import has_burned_in_text
 from lipwright.data.rows import PrepareSettings, Work
 from lipwright.data.words import read_cues, said, transcripts
 from lipwright.faces import alignment
@@ -136,15 +136,17 @@ def test_speech_is_counted_inside_the_piece(tmp_path: Path) -> None:
 
 def test_lettering_over_the_mouth_is_seen_and_a_mouth_is_not() -> None:
     plain = cv2.resize(face(0.8, 360)[20:260, 150:390], (288, 288))
-    assert not shows_lettering(plain)
-    assert not shows_lettering(np.random.default_rng(0).integers(90, 160, (288, 288, 3), np.uint8))
+    assert not has_burned_in_text(plain)
+    assert not has_burned_in_text(
+        np.random.default_rng(0).integers(90, 160, (288, 288, 3), np.uint8)
+    )
     written = plain.copy()
     for colour, width in (((0, 0, 0), 6), ((255, 255, 255), 2)):
         cv2.putText(written, "what she said", (20, 215), 0, 1.1, colour, width, cv2.LINE_AA)
-    assert shows_lettering(written)
+    assert has_burned_in_text(written)
     above = plain.copy()  # over the forehead it does no harm
     cv2.putText(above, "what she said", (20, 60), 0, 1.1, (255, 255, 255), 2, cv2.LINE_AA)
-    assert not shows_lettering(above)
+    assert not has_burned_in_text(above)
 
 
 def test_transcripts(tmp_path: Path) -> None:

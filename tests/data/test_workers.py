@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lipwright.data.rows import PrepareSettings, Row, Work
-from lipwright.data.workers import FAILED, Here, Processes, RayCluster, attempt, workers
+from lipwright.data.workers import FAILED, Processes, RayCluster, SerialWorkers, attempt, workers
 from lipwright.errors import LipwrightError
 
 WORK = Work("nowhere", PrepareSettings())
@@ -29,7 +29,7 @@ def doubled(row: Row, work: Work) -> Row:
 
 def test_every_row_comes_back_with_its_result_or_its_reason() -> None:
     rows = [{"source": str(n), "n": n, "reason": ""} for n in range(7)]
-    found = {r["source"]: r for r in Here().map(doubled, rows, WORK)}
+    found = {r["source"]: r for r in SerialWorkers().map(doubled, rows, WORK)}
     assert [found[str(n)]["n"] for n in (0, 1, 2, 4, 6)] == [0, 2, 4, 8, 12]
     assert found["3"]["reason"] == "unusable: three is too many."
     assert found["5"]["reason"] == f"{FAILED}: doubled: ZeroDivisionError: a bug"
@@ -38,7 +38,7 @@ def test_every_row_comes_back_with_its_result_or_its_reason() -> None:
 
 
 def test_one_worker_needs_no_process() -> None:
-    assert isinstance(workers(1), Here)
+    assert isinstance(workers(1), SerialWorkers)
 
 
 def test_interrupts_are_not_swallowed() -> None:

@@ -213,7 +213,7 @@ def test_laying_the_drawn_face_over_a_region_is_the_same_as_the_difference() -> 
     mask, source = disc(), picture(5)
     restored = composite.low_frequencies(picture(6))
     edit = composite.prepare(flat(0.0), None, source, mask, restored=restored)
-    assert composite.takes_over(edit)
+    assert composite.is_overlay(edit)
     to_region = similarity(2.5, 10.0, 30.0, 4.0)
     region = composite.low_frequencies(picture(7, 190))
     difference, inside = composite.delta(edit, region, to_region, 0.8)
@@ -222,23 +222,23 @@ def test_laying_the_drawn_face_over_a_region_is_the_same_as_the_difference() -> 
     assert not weight[inside == 0].any()
     assert np.abs((there - region) * weight[:, :, None] - difference).max() < 0.02
     moved = replace(edit, change=flat(0.1))
-    assert not composite.takes_over(moved)
+    assert not composite.is_overlay(moved)
 
 
 def test_the_source_stays_where_most_looks_show_no_face() -> None:
     """Two looks: one shows face everywhere, one on the left half only."""
     mask = np.ones((S, S), np.float32)
-    looks = np.ones((2, S // 2, S // 2), np.float32)
-    looks[1, :, S // 4 :] = 0.0
+    references = np.ones((2, S // 2, S // 2), np.float32)
+    references[1, :, S // 4 :] = 0.0
     right = [
-        composite.lent(np.array([1.0 - w, w]), looks, mask)[S // 2, -4:].mean()
+        composite.support(np.array([1.0 - w, w]), references, mask)[S // 2, -4:].mean()
         for w in (0.0, 0.1, 0.45, 0.6, 0.8, 1.0)
     ]
     assert right[:2] == [1.0, 1.0]  # enough of the mixture is face
     assert 0.1 < right[3] < right[2] < 1.0
     assert right[4:] == [0.0, 0.0]
-    half = composite.lent(np.array([0.0, 1.0]), looks, mask)
+    half = composite.support(np.array([0.0, 1.0]), references, mask)
     assert np.all(half[:, : S // 2 - 2] == 1.0)
     # At the soft rim of a mask a look that lies as this frame does counts in full.
     soft = disc()
-    assert composite.lent(np.ones(1), soft[None], soft)[soft > 0.05] == pytest.approx(1.0)
+    assert composite.support(np.ones(1), soft[None], soft)[soft > 0.05] == pytest.approx(1.0)

@@ -382,17 +382,17 @@ def test_the_marks_are_recorded(place: Path) -> None:
 
 
 def test_left_out_marks_are_said_and_recorded(place: Path) -> None:
-    told: list[str] = []
+    predicted: list[str] = []
 
-    class Told(Watcher):
+    class Predicted(Watcher):
         def notice(self, line: str) -> None:
-            told.append(line)
+            predicted.append(line)
 
-    run(place, observer=Told(), report=place / "r.json")
+    run(place, observer=Predicted(), report=place / "r.json")
     data = json.loads((place / "r.json").read_text())
     for words in ("No watermark: ", "No manifest: "):
-        assert len([line for line in told if line.startswith(words)]) == 1
-    assert data["notices"] == told
+        assert len([line for line in predicted if line.startswith(words)]) == 1
+    assert data["notices"] == predicted
     assert data["provenance"]["watermark"] is data["provenance"]["manifest"] is None
     assert data["settings"]["watermark"] is None
 

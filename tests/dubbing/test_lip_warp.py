@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lipwright.dubbing import lip_warp
-from lipwright.models.lip_space import MOST, SPARED, made_up
+from lipwright.models.lip_space import DEAD_ZONE, MAX_MOTION, compensate_dead_zone
 
 S = 128
 
@@ -88,5 +88,5 @@ def test_lips_that_close_leave_no_dark() -> None:
 
 
 def test_what_is_made_up_for() -> None:
-    lack = np.array([[0.0, SPARED, -SPARED - 0.5, 100.0]])
-    assert made_up(lack)[0] == pytest.approx([0.0, 0.0, -0.5, MOST])
+    lack = np.array([[0.0, DEAD_ZONE, -DEAD_ZONE - 0.5, 100.0]])
+    assert compensate_dead_zone(lack)[0] == pytest.approx([0.0, 0.0, -0.5, MAX_MOTION])

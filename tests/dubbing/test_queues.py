@@ -4,12 +4,12 @@ import threading
 
 import pytest
 
-from lipwright.dubbing.queues import ByteQueue, Crew
+from lipwright.dubbing.queues import ByteQueue, ThreadGroup
 
 
 def test_order_and_bound() -> None:
-    crew = Crew()
-    queue = crew.queue(100)
+    threads = ThreadGroup()
+    queue = threads.queue(100)
     seen: list[object] = []
     most: list[int] = []
 
@@ -19,9 +19,9 @@ def test_order_and_bound() -> None:
             most.append(queue.held)
         queue.finish()
 
-    crew.start("produce", produce)
-    crew.start("consume", lambda: seen.extend(queue))
-    crew.wait()
+    threads.start("produce", produce)
+    threads.start("consume", lambda: seen.extend(queue))
+    threads.wait()
     assert seen == list(range(200))
     assert max(most) <= 90
 
@@ -36,8 +36,8 @@ def test_item_larger_than_the_bound_passes_alone() -> None:
 
 @pytest.mark.parametrize("failing", ["first", "middle", "last"])
 def test_error_in_any_thread_ends_all(failing: str) -> None:
-    crew = Crew()
-    one, two = crew.queue(10), crew.queue(10)
+    threads = ThreadGroup()
+    one, two = threads.queue(10), threads.queue(10)
 
     def first() -> None:
         k = 0
@@ -59,25 +59,25 @@ def test_error_in_any_thread_ends_all(failing: str) -> None:
                 raise ValueError("last")
 
     for work in (first, middle, last):
-        crew.start(work.__name__, work)
+        threads.start(work.__name__, work)
     with pytest.raises(ValueError, match=failing):
-        crew.wait()
+        threads.wait()
     assert not [t for t in threading.enumerate() if t.name.startswith("lipwright-")]
 
 
 def test_interrupt_in_the_waiting_thread_ends_all() -> None:
-    crew = Crew()
-    queue = crew.queue(10)
+    threads = ThreadGroup()
+    queue = threads.queue(10)
 
     def produce() -> None:
         while True:
             queue.put(0, 20)
 
-    crew.start("produce", produce)
+    threads.start("produce", produce)
 
     def tick() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        crew.wait(tick)
+        threads.wait(tick)
     assert not [t for t in threading.enumerate() if t.name.startswith("lipwright-")]

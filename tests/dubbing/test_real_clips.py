@@ -212,16 +212,16 @@ def test_no_face_cut_and_two_people(corpus: Path, tmp_path: Path) -> None:
 
 def test_plan_of_a_real_clip_stands_still(corpus: Path, tmp_path: Path) -> None:
     """The crop follows the head, not the mouth: it moves little from frame to frame."""
+    from lipwright.dubbing.analysis import analyse, settings
     from lipwright.dubbing.references import COUNT
-    from lipwright.dubbing.survey import settings, survey
     from lipwright.faces.tracker import FaceTracker
 
     tracker = FaceTracker()
     video = corpus / ONE
     writer = plans.PlanWriter(tmp_path / "p.jsonl", plans.Source.of(video), settings(tracker))
-    made = survey(video, writer, tracker)
+    made = analyse(video, writer, tracker)
     (track,) = made.tracks
     assert track.usable.all()
-    assert 4 <= len(track.looks) <= COUNT
+    assert 4 <= len(track.references) <= COUNT
     steps = np.abs(np.diff(track.crops[:, 2:], axis=0)).max(axis=1) / track.sides[1:]
     assert np.median(steps) < 0.01

@@ -6,21 +6,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lipwright.dubbing import references
-from lipwright.dubbing.references import Gallery, Look
+from lipwright.dubbing.references import Reference, ReferenceSelector
 
 LIPS = np.zeros((40, 2), np.float32)
 BLANK = np.zeros((4, 4, 3), np.uint8)
 
 
-def look(frame: int, opening: float, quality: float = 1.0) -> Look:
-    return Look(frame, frame / 25, opening, quality, BLANK, LIPS)
+def reference(frame: int, opening: float, quality: float = 1.0) -> Reference:
+    return Reference(frame, frame / 25, opening, quality, BLANK, LIPS)
 
 
 def test_looks_cover_the_openings() -> None:
-    gallery = Gallery()
+    selector = ReferenceSelector()
     for frame in range(1000):
-        gallery.add(look(frame, 0.1 * abs(np.sin(frame / 9))))
-    chosen = gallery.choose()
+        selector.add(reference(frame, 0.1 * abs(np.sin(frame / 9))))
+    chosen = selector.choose()
     openings = [c.opening for c in chosen]
     assert len(chosen) == references.COUNT
     assert openings == sorted(openings)
@@ -31,19 +31,19 @@ def test_looks_cover_the_openings() -> None:
 
 
 def test_the_better_of_two_neighbours_is_kept() -> None:
-    gallery = Gallery()
-    gallery.add(look(0, 0.05, 1.0))
-    gallery.add(look(3, 0.05, 2.0))
-    gallery.add(look(6, 0.05, 1.5))
-    assert [c.frame for c in gallery.choose()] == [3]
-    assert not gallery.wants(0.05, 0.2) or len(gallery) < references.PER_BIN
+    selector = ReferenceSelector()
+    selector.add(reference(0, 0.05, 1.0))
+    selector.add(reference(3, 0.05, 2.0))
+    selector.add(reference(6, 0.05, 1.5))
+    assert [c.frame for c in selector.choose()] == [3]
+    assert not selector.wants(0.05, 0.2) or len(selector) < references.PER_BIN
 
 
 def test_a_single_look_is_enough() -> None:
-    gallery = Gallery()
-    assert gallery.choose() == []
-    gallery.add(look(3, 0.5))
-    assert [c.frame for c in gallery.choose()] == [3]
+    selector = ReferenceSelector()
+    assert selector.choose() == []
+    selector.add(reference(3, 0.5))
+    assert [c.frame for c in selector.choose()] == [3]
 
 
 @given(
@@ -51,12 +51,12 @@ def test_a_single_look_is_enough() -> None:
     st.integers(1, 12),
 )
 def test_bounded(items: list[tuple[int, float, float]], count: int) -> None:
-    gallery = Gallery()
+    selector = ReferenceSelector()
     for frame, opening, good in items:
-        gallery.add(look(frame, opening, good))
-    assert len(gallery) <= references.BINS * references.PER_BIN
-    chosen = gallery.choose(count)
-    assert len(chosen) == min(count, len(gallery))
+        selector.add(reference(frame, opening, good))
+    assert len(selector) <= references.BINS * references.PER_BIN
+    chosen = selector.choose(count)
+    assert len(chosen) == min(count, len(selector))
 
 
 def test_sharp_and_frontal_is_better() -> None:

@@ -12,7 +12,7 @@ from lipwright.dubbing import report
 from lipwright.dubbing.report import Report, Run, TrackSummary, run_lengths
 from lipwright.errors import LipwrightError
 
-FATES = [
+STATUS_COUNTS = [
     ("passed_through", report.NO_FACE),
     ("passed_through", report.NO_FACE),
     ("passed_through", report.OTHER_PERSON),
@@ -26,7 +26,14 @@ FATES = [
 def sample() -> Report:
     track = TrackSummary(3, 0, 6, 0.28, 7, 120, True, (1, 4))
     return Report(
-        "a.mp4", "b.wav", "c.mp4", run_lengths(FATES), [track], 0.28, 25.0, timings={"total": 2.0}
+        "a.mp4",
+        "b.wav",
+        "c.mp4",
+        run_lengths(STATUS_COUNTS),
+        [track],
+        0.28,
+        25.0,
+        timings={"total": 2.0},
     )
 
 
@@ -39,10 +46,10 @@ def test_runs_and_counts() -> None:
     assert made.status_of(4).status == "silent"
 
 
-@given(st.lists(st.sampled_from(FATES)))
-def test_run_lengths_lose_nothing(fates: list[tuple[report.Status, str]]) -> None:
-    runs = run_lengths(fates)
-    assert [(r.status, r.reason) for r in runs for _ in range(r.count)] == fates
+@given(st.lists(st.sampled_from(STATUS_COUNTS)))
+def test_run_lengths_lose_nothing(statuses: list[tuple[report.Status, str]]) -> None:
+    runs = run_lengths(statuses)
+    assert [(r.status, r.reason) for r in runs for _ in range(r.count)] == statuses
     for a, b in itertools.pairwise(runs):
         assert a.last + 1 == b.first
         assert (a.status, a.reason) != (b.status, b.reason)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lipwright.errors import LipwrightError
 from lipwright.media.features import MfccSpec
-from lipwright.methods.base import LookLips, Method, Rest
+from lipwright.methods.base import Method, NeutralMouth, ReferenceLips
 from lipwright.methods.landmark import LandmarkMethod, around_mouth, load_landmark
 from lipwright.methods.registry import load_method
 from lipwright.models.landmark_audio import LandmarkAudio
@@ -147,11 +147,11 @@ def test_gain_articulates(tmp_path: Path) -> None:
 def test_mfcc_come_in_shifted(tmp_path: Path) -> None:
     method = load(save(tmp_path / "m.safetensors", "mfcc"))
     assert isinstance(method.audio, MfccSpec)
-    heard: list[Tensor] = []
-    method.speech.front.register_forward_pre_hook(lambda _, x: heard.append(x[0]))
+    audio_features: list[Tensor] = []
+    method.speech.front.register_forward_pre_hook(lambda _, x: audio_features.append(x[0]))
     faces, audio = frames(1, bands=12)
     method.render(faces, audio, method.start(faces))
-    assert torch.allclose(heard[0][0], audio[0].T + 4.0)
+    assert torch.allclose(audio_features[0][0], audio[0].T + 4.0)
 
 
 @pytest.mark.parametrize("colour", ["drawn", "moved"])
@@ -190,27 +190,27 @@ def test_a_damaged_header_is_one_sentence(tmp_path: Path, key: str) -> None:
         load_landmark(path, "cpu", "torch")
 
 
-@pytest.mark.parametrize("looks", [1, 3])
-def test_in_a_video_nothing_is_drawn_from_the_frame(tmp_path: Path, looks: int) -> None:
+@pytest.mark.parametrize("references", [1, 3])
+def test_in_a_video_nothing_is_drawn_from_the_frame(tmp_path: Path, references: int) -> None:
     """With alpha 1 and points that stay, another face in the frame changes a still picture only."""
     method = load(save(tmp_path / "m.safetensors", colour="moved"))
     method._read_points = lambda crop: (face(0.05) * 0.6 + 0.4).numpy()
     method.step.module.network.head_alpha[0].bias.data.fill_(50.0)  # type: ignore[attr-defined]
     faces, audio = frames(4)
-    reference = frames(looks)[0]
+    reference = frames(references)[0]
     a = method.render(faces, audio, method.start(reference)).faces
     b = method.render(-faces, audio, method.start(reference)).faces
-    assert torch.allclose(a, b, atol=1e-4) == (looks > 1)
+    assert torch.allclose(a, b, atol=1e-4) == (references > 1)
 
 
 def test_the_look_that_rests_is_the_example(tmp_path: Path) -> None:
     method = load(save(tmp_path / "m.safetensors"))
     reference = frames(3)[0]
     shapes = np.zeros((3, 40, 2))
-    lips = LookLips(np.array([0.3, 0.02, 0.2]), shapes, Rest(0.01, shapes[0]))
+    lips = ReferenceLips(np.array([0.3, 0.02, 0.2]), shapes, NeutralMouth(0.01, shapes[0]))
     state = method.start(reference, lips)
-    assert state.look is not None
-    assert torch.equal(state.look, reference[1])
+    assert state.example_frame is not None
+    assert torch.equal(state.example_frame, reference[1])
 
 
 def test_on_the_mouth_the_moved_picture_is_shown_in_full(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from lipwright.errors import LipwrightError
-from lipwright.methods.base import LookLips, Rest
+from lipwright.methods.base import NeutralMouth, ReferenceLips
 from lipwright.methods.memory import MemoryDrawer, MemoryMethod, build_talker, mouth_mask
 from lipwright.methods.registry import load_method
 from lipwright.models.memory_lips import LipEncoder
@@ -50,11 +50,11 @@ def moving(tmp_path: Path) -> Path:
     return write(tmp_path / "moving.safetensors", {**TINY, "move": {"motions": 3, "points": 5}})
 
 
-def lips_of_looks(count: int) -> LookLips:
+def lips_of_references(count: int) -> ReferenceLips:
     rng = np.random.default_rng(0)
     shapes = rng.uniform(0.4, 0.8, (count, 5, 2))
     openings = np.linspace(0.0, 0.1, count)
-    return LookLips(openings, shapes, Rest.of(openings, shapes))
+    return ReferenceLips(openings, shapes, NeutralMouth.of(openings, shapes))
 
 
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
@@ -87,22 +87,22 @@ def test_a_moved_reference_starts_from_where_its_lips_are(moving: Path, backend:
     method = load_method(moving, "cpu", backend)
     assert isinstance(method, MemoryMethod)
     faces, mel = torch.rand(3, 3, 32, 32) * 2 - 1, torch.randn(3, 80, STEPS)
-    looks, lips = torch.rand(3, 3, 32, 32) * 2 - 1, lips_of_looks(3)
-    state = method.start(looks, lips)
+    references, lips = torch.rand(3, 3, 32, 32) * 2 - 1, lips_of_references(3)
+    state = method.start(references, lips)
     where, motion = state.lips
     assert torch.allclose(where[0], torch.from_numpy(lips.shapes[1]).float())
     assert motion.shape == (1, 3)
     drawn = method.render(faces, mel, state).faces
     talker = build_talker(load_checkpoint(moving))
     with torch.no_grad():
-        known = (t.expand(3, *t.shape[1:]) for t in (looks[1:2], where, motion))
+        known = (t.expand(3, *t.shape[1:]) for t in (references[1:2], where, motion))
         reference, *rest = known
         whole = talker(faces, reference, mel, *rest)
     expected = faces + mouth_mask(32) * (whole - faces)
     assert float((drawn - expected).abs().mean()) < (1e-5 if backend == "torch" else 0.02)
     shifted = type(state)(state.reference, (where + 0.1, motion))
     assert not torch.allclose(method.render(faces, mel, shifted).faces, drawn, atol=1e-3)
-    assert method.render(faces, mel, method.start(looks)).faces.isfinite().all()
+    assert method.render(faces, mel, method.start(references)).faces.isfinite().all()
 
 
 def test_articulation_moves_the_reference_and_leaves_the_feature(tmp_path: Path) -> None:
@@ -111,12 +111,14 @@ def test_articulation_moves_the_reference_and_leaves_the_feature(tmp_path: Path)
     faces, mel = torch.rand(8, 3, 32, 32) * 2 - 1, torch.randn(8, 80, STEPS)
     method = load_method(path, "cpu", "torch")
     assert isinstance(method, MemoryMethod)
-    state = method.start(faces[:2], lips_of_looks(2))
+    state = method.start(faces[:2], lips_of_references(2))
     talker = build_talker(load_checkpoint(path))
     with torch.no_grad():
-        heard = talker.audio(mel)
+        audio_features = talker.audio(mel)
         known = (t.expand(8, *t.shape[1:]) for t in (state.reference, *state.lips))
-        whole = talker.draw(talker.recall(heard)[0], heard, faces, *known, articulation=2.5)
+        whole = talker.draw(
+            talker.recall(audio_features)[0], audio_features, faces, *known, articulation=2.5
+        )
     drawn = method.render(faces, mel, state).faces
     assert torch.allclose(drawn, faces + mouth_mask(32) * (whole - faces), atol=1e-4)
 
@@ -195,11 +197,13 @@ def test_articulation_leads_away_from_rest(tmp_path: Path) -> None:
 
 def test_the_reference_is_one_look_with_a_middling_mouth(checkpoint: Path) -> None:
     method = load_method(checkpoint, "cpu", "torch")
-    looks = torch.arange(5.0)[:, None, None, None].expand(5, 3, 32, 32) / 10
+    references = torch.arange(5.0)[:, None, None, None].expand(5, 3, 32, 32) / 10
     shapes = np.zeros((5, 40, 2))
-    lips = LookLips(np.array([0.0, 0.06, 0.02, 0.1, 0.05]), shapes, Rest(0.0, shapes[0]))
-    assert torch.equal(method.start(looks, lips).reference, looks[4:5])
-    assert torch.equal(method.start(looks).reference, looks[2:3])
+    lips = ReferenceLips(
+        np.array([0.0, 0.06, 0.02, 0.1, 0.05]), shapes, NeutralMouth(0.0, shapes[0])
+    )
+    assert torch.equal(method.start(references, lips).reference, references[4:5])
+    assert torch.equal(method.start(references).reference, references[2:3])
 
 
 def test_nothing_but_speech_moves_the_mouth(checkpoint: Path) -> None:

@@ -94,8 +94,8 @@ def test_the_targets_lower_half_is_never_seen() -> None:
 
 def test_stills_are_spread_over_the_looks(tmp_path: Path) -> None:
     method = load_pixel("speech2vid", checkpoint(tmp_path, "speech2vid"), "cpu", "torch")
-    looks = torch.arange(9).float().reshape(9, 1, 1, 1).expand(9, 3, 48, 48) / 10
-    stills = method.start(looks).stills
+    references = torch.arange(9).float().reshape(9, 1, 1, 1).expand(9, 3, 48, 48) / 10
+    stills = method.start(references).stills
     assert stills.shape == (1, 15, 48, 48)
     seen = stills[0, ::3, 0, 0] * 2 - 1
     assert torch.allclose(seen, torch.tensor([0.0, 0.2, 0.4, 0.6, 0.8]))

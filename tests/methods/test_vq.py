@@ -11,12 +11,12 @@ import torch
 
 from lipwright.errors import LipwrightError
 from lipwright.media.mel import windows
-from lipwright.methods.base import LookLips, Method
+from lipwright.methods.base import Method, ReferenceLips
 from lipwright.methods.engine import build_engine, choose_device
 from lipwright.methods.registry import DEFAULTS, load_method, shipped
 from lipwright.methods.vq import VQMethod
-from lipwright.models.lip_space import LipSpace, Rest
-from lipwright.models.look_generator import LookGenerator
+from lipwright.models.gallery_generator import GalleryGenerator
+from lipwright.models.lip_space import LipSpace, NeutralMouth
 from lipwright.models.speech_lips import SpeechToLips
 from lipwright.models.vq_pipeline import CodeEncoder
 from lipwright.models.vqgan import VQGAN
@@ -47,7 +47,7 @@ SPEECH = {"dim": 3, "channels": [4, 4, 8], "width": 16, "layers": 1}
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
-    face, pose, generator = VQGAN(**FACE), VQGAN(**FACE), LookGenerator(**GENERATOR)
+    face, pose, generator = VQGAN(**FACE), VQGAN(**FACE), GalleryGenerator(**GENERATOR)
     speech, space = SpeechToLips(**SPEECH), LipSpace(3)
     space.basis.normal_()
     for p in generator.parameters():
@@ -55,7 +55,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
             torch.nn.init.normal_(p, 0.0, 0.1)
     header = {
         "method": "vq",
-        "arch": "looks",
+        "arch": "gallery",
         "size": 64,
         "audio": {"steps": 20, "before": 8},
         "snap": "soft",
@@ -101,14 +101,14 @@ def test_what_was_listened_to_is_drawn_as_its_windows_are(checkpoint: Path) -> N
     faces, _, reference = inputs(3)
     mel = torch.rand(80, 40, generator=torch.Generator().manual_seed(5)) * 6 - 4
     columns = [0, 13, 39]
-    told = method.listen(mel)
-    assert told.shape == (3, 40)
+    predicted = method.listen(mel)
+    assert predicted.shape == (3, 40)
     times = [Fraction(c, 100) for c in columns]
     state = method.start(reference)
     by_window = method.render(faces, windows(mel, times, method.audio), state)
-    at_once = method.render(faces, told[:, columns].T, state)
+    at_once = method.render(faces, predicted[:, columns].T, state)
     assert torch.allclose(by_window.faces, at_once.faces, atol=1e-4)
-    other = method.render(faces, 0.0 * told[:, columns].T, state)
+    other = method.render(faces, 0.0 * predicted[:, columns].T, state)
     assert not torch.allclose(other.faces, at_once.faces, atol=1e-3)
 
 
@@ -121,10 +121,10 @@ def test_backends_agree(checkpoint: Path) -> None:
     assert isinstance(ours, VQMethod)
     expected = ours.render(faces, mel, ours.start(reference))
     for precision, tolerance in (("f32", 2e-3), ("bf16", 8e-2)):
-        looks = OpenVinoEngine(ours.looks.module, precision)  # type: ignore[attr-defined]
+        references = OpenVinoEngine(ours.references.module, precision)  # type: ignore[attr-defined]
         frames = OpenVinoEngine(ours.frames.module, precision)  # type: ignore[attr-defined]
-        told = ours._heard(mel)
-        a, b, *_ = frames(faces, told, *looks(reference, torch.zeros(len(reference), 3)))
+        predicted = ours._audio_features(mel)
+        a, b, *_ = frames(faces, predicted, *references(reference, torch.zeros(len(reference), 3)))
         assert (a - expected.faces).abs().mean() < tolerance
         assert (b - expected.restored).abs().mean() < tolerance
 
@@ -172,10 +172,10 @@ def test_mouth_of_the_source_does_not_leak(checkpoint: Path) -> None:
 def test_what_the_lips_do_in_the_looks_matters(checkpoint: Path) -> None:
     method = load_method(checkpoint, "cpu", "torch")
     faces, mel, reference = inputs(2)
-    rest = Rest(0.01, np.zeros((40, 2)))
+    rest = NeutralMouth(0.01, np.zeros((40, 2)))
     openings = np.array([0.01, 0.03, 0.06, 0.1])
-    lips = LookLips(openings, np.random.default_rng(0).random((4, 40, 2)), rest)
-    still = LookLips(np.full(4, 0.01), np.zeros((4, 40, 2)), rest)
+    lips = ReferenceLips(openings, np.random.default_rng(0).random((4, 40, 2)), rest)
+    still = ReferenceLips(np.full(4, 0.01), np.zeros((4, 40, 2)), rest)
     known, unknown, resting = (method.start(reference, x) for x in (lips, None, still))
     drawn = [method.render(faces, mel, state).faces for state in (known, unknown, resting)]
     assert not torch.equal(drawn[0], drawn[1])

@@ -30,7 +30,13 @@ VIDEO: dict[str, Any] = {
     "up_channels": (6, 4),
     "dropout": 0.5,
 }
-CRITIC: dict[str, Any] = {"size": 32, "channels": (4, 6, 8), "dense": 16, "hidden": 12, "layers": 2}
+DISCRIMINATOR: dict[str, Any] = {
+    "size": 32,
+    "channels": (4, 6, 8),
+    "dense": 16,
+    "hidden": 12,
+    "layers": 2,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -241,9 +247,9 @@ def test_sizes_that_do_not_fit_are_refused() -> None:
 
 @pytest.mark.parametrize("t", [1, 5, 16])
 def test_discriminator_of_any_length(t: int) -> None:
-    critic = LandmarkDiscriminator(**CRITIC).eval()
+    discriminator = LandmarkDiscriminator(**DISCRIMINATOR).eval()
     frames, example = torch.rand(3, t, 3, 32, 32) * 2 - 1, torch.randn(3, 136)
-    real, found = critic(frames, example)
+    real, found = discriminator(frames, example)
     assert real.shape == (3,)
     assert 0.0 < float(real.min()) <= float(real.max()) < 1.0
     assert found.shape == (3, t, 136)
@@ -251,21 +257,21 @@ def test_discriminator_of_any_length(t: int) -> None:
 
 
 def test_discriminator_turns_with_the_batch() -> None:
-    critic = LandmarkDiscriminator(**CRITIC).eval()
+    discriminator = LandmarkDiscriminator(**DISCRIMINATOR).eval()
     frames, example = torch.rand(3, 4, 3, 32, 32), torch.randn(3, 136)
     order = torch.tensor([2, 0, 1])
-    real, found = critic(frames, example)
-    turned_real, turned_found = critic(frames[order], example[order])
+    real, found = discriminator(frames, example)
+    turned_real, turned_found = discriminator(frames[order], example[order])
     assert torch.allclose(turned_real, real[order], atol=1e-6)
     assert torch.allclose(turned_found, found[order], atol=1e-6)
 
 
 def test_the_score_is_the_mean_before_the_sigmoid() -> None:
-    critic = LandmarkDiscriminator(**CRITIC).eval()
+    discriminator = LandmarkDiscriminator(**DISCRIMINATOR).eval()
     frames, example = torch.rand(1, 6, 3, 32, 32), torch.randn(1, 136)
     scores: list[Tensor] = []
-    critic.head_real.register_forward_hook(lambda *x: scores.append(x[2]))
-    real, _ = critic(frames, example)
+    discriminator.head_real.register_forward_hook(lambda *x: scores.append(x[2]))
+    real, _ = discriminator(frames, example)
     assert torch.allclose(real, torch.sigmoid(scores[0].mean()))
 
 

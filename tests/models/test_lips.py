@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lipwright.models.lip_space import BOUND, LipSpace, Rest
+from lipwright.models.lip_space import BOUND, LipSpace, NeutralMouth
 from lipwright.models.speech_lips import SpeechToLips
 
 
@@ -24,7 +24,7 @@ def moving_lips(n: int = 400) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def test_rest_is_zero_and_the_first_component_follows_the_opening() -> None:
     opening, shape, drive = moving_lips()
-    rest = Rest.of(opening, shape)
+    rest = NeutralMouth.of(opening, shape)
     assert rest.opening == pytest.approx(0.01)
     space = LipSpace(3, 6)
     space.fit(opening - rest.opening, shape - rest.shape)
@@ -38,7 +38,7 @@ def test_rest_is_zero_and_the_first_component_follows_the_opening() -> None:
 
 def test_shifting_a_face_is_no_motion() -> None:
     opening, shape, _ = moving_lips()
-    rest = Rest.of(opening, shape)
+    rest = NeutralMouth.of(opening, shape)
     space = LipSpace(3, 6)
     space.fit(opening - rest.opening, shape - rest.shape)
     there = space.encode(opening, shape + np.array([0.3, -0.2]), rest)

@@ -7,12 +7,12 @@ import torch
 from lipwright.models.memory_mover import ReferenceMover
 
 
-def mover_of(told: tuple[float, ...], points: int = 4) -> ReferenceMover:
+def mover_of(predicted: tuple[float, ...], points: int = 4) -> ReferenceMover:
     """Tells the same motion whatever it hears; the second number moves all points down."""
-    mover = ReferenceMover(6, 32, motions=len(told), points=points)
+    mover = ReferenceMover(6, 32, motions=len(predicted), points=points)
     torch.nn.init.zeros_(mover.reader.weight)
     with torch.no_grad():
-        mover.reader.bias.copy_(torch.tensor(told))
+        mover.reader.bias.copy_(torch.tensor(predicted))
         mover.space.basis[1::2, 0] = 1.0
         mover.space.scale.fill_(0.1)
     return mover
@@ -59,8 +59,8 @@ def test_no_gradient_reaches_the_lip_feature() -> None:
 def test_far_motions_are_bounded() -> None:
     picture = torch.rand(1, 3, 32, 32)
     ends = [
-        mover_of((0.0, told))(torch.randn(1, 6), picture, WHERE, torch.zeros(1, 2))
-        for told in (4.0, 400.0)
+        mover_of((0.0, predicted))(torch.randn(1, 6), picture, WHERE, torch.zeros(1, 2))
+        for predicted in (4.0, 400.0)
     ]
     assert torch.equal(*ends)
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from lipwright.models.centring import Centring
 from lipwright.models.memory_audio import AudioEncoder
 from lipwright.models.memory_face import FaceDecoder, IdentityEncoder, hide_mouth
 from lipwright.models.memory_lips import LipEncoder, lower_halves
 from lipwright.models.memory_talker import MemoryTalker
+from lipwright.models.running_mean import RunningMean
 
 TINY: dict[str, Any] = {
     "size": 32,
@@ -103,17 +103,17 @@ def test_a_residual_decoder_begins_with_the_reference() -> None:
 
 def test_centring_follows_what_it_sees_in_training_only() -> None:
     torch.manual_seed(0)
-    centring = Centring(3)
+    running_mean = RunningMean(3)
     x = torch.randn(4000, 3) * 5 + torch.tensor([10.0, -20.0, 0.0])
-    assert torch.equal(centring.eval()(x), x / (1 + 1e-4) ** 0.5)  # knows nothing yet
-    for part in centring.train()(x).split(1000):
+    assert torch.equal(running_mean.eval()(x), x / (1 + 1e-4) ** 0.5)  # knows nothing yet
+    for part in running_mean.train()(x).split(1000):
         assert part.mean().abs() < 0.2
     for _ in range(20):
-        centring(x)
-    y = centring.eval()(x)
+        running_mean(x)
+    y = running_mean.eval()(x)
     assert torch.allclose(y.mean(0), torch.zeros(3), atol=0.05)
     assert torch.allclose(y.std(0), torch.ones(3), atol=0.05)
-    assert torch.equal(centring(x[:1]), y[:1])  # whatever else is in the batch
+    assert torch.equal(running_mean(x[:1]), y[:1])  # whatever else is in the batch
 
 
 def test_levels_must_fit() -> None:
@@ -156,10 +156,10 @@ def test_the_talker_draws_below_what_it_is_given() -> None:
 def test_the_ablation_goes_round_the_memory() -> None:
     torch.manual_seed(0)
     talker = MemoryTalker(**TINY, recall="audio").eval()
-    heard = torch.randn(3, 6)
-    before, _ = talker.recall(heard)
+    audio_features = torch.randn(3, 6)
+    before, _ = talker.recall(audio_features)
     with torch.no_grad():
         talker.memory.value.add_(1.0)
-    assert torch.equal(talker.recall(heard)[0], before)
+    assert torch.equal(talker.recall(audio_features)[0], before)
     with pytest.raises(ValueError, match="recall"):
         MemoryTalker(**TINY, recall="nothing")

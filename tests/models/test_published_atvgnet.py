@@ -10,7 +10,7 @@ from lipwright.errors import LipwrightError
 from lipwright.models.landmark_audio import LandmarkAudio
 from lipwright.models.landmark_discriminator import LandmarkDiscriminator
 from lipwright.models.landmark_video import LandmarkVideo
-from lipwright.models.published.atvgnet import audio_state, critic_state, video_state
+from lipwright.models.published.atvgnet import audio_state, discriminator_state, video_state
 
 Layout = dict[str, tuple[int, ...]]
 
@@ -89,7 +89,7 @@ def video_layout() -> Layout:
     return out
 
 
-def critic_layout() -> Layout:
+def discriminator_layout() -> Layout:
     return {
         **conv("image_encoder_dis.0", 64, 3, normal=False),
         **conv("image_encoder_dis.1", 128, 64),
@@ -119,7 +119,7 @@ def filled(layout: Layout) -> dict[str, Tensor]:
     [
         (LandmarkAudio, audio_state, audio_layout()),
         (LandmarkVideo, video_state, video_layout()),
-        (LandmarkDiscriminator, critic_state, critic_layout()),
+        (LandmarkDiscriminator, discriminator_state, discriminator_layout()),
     ],
 )
 @pytest.mark.parametrize("prefix", ["", "module."])
@@ -159,18 +159,18 @@ def test_the_same_places_in_the_same_order() -> None:
 
 def test_what_does_not_fit_is_refused() -> None:
     network = plain(LandmarkDiscriminator)
-    state = filled(critic_layout())
+    state = filled(discriminator_layout())
     with pytest.raises(LipwrightError, match="'more'"):
-        critic_state({**state, "more": torch.zeros(1)}, network)
+        discriminator_state({**state, "more": torch.zeros(1)}, network)
     with pytest.raises(LipwrightError, match="shape"):
-        critic_state({**state, "decision.0.weight": torch.zeros(1, 9)}, network)
+        discriminator_state({**state, "decision.0.weight": torch.zeros(1, 9)}, network)
     state.pop("img_fc.0.weight")
     with pytest.raises(LipwrightError, match="picture_dense"):
-        critic_state(state, network)
+        discriminator_state(state, network)
 
 
 def test_a_convolution_without_a_bias_gets_zeros() -> None:
-    state = filled(critic_layout())
+    state = filled(discriminator_layout())
     state.pop("image_encoder_dis.2.0.bias")
-    ours = critic_state(state, plain(LandmarkDiscriminator))
+    ours = discriminator_state(state, plain(LandmarkDiscriminator))
     assert ours["picture.2.0.bias"].shape == (256,)

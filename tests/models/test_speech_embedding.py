@@ -154,11 +154,11 @@ def test_the_published_weights_give_the_published_features() -> None:
     ]
     graph = openvino.Model(taps, graph.get_parameters(), "taps")
     run = core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    heard = torch.randn(2, 76, 32) * 2 + 8
+    audio_features = torch.randn(2, 76, 32) * 2 + 8
     network.bands = torch.nn.Identity()  # type: ignore[assignment]
     with torch.no_grad():
-        ours = network(heard[:, None])
-    shallow, deep = (torch.from_numpy(run(heard[..., None].numpy())[i]) for i in (0, 1))
+        ours = network(audio_features[:, None])
+    shallow, deep = (torch.from_numpy(run(audio_features[..., None].numpy())[i]) for i in (0, 1))
     joined = [x.transpose(2, 3).flatten(1, 2) for x in (shallow[:, :, 2:-2], deep)]
     assert torch.allclose(ours, torch.cat(joined, dim=1), atol=2e-3)
 

@@ -8,8 +8,8 @@ import torch
 from lipwright.models.audio_encoder import SpeechEncoder
 from lipwright.models.blocks import count_parameters
 from lipwright.models.expert import SyncExpert
+from lipwright.models.gallery_generator import GalleryGenerator, ReferenceCodes, soft_codes
 from lipwright.models.generator import CodeGenerator
-from lipwright.models.look_generator import LookGenerator, Looks, soft_codes
 
 
 def small_expert(window: int) -> SyncExpert:
@@ -17,7 +17,7 @@ def small_expert(window: int) -> SyncExpert:
     return SyncExpert(window, 8, 4, (8, 8, 8, 8), 16, (4, 4, 8, 8), 1)
 
 
-def small_looks(**changes: object) -> LookGenerator:
+def small_references(**changes: object) -> GalleryGenerator:
     torch.manual_seed(0)
     arguments = {
         "code_dim": 8,
@@ -29,14 +29,14 @@ def small_looks(**changes: object) -> LookGenerator:
         "lip_dim": 3,
         **changes,
     }
-    model = LookGenerator(**arguments).eval()  # type: ignore[arg-type]
+    model = GalleryGenerator(**arguments).eval()  # type: ignore[arg-type]
     for p in model.parameters():  # wake the layers that start at zero
         if not p.any():
             torch.nn.init.normal_(p, 0.0, 0.2)
     return model
 
 
-def some_looks(n: int, faces: int = 1) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def some_references(n: int, faces: int = 1) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Codes, poses and motions."""
     g = torch.Generator().manual_seed(n)
     shapes = ((faces, n, 8, 16, 16), (faces, n, 4, 16, 16), (faces, n, 3))
@@ -78,10 +78,10 @@ def test_paper_generator_is_signed_and_folds_frames_independently() -> None:
     assert torch.allclose(out[2:3], one, atol=1e-5)
 
 
-def test_look_generator_output_has_the_length_of_codes() -> None:
-    g = small_looks()
-    looks = g.encode_looks(*some_looks(3, 2))
-    codes, weights = g(torch.randn(2, 4, 16, 16), looks, torch.randn(2, 3))
+def test_gallery_generator_output_has_the_length_of_codes() -> None:
+    g = small_references()
+    references = g.encode_references(*some_references(3, 2))
+    codes, weights = g(torch.randn(2, 4, 16, 16), references, torch.randn(2, 3))
     assert codes.shape == (2, 8, 16, 16)
     assert torch.allclose(codes.square().sum(1), torch.full((2, 16, 16), 8.0), atol=1e-3)
     assert weights.shape == (2, 3)
@@ -90,32 +90,34 @@ def test_look_generator_output_has_the_length_of_codes() -> None:
 
 @pytest.mark.parametrize("correct", [True, False])
 def test_order_of_looks_does_not_matter_and_their_content_does(correct: bool) -> None:
-    g = small_looks(correct=correct)
-    looks, poses, motions = some_looks(4)
+    g = small_references(correct=correct)
+    references, poses, motions = some_references(4)
     pose, lips = torch.randn(1, 4, 16, 16), torch.randn(1, 3)
     order = [2, 0, 3, 1]
-    a, w = g(pose, g.encode_looks(looks, poses, motions), lips)
-    b, v = g(pose, g.encode_looks(looks[:, order], poses[:, order], motions[:, order]), lips)
+    a, w = g(pose, g.encode_references(references, poses, motions), lips)
+    b, v = g(
+        pose, g.encode_references(references[:, order], poses[:, order], motions[:, order]), lips
+    )
     assert torch.allclose(a, b, atol=1e-4)
     assert torch.allclose(w[:, order], v, atol=1e-5)
     for changed in (
-        (torch.randn_like(looks), poses, motions),
-        (looks, torch.randn_like(poses), motions),
-        (looks, poses, motions[:, order]),
+        (torch.randn_like(references), poses, motions),
+        (references, torch.randn_like(poses), motions),
+        (references, poses, motions[:, order]),
     ):
-        assert (a - g(pose, g.encode_looks(*changed), lips)[0]).abs().max() > 1e-3
+        assert (a - g(pose, g.encode_references(*changed), lips)[0]).abs().max() > 1e-3
 
 
 def test_looks_of_one_face_serve_a_batch() -> None:
-    g = small_looks()
-    one = g.encode_looks(*some_looks(2))
+    g = small_references()
+    one = g.encode_references(*some_references(2))
     pose, lips = torch.randn(3, 4, 16, 16), torch.randn(3, 3)
     assert torch.allclose(g(pose, one, lips)[0], g(pose, one.each(3), lips)[0], atol=1e-5)
 
 
-def untrained(pose_gain: float, correct: bool) -> LookGenerator:
+def untrained(pose_gain: float, correct: bool) -> GalleryGenerator:
     torch.manual_seed(0)
-    return LookGenerator(
+    return GalleryGenerator(
         8, 4, 3, None, pose_gain, correct, (16, 16, 16), (1, 1, 1), 16, 4, 4
     ).eval()
 
@@ -124,22 +126,24 @@ def untrained(pose_gain: float, correct: bool) -> LookGenerator:
 def test_an_untrained_generator_is_a_kernel_regression_over_looks(correct: bool) -> None:
     """Codes weighted by exp(-|m - m_r|^2), computed here by hand, the pose left out."""
     g = untrained(0.0, correct)
-    looks, poses, motions = some_looks(5)
+    references, poses, motions = some_references(5)
     lips = torch.randn(1, 3)
     by_hand = torch.softmax(-(motions[0] - lips).square().sum(1), 0)  # nearness starts at 2
-    expected = (by_hand[:, None, None, None] * looks[0]).sum(0)
+    expected = (by_hand[:, None, None, None] * references[0]).sum(0)
     expected = torch.nn.functional.normalize(expected, dim=0) * 8**0.5
-    codes, weights = g(torch.randn(1, 4, 16, 16), g.encode_looks(looks, poses, motions), lips)
+    codes, weights = g(
+        torch.randn(1, 4, 16, 16), g.encode_references(references, poses, motions), lips
+    )
     assert torch.allclose(codes[0], expected, atol=1e-4)
     assert torch.allclose(weights[0], by_hand, atol=1e-5)
 
 
 def test_the_look_in_the_same_pose_counts_most() -> None:
     g = untrained(1000.0, False)
-    looks, poses, motions = some_looks(5)
-    state = g.encode_looks(looks, poses, torch.zeros_like(motions))
+    references, poses, motions = some_references(5)
+    state = g.encode_references(references, poses, torch.zeros_like(motions))
     codes, _ = g(poses[:, 3], state, motions[:, 0])
-    expected = torch.nn.functional.normalize(looks[:, 3], dim=1) * 8**0.5
+    expected = torch.nn.functional.normalize(references[:, 3], dim=1) * 8**0.5
     assert torch.allclose(codes, expected, atol=1e-3)
 
 
@@ -150,29 +154,29 @@ def test_without_correction_there_is_nothing_to_train() -> None:
 
 
 def test_barred_looks_have_no_say() -> None:
-    g = small_looks()
-    looks, poses, motions = some_looks(4)
+    g = small_references()
+    references, poses, motions = some_references(4)
     pose, lips = torch.randn(1, 4, 16, 16), torch.randn(1, 3)
-    barred = torch.tensor([[False, True, False, False]])
+    excluded = torch.tensor([[False, True, False, False]])
     keep = [0, 2, 3]
-    a, weights = g(pose, g.encode_looks(looks, poses, motions), lips, barred)
-    b, _ = g(pose, g.encode_looks(looks[:, keep], poses[:, keep], motions[:, keep]), lips)
+    a, weights = g(pose, g.encode_references(references, poses, motions), lips, excluded)
+    b, _ = g(pose, g.encode_references(references[:, keep], poses[:, keep], motions[:, keep]), lips)
     assert torch.allclose(a, b, atol=1e-5)
     assert weights[0, 1] == 0
 
 
 def test_packed_looks_are_the_same_looks() -> None:
-    looks = small_looks().encode_looks(*some_looks(2))
-    for a, b in zip(looks.pack(), Looks(*looks.pack()).pack(), strict=True):
+    references = small_references().encode_references(*some_references(2))
+    for a, b in zip(references.pack(), ReferenceCodes(*references.pack()).pack(), strict=True):
         assert a is b
 
 
 def test_the_lip_motion_changes_the_picture() -> None:
-    g = small_looks()
-    looks = g.encode_looks(*some_looks(2))
+    g = small_references()
+    references = g.encode_references(*some_references(2))
     pose = torch.randn(1, 4, 16, 16)
-    a, _ = g(pose, looks, torch.zeros(1, 3))
-    b, _ = g(pose, looks, torch.randn(1, 3))
+    a, _ = g(pose, references, torch.zeros(1, 3))
+    b, _ = g(pose, references, torch.randn(1, 3))
     assert (a - b).abs().max() > 1e-3
 
 

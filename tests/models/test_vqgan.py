@@ -32,11 +32,11 @@ def small(**changes: object) -> VQGAN:
 def test_paper_size_has_the_published_parameter_count() -> None:
     with torch.device("meta"):
         model = VQGAN()
-        critic = PatchDiscriminator()
+        discriminator = PatchDiscriminator()
     assert count_parameters(model.encoder) == 29_298_176
     assert count_parameters(model.decoder) == 42_449_795
     assert count_parameters(model) == 72_141_699
-    assert count_parameters(critic) == 2_765_633
+    assert count_parameters(discriminator) == 2_765_633
     assert model.factor == 16
 
 

@@ -16,7 +16,7 @@ from lipwright.data.pixels import PixelWindows
 from lipwright.errors import LipwrightError
 from lipwright.media.mel import SILENCE, AudioSpec
 from lipwright.methods.registry import load_method
-from lipwright.models.pixel_critics import JointCritic, QualityCritic
+from lipwright.models.pixel_discriminators import JointDiscriminator, QualityDiscriminator
 from lipwright.training.config import parse, read_yaml
 from lipwright.training.losses.contrastive import contrastive
 from lipwright.training.stages import find_config, run_stage
@@ -46,8 +46,12 @@ CONFIG: dict[str, Any] = {
         "matching": {"group": 3, "lip_dim": 3},
         "run": {**RUN, "steps": 4},
     },
-    "wav2lip": {**SMALL, "window": 5, "loss": {"sync": 0.03, "sync_gate": 100.0, "critic": 0.07}},
-    "lipgan": {**SMALL, "window": 1, "loss": {"critic": 0.01}},
+    "wav2lip": {
+        **SMALL,
+        "window": 5,
+        "loss": {"sync": 0.03, "sync_gate": 100.0, "discriminator": 0.07},
+    },
+    "lipgan": {**SMALL, "window": 1, "loss": {"discriminator": 0.01}},
     "speech2vid": {**SMALL, "window": 1},
 }
 KINDS = ("wav2lip", "lipgan", "speech2vid")
@@ -197,9 +201,9 @@ def test_critics() -> None:
     faces = torch.rand(4, 3, 64, 64)
     other = faces.clone()
     other[:, :, :32] = 0
-    critic = QualityCritic(4, 3)
-    assert torch.equal(critic(faces), critic(other))  # lower halves only
-    joint = JointCritic(4, 3, 16)
+    discriminator = QualityDiscriminator(4, 3)
+    assert torch.equal(discriminator(faces), discriminator(other))  # lower halves only
+    joint = JointDiscriminator(4, 3, 16)
     d = joint(faces, torch.randn(4, 80, 20))
     assert d.shape == (4,)
     assert (d >= 0).all()
@@ -230,8 +234,8 @@ def test_wrong_configs_are_refused(
         run_stage("wav2lip", corpus, config, tmp_path, [], "cpu")
     with pytest.raises(LipwrightError, match="set window=1"):
         run_stage("lipgan", corpus, config, tmp_path, ["window=5"], "cpu")
-    with pytest.raises(LipwrightError, match="has no critic"):
-        run_stage("speech2vid", corpus, config, tmp_path, ["loss.critic=0.1"], "cpu")
+    with pytest.raises(LipwrightError, match="has no discriminator"):
+        run_stage("speech2vid", corpus, config, tmp_path, ["loss.discriminator=0.1"], "cpu")
     (tmp_path / "pixel-expert").symlink_to(finished / "pixel-expert")
     with pytest.raises(LipwrightError, match="train one with the same size"):
         run_stage("wav2lip", corpus, config, tmp_path, ["size=96"], "cpu")

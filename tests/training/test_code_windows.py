@@ -59,24 +59,24 @@ def draws(s: WindowSampler, n: int = 8, seed: int = 0) -> list[Any]:
 
 
 def test_looks_near_a_target_are_barred_for_it_alone(codes: CodeCorpus) -> None:
-    barred = 0
+    excluded = 0
     for seed in range(10):
         for d in draws(sampler(codes), seed=seed):
-            apart = np.abs(d.times[:, None] - (d.looks - d.row.start)[None])
+            apart = np.abs(d.times[:, None] - (d.references - d.row.start)[None])
             near = apart < 3
             near[near.all(axis=1)] = False
-            assert np.array_equal(d.barred, near)
-            barred += int(near.sum())
-    assert barred > 0
+            assert np.array_equal(d.excluded, near)
+            excluded += int(near.sum())
+    assert excluded > 0
 
 
 def test_looks_of_another_clip_are_of_the_same_person(codes: CodeCorpus) -> None:
     rows = codes.packed.rows
     for d in draws(sampler(codes, other_clip=1.0)):
-        (clip,) = (r for r in rows if r.start <= d.looks[0] < r.start + r.frames)
+        (clip,) = (r for r in rows if r.start <= d.references[0] < r.start + r.frames)
         assert clip.clip != d.row.clip
         assert clip.identity == d.row.identity
-        assert not d.barred.any()
+        assert not d.excluded.any()
 
 
 def test_windows_in_a_row_or_scattered(codes: CodeCorpus) -> None:
@@ -91,25 +91,25 @@ def test_tensors_are_of_the_drawn_frames(codes: CodeCorpus) -> None:
     s = sampler(codes)
     picks = draws(s, 3)
     batch = s.tensors(picks, None, CPU)
-    r = len(picks[0].looks)
+    r = len(picks[0].references)
     assert batch["target"].shape == batch["pose"].shape == (12, 4, 16, 16)
-    assert batch["looks"].shape == batch["look_poses"].shape == (3, r, 4, 16, 16)
-    assert batch["look_motions"].shape == (3, r, 3)
-    assert batch["barred"].shape == (12, r)
+    assert batch["references"].shape == batch["reference_poses"].shape == (3, r, 4, 16, 16)
+    assert batch["reference_motions"].shape == (3, r, 3)
+    assert batch["excluded"].shape == (12, r)
     first = picks[1].row.start + picks[1].times[0]
     assert torch.equal(batch["target"][4, :, 5, 5], codes.face_book[first])
-    assert torch.equal(batch["looks"][1, 0, :, 0, 0], codes.face_book[picks[1].looks[0]])
-    assert torch.equal(batch["told"][4], torch.from_numpy(codes.motion[first]))
+    assert torch.equal(batch["references"][1, 0, :, 0, 0], codes.face_book[picks[1].references[0]])
+    assert torch.equal(batch["predicted"][4], torch.from_numpy(codes.motion[first]))
 
 
 def test_noise_on_motions_in_training_only(codes: CodeCorpus) -> None:
     s = sampler(codes, lip_noise=0.2)
     picks = draws(s, 8)
     plain, noisy = s.tensors(picks, None, CPU), s.tensors(picks, np.random.default_rng(1), CPU)
-    for name in ("told", "look_motions"):
+    for name in ("predicted", "reference_motions"):
         spread = (noisy[name] - plain[name]).std().item()
         assert 0.1 < spread < 0.3
-    for name in ("target", "pose", "looks", "barred"):
+    for name in ("target", "pose", "references", "excluded"):
         assert torch.equal(noisy[name], plain[name])
 
 
@@ -120,4 +120,4 @@ def test_a_single_silent_frame_rests(codes: CodeCorpus) -> None:
     for d in picks:
         opening = codes.packed.opening[d.row.start : d.row.start + d.row.frames]
         assert opening[d.times[0]] <= np.quantile(opening, 0.1)
-    assert (s.tensors(picks, None, CPU)["told"] == -4.0).all()
+    assert (s.tensors(picks, None, CPU)["predicted"] == -4.0).all()

@@ -11,7 +11,7 @@ import pytest
 
 from lipwright.data.packed import ClipRow, PackedCorpus, write_rows
 from lipwright.errors import LipwrightError
-from lipwright.training.doctor.facts import Facts, duplicates, examine, told
+from lipwright.training.doctor.facts import Facts, clear_offset, duplicates, examine
 from lipwright.training.doctor.report import bars, diagnose, trial_settings
 from lipwright.training.doctor.trial import MouthGrids, Pairs, Trial, TrialSettings, run_trial
 from lipwright.training.doctor.verdict import LN2, causes
@@ -27,8 +27,8 @@ def lips_corpus(root: Path, late: int = 0, frames: int = 200, clips: int = 16) -
     for c in range(clips):
         slow = np.convolve(rng.uniform(0, 1, frames + 60), np.ones(5) / 5, mode="same")
         opening = (slow[30 : 30 + frames] - 0.3).clip(0) * 0.3
-        heard = (slow[30 - late : 30 - late + frames] - 0.3).clip(0) * 0.3
-        loud = np.repeat(heard, 4)
+        audio_embedding = (slow[30 - late : 30 - late + frames] - 0.3).clip(0) * 0.3
+        loud = np.repeat(audio_embedding, 4)
         mel = np.outer(loud, np.linspace(20, 5, 80)) - 3 + rng.normal(0, 0.05, (4 * frames, 80))
         mels.append(mel)
         openings.append(opening)
@@ -98,10 +98,10 @@ def test_duplicates_and_still_mouths_are_found(tmp_path: Path) -> None:
 def test_a_peak_is_told_from_noise() -> None:
     curve = np.full(21, 0.05)
     curve[14] = 0.6
-    assert told(curve, 200) == (4, True)
-    assert told(curve, 8)[1] is False
+    assert clear_offset(curve, 200) == (4, True)
+    assert clear_offset(curve, 8)[1] is False
     edge = np.linspace(0, 1, 21)
-    assert told(edge, 500)[1] is False
+    assert clear_offset(edge, 500)[1] is False
 
 
 def test_pairs_are_half_and_half_and_as_far_apart_as_asked(tmp_path: Path) -> None:

@@ -89,12 +89,12 @@ def test_coefficient_loss_levels_the_components() -> None:
 
 def test_gradcheck_of_the_discriminators_loss() -> None:
     torch.manual_seed(0)
-    critic = LandmarkDiscriminator(8, (2, 3), 4, 3, 1).double().eval()
+    discriminator = LandmarkDiscriminator(8, (2, 3), 4, 3, 1).double().eval()
     example, target = rand(2, 136), rand(2, 2, 136)
     weight = landmark_weights(10.0).double()
 
     def loss(frames: Tensor) -> Tensor:
-        real, found = critic(frames, example)
+        real, found = discriminator(frames, example)
         return sequence_bce(real, real=False) + landmark_loss(found, target, weight)
 
     # Random frames: the kinks of ReLU are hit with probability 0.

@@ -31,7 +31,7 @@ from lipwright.training.stages.landmark_video import LandmarkVideoConfig, Landma
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, read_header
 from tests.models.landmark_shapes import face
-from tests.models.test_landmark_networks import AUDIO, CRITIC, VIDEO
+from tests.models.test_landmark_networks import AUDIO, DISCRIMINATOR, VIDEO
 
 from .tiny import make_corpus
 
@@ -49,7 +49,7 @@ CONFIG: dict[str, Any] = {
     },
     "landmark-video": {
         "model": {**VIDEO, "norm_kind": "group"},
-        "critic": CRITIC,
+        "discriminator": DISCRIMINATOR,
         "jitter": {"flip": 0.5},
         "loss": {"mouth_weight": 10.0, "gradient": 1.0, "adversarial_start": 1},
         "sequence": 3,
@@ -148,8 +148,8 @@ def test_the_stages_end_in_a_checkpoint_that_renders(run_folder: Path) -> None:
     method = load_method(run_folder / "landmark.safetensors", "cpu", "torch")
     assert isinstance(method, LandmarkMethod)
     method._read_points = lambda _: face(0.03).numpy() * 0.6 + 0.4
-    look = torch.rand(1, 3, 32, 32) * 2 - 1
-    made = method.render(look, torch.zeros(1, 80, 28), method.start(look))
+    reference = torch.rand(1, 3, 32, 32) * 2 - 1
+    made = method.render(reference, torch.zeros(1, 80, 28), method.start(reference))
     assert bool(torch.isfinite(made.faces).all())
     header = read_header(run_folder / "landmark.safetensors")
     assert set(header["parents"]) == {"landmark-space", "landmark-audio", "landmark-video"}
@@ -220,7 +220,7 @@ def test_vg_net_learns_and_draws_where_it_moves(run_folder: Path, packed: Packed
         }
     )
     stage = LandmarkVideoStage(config, corpus, space)
-    assert stage.critic is None
+    assert stage.discriminator is None
     from lipwright.data.augment import NONE
 
     batch = stage.draw(stage.rows[:1], np.random.default_rng(0), NONE, CPU)
@@ -246,7 +246,9 @@ def test_mirrored_faces_come_with_mirrored_landmarks(
     space = load_checkpoint(run_folder / "landmark-space" / "landmark-space.safetensors")
     corpus = LandmarkCorpus(packed, run_folder / "landmarks")
     stage = LandmarkVideoStage(
-        LandmarkVideoConfig.model_validate({"model": VIDEO, "critic": CRITIC, "sequence": 3}),
+        LandmarkVideoConfig.model_validate(
+            {"model": VIDEO, "discriminator": DISCRIMINATOR, "sequence": 3}
+        ),
         corpus,
         space,
     )

@@ -120,29 +120,31 @@ def test_perceptual_loss_is_frozen_and_differentiable() -> None:
 
 
 def test_motion_loss_by_hand() -> None:
-    told = torch.tensor([[[1.0], [3.0], [9.0]]])
+    predicted = torch.tensor([[[1.0], [3.0], [9.0]]])
     real = torch.tensor([[[0.0], [1.0], [0.0]]])
     valid = torch.tensor([[True, True, False]])
-    error, steps = motion_loss(told, real, valid)
+    error, steps = motion_loss(predicted, real, valid)
     assert error.item() == pytest.approx((1 + 4) / 2)
     assert steps.item() == pytest.approx((2 - 1) ** 2)
 
 
 def test_correlation_loss_by_hand() -> None:
-    told = torch.tensor([[[1.0], [2.0], [3.0], [99.0]]])
+    predicted = torch.tensor([[[1.0], [2.0], [3.0], [99.0]]])
     real = torch.tensor([[[2.0], [2.0], [8.0], [0.0]]])
     valid = torch.tensor([[True, True, True, False]])
     # about the means: (-1, 0, 1) and (-2, -2, 4); product 6, powers 2 and 24
     expected = 1.0 - 6.0 / ((2 + STILL) * (24 + STILL)) ** 0.5
-    assert correlation_loss(told, real, valid).item() == pytest.approx(expected, abs=1e-6)
+    assert correlation_loss(predicted, real, valid).item() == pytest.approx(expected, abs=1e-6)
     everywhere = torch.ones(1, 4, dtype=torch.bool)
-    assert correlation_loss(10 * told, 10 * told, everywhere).item() == pytest.approx(0.0, abs=1e-3)
+    assert correlation_loss(10 * predicted, 10 * predicted, everywhere).item() == pytest.approx(
+        0.0, abs=1e-3
+    )
 
 
 def test_motion_losses_gradients() -> None:
     torch.manual_seed(0)
-    told = torch.randn(2, 5, 3, dtype=torch.float64, requires_grad=True)
+    predicted = torch.randn(2, 5, 3, dtype=torch.float64, requires_grad=True)
     real = torch.randn(2, 5, 3, dtype=torch.float64)
     valid = torch.rand(2, 5) < 0.8
-    assert torch.autograd.gradcheck(lambda x: correlation_loss(x, real, valid), (told,))
-    assert torch.autograd.gradcheck(lambda x: sum(motion_loss(x, real, valid)), (told,))
+    assert torch.autograd.gradcheck(lambda x: correlation_loss(x, real, valid), (predicted,))
+    assert torch.autograd.gradcheck(lambda x: sum(motion_loss(x, real, valid)), (predicted,))

@@ -148,11 +148,11 @@ def test_lip_targets_are_those_of_the_window(corpus: PackedCorpus) -> None:
     rows = corpus.split("train")
     rng = np.random.default_rng(1)
     drawn = draw_moments(rng, rows, row_weights(rows, 0.5), 6, window=5, far=6, group=3)
-    told = LipTargets(corpus, 3, 5).of(drawn)
-    assert told.shape == (6, 15)
+    predicted = LipTargets(corpus, 3, 5).of(drawn)
+    assert predicted.shape == (6, 15)
     row, t = drawn.rows[2], drawn.starts[2]
     opening = corpus.opening[row.start + t : row.start + t + 5]
-    ours = told[2].reshape(5, 3)[:, 0].numpy()
+    ours = predicted[2].reshape(5, 3)[:, 0].numpy()
     assert np.corrcoef(opening, ours)[0, 1] > 0.99
 
 
@@ -165,11 +165,11 @@ def test_embeddings_are_unit_vectors(kind: str) -> None:
     else:
         small = SyncExpert(5, 8, 4, (8, 8, 8, 8), 8, (4, 4, 8, 8), 1)
         network, faces = Matching(small), torch.randn(3, 5, 8, 16, 16)
-    seen, heard, told = network(faces, torch.randn(3, 80, 20))
+    seen, audio_embedding, predicted = network(faces, torch.randn(3, 80, 20))
     assert torch.allclose(seen.norm(dim=1), torch.ones(3), atol=1e-5)
-    assert torch.allclose(heard.norm(dim=1), torch.ones(3), atol=1e-5)
-    assert told.shape == (2, 3, 0 if kind == "codes" else 4)
-    assert bool((seen >= 0).all() and (heard >= 0).all())
+    assert torch.allclose(audio_embedding.norm(dim=1), torch.ones(3), atol=1e-5)
+    assert predicted.shape == (2, 3, 0 if kind == "codes" else 4)
+    assert bool((seen >= 0).all() and (audio_embedding >= 0).all())
 
 
 def test_shared_frames_are_told_apart_by_their_place() -> None:
@@ -206,6 +206,6 @@ def test_an_expert_learns_from_groups(shared: bool, corpus: PackedCorpus) -> Non
 
 
 def test_no_lips_are_told_without_groups() -> None:
-    assert MatchingConfig().lips_told(5) == 0
-    assert MatchingConfig(group=4).lips_told(5) == 40
-    assert MatchingConfig(group=4, lips=0.0).lips_told(5) == 0
+    assert MatchingConfig().lips_predicted(5) == 0
+    assert MatchingConfig(group=4).lips_predicted(5) == 40
+    assert MatchingConfig(group=4, lips=0.0).lips_predicted(5) == 0

@@ -17,7 +17,7 @@ from lipwright.models.memory_lips import LipEncoder
 from lipwright.models.memory_talker import MemoryTalker
 from lipwright.training.config import parse, read_yaml
 from lipwright.training.losses.audio_visual import audio_visual_loss
-from lipwright.training.losses.quality_adversarial import critic_loss, fooled_loss
+from lipwright.training.losses.quality_adversarial import adversarial_loss, discriminator_loss
 from lipwright.training.losses.visual_visual import visual_visual_loss
 from lipwright.training.stages import find_config, run_stage
 from lipwright.training.stages.memory import MemoryStage
@@ -66,12 +66,12 @@ CONFIG: dict[str, Any] = {
     "memory": {
         "model": MODEL,
         "lips": {"channels": [8, 8], "patch": 2, "grey": True, "groups": 4, "centred": True},
-        "critic": {"width": 4, "levels": 2},
+        "discriminator": {"width": 4, "levels": 2},
         "loss": {
             "visual_start": 3,
             "sync_start": 4,
             "sync_gate": 100.0,
-            "critic_start": 6,
+            "discriminator_start": 6,
             "motion": 0.1,
             "correlation": 0.1,
         },
@@ -120,14 +120,21 @@ def network_of(stage: MemoryStage) -> TrainedMemory:
 def test_losses_come_on_in_their_order(finished: Path) -> None:
     lines = [json.loads(x) for x in (finished / "memory" / "log.jsonl").read_text().splitlines()]
     train = {r["step"] - 1: r for r in lines if r["kind"] == "train"}
-    always = {"recalled", "taught", "store", "align", "motion", "correlation"}
+    always = {"recalled", "teacher_forced", "store", "align", "motion", "correlation"}
     assert all(always <= set(r) for r in train.values())
     assert [s for s, r in train.items() if "visual" in r] == list(range(3, 8))
     assert [s for s, r in train.items() if "sync" in r] == list(range(4, 8))  # validated at 4
-    assert [s for s, r in train.items() if "fooled" in r] == [6, 7]
-    assert [s for s, r in train.items() if "critic" in r] == [6, 7]
+    assert [s for s, r in train.items() if "adversarial" in r] == [6, 7]
+    assert [s for s, r in train.items() if "discriminator" in r] == [6, 7]
     held = [r for r in lines if r["kind"] == "validation"]
-    columns = {"recalled_l1", "taught_l1", "copy_l1", "slots_audio", "slots_lips", "sync_loss"}
+    columns = {
+        "recalled_l1",
+        "teacher_forced_l1",
+        "copy_l1",
+        "slots_audio",
+        "slots_lips",
+        "sync_loss",
+    }
     assert all(columns | {"opening_correlation"} <= set(r) for r in held)
 
 
@@ -190,7 +197,7 @@ def test_movers_that_would_go_wrong_are_refused(corpus: Path) -> None:
 
 
 def test_both_images_are_learnt_on_one_batch(corpus: Path) -> None:
-    loss = {"visual": 0.0, "critic": 0.0, "sync": 0.0, "store": 0.1}
+    loss = {"visual": 0.0, "discriminator": 0.0, "sync": 0.0, "store": 0.1}
     stage = stage_of(corpus, loss=loss, run={**RUN, "batch": 2}, speech_jitter=None, silence=0.0)
     network = network_of(stage).train()
     optimiser = torch.optim.Adam(network.parameters(), 5e-3)
@@ -201,8 +208,8 @@ def test_both_images_are_learnt_on_one_batch(corpus: Path) -> None:
         losses["loss"].backward()
         optimiser.step()
         rows.append({k: float(v.detach()) for k, v in losses.items()})
-    assert rows[-1]["taught"] < 0.5 * rows[0]["taught"]
-    assert rows[-1]["recalled"] < 1.5 * rows[-1]["taught"]
+    assert rows[-1]["teacher_forced"] < 0.5 * rows[0]["teacher_forced"]
+    assert rows[-1]["recalled"] < 1.5 * rows[-1]["teacher_forced"]
     assert rows[-1]["align"] < 0.6 * rows[0]["align"]
 
 
@@ -216,7 +223,7 @@ def test_which_losses_train_the_lip_encoder(corpus: Path) -> None:
         found = torch.autograd.grad(value, parameter, retain_graph=True, allow_unused=True)[0]
         return found is not None and bool(found.abs().max() > 0)
 
-    assert reaches(made.taught.sum(), head)
+    assert reaches(made.teacher_forced.sum(), head)
     assert not reaches(made.recalled.sum(), head)
     assert not reaches(made.recalled.sum(), slots)
     assert not reaches(made.stored.recalled.sum(), head)
@@ -244,7 +251,9 @@ def test_the_mouth_of_the_target_does_not_reach_what_is_recalled(corpus: Path) -
     with torch.no_grad():
         first, second = network(batch), network(other)
     assert torch.equal(first.recalled, second.recalled)
-    assert not torch.allclose(first.taught, second.taught)  # the teacher sees it through the lips
+    assert not torch.allclose(
+        first.teacher_forced, second.teacher_forced
+    )  # the teacher sees it through the lips
 
 
 def test_silent_stretches_ask_for_rest(corpus: Path) -> None:
@@ -297,9 +306,9 @@ def test_losses_by_hand() -> None:
     assert float(audio_visual_loss(cosine)) == pytest.approx(0.5 * 0.693147, abs=1e-4)
     assert torch.isfinite(audio_visual_loss(torch.zeros(1)))
     zero = torch.zeros(3)
-    assert float(fooled_loss(zero)) == pytest.approx(0.693147, abs=1e-5)
-    assert float(critic_loss(zero, zero)) == pytest.approx(0.693147, abs=1e-5)
-    assert float(critic_loss(torch.tensor([9.0]), torch.tensor([-9.0]))) < 1e-3
+    assert float(adversarial_loss(zero)) == pytest.approx(0.693147, abs=1e-5)
+    assert float(discriminator_loss(zero, zero)) == pytest.approx(0.693147, abs=1e-5)
+    assert float(discriminator_loss(torch.tensor([9.0]), torch.tensor([-9.0]))) < 1e-3
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda p: p.stem)

@@ -67,8 +67,8 @@ CONFIG: dict[str, Any] = {
     "decoder": {
         "model": {"nearness": [4.0, 2.0, 1.0]},
         "window": 3,
-        "fewest_looks": 3,
-        "looks": 5,
+        "min_references": 3,
+        "references": 5,
         "true_frames": 2,
         "run": {"steps": 8, **RUN, "batch": 6},
     },
@@ -221,8 +221,8 @@ def test_training_learns(finished: Path) -> None:
 
 @pytest.mark.parametrize("name", ["tiny", "base", "paper"])
 def test_shipped_configs_are_valid_and_build(name: str) -> None:
+    from lipwright.models.gallery_generator import GalleryGenerator
     from lipwright.models.generator import CodeGenerator
-    from lipwright.models.look_generator import LookGenerator
     from lipwright.models.speech_lips import SpeechToLips
     from lipwright.models.vqgan import VQGAN
     from lipwright.training.config import parse
@@ -242,18 +242,18 @@ def test_shipped_configs_are_valid_and_build(name: str) -> None:
         for section in ("vqgan", "pose-vqgan"):
             VQGAN(**parse(VQGANConfig, values[section], name).model)
         generator = parse(GeneratorConfig, values["generator"], name)
-        if generator.arch == "looks":
-            LookGenerator(**generator.model)
+        if generator.arch == "gallery":
+            GalleryGenerator(**generator.model)
             SpeechToLips(**parse(SpeechConfig, values["speech"], name).model)
         else:
             CodeGenerator(**generator.model)
 
 
-@pytest.mark.parametrize("pace", [0.0, 0.3])
-def test_speech_and_lips_change_pace_together(corpus: Path, pace: float) -> None:
+@pytest.mark.parametrize("tempo", [0.0, 0.3])
+def test_speech_and_lips_change_pace_together(corpus: Path, tempo: float) -> None:
     from lipwright.training.stages.speech import SpeechConfig, SpeechStage
 
-    calm = {"gain": 0, "tilt": 0, "floor": 0, "shift": 0, "stretch": 0, "band": 0, "pace": pace}
+    calm = {"gain": 0, "tilt": 0, "floor": 0, "shift": 0, "stretch": 0, "band": 0, "tempo": tempo}
     from lipwright.training.config import parse
 
     values = {**CONFIG["speech"], "frames": 24, "silence": 0.0, "jitter": calm}

@@ -86,9 +86,9 @@ def test_a_request_that_comes_while_the_others_are_asked_counts_after_the_next_s
 
     with StopRequest() as request:
         assert not request.agreed(Two())  # type: ignore[arg-type]
-        assert not request.heard
+        assert not request.agreed_to_stop
         assert request.agreed(Two())  # type: ignore[arg-type]
-        assert request.heard
+        assert request.agreed_to_stop
 
 
 def test_other_threads_do_not_listen() -> None:
@@ -96,7 +96,7 @@ def test_other_threads_do_not_listen() -> None:
 
     def listen() -> None:
         with StopRequest() as request:
-            found.append((request.heard, signal.getsignal(signal.SIGINT)))
+            found.append((request.agreed_to_stop, signal.getsignal(signal.SIGINT)))
 
     before = signal.getsignal(signal.SIGINT)
     thread = threading.Thread(target=listen)

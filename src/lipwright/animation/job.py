@@ -29,8 +29,8 @@ from lipwright.media.info import probe
 from lipwright.media.reader import VideoReader
 
 if TYPE_CHECKING:
+    from lipwright.dubbing.analysis import Tracker
     from lipwright.dubbing.report import Report
-    from lipwright.dubbing.survey import Tracker
     from lipwright.methods.base import Method
 
 FPS = Fraction(25)

@@ -66,9 +66,9 @@ def inspect(
         f"{use['audio']['effective']:.1f} of {use['count']} slots, lips "
         f"{use['lips']['effective']:.1f}."
     )
-    told = found["information"]
-    if told:
-        i = told["audio"]["phonemes"]
+    predicted = found["information"]
+    if predicted:
+        i = predicted["audio"]["phonemes"]
         print(
             f"Top slot and phoneme share {i['bits']:.3f} bits of {i['label_bits']:.2f}; "
             f"{i['control']:.3f} by chance (p = {i['p']:.3f}, {i['frames']} frames)."

@@ -21,7 +21,7 @@ from lipwright.data.augment import NONE, crop_batch
 from lipwright.data.packed import PackedCorpus
 from lipwright.errors import LipwrightError
 from lipwright.models.blocks import channels_last
-from lipwright.models.lip_space import LipSpace, Rest
+from lipwright.models.lip_space import LipSpace, NeutralMouth
 from lipwright.models.vq_pipeline import blank_lower_half
 from lipwright.models.vqgan import VQGAN
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
@@ -135,7 +135,7 @@ def lip_motions(packed: PackedCorpus, dim: int) -> tuple[LipSpace, NDArray[np.fl
     rests, opening, shape = {}, [], []
     for r in packed.rows:
         part = slice(r.start, r.start + r.frames)
-        rest = rests[r.clip] = Rest.of(packed.opening[part], shapes[part])
+        rest = rests[r.clip] = NeutralMouth.of(packed.opening[part], shapes[part])
         if r.split == "train":
             opening.append(packed.opening[part] - rest.opening)
             shape.append(shapes[part] - rest.shape)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from lipwright.data.extract import sample_face
 from lipwright.data.grid import on_grid
-from lipwright.data.lettering import shows_lettering
+from lipwright.data.lettering import has_burned_in_text
 from lipwright.data.rows import PrepareSettings, Row, Work
 from lipwright.data.storage import CropWriter, save_arrays
 from lipwright.errors import LipwrightError
@@ -41,7 +41,7 @@ FACES = 4
 """So many faces, the largest, are followed at a time."""
 BEFORE, AFTER, BLOCK_FRAMES = 8, 4, 8
 """Frames that smoothing sees before and after those it settles, and how many it settles at once."""
-LOOK_EVERY = 5
+SAMPLE_EVERY = 5
 """Lettering is looked for in each so-many-th frame."""
 TRACKING = TrackerOptions(detect_every=25, idle_every=5, sharp_below=0.5)
 
@@ -152,7 +152,7 @@ class _Run:
         self._opening: list[float] = []
         self._lips: list[NDArray[np.float32]] = []
         self._landmarks: list[NDArray[np.float16]] = []
-        self._overlapped = self._lettered = self._looks = 0
+        self._overlapped = self._lettered = self._references = 0
         self._writers: dict[int, CropWriter] | None = None
         self._settled = 0
         self._done = False
@@ -212,9 +212,9 @@ class _Run:
         to_display = alignment.to_pixels(crop, size)
         to_display[:, 2] -= to_display[:, :2] @ np.full(2, float(settings.margin(size)))
         picture = sample_face(frame.native, frame.info, to_display, _outer(size, settings))
-        if size == settings.size and index % LOOK_EVERY == 0:
-            self._looks += 1
-            self._lettered += shows_lettering(picture)
+        if size == settings.size and index % SAMPLE_EVERY == 0:
+            self._references += 1
+            self._lettered += has_burned_in_text(picture)
         writer.add(mark_crop(picture, settings.mark))
 
     def finish(self) -> None:
@@ -254,7 +254,7 @@ class _Run:
             "yaw": round(float(np.median(np.abs(self._yaw))), 1),
             "motion": round(float(np.std(self._opening)), 5),
             "overlap": round(self._overlapped / self.frames, 3),
-            "text": round(self._lettered / max(self._looks, 1), 3),
+            "text": round(self._lettered / max(self._references, 1), 3),
             "sizes": sorted(self._writers or ()),
             "reason": "",
         }

@@ -21,7 +21,7 @@ ROWS = 6
 """So many rows, one below the other, must look like letters."""
 
 
-def shows_lettering(crop: NDArray[np.uint8]) -> bool:
+def has_burned_in_text(crop: NDArray[np.uint8]) -> bool:
     """Whether the lower half of an aligned face crop (S, S, 3) RGB is written over."""
     gray = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
     if gray.shape[0] != WORK_SIDE:

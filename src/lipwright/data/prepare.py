@@ -31,8 +31,8 @@ from lipwright.data.rows import (
     Row,
     Work,
     append_row,
+    drop_partial_last_line,
     keep_settings,
-    mend,
     read_rows,
     write_json,
 )
@@ -171,7 +171,7 @@ def run_steps(
     finished = {row["source"] for row in read_rows(_step_file(steps, len(STEPS) - 1))}
     for number, (name, step) in enumerate(STEPS):
         path = _step_file(steps, number)
-        mend(path)
+        drop_partial_last_line(path)
         done = {str(row["source"]): row for row in read_rows(path) if not _failed(row)}
         todo = [r for r in rows if not r["reason"] and r["source"] not in done]
         if name == "sync" and todo:

@@ -98,7 +98,7 @@ def read_rows(path: Path) -> list[Row]:
     return rows
 
 
-def mend(path: Path) -> None:
+def drop_partial_last_line(path: Path) -> None:
     """Cut off a last line that a crash left unfinished, so that the next one starts fresh."""
     if path.is_file():
         content = path.read_bytes()

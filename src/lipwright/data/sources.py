@@ -54,12 +54,12 @@ def probe(row: Row, work: Work) -> Row:
     Raises:
         LipwrightError: not a video, or one without sound.
     """
-    from lipwright.media.info import probe as look
+    from lipwright.media.info import probe as reference
 
     path = Path(row["source"])
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    info = look(path)
+    info = reference(path)
     width, height = info.square_size
     row = {
         **row,

@@ -102,9 +102,9 @@ def follow_identity(rows: list[Row], identity: Callable[[Row], str], work: Work)
         if len(pieces) >= TOGETHER:
             frames = np.array([p["frames"] for p in pieces])
             pooled = np.average([p["curve"] for p in pieces], axis=0, weights=frames)
-            told = verdict(pooled, int(frames.sum()), kind)
-            if told["sure"] and 0 < abs(told["offset"]) <= work.settings.max_offset:
-                common[name] = told["offset"]
+            predicted = verdict(pooled, int(frames.sum()), kind)
+            if predicted["sure"] and 0 < abs(predicted["offset"]) <= work.settings.max_offset:
+                common[name] = predicted["offset"]
     out = []
     for row in rows:
         offset = common.get(identity(row), 0)

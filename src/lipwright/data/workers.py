@@ -81,7 +81,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-class Here:
+class SerialWorkers:
     """One after the other, in this process."""
 
     def map(self, step: StepFunction, rows: Iterable[Row], work: Work) -> Iterator[Row]:
@@ -89,7 +89,7 @@ class Here:
         for row in rows:
             yield attempt(step, row, work)
 
-    def __enter__(self) -> Here:
+    def __enter__(self) -> SerialWorkers:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -207,4 +207,4 @@ def workers(count: int, ray: str | None = None) -> Workers:
     """The place to run: a Ray cluster if an address is given, else processes, one of them here."""
     if ray:
         return RayCluster(ray)
-    return Here() if count == 1 else Processes(count)
+    return SerialWorkers() if count == 1 else Processes(count)

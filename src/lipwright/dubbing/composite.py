@@ -139,7 +139,7 @@ def prepare(
     return Edit(change, drawn, replace, mask, flow)
 
 
-def lent(weights: NDArray[np.float64], looks: Array, mask: Array) -> Array:
+def support(weights: NDArray[np.float64], references: Array, mask: Array) -> Array:
     """How far what a mixture of looks shows can be trusted to be face, (S, S) in [0, 1].
 
     Looks lie on each other by eyes and nose. When a head is turned as in few of them, there is wall
@@ -147,11 +147,11 @@ def lent(weights: NDArray[np.float64], looks: Array, mask: Array) -> Array:
 
     Args:
         weights: (R,) how much each look counts.
-        looks: (R, s, s) where each look's own mask lies, s <= S.
+        references: (R, s, s) where each look's own mask lies, s <= S.
         mask: (S, S) that of this frame.
     """
     shown = _resized(
-        np.tensordot(weights.astype(np.float32), looks, 1), len(mask), cv2.INTER_LINEAR
+        np.tensordot(weights.astype(np.float32), references, 1), len(mask), cv2.INTER_LINEAR
     )
     share = shown / np.maximum(mask, 0.05)
     return np.asarray(_ramp(share, FEW_SHOW_IT, ENOUGH_SHOW_IT), np.float32)
@@ -236,7 +236,7 @@ def bounds(mask: Array, crop_to_frame: NDArray[np.float64]) -> tuple[int, int, i
 def delta(
     edit: Edit, region: Array, crop_to_region: NDArray[np.float64], strength: float = 1.0
 ) -> tuple[Array, Array]:
-    """What to add to a region of the frame; of an edit that :func:`takes_over`, what
+    """What to add to a region of the frame; of an edit that :func:`is_overlay`, what
     :func:`overlay` comes to.
 
     Args:
@@ -288,7 +288,7 @@ def delta(
     return _scaled(result, mask), mask
 
 
-def takes_over(edit: Edit) -> bool:
+def is_overlay(edit: Edit) -> bool:
     """Whether the drawn face alone is shown where anything is: then :func:`overlay` says it all."""
     return edit.flow is None and not edit.change.any()
 
@@ -296,7 +296,7 @@ def takes_over(edit: Edit) -> bool:
 def overlay(
     edit: Edit, crop_to_region: NDArray[np.float64], size: tuple[int, int], strength: float = 1.0
 ) -> tuple[Array, NDArray[np.float64], Array]:
-    """The drawn face of an edit that :func:`takes_over`, and how to lay it over a region.
+    """The drawn face of an edit that :func:`is_overlay`, and how to lay it over a region.
 
     Args:
         edit: what the method did.

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from lipwright import __version__
 from lipwright.dubbing import gate, timeline
+from lipwright.dubbing.analysis import Tracker, analyse, settings
 from lipwright.dubbing.cache import plan_for
 from lipwright.dubbing.checks import check_paths
 from lipwright.dubbing.frames import FrameStore
@@ -35,7 +36,6 @@ from lipwright.dubbing.render import Job, render
 from lipwright.dubbing.report import Report
 from lipwright.dubbing.schedule import Schedule, select
 from lipwright.dubbing.segments import Segments
-from lipwright.dubbing.survey import Tracker, settings, survey
 from lipwright.errors import Interrupted, LipwrightError
 from lipwright.lock import OutputLock
 from lipwright.media.audio import SAMPLE_RATE, load_speech
@@ -130,16 +130,16 @@ class _Dub:
                 schedule = self._schedule(plan, info, wave)
                 self.report.warnings += plan.warnings
                 with self._timed("listen"):
-                    heard = speech_features(torch.from_numpy(wave), method.audio)
+                    audio_features = speech_features(torch.from_numpy(wave), method.audio)
                     if getattr(method, "listens", False):
-                        heard = method.listen(heard)  # type: ignore[attr-defined]
+                        audio_features = method.listen(audio_features)  # type: ignore[attr-defined]
                 del wave
                 job = Job(
                     info=info,
                     store=FrameStore(info, plan.pts, plan.source),
                     schedule=schedule,
                     method=method,
-                    heard=heard,
+                    audio_features=audio_features,
                     enhance=enhance,
                     marker=provenance,
                     batch_size=options.batch_size,
@@ -211,7 +211,7 @@ class _Dub:
         plan, cached = plan_for(
             self.video,
             settings(follower),
-            lambda writer: survey(self.video, writer, follower, progress),
+            lambda writer: analyse(self.video, writer, follower, progress),
             keep=self.options.plan_cache,
             scratch=scratch,
         )

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright import __version__
-from lipwright.dubbing.references import Look
+from lipwright.dubbing.references import Reference
 from lipwright.errors import LipwrightError
 from lipwright.faces import alignment
 
@@ -86,10 +86,10 @@ class Track:
         openings: (n,) float32 of the mouth.
         states: (n,) uint8.
         strength: (n,) float32.
-        rest: (40, 2) lip contours of the resting mouth, see ``models.lip_space.Rest``.
+        rest: (40, 2) lip contours of the resting mouth, see ``models.lip_space.NeutralMouth``.
         rest_opening: its opening.
-        looks: frames and openings of the reference pictures.
-        look_lips: (40, 2) lip contours of each.
+        references: frames and openings of the reference pictures.
+        reference_lips: (40, 2) lip contours of each.
         offsets: where their lines begin in the plan's file.
     """
 
@@ -103,8 +103,8 @@ class Track:
     strength: NDArray[np.float32]
     rest: NDArray[np.float32]
     rest_opening: float
-    looks: tuple[tuple[int, float], ...] = ()
-    look_lips: tuple[NDArray[np.float32], ...] = ()
+    references: tuple[tuple[int, float], ...] = ()
+    reference_lips: tuple[NDArray[np.float32], ...] = ()
     offsets: tuple[int, ...] = field(default=(), compare=False)
 
     @property
@@ -251,7 +251,7 @@ class PlanWriter:
         header = {"lipwright_plan": FORMAT, "source": asdict(source), "settings": settings}
         self._line({**header, "version": __version__})
 
-    def add(self, track: Track, looks: list[Look]) -> None:
+    def add(self, track: Track, references: list[Reference]) -> None:
         """Append a finished track with its reference pictures."""
         self._line(
             {
@@ -269,16 +269,22 @@ class PlanWriter:
             }
         )
         offsets = []
-        for look in looks:
+        for reference in references:
             offsets.append(self._file.tell())
-            _, png = cv2.imencode(".png", cv2.cvtColor(look.crop, cv2.COLOR_RGB2BGR))
+            _, png = cv2.imencode(".png", cv2.cvtColor(reference.crop, cv2.COLOR_RGB2BGR))
             picture = base64.b64encode(png.tobytes()).decode()
-            opening = round(look.opening, _DECIMALS)
-            lips = settle(look.lips).ravel().tolist()
-            self._line({"look": look.frame, "opening": opening, "lips": lips, "png": picture})
+            opening = round(reference.opening, _DECIMALS)
+            lips = settle(reference.lips).ravel().tolist()
+            self._line(
+                {"reference": reference.frame, "opening": opening, "lips": lips, "png": picture}
+            )
         more = {
-            "looks": tuple((look.frame, round(look.opening, _DECIMALS)) for look in looks),
-            "look_lips": tuple(settle(look.lips).astype(np.float32) for look in looks),
+            "references": tuple(
+                (reference.frame, round(reference.opening, _DECIMALS)) for reference in references
+            ),
+            "reference_lips": tuple(
+                settle(reference.lips).astype(np.float32) for reference in references
+            ),
             "offsets": tuple(offsets),
         }
         self._tracks.append(Track(**{**vars(track), **more}))
@@ -335,15 +341,19 @@ def load(path: Path, source: Source, settings: dict[str, Any]) -> Plan | None:
 
 def _load(path: Path, source: Source, settings: dict[str, Any]) -> Plan | None:
     tracks: list[Track] = []
-    looks: list[tuple[int, float]] = []
+    references: list[tuple[int, float]] = []
     lips: list[NDArray[np.float32]] = []
     offsets: list[int] = []
 
     def close_track() -> None:
         if tracks:
-            more = {"looks": tuple(looks), "look_lips": tuple(lips), "offsets": tuple(offsets)}
+            more = {
+                "references": tuple(references),
+                "reference_lips": tuple(lips),
+                "offsets": tuple(offsets),
+            }
             tracks[-1] = Track(**{**vars(tracks[-1]), **more})
-        looks.clear()
+        references.clear()
         lips.clear()
         offsets.clear()
 
@@ -353,8 +363,8 @@ def _load(path: Path, source: Source, settings: dict[str, Any]) -> Plan | None:
             same = data["lipwright_plan"] == FORMAT and data["version"] == __version__
             if not same or data["source"] != asdict(source) or data["settings"] != settings:
                 return None
-        elif "look" in data:
-            looks.append((int(data["look"]), float(data["opening"])))
+        elif "reference" in data:
+            references.append((int(data["reference"]), float(data["opening"])))
             lips.append(np.asarray(data["lips"], np.float32).reshape(-1, 2))
             offsets.append(offset)
         elif "track" in data:
@@ -389,7 +399,7 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             line = file.readline()
             if not line:
                 return
-            if line.startswith(b'{"look"'):
+            if line.startswith(b'{"reference"'):
                 head, _, rest = line.partition(b',"png"')
                 if not rest.endswith(b'"}\n'):
                     raise ValueError("cut off")

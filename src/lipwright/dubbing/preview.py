@@ -33,9 +33,9 @@ Picture = NDArray[np.uint8]
 def choose_frames(job: Job, count: int = COLUMNS) -> list[int]:
     """Output frames that show something: faces at work, spread evenly, speech preferred."""
     schedule = job.schedule
-    fates = list(schedule.fates())
+    statuses = list(schedule.statuses())
     for wanted in (("synced",), ("synced", "silent", "held")):
-        frames = [k for k, (status, _) in enumerate(fates) if status in wanted]
+        frames = [k for k, (status, _) in enumerate(statuses) if status in wanted]
         # A frame of the way back shows nothing new.
         frames = [k for k in frames if k < len(schedule.plan.pts)] or frames
         if frames:

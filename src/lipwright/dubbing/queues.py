@@ -23,7 +23,7 @@ class Stopped(Exception):  # noqa: N818 - not an error: the way out of a thread
     """Another thread of the crew failed or the job was given up; leave quietly."""
 
 
-class Crew:
+class ThreadGroup:
     """Threads that start together and fail together."""
 
     def __init__(self) -> None:

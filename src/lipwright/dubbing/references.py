@@ -27,7 +27,7 @@ COUNT = 32
 
 
 @dataclass(frozen=True)
-class Look:
+class Reference:
     """One candidate.
 
     Attributes:
@@ -68,11 +68,11 @@ def quality(crop: NDArray[np.uint8], yaw: float, score: float) -> float:
     return sharpness(crop) * frontal * score
 
 
-class Gallery:
+class ReferenceSelector:
     """The candidates of one track."""
 
     def __init__(self) -> None:
-        self._bins: list[list[Look]] = [[] for _ in range(BINS)]
+        self._bins: list[list[Reference]] = [[] for _ in range(BINS)]
 
     def __len__(self) -> int:
         return sum(map(len, self._bins))
@@ -81,30 +81,30 @@ class Gallery:
         """Whether a look is worth sampling: its bin is not yet full, or it is time for a better."""
         bin_ = self._bins[_bin(opening)]
         return len(bin_) < PER_BIN or all(
-            abs(look.seconds - seconds) >= APART_SECONDS / 2 for look in bin_
+            abs(reference.seconds - seconds) >= APART_SECONDS / 2 for reference in bin_
         )
 
-    def add(self, look: Look) -> None:
+    def add(self, reference: Reference) -> None:
         """Keep the look if it is among the best of its bin."""
-        bin_ = self._bins[_bin(look.opening)]
-        close = [other for other in bin_ if abs(other.seconds - look.seconds) < APART_SECONDS]
+        bin_ = self._bins[_bin(reference.opening)]
+        close = [other for other in bin_ if abs(other.seconds - reference.seconds) < APART_SECONDS]
         if close:
-            if all(look.quality > other.quality for other in close):
+            if all(reference.quality > other.quality for other in close):
                 for other in close:
                     bin_.remove(other)
-                bin_.append(look)
+                bin_.append(reference)
             return
-        bin_.append(look)
+        bin_.append(reference)
         bin_.sort(key=lambda kept: -kept.quality)
         del bin_[PER_BIN:]
 
-    def choose(self, count: int = COUNT) -> list[Look]:
+    def choose(self, count: int = COUNT) -> list[Reference]:
         """Up to ``count`` looks, from the most closed to the most open mouth."""
-        looks = [look for bin_ in self._bins for look in bin_]
-        if len(looks) <= count:
-            return sorted(looks, key=lambda look: (look.opening, look.frame))
-        openings = np.array([look.opening for look in looks])
-        qualities = np.array([look.quality for look in looks])
+        references = [reference for bin_ in self._bins for reference in bin_]
+        if len(references) <= count:
+            return sorted(references, key=lambda reference: (reference.opening, reference.frame))
+        openings = np.array([reference.opening for reference in references])
+        qualities = np.array([reference.quality for reference in references])
         rank = qualities / max(1e-9, float(qualities.max()))
         spread = max(1e-6, float(openings.max() - openings.min()))
         chosen: list[int] = []
@@ -113,7 +113,10 @@ class Gallery:
             cost = np.abs(openings - target) / spread - 0.15 * rank
             cost[chosen] = np.inf
             chosen.append(int(cost.argmin()))
-        return sorted((looks[i] for i in chosen), key=lambda look: (look.opening, look.frame))
+        return sorted(
+            (references[i] for i in chosen),
+            key=lambda reference: (reference.opening, reference.frame),
+        )
 
 
 def _bin(opening: float) -> int:

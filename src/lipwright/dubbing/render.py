@@ -27,13 +27,13 @@ from lipwright.dubbing.frames import FrameStore, frame_bytes
 from lipwright.dubbing.lip_warp import warp_lips
 from lipwright.dubbing.options import Detail
 from lipwright.dubbing.plan import PlannedFace
-from lipwright.dubbing.queues import Crew
+from lipwright.dubbing.queues import ThreadGroup
 from lipwright.dubbing.schedule import Schedule
 from lipwright.faces import alignment, paste
 from lipwright.media.info import VideoInfo
 from lipwright.media.mel import SILENCE, column_at, windows
 from lipwright.media.region import RegionEdit, crop_to_storage, sample_crop
-from lipwright.methods.base import LookLips, Method, Rest
+from lipwright.methods.base import Method, NeutralMouth, ReferenceLips
 
 QUEUE_BYTES = 96 << 20
 """Bound of each of the three queues: 30 frames of 1080p, 7 of 4K."""
@@ -83,7 +83,7 @@ class Face:
     generated: Picture | None = None
     baseline: Picture | None = None
     restored: Picture | None = None
-    lent: Picture | None = None
+    support: Picture | None = None
     """How far the looks that it was drawn from show a face in each place, see composite.lent."""
 
 
@@ -105,7 +105,8 @@ class Job:
         store: its frames.
         schedule: what is to be done with each output frame.
         method: draws the faces.
-        heard: (80, T) spectrogram of the speech, or what a method that listens makes of it.
+        audio_features: (80, T) spectrogram of the speech, or what the method made of it
+            (`Method.listen`).
         enhance: makes (B, 3, S, S) faces better, or None.
         marker: writes the watermark, or None.
         batch_size: frames per window.
@@ -117,7 +118,7 @@ class Job:
     store: FrameStore
     schedule: Schedule
     method: Method
-    heard: Tensor
+    audio_features: Tensor
     enhance: Callable[[Tensor], Tensor] | None = None
     marker: Marker | None = None
     batch_size: int = 8
@@ -133,9 +134,9 @@ def render(
     Raises:
         LipwrightError: and whatever else any of the threads met; all have ended by then.
     """
-    crew = Crew()
-    decoded, drawn, finished = (crew.queue(QUEUE_BYTES) for _ in range(3))
-    artist = Artist(job)
+    threads = ThreadGroup()
+    decoded, drawn, finished = (threads.queue(QUEUE_BYTES) for _ in range(3))
+    face_renderer = FaceRenderer(job)
     begin = start
     if start < len(job.schedule) and not getattr(job.method, "stateless", False):
         # A recurrent method has to see the shot from its beginning again, in the same windows.
@@ -153,7 +154,7 @@ def render(
 
     def draw() -> None:
         for window in _windows(decoded, job):
-            artist.draw(window)
+            face_renderer.draw(window)
             for work in window:
                 if work.k >= start:  # before that, only a recurrent method's memory is rebuilt
                     drawn.put(work, size(work))
@@ -162,7 +163,7 @@ def render(
     def compose() -> None:
         for item in drawn:
             assert isinstance(item, Work)
-            put_in(item, job)
+            composite_faces(item, job)
             item.faces.clear()
             finished.put(item, frame_size)
         finished.finish()
@@ -176,8 +177,8 @@ def render(
             written[0] = item.k + 1
 
     for work in (decode, draw, compose, encode):
-        crew.start(work.__name__, work)
-    crew.wait(lambda: progress(written[0]))
+        threads.start(work.__name__, work)
+    threads.wait(lambda: progress(written[0]))
     progress(written[0])
 
 
@@ -185,13 +186,13 @@ def preview(job: Job, frames: list[int]) -> Iterator[tuple[av.VideoFrame, av.Vid
     """Single output frames, before and after, each as if its shot began with it."""
     from lipwright.media.planes import private_copy
 
-    artist = Artist(job)
+    face_renderer = FaceRenderer(job)
     for k in frames:
         source = int(job.schedule.timeline.source[k])
         work = _work(job, k, next(job.store.forward(source, source + 1)).native)
         before = private_copy(work.native)
-        artist.draw([work])
-        put_in(work, job)
+        face_renderer.draw([work])
+        composite_faces(work, job)
         yield before, work.native
 
 
@@ -222,13 +223,13 @@ def _windows(queue: Any, job: Job) -> Iterator[list[Work]]:
         yield window
 
 
-class Artist:
+class FaceRenderer:
     """Calls the method, one batch per track and window, and keeps its state for each of them."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
         self._states: dict[tuple[int, int], Any] = {}
-        self._looks: dict[int, Picture] = {}
+        self._references: dict[int, Picture] = {}
 
     @torch.inference_mode()
     def draw(self, window: list[Work]) -> None:
@@ -260,7 +261,7 @@ class Artist:
                 face.baseline = None if copies is None else copies[i]
                 face.restored = None if restored is None else restored[i]
                 if made.weights is not None:
-                    face.lent = self._lent(face.planned, made.weights[i])
+                    face.support = self._support(face.planned, made.weights[i])
                 if steps is not None and made.lips is not None and np.abs(steps[i]).max() > 1e-3:
                     if face.restored is not None:  # then nothing else is shown
                         face.restored = warp_lips(face.restored, made.lips[i], steps[i])
@@ -269,46 +270,53 @@ class Artist:
         # A shot that has passed comes back, if ever, as another pass with a state of its own.
         self._states = {key: state for key, state in self._states.items() if key[1] == last_pass}
         tracks = {number for number, _ in self._states}
-        self._looks = {number: masks for number, masks in self._looks.items() if number in tracks}
+        self._references = {
+            number: masks for number, masks in self._references.items() if number in tracks
+        }
 
-    def _lent(self, planned: PlannedFace, weights: NDArray[np.float64]) -> Picture:
+    def _support(self, planned: PlannedFace, weights: NDArray[np.float64]) -> Picture:
         track = self._job.schedule.track(planned.track)
-        if planned.track not in self._looks:
-            faces = [track.face(frame) for frame, _ in track.looks]
+        if planned.track not in self._references:
+            faces = [track.face(frame) for frame, _ in track.references]
             masks = [
                 np.ones((MAP, MAP)) if f is None else face_mask(f, MAP, JAW_DROP) for f in faces
             ]
-            self._looks[planned.track] = np.stack(masks).astype(np.float32)
-        return composite.lent(weights, self._looks[planned.track], face_mask(planned, MAP))
+            self._references[planned.track] = np.stack(masks).astype(np.float32)
+        return composite.support(weights, self._references[planned.track], face_mask(planned, MAP))
 
     def _audio(self, frames: list[int]) -> Tensor:
         """(B, 80, W) windows, or (B, K) of what was listened to, at rest where nobody speaks."""
-        schedule, heard = self._job.schedule, self._job.heard
+        schedule, audio_features = self._job.schedule, self._job.audio_features
         times = [schedule.timeline.time(k) for k in frames]
-        activity = torch.from_numpy(schedule.activity[frames]).to(heard)
+        activity = torch.from_numpy(schedule.activity[frames]).to(audio_features)
         if getattr(self._job.method, "listens", False):
             columns = torch.tensor([column_at(time) for time in times])
-            activity = activity * (columns < heard.shape[1])  # behind the end nothing is said
-            return heard[:, columns.clamp_max(heard.shape[1] - 1)].T * activity[:, None]
-        audio = windows(heard, times, self._job.method.audio)
+            activity = activity * (
+                columns < audio_features.shape[1]
+            )  # behind the end nothing is said
+            return (
+                audio_features[:, columns.clamp_max(audio_features.shape[1] - 1)].T
+                * activity[:, None]
+            )
+        audio = windows(audio_features, times, self._job.method.audio)
         return SILENCE + activity[:, None, None] * (audio - SILENCE)
 
-    def _reference(self, number: int) -> tuple[Tensor, LookLips]:
+    def _reference(self, number: int) -> tuple[Tensor, ReferenceLips]:
         """(R, 3, S, S) in [-1, 1], and what the lips do there."""
         schedule, method = self._job.schedule, self._job.method
         side = getattr(method, "reference_size", method.size)
         track = schedule.track(number)
-        looks = []
+        references = []
         for picture in schedule.plan.references(track):
             if picture.shape[0] != side:
                 how = cv2.INTER_AREA if side < picture.shape[0] else cv2.INTER_CUBIC
                 picture = np.asarray(cv2.resize(picture, (side, side), interpolation=how), np.uint8)
-            looks.append(picture)
-        stack = torch.from_numpy(np.stack(looks)).permute(0, 3, 1, 2)
-        lips = LookLips(
-            np.array([opening for _, opening in track.looks]),
-            np.stack(track.look_lips),
-            Rest(track.rest_opening, track.rest),
+            references.append(picture)
+        stack = torch.from_numpy(np.stack(references)).permute(0, 3, 1, 2)
+        lips = ReferenceLips(
+            np.array([opening for _, opening in track.references]),
+            np.stack(track.reference_lips),
+            NeutralMouth(track.rest_opening, track.rest),
         )
         return stack.float() / 127.5 - 1.0, lips
 
@@ -319,7 +327,7 @@ def _pictures(faces: Tensor) -> list[Picture]:
     return list(np.ascontiguousarray(unit.numpy(), dtype=np.float32))
 
 
-def put_in(work: Work, job: Job) -> None:
+def composite_faces(work: Work, job: Job) -> None:
     """Edit the frame, and mark it."""
     side = job.method.size
     for face in work.faces:
@@ -328,11 +336,11 @@ def put_in(work: Work, job: Job) -> None:
         edit = composite.prepare(
             face.generated, face.baseline, face.source, mask, job.detail, face.restored
         )
-        if face.lent is not None and job.detail == "keep":
-            share = cv2.resize(face.lent, (side, side), interpolation=cv2.INTER_LINEAR)
+        if face.support is not None and job.detail == "keep":
+            share = cv2.resize(face.support, (side, side), interpolation=cv2.INTER_LINEAR)
             edit = replace(edit, replace=edit.replace * share)
         to_frame = crop_to_storage(job.info, alignment.to_pixels(face.planned.crop, side))
-        simple = composite.takes_over(edit)
+        simple = composite.is_overlay(edit)
         box = composite.bounds(mask * edit.replace if simple else mask, to_frame)
         if box is None:
             continue

@@ -49,10 +49,10 @@ class Run:
         return self.last - self.first + 1
 
 
-def run_lengths(fates: Iterable[tuple[Status, str]]) -> list[Run]:
+def run_lengths(statuses: Iterable[tuple[Status, str]]) -> list[Run]:
     """Join equal neighbours, beginning with frame 0."""
     runs: list[Run] = []
-    for k, (status, reason) in enumerate(fates):
+    for k, (status, reason) in enumerate(statuses):
         if runs and (runs[-1].status, runs[-1].reason) == (status, reason):
             runs[-1] = Run(runs[-1].first, k, status, reason)
         else:

@@ -146,7 +146,7 @@ class Schedule:
         )
         return [face for face in found if face is not None and face.state in USABLE]
 
-    def fates(self) -> Iterator[tuple[Status, str]]:
+    def statuses(self) -> Iterator[tuple[Status, str]]:
         """Status and reason of every output frame."""
         of_source = [self._fate(frame) for frame in range(len(self.plan.pts))]
         for k, frame in enumerate(self.timeline.source):
@@ -157,7 +157,7 @@ class Schedule:
 
     def runs(self) -> list[Run]:
         """The fates, joined into stretches."""
-        return run_lengths(self.fates())
+        return run_lengths(self.statuses())
 
     def _fate(self, frame: int) -> tuple[Status, str]:
         """What becomes of a source frame while somebody speaks."""
@@ -198,7 +198,7 @@ class Schedule:
                     frames=int(seen.sum()),
                     size=round(float(np.median(track.sides[seen]))) if seen.any() else 0,
                     speaks=track.number in self.speaking,
-                    references=tuple(frame for frame, _ in track.looks),
+                    references=tuple(frame for frame, _ in track.references),
                 )
             )
         return table

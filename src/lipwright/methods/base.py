@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lipwright.media.mel import AudioSpec
-from lipwright.models.lip_space import Rest
+from lipwright.models.lip_space import NeutralMouth
 
-__all__ = ["LookLips", "Method", "Rendered", "Rest"]
+__all__ = ["Method", "NeutralMouth", "ReferenceLips", "Rendered"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Rendered:
 
 
 @dataclass(frozen=True)
-class LookLips:
+class ReferenceLips:
     """What the lips do in the R looks of a face, read off landmarks.
 
     Attributes:
@@ -60,7 +60,7 @@ class LookLips:
 
     openings: NDArray[np.floating]
     shapes: NDArray[np.floating]
-    rest: Rest
+    rest: NeutralMouth
 
 
 @runtime_checkable
@@ -84,7 +84,7 @@ class Method(Protocol):
     audio: AudioSpec
     model_id: str
 
-    def start(self, reference: Tensor, lips: LookLips | None = None) -> Any:
+    def start(self, reference: Tensor, lips: ReferenceLips | None = None) -> Any:
         """Prepare one face track.
 
         Args:

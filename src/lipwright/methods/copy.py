@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from lipwright.media.mel import AudioSpec
-from lipwright.methods.base import LookLips, Rendered
+from lipwright.methods.base import ReferenceLips, Rendered
 
 
 class CopyMethod:
@@ -31,7 +31,7 @@ class CopyMethod:
         self.audio = AudioSpec()
         self.model_id = "copy"
 
-    def start(self, reference: Tensor, lips: LookLips | None = None) -> None:
+    def start(self, reference: Tensor, lips: ReferenceLips | None = None) -> None:
         """There is nothing to prepare. ``reference``: (R, 3, S, S)."""
 
     def render(self, faces: Tensor, audio: Tensor, state: None) -> Rendered:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from lipwright.errors import LipwrightError
-from lipwright.methods.graph_cache import kept_graph
+from lipwright.methods.graph_cache import cached_graph
 from lipwright.models.blocks import channels_last, contiguous
 from lipwright.openvino_core import core
 
@@ -89,7 +89,7 @@ class OpenVinoEngine:
             return self._convert(inputs, shapes)
 
         name = self._kept_as
-        model = convert() if name is None else kept_graph(name, shapes, convert, self._core)
+        model = convert() if name is None else cached_graph(name, shapes, convert, self._core)
         config = {
             "INFERENCE_PRECISION_HINT": self.precision,
             "PERFORMANCE_HINT": "LATENCY",

@@ -35,7 +35,7 @@ def graph_folder() -> Path:
     return cache_folder() / "graphs"
 
 
-def kept_graph(
+def cached_graph(
     name: str, shapes: Sequence[tuple[int, ...]], convert: Callable[[], Any], core: Any
 ) -> Any:
     """The graph of a network: read from the cache, or made by ``convert`` and put there.

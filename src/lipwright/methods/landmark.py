@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from lipwright.errors import LipwrightError
 from lipwright.media.features import MfccSpec, audio_spec
 from lipwright.media.mel import SILENCE
-from lipwright.methods.base import LookLips, Rendered
+from lipwright.methods.base import ReferenceLips, Rendered
 from lipwright.methods.engine import Engine, build_engine
 from lipwright.models.landmark_audio import LandmarkAudio
 from lipwright.models.landmark_audio import State as AudioState
@@ -44,8 +44,8 @@ class LandmarkState:
 
     Attributes:
         neutral: (68, 2) aligned shape of this face at rest.
-        look: (3, S, S) the example; None: each frame is its own.
-        look_points: (68, 2) its landmarks.
+        example_frame: (3, S, S) the example; None: each frame is its own.
+        example_points: (68, 2) its landmarks.
         audio: state of AT-net.
         video: state of VG-net.
         face: the last frame, and ``points``, its landmarks: equal frames are looked at once.
@@ -55,8 +55,8 @@ class LandmarkState:
 
     neutral: Tensor
     video: Tensor
-    look: Tensor | None = None
-    look_points: Tensor | None = None
+    example_frame: Tensor | None = None
+    example_points: Tensor | None = None
     audio: AudioState | None = None
     face: Tensor | None = None
     points: Tensor | None = None
@@ -130,9 +130,9 @@ class LandmarkMethod:
         self.backend = self.step.name
         self._read_points = read_points
 
-    def start(self, reference: Tensor, lips: LookLips | None = None) -> LandmarkState:
+    def start(self, reference: Tensor, lips: ReferenceLips | None = None) -> LandmarkState:
         """Find the shape at rest from looks (R, 3, S, S) in [-1, 1], R >= 1, and the example."""
-        points = torch.stack([self.points(look) for look in reference])
+        points = torch.stack([self.points(example) for example in reference])
         shapes, _ = self.space.align(points)
         state = LandmarkState(self.space.neutral(shapes), self._start)
         if len(reference) > 1:
@@ -141,7 +141,7 @@ class LandmarkMethod:
             else:
                 far = (shapes - state.neutral).square().sum((1, 2)).numpy()
             best = int(np.argmin(far))
-            state.look, state.look_points = reference[best].clone(), points[best]
+            state.example_frame, state.example_points = reference[best].clone(), points[best]
         return state
 
     def points(self, face: Tensor) -> Tensor:
@@ -166,23 +166,23 @@ class LandmarkMethod:
             state.face, state.points = face.clone(), self.points(face)
         shape, matrix = self.space.align(state.points)
         coefficients = self.space.encode(shape - state.neutral)
-        told, state.audio = self._listen(sound, state.audio)
+        predicted, state.audio = self._listen(sound, state.audio)
         # What speech cannot tell (the head's turn) stays as it is in this frame.
-        driving = self.space.decode(torch.where(self.spoken, told * self.gain, coefficients))
-        look, here = state.look, state.look_points
-        if look is None or here is None:
-            look, here = face, state.points
-        look_shape, look_matrix = self.space.align(here)
-        example = look_shape - state.neutral
+        driving = self.space.decode(torch.where(self.spoken, predicted * self.gain, coefficients))
+        picture, here = state.example_frame, state.example_points
+        if picture is None or here is None:
+            picture, here = face, state.points
+        example_shape, example_matrix = self.space.align(here)
+        example = example_shape - state.neutral
         if self.project:
             example = self.space.decode(self.space.encode(example))
         state.driven = self.space.place(driving, state.neutral, matrix)
         points: list[Tensor] = []
         if self.moved:
-            there = here + state.driven - self.space.place(example, state.neutral, look_matrix)
+            there = here + state.driven - self.space.place(example, state.neutral, example_matrix)
             points = [2.0 * p[None] - 1.0 for p in (here, there)]
         drawn, state.alpha, state.video = self.step(
-            look[None],
+            picture[None],
             self.space.normalised(driving)[None],
             self.space.normalised(example)[None],
             state.video,

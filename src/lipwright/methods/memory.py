@@ -16,9 +16,14 @@ from torch import Tensor, nn
 
 from lipwright.errors import LipwrightError
 from lipwright.media.mel import SILENCE, AudioSpec
-from lipwright.methods.base import LookLips, Rendered
+from lipwright.methods.base import ReferenceLips, Rendered
 from lipwright.methods.engine import Engine, build_engine
-from lipwright.methods.memory_looks import choose_looks, median_look, nearest_look, pose_of
+from lipwright.methods.memory_references import (
+    choose_references,
+    median_reference,
+    nearest_reference,
+    pose_of,
+)
 from lipwright.models.memory_talker import MemoryTalker
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
 
@@ -83,14 +88,14 @@ class MemoryDrawer(nn.Module):
             (B, 3, S, S) in [-1, 1], as a tuple of one.
         """
         talker = self.talker
-        heard = talker.audio(mel)
-        lips, _ = talker.recall(heard)
+        audio_features = talker.audio(mel)
+        lips, _ = talker.recall(audio_features)
         moves = talker.mover is not None
         if self.articulation != 1.0 and not moves:
             lips = self.rest + self.articulation * (lips - self.rest)
-            heard = self.quiet + self.articulation * (heard - self.quiet)
+            audio_features = self.quiet + self.articulation * (audio_features - self.quiet)
         further = self.articulation if moves else 1.0
-        drawn = talker.draw(lips, heard, target, reference, where, motion, further)
+        drawn = talker.draw(lips, audio_features, target, reference, where, motion, further)
         return (target + self.mask * (drawn - target),)
 
 
@@ -136,7 +141,7 @@ class MemoryMethod:
         self.engine: Engine = build_engine(drawer, device, backend, self.model_id)
         self.backend = self.engine.name
 
-    def start(self, reference: Tensor, lips: LookLips | None = None) -> MemoryState:
+    def start(self, reference: Tensor, lips: ReferenceLips | None = None) -> MemoryState:
         """Choose of (R, 3, S, S) looks, R >= 1, that with the median opening.
 
         One for the whole face: a reference whose mouth went along with the source's would tell the
@@ -146,7 +151,7 @@ class MemoryMethod:
         if lips is not None and len(lips.openings) != len(reference):
             lips = None
         openings = [float(v) for v in lips.openings] if lips is not None else []
-        index = [median_look(openings) if openings else len(reference) // 2]
+        index = [median_reference(openings) if openings else len(reference) // 2]
         if self.mover is None:
             return MemoryState(reference[index])
         space = self.mover.space
@@ -154,7 +159,7 @@ class MemoryMethod:
             where = torch.full((1, space.basis.shape[0] // 2, 2), 0.64)
             return MemoryState(reference[index], (where, torch.zeros(1, space.dim)))
         poses = pose_of(reference)
-        index = choose_looks(poses, openings)
+        index = choose_references(poses, openings)
         shapes = np.asarray(lips.shapes, np.float64)[index]
         motion = space.encode(np.asarray(lips.openings)[index], shapes, lips.rest)
         moved = (torch.from_numpy(shapes).float(), torch.from_numpy(motion))
@@ -172,10 +177,10 @@ class MemoryMethod:
             if missing:
                 x = torch.cat([x, x[-1:].expand(missing, -1, -1, -1)])
                 mel = torch.cat([mel, mel[-1:].expand(missing, -1, -1)])
-            look = torch.zeros(BATCH, dtype=torch.long)
+            nearest = torch.zeros(BATCH, dtype=torch.long)
             if state.poses is not None:
-                look = nearest_look(x, state.poses)
-            known = (t[look] for t in (state.reference, *state.lips))
+                nearest = nearest_reference(x, state.poses)
+            known = (t[nearest] for t in (state.reference, *state.lips))
             inputs = (x, next(known), mel, *known)
             drawn.append(self.engine(*inputs)[0][: BATCH - missing])
         return Rendered(torch.cat(drawn), faces)

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from lipwright.errors import LipwrightError
 from lipwright.media.mel import AudioSpec
-from lipwright.methods.base import LookLips, Rendered
+from lipwright.methods.base import ReferenceLips, Rendered
 from lipwright.methods.engine import build_engine
 from lipwright.models.pixel_unet import PixelUNet
 from lipwright.models.published import wav2lip as published
@@ -136,7 +136,7 @@ class PixelMethod:
         self.engine = build_engine(drawer.eval().requires_grad_(False), device, backend, model_id)
         self.backend = self.engine.name
 
-    def start(self, reference: Tensor, lips: LookLips | None = None) -> PixelState:
+    def start(self, reference: Tensor, lips: ReferenceLips | None = None) -> PixelState:
         """Keep five of (R, 3, S, S) looks, spread evenly; fewer are repeated."""
         index = torch.linspace(0, len(reference) - 1, STILLS).round().long()
         return PixelState(reference[index].flatten(0, 1)[None] * 0.5 + 0.5)

@@ -17,13 +17,13 @@ from torch.nn import functional as F
 
 from lipwright.errors import LipwrightError
 from lipwright.media.mel import AudioSpec
-from lipwright.methods.base import LookLips, Rendered
+from lipwright.methods.base import ReferenceLips, Rendered
 from lipwright.methods.engine import Engine, build_engine
+from lipwright.models.gallery_generator import GalleryGenerator
 from lipwright.models.generator import CodeGenerator
-from lipwright.models.lip_space import LipSpace, made_up
-from lipwright.models.look_generator import LookGenerator
+from lipwright.models.lip_space import LipSpace, compensate_dead_zone
 from lipwright.models.speech_lips import SpeechToLips
-from lipwright.models.vq_pipeline import CodeEncoder, FrameRenderer, LookEncoder
+from lipwright.models.vq_pipeline import CodeEncoder, FrameRenderer, ReferenceEncoder
 from lipwright.models.vqgan import VQGAN
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
 
@@ -36,7 +36,7 @@ the same kernels whatever batch it came in."""
 class VQState:
     """What one face track needs: the encoded reference looks."""
 
-    looks: tuple[Tensor, ...]
+    references: tuple[Tensor, ...]
     rest: NDArray[np.float64] | None = None
 
 
@@ -63,13 +63,13 @@ class VQMethod:
         self.reference_size = self.size * int(header.get("finer", 1))
         self.audio = AudioSpec(**header["audio"])
         self.model_id = checkpoint.model_id
-        looks, frames, self.speech, self.space = build_networks(checkpoint)
+        references, frames, self.speech, self.space = build_networks(checkpoint)
         # Looks are encoded once per face: compiling a graph for them would take longer than that.
-        self.looks: Engine = build_engine(looks, device, "torch", fast=backend != "torch")
+        self.references: Engine = build_engine(references, device, "torch", fast=backend != "torch")
         self.frames: Engine = build_engine(frames, device, backend, f"{self.model_id} frames")
         self.backend = self.frames.name
 
-    def start(self, reference: Tensor, lips: LookLips | None = None) -> VQState:
+    def start(self, reference: Tensor, lips: ReferenceLips | None = None) -> VQState:
         """Encode looks (R, 3, S', S') in [-1, 1], S' = ``reference_size``, R >= 1.
 
         Without ``lips`` all are taken to rest.
@@ -83,7 +83,7 @@ class VQMethod:
                 reference, size=(side, side), mode="bilinear", align_corners=False, antialias=True
             )
         rest = None if lips is None else np.asarray(lips.rest.shape, np.float64)
-        return VQState(self.looks(reference, motions), rest)
+        return VQState(self.references(reference, motions), rest)
 
     @property
     def listens(self) -> bool:
@@ -100,7 +100,7 @@ class VQMethod:
         return self.speech.dense(mel.float())
 
     @torch.inference_mode()
-    def _heard(self, audio: Tensor) -> Tensor:
+    def _audio_features(self, audio: Tensor) -> Tensor:
         if self.speech is None or audio.ndim == 2:
             return audio
         return torch.cat([self.speech(window[None].float()) for window in audio])
@@ -108,7 +108,7 @@ class VQMethod:
     def render(self, faces: Tensor, audio: Tensor, state: VQState) -> Rendered:
         """Draw (B, 3, S, S) faces with (B, 80, steps) speech, or (B, K) that was listened to."""
         n = len(faces)
-        audio = self._heard(audio)
+        audio = self._audio_features(audio)
         parts: list[tuple[Tensor, ...]] = []
         for start in range(0, n, BATCH):
             x, mel = faces[start : start + BATCH], audio[start : start + BATCH]
@@ -116,7 +116,7 @@ class VQMethod:
             if missing:
                 x = torch.cat([x, x[-1:].expand(missing, -1, -1, -1)])
                 mel = torch.cat([mel, mel[-1:].expand(missing, *mel.shape[1:])])
-            drawn = self.frames(x, mel, *state.looks)
+            drawn = self.frames(x, mel, *state.references)
             parts.append(tuple(picture[: BATCH - missing] for picture in drawn))
         made = tuple(torch.cat(p) for p in zip(*parts, strict=True))
         if len(made) == 2:  # the paper's generator: speaking faces, and the baseline
@@ -126,7 +126,7 @@ class VQMethod:
         if state.rest is None:
             return Rendered(speaking, restored=restored, weights=weights)
         lips = state.rest + self.space.contours(shown)
-        step = self.space.contours(made_up(wanted - shown))
+        step = self.space.contours(compensate_dead_zone(wanted - shown))
         return Rendered(speaking, None, restored, lips, step, weights)
 
 
@@ -144,10 +144,10 @@ def build_networks(
         networks = header["networks"]
         face = VQGAN(**networks["face"])
         pose = CodeEncoder(VQGAN(**networks["pose"]))
-        generator: LookGenerator | CodeGenerator
+        generator: GalleryGenerator | CodeGenerator
         speech: SpeechToLips | None = None
-        if header["arch"] == "looks":
-            generator = LookGenerator(**networks["generator"])
+        if header["arch"] == "gallery":
+            generator = GalleryGenerator(**networks["generator"])
             speech = SpeechToLips(**networks["speech"])
             space = LipSpace(generator.lip_dim)
         else:
@@ -165,7 +165,9 @@ def build_networks(
         checkpoint.load_into("speech", speech)
         speech.eval().requires_grad_(False)
         checkpoint.load_into("space", space)
-    looks = LookEncoder(face, pose, generator, float(sigma["face"]), float(sigma["pose"]), finer)
+    references = ReferenceEncoder(
+        face, pose, generator, float(sigma["face"]), float(sigma["pose"]), finer
+    )
     frames = FrameRenderer(
         face,
         pose,
@@ -176,9 +178,9 @@ def build_networks(
         float(header.get("articulation", 1.0)),
         finer,
     )
-    for graph in (looks, frames):
+    for graph in (references, frames):
         graph.eval().requires_grad_(False)
-    return looks, frames, speech, space
+    return references, frames, speech, space
 
 
 def load_vq(path: Path, device: str = "auto", backend: str = "auto") -> VQMethod:

@@ -133,13 +133,13 @@ class LandmarkAudio(nn.Module):
             (B, T, K) coefficients, and the state behind the last frame.
         """
         b, t = sound.shape[:2]
-        heard = sound.flatten(0, 1)
-        x = self.front(heard.transpose(1, 2))  # (B T, steps, bands)
+        audio_features = sound.flatten(0, 1)
+        x = self.front(audio_features.transpose(1, 2))  # (B T, steps, bands)
         x = self.sound_dense(self.sound(x[:, None]).flatten(1))
         if self.embedding is not None:
             if known is None:
                 first = (self.steps - FIELD) // 2
-                features = self.embedding(heard[:, :, first : first + FIELD]).squeeze(2)
+                features = self.embedding(audio_features[:, :, first : first + FIELD]).squeeze(2)
             else:
                 features = known.flatten(0, 1)
             x = torch.cat([x, self.known(features)], dim=1)

@@ -7,7 +7,7 @@ somebody's mouth looks at rest it cannot tell, and need not.
 
 ATVGnet (Chen et al., CVPR 2019, section 3.1) predicts principal components of landmarks from speech
 for the same reason. Here they join the two halves of the generator: see
-:mod:`lipwright.models.look_generator` and :mod:`lipwright.models.speech_lips`.
+:mod:`lipwright.models.gallery_generator` and :mod:`lipwright.models.speech_lips`.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ REST_SHARE = 0.2
 BOUND = 5.0
 """Motions are clipped to so many standard deviations: a failed landmark must not shout."""
 
-SPARED = 0.6
+DEAD_ZONE = 0.6
 """Between a wanted motion and a drawn one so many standard deviations do not matter ..."""
-MOST = 1.5
+MAX_MOTION = 1.5
 """... and more than this is not made up for."""
 
 Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
-class Rest:
+class NeutralMouth:
     """A person's resting mouth.
 
     Attributes:
@@ -45,7 +45,7 @@ class Rest:
     shape: Array
 
     @classmethod
-    def of(cls, openings: Array, shapes: Array) -> Rest:
+    def of(cls, openings: Array, shapes: Array) -> NeutralMouth:
         """From (N,) openings and (N, P, 2) shapes of one person, N >= 1."""
         resting = openings <= np.quantile(openings, REST_SHARE)
         opening = float(np.median(openings[resting]))
@@ -81,7 +81,7 @@ class LipSpace(nn.Module):
         self.basis.copy_(torch.from_numpy(basis.copy()))
         self.scale.copy_(torch.from_numpy(np.maximum(spread, 1e-9)))
 
-    def encode(self, opening: Array, shape: Array, rest: Rest) -> NDArray[np.float32]:
+    def encode(self, opening: Array, shape: Array, rest: NeutralMouth) -> NDArray[np.float32]:
         """(N,) openings and (N, P, 2) shapes of one person -> (N, K) motions."""
         flat = _centred(np.asarray(shape, np.float64) - rest.shape)
         scores = flat @ self.basis.double().numpy()
@@ -95,10 +95,10 @@ class LipSpace(nn.Module):
         return np.asarray((parts @ self.basis.double().numpy().T).reshape(len(parts), -1, 2))
 
 
-def made_up(lack: Array) -> NDArray[np.float64]:
+def compensate_dead_zone(lack: Array) -> NDArray[np.float64]:
     """What of a lack of motion (N, K) is worth a warp: shrunk towards 0, bounded."""
     lack = np.asarray(lack, np.float64)
-    return np.asarray(np.sign(lack) * np.clip(np.abs(lack) - SPARED, 0.0, MOST))
+    return np.asarray(np.sign(lack) * np.clip(np.abs(lack) - DEAD_ZONE, 0.0, MAX_MOTION))
 
 
 def _centred(shape: NDArray[np.float64]) -> NDArray[np.float64]:

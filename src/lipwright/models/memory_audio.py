@@ -14,7 +14,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from lipwright.models.audio_encoder import SpeechEncoder
-from lipwright.models.centring import Centring
+from lipwright.models.running_mean import RunningMean
 from lipwright.models.speech_embedding import COLUMNS_PER_FRAME
 from lipwright.models.speech_lips import SpeechToLips
 
@@ -27,7 +27,7 @@ class AudioEncoder(nn.Module):
         kind: ``window`` or ``context``.
         steps: mel columns of ``window``.
         before: how many of them lie before the frame's time.
-        centred: subtract the running mean of features, see :mod:`~lipwright.models.centring`.
+        centred: subtract the running mean of features, see :mod:`~lipwright.models.running_mean`.
         options: further arguments of the network chosen by ``kind``.
     """
 
@@ -48,18 +48,18 @@ class AudioEncoder(nn.Module):
         else:
             self.network = SpeechEncoder(steps, dim, final_relu=False, **options)
             self.steps, self.before = steps, before
-        self.centring = Centring(dim) if centred else nn.Identity()
+        self.running_mean = RunningMean(dim) if centred else nn.Identity()
 
     def forward(self, mel: Tensor) -> Tensor:
         """Encode (B, 80, steps) log-mel in [-4, 4]."""
-        out: Tensor = self.centring(self.network(mel))
+        out: Tensor = self.running_mean(self.network(mel))
         return out
 
     def sequence(self, mel: Tensor) -> Tensor:
         """(B, 80, steps + 4 (n - 1)) -> (B, n, dim), a row for every frame."""
         if isinstance(self.network, SpeechToLips):
-            rows: Tensor = self.centring(self.network.sequence(mel))
+            rows: Tensor = self.running_mean(self.network.sequence(mel))
             return rows
         windows = mel.unfold(2, self.steps, COLUMNS_PER_FRAME).transpose(1, 2)  # (B, n, 80, steps)
-        out: Tensor = self.centring(self.network(windows.flatten(0, 1)))
+        out: Tensor = self.running_mean(self.network(windows.flatten(0, 1)))
         return out.reshape(*windows.shape[:2], -1)

@@ -151,12 +151,12 @@ class FaceDecoder(nn.Module):
         self.cells = (side // 2 if lower else side, side)
         condition = lip_dim + audio_dim
         self.spread = nn.Linear(condition, channels[-1] * self.cells[0] * self.cells[1])
-        told = condition if modulate else 0
+        predicted = condition if modulate else 0
         self.levels = nn.ModuleList()
         below = channels[-1]
         for e, c in zip(reversed(encoder), reversed(channels), strict=True):
             sizes = [below + e, *[c] * (blocks - 1)]
-            self.levels.append(nn.ModuleList(Modulated(n, c, told, groups) for n in sizes))
+            self.levels.append(nn.ModuleList(Modulated(n, c, predicted, groups) for n in sizes))
             below = c
         self.head = nn.Conv2d(below, 3 * patch * patch, 3, padding=1)
         if residual:  # begin with the reference itself

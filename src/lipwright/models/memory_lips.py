@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lipwright.models.blocks import ResidualBlock, norm
-from lipwright.models.centring import Centring
+from lipwright.models.running_mean import RunningMean
 
 WINDOW = 5
 """Frames that one lip feature sees."""
@@ -33,7 +33,7 @@ class LipEncoder(nn.Module):
         grey: drop the colour: what lips do is a matter of shape, and a feature that knows no colour
             cannot sort the slots by whose skin it is.
         groups: of the normalisation.
-        centred: subtract the running mean of features, see :mod:`~lipwright.models.centring`.
+        centred: subtract the running mean of features, see :mod:`~lipwright.models.running_mean`.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class LipEncoder(nn.Module):
             rows, columns = (rows + 1) // 2, (columns + 1) // 2
         self.trunk = nn.Sequential(*layers, norm(channels[-1], groups), nn.SiLU())
         self.head = nn.Linear(channels[-1] * rows * columns, dim)
-        self.centring = Centring(dim) if centred else nn.Identity()
+        self.running_mean = RunningMean(dim) if centred else nn.Identity()
 
     def forward(self, frames: Tensor) -> Tensor:
         """Encode windows of whole crops (B, 5, 3, S, S) in [-1, 1]."""
@@ -66,7 +66,7 @@ class LipEncoder(nn.Module):
     def encode(self, lips: Tensor) -> Tensor:
         """Encode what :func:`lower_halves` gives, (B, 5 * planes, S/2, S)."""
         x = F.pixel_unshuffle(lips, self.patch) if self.patch > 1 else lips
-        out: Tensor = self.centring(self.head(self.trunk(x).flatten(1)))
+        out: Tensor = self.running_mean(self.head(self.trunk(x).flatten(1)))
         return out
 
 

@@ -61,8 +61,8 @@ class ReferenceMover(nn.Module):
             (B, 3, S, S). No gradient reaches the lip feature: a picture that was moved too far is
             worse than one that was moved too little, and lips would come to rest.
         """
-        told = (articulation * self.reader(lips).detach().float()).clamp(-FARTHEST, FARTHEST)
-        step = (told - motion)[:, 1:] * self.space.scale[1:]
+        predicted = (articulation * self.reader(lips).detach().float()).clamp(-FARTHEST, FARTHEST)
+        step = (predicted - motion)[:, 1:] * self.space.scale[1:]
         step = (step @ self.space.basis.T).unflatten(1, (-1, 2))
         flow = landmark_flow(2.0 * where - 1.0, 2.0 * (where + step) - 1.0, self.places, self.size)
         grid = centres(self.size).to(reference.device) + flow.permute(0, 2, 3, 1)

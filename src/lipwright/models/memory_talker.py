@@ -108,6 +108,6 @@ class MemoryTalker(nn.Module):
         motion: Tensor | None = None,
     ) -> Tensor:
         """I_g, (B, 3, S, S) in [-1, 1], from (B, 80, steps) mel; the rest as in :meth:`draw`."""
-        heard = self.audio(mel)
-        lips, _ = self.recall(heard)
-        return self.draw(lips, heard, target, reference, where, motion)
+        audio_features = self.audio(mel)
+        lips, _ = self.recall(audio_features)
+        return self.draw(lips, audio_features, target, reference, where, motion)

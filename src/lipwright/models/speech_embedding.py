@@ -78,8 +78,8 @@ class Bands(nn.Module):
         """See the class. Digital silence, -4, becomes 3.7 (high bands) to 6.4 (low ones)."""
         decibel = (x.float() + MEL_LIMIT) * (-MEL_FLOOR_DB / (2.0 * MEL_LIMIT)) + MEL_FLOOR_DB
         power = torch.pow(10.0, (decibel + MEL_REFERENCE_DB) / 10.0)
-        heard = torch.log10(power.transpose(1, 2) @ self.gather.T) + self.level
-        return heard.unsqueeze(1)
+        audio_features = torch.log10(power.transpose(1, 2) @ self.gather.T) + self.level
+        return audio_features.unsqueeze(1)
 
 
 class SpeechEmbedding(nn.Module):

@@ -126,6 +126,6 @@ class SpeechToLips(nn.Module):
             for first in range(start, min(start + COLUMNS_PER_FRAME, stop)):
                 frames = len(range(first, stop, COLUMNS_PER_FRAME))
                 end = first + self.steps + COLUMNS_PER_FRAME * (frames - 1)
-                told = self.sequence(padded[None, :, first:end])[0]
-                out[:, first:stop:COLUMNS_PER_FRAME] = told.T
+                predicted = self.sequence(padded[None, :, first:end])[0]
+                out[:, first:stop:COLUMNS_PER_FRAME] = predicted.T
         return out

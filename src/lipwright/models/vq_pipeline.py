@@ -1,7 +1,7 @@
 """The networks of VQ lip-sync as they run at inference: two graphs with tensors in and out.
 
-:class:`LookEncoder` runs once per face track, :class:`FrameRenderer` once per batch of frames. They
-hold no files and no state, so that a backend can compile each as one graph.
+:class:`ReferenceEncoder` runs once per face track, :class:`FrameRenderer` once per batch of frames.
+They hold no files and no state, so that a backend can compile each as one graph.
 
 Gupta et al. (WACV 2023, section 3.1 and figure 3): pose code of the frame whose lower half is
 blanked, reference codes, a window of speech; the Face-VQGAN's decoder draws the result.
@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lipwright.models.cosine_quantiser import CosineQuantiser
+from lipwright.models.gallery_generator import GalleryGenerator, ReferenceCodes, soft_codes
 from lipwright.models.generator import CodeGenerator
-from lipwright.models.look_generator import LookGenerator, Looks, soft_codes
 from lipwright.models.quantiser import VectorQuantiser
 from lipwright.models.vqgan import VQGAN, Encoder
 
@@ -50,12 +50,12 @@ class CodeEncoder(nn.Module):
         return self.quantiser.lookup(self.quantiser.nearest(z))
 
 
-class LookEncoder(nn.Module):
+class ReferenceEncoder(nn.Module):
     """Reference pictures to what the generator attends to.
 
     For the paper's generator the code grid of the first picture. For
-    :class:`~lipwright.models.look_generator.LookGenerator` codes, keys, poses and motions, and what
-    the VQGAN misses of each look: the difference of the picture and its reconstruction.
+    :class:`~lipwright.models.gallery_generator.GalleryGenerator` codes, keys, poses and motions,
+    and the residual of each reference frame: the picture less its reconstruction by the VQGAN.
 
     Args:
         face: the Face-VQGAN, for pictures of side S.
@@ -70,7 +70,7 @@ class LookEncoder(nn.Module):
         self,
         face: VQGAN,
         pose: CodeEncoder,
-        generator: LookGenerator | CodeGenerator,
+        generator: GalleryGenerator | CodeGenerator,
         face_sigma: float,
         pose_sigma: float,
         finer: int = 1,
@@ -92,12 +92,12 @@ class LookEncoder(nn.Module):
         if isinstance(self.generator, CodeGenerator):
             return (codes[:1],)
         poses = self.encode_pose(blank_lower_half(small)) / self.pose_sigma
-        looks = self.generator.encode_looks(
+        references = self.generator.encode_references(
             codes.unsqueeze(0), poses.unsqueeze(0), motions.unsqueeze(0)
         )
         drawn = self.decoder(self.post(codes * self.face_sigma)).clamp(-1.0, 1.0)
-        missed = reference - enlarged(drawn, self.finer)
-        return *looks.pack(), missed.flatten(1).unsqueeze(0)
+        residual = reference - enlarged(drawn, self.finer)
+        return *references.pack(), residual.flatten(1).unsqueeze(0)
 
 
 def enlarged(picture: Tensor, times: int) -> Tensor:
@@ -118,7 +118,7 @@ class FrameRenderer(nn.Module):
             expected entry.
         articulation: gain of the lip motion. What is told in doubt is told small; the published
             demo of ATVGnet has a gain for the same reason (Chen et al., CVPR 2019, code).
-        finer: see :class:`LookEncoder`.
+        finer: see :class:`ReferenceEncoder`.
     """
 
     book: Tensor
@@ -127,7 +127,7 @@ class FrameRenderer(nn.Module):
         self,
         face: VQGAN,
         pose: CodeEncoder,
-        generator: LookGenerator | CodeGenerator,
+        generator: GalleryGenerator | CodeGenerator,
         face_sigma: float,
         pose_sigma: float,
         snap: Snap = "soft",
@@ -147,14 +147,14 @@ class FrameRenderer(nn.Module):
         self.finer = finer
         self.register_buffer("book", face.quantiser.codebook.detach().clone() / face_sigma)
 
-    def forward(self, faces: Tensor, told: Tensor, *looks: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, faces: Tensor, predicted: Tensor, *references: Tensor) -> tuple[Tensor, ...]:
         """Draw a batch.
 
         Args:
             faces: (B, 3, S, S) in [-1, 1].
-            told: what the speech says: for the paper's generator its mel (B, 80, steps), for looks
-                the motion (B, K) of the lips that a speech network has told from it.
-            looks: from :class:`LookEncoder`, leading dimension 1.
+            predicted: the condition: for the paper's generator the mel windows (B, 80, steps), for
+                a gallery the lip motion (B, K) that a speech network has predicted from it.
+            references: from :class:`ReferenceEncoder`, leading dimension 1.
 
         Returns:
             With the paper's generator the speaking faces and the reconstruction of the source
@@ -165,32 +165,36 @@ class FrameRenderer(nn.Module):
         """
         pose = self.encode_pose(blank_lower_half(faces)) / self.pose_sigma
         if isinstance(self.generator, CodeGenerator):
-            codes: Tensor = self.generator(pose, looks[0].expand(len(pose), -1, -1, -1), told)
+            codes: Tensor = self.generator(
+                pose, references[0].expand(len(pose), -1, -1, -1), predicted
+            )
             codes = self._nearest(codes) if self.snap == "entry" else codes
             both = torch.cat([codes * self.face_sigma, self.encode_face(faces)])
             return self._decode(both).chunk(2)
-        codes, missed, wanted, weights = self._draw(pose, told, looks)
+        codes, residual, wanted, weights = self._draw(pose, predicted, references)
         speaking = self._decode(codes * self.face_sigma)
         large = enlarged(speaking, self.finer)
-        restored = (large + missed.reshape(large.shape)).clamp(-1.0, 1.0)
-        return speaking, restored, wanted, weights @ looks[3][0], weights
+        restored = (large + residual.reshape(large.shape)).clamp(-1.0, 1.0)
+        return speaking, restored, wanted, weights @ references[3][0], weights
 
     def _decode(self, codes: Tensor) -> Tensor:
         drawn: Tensor = self.decoder(self.post(codes)).clamp(-1.0, 1.0)
         return drawn
 
-    def _draw(self, pose: Tensor, told: Tensor, looks: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        assert isinstance(self.generator, LookGenerator)
-        lips = self.articulation * told
-        drawn, weights = self.generator(pose, Looks(*looks[:4]), lips)
-        missed = weights @ looks[4][0]
+    def _draw(
+        self, pose: Tensor, predicted: Tensor, references: tuple[Tensor, ...]
+    ) -> tuple[Tensor, ...]:
+        assert isinstance(self.generator, GalleryGenerator)
+        lips = self.articulation * predicted
+        drawn, weights = self.generator(pose, ReferenceCodes(*references[:4]), lips)
+        residual = weights @ references[4][0]
         if self.snap == "raw":
-            return drawn, missed, lips, weights
+            return drawn, residual, lips, weights
         logits = self.generator.logits(drawn, self.book)
         if self.snap == "soft":
-            return soft_codes(logits, self.book), missed, lips, weights
+            return soft_codes(logits, self.book), residual, lips, weights
         best: Tensor = logits.argmax(1)
-        return F.embedding(best, self.book).permute(0, 3, 1, 2), missed, lips, weights
+        return F.embedding(best, self.book).permute(0, 3, 1, 2), residual, lips, weights
 
     def _nearest(self, codes: Tensor) -> Tensor:
         flat = codes.permute(0, 2, 3, 1)

@@ -27,15 +27,15 @@ class Draw:
     Attributes:
         row: the clip.
         times: (window,) frames of the clip.
-        looks: (R,) frames of the corpus.
-        barred: (window, R) looks that a target must not use.
+        references: (R,) frames of the corpus.
+        excluded: (window, R) looks that a target must not use.
         silent: the speech is to be replaced by silence.
     """
 
     row: ClipRow
     times: NDArray[np.int64]
-    looks: NDArray[np.int64]
-    barred: NDArray[np.bool_]
+    references: NDArray[np.int64]
+    excluded: NDArray[np.bool_]
     silent: bool
 
 
@@ -88,11 +88,11 @@ class WindowSampler:
             if silent:
                 opening = self.codes.packed.opening[row.start : row.start + row.frames]
                 times = rng.choice(np.flatnonzero(opening <= np.quantile(opening, 0.1)), 1)
-            looks, barred = self._looks(row, times, count, rng)
-            picks.append(Draw(row, times, looks, barred, silent))
+            references, excluded = self._references(row, times, count, rng)
+            picks.append(Draw(row, times, references, excluded, silent))
         return picks
 
-    def _looks(
+    def _references(
         self, row: ClipRow, times: NDArray[np.int64], count: int, rng: np.random.Generator
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Looks spread over the quantiles of mouth opening, and which of them are barred."""
@@ -111,11 +111,11 @@ class WindowSampler:
         order = frames[np.argsort(self.codes.packed.opening[source.start + frames])]
         bins = np.array_split(order, count) if len(order) >= count else [order] * count
         chosen = np.array([int(rng.choice(b)) for b in bins])
-        barred = np.zeros((len(times), count), bool)
+        excluded = np.zeros((len(times), count), bool)
         if source is row:
-            barred = np.abs(times[:, None] - chosen[None]) < self.min_distance
-            barred[barred.all(axis=1)] = False
-        return source.start + chosen, barred
+            excluded = np.abs(times[:, None] - chosen[None]) < self.min_distance
+            excluded[excluded.all(axis=1)] = False
+        return source.start + chosen, excluded
 
     def tensors(
         self, picks: list[Draw], rng: np.random.Generator | None, device: torch.device
@@ -124,9 +124,9 @@ class WindowSampler:
 
         Returns:
             For G examples with T targets and R looks: ``index`` (G T, 16, 16), ``target`` and
-            ``pose`` (G T, ., 16, 16), ``looks`` and ``look_poses`` (G, R, ., 16, 16),
-            ``look_motions`` (G, R, K), ``barred`` (G T, R), and ``told``, speech (G T, 80, steps)
-            or lip motions (G T, K).
+            ``pose`` (G T, ., 16, 16), ``references`` and ``reference_poses`` (G, R, ., 16, 16),
+            ``reference_motions`` (G, R, K), ``excluded`` (G T, R), and ``predicted``, speech
+            (G T, 80, steps) or lip motions (G T, K).
         """
         codes, variants = self.codes, self.codes.face.shape[0]
         # Mirrored lips have other motions, so a network that is told these sees plain ones only.
@@ -142,21 +142,21 @@ class WindowSampler:
             return F.embedding(on_device, book.to(device)).movedim(-1, 2)
 
         index = np.concatenate([codes.face[i, f] for i, f in zip(v, at, strict=True)])
-        looks = [p.looks for p in picks]
-        motions = torch.from_numpy(np.stack([codes.motion[f] for f in looks]))
+        references = [p.references for p in picks]
+        motions = torch.from_numpy(np.stack([codes.motion[f] for f in references]))
         pose = embed(codes.pose, at, codes.pose_book).flatten(0, 1)
         return {
             "index": torch.from_numpy(index.astype(np.int64)).to(device),
             "target": embed(codes.face, at, codes.face_book).flatten(0, 1),
             "pose": pose.contiguous(memory_format=torch.channels_last),
-            "looks": embed(codes.face, looks, codes.face_book),
-            "look_poses": embed(codes.pose, looks, codes.pose_book),
-            "look_motions": self._noisy(motions, rng).to(device),
-            "barred": torch.from_numpy(np.concatenate([p.barred for p in picks])).to(device),
-            "told": self._told(picks, rng).to(device),
+            "references": embed(codes.face, references, codes.face_book),
+            "reference_poses": embed(codes.pose, references, codes.pose_book),
+            "reference_motions": self._noisy(motions, rng).to(device),
+            "excluded": torch.from_numpy(np.concatenate([p.excluded for p in picks])).to(device),
+            "predicted": self._predicted(picks, rng).to(device),
         }
 
-    def _told(self, picks: list[Draw], rng: np.random.Generator | None) -> Tensor:
+    def _predicted(self, picks: list[Draw], rng: np.random.Generator | None) -> Tensor:
         if not self.speech:
             motions = [self.codes.motion[p.row.start + p.times] for p in picks]
             return self._noisy(torch.from_numpy(np.concatenate(motions)), rng)

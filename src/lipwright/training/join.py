@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from lipwright.errors import LipwrightError
+from lipwright.models.gallery_generator import GalleryGenerator
 from lipwright.models.generator import CodeGenerator
 from lipwright.models.lip_space import LipSpace
-from lipwright.models.look_generator import LookGenerator
 from lipwright.models.speech_lips import SpeechToLips
 from lipwright.models.vq_pipeline import CodeEncoder
 from lipwright.models.vqgan import VQGAN
@@ -57,20 +57,20 @@ def join_vq(
         models[name] = VQGAN(**part.header["networks"]["vqgan"])
         part.load_into("vqgan", models[name])
     arch = drawn.header["arch"]
-    kind = LookGenerator if arch == "looks" else CodeGenerator
+    kind = GalleryGenerator if arch == "gallery" else CodeGenerator
     network = kind(**drawn.header["networks"]["generator"])
     drawn.load_into("generator", network)
     if decoder is not None:
         drawn.load_into("vqgan", models["face"])
     modules = {"face": models["face"], "pose": CodeEncoder(models["pose"]), "generator": network}
-    told = drawn
-    if arch == "looks":
-        told = _speech(drawn, speech, modules)
+    predicted = drawn
+    if arch == "gallery":
+        predicted = _speech(drawn, speech, modules)
     header = {
         "method": "vq",
         "arch": arch,
         "size": drawn.header["size"],
-        "audio": told.header["audio"],
+        "audio": predicted.header["audio"],
         "snap": options.get("snap", "soft"),
         "articulation": float(options.get("articulation", 1.0)),
         "finer": int(options.get("finer", 1)),
@@ -79,14 +79,16 @@ def join_vq(
             "face": parts["face"].header["networks"]["vqgan"],
             "pose": parts["pose"].header["networks"]["vqgan"],
             "generator": drawn.header["networks"]["generator"],
-            **({"speech": told.header["networks"]["speech"]} if told is not drawn else {}),
+            **(
+                {"speech": predicted.header["networks"]["speech"]} if predicted is not drawn else {}
+            ),
         },
         "training": {
             "vqgan": parts["face"].header["training"],
             "pose-vqgan": parts["pose"].header["training"],
             "generator": load_checkpoint(generator).header["training"],
             **({"decoder": drawn.header["training"]} if decoder else {}),
-            **({"speech": told.header["training"]} if told is not drawn else {}),
+            **({"speech": predicted.header["training"]} if predicted is not drawn else {}),
         },
         "parents": {**drawn.header["parents"], drawn.header["method"]: drawn.sha256},
         "licence": "research use only (see LICENSE_weights)",

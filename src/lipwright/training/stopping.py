@@ -18,14 +18,14 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class StopRequest:
     """Hears the first request to stop instead of dying of it; the second one is obeyed at once.
 
-    Only the main thread of a program can listen for signals; elsewhere nothing is heard.
+    Only the main thread of a program can listen for signals; elsewhere nothing is received.
 
     Attributes:
-        heard: whether all processes have agreed that there was a request.
+        agreed_to_stop: whether all processes have agreed that there was a request.
     """
 
     def __init__(self) -> None:
-        self.heard = False
+        self.agreed_to_stop = False
         self._asked = False
         self._before: dict[signal.Signals, Any] = {}
 
@@ -44,18 +44,18 @@ class StopRequest:
             signal.signal(number, handler)
 
     def agreed(self, accelerator: Accelerator) -> bool:
-        """Whether any process has heard a request; then all of them have.
+        """Whether any process has received a request; then all of them have.
 
         To be asked by every process after every step: if each obeyed its own request, they would
         part at different steps and wait for each other for ever.
         """
-        heard = self._asked
+        asked_here = self._asked
         if accelerator.num_processes > 1:
-            asked = torch.tensor(float(heard), device=accelerator.device)
+            asked = torch.tensor(float(asked_here), device=accelerator.device)
             # A request may come in while this process waits here; that one is for the next step.
-            heard = bool(accelerator.reduce(asked, reduction="sum") > 0)
-        self.heard = self.heard or heard
-        return self.heard
+            asked_here = bool(accelerator.reduce(asked, reduction="sum") > 0)
+        self.agreed_to_stop = self.agreed_to_stop or asked_here
+        return self.agreed_to_stop
 
     def _hear(self, _signal: int, _frame: FrameType | None) -> None:
         if self._asked:

@@ -63,14 +63,16 @@ class Stage(Protocol):
     run: RunConfig
     optimiser: OptimiserConfig
     network: nn.Module
-    critic: nn.Module | None
+    discriminator: nn.Module | None
 
     def step(self, network: nn.Module, step: int, context: Context) -> dict[str, Tensor]:
         """Draw the batch of ``step`` and return its losses."""
         ...
 
-    def critic_step(self, critic: nn.Module, step: int, context: Context) -> Tensor | None:
-        """Loss of the critic on the batch just drawn, or None when it rests."""
+    def discriminator_step(
+        self, discriminator: nn.Module, step: int, context: Context
+    ) -> Tensor | None:
+        """Loss of the discriminator on the batch just drawn, or None when it rests."""
         ...
 
     def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
@@ -147,7 +149,7 @@ def train(stage: Stage, out: Path, device: str = "auto") -> Progress:
     lock = OutputLock(out.resolve()) if accelerator.is_main_process else nullcontext()
     with lock, StopRequest() as request:
         progress = _train(stage, out, accelerator, context, request)
-    if request.heard and progress.step < run.steps:
+    if request.agreed_to_stop and progress.step < run.steps:
         raise Interrupted(
             f"stage {stage.name} was stopped after step {progress.step} of {run.steps}; the same "
             "command goes on from there"
@@ -164,13 +166,15 @@ def _train(
     network = channels_last(stage.network, context.device)
     average = AveragedWeights(network, run.ema) if run.ema > 0 else None
     optimiser = build_optimiser(stage.optimiser, network)
-    critic = stage.critic.to(context.device) if stage.critic is not None else None
-    second = build_optimiser(stage.optimiser, critic) if critic is not None else None
+    discriminator = (
+        stage.discriminator.to(context.device) if stage.discriminator is not None else None
+    )
+    second = build_optimiser(stage.optimiser, discriminator) if discriminator is not None else None
     progress = Progress()
     state = {
         "network": network,
         "average": average.module if average else None,
-        "critic": critic,
+        "discriminator": discriminator,
         "optimiser": optimiser,
         "second": second,
     }
@@ -180,7 +184,9 @@ def _train(
         if main:
             log.info("resumed %s at step %d", stage.name, progress.step)
     wrapped: nn.Module = accelerator.prepare(network)
-    wrapped_critic = accelerator.prepare(critic) if critic is not None else None
+    wrapped_discriminator = (
+        accelerator.prepare(discriminator) if discriminator is not None else None
+    )
     compiled: Any = torch.compile(wrapped) if run.compile else wrapped
     writer = _Log(out, main)
     started = saved = time.monotonic()
@@ -205,13 +211,13 @@ def _train(
         if stage.optimiser.clip > 0:
             torch.nn.utils.clip_grad_norm_(network.parameters(), stage.optimiser.clip)
         optimiser.step()
-        if wrapped_critic is not None and second is not None:
-            critic_loss = stage.critic_step(wrapped_critic, step, context)
-            if critic_loss is not None:
+        if wrapped_discriminator is not None and second is not None:
+            discriminator_loss = stage.discriminator_step(wrapped_discriminator, step, context)
+            if discriminator_loss is not None:
                 second.zero_grad(set_to_none=True)
-                accelerator.backward(critic_loss)
+                accelerator.backward(discriminator_loss)
                 second.step()
-                losses["critic"] = critic_loss.detach()
+                losses["discriminator"] = discriminator_loss.detach()
         if average is not None:
             average.update(network)
         progress.step = step + 1

@@ -23,6 +23,14 @@ from torch import Tensor, nn
 from lipwright.errors import LipwrightError
 
 FORMAT = 1
+ARCHITECTURES = {"looks": "gallery"}
+"""Former names of architectures in headers, and their names today."""
+PARTS = {
+    "centring": "running_mean",
+    "look_stem": "reference_stem",
+    "look_motion": "reference_motion",
+}
+"""Former names of layers in tensor names, and their names today."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,7 @@ class Checkpoint:
         """
         start = name + "."
         found = {
-            k[len(start) :]: (v.float() if v.is_floating_point() else v)
+            _renamed(k[len(start) :]): (v.float() if v.is_floating_point() else v)
             for k, v in self.tensors.items()
             if k.startswith(start)
         }
@@ -135,7 +143,13 @@ def read_header(path: Path) -> dict[str, Any]:
             "upgrade lipwright."
         )
     assert isinstance(header, dict)
+    if header.get("arch") in ARCHITECTURES:
+        header["arch"] = ARCHITECTURES[header["arch"]]
     return header
+
+
+def _renamed(key: str) -> str:
+    return ".".join(PARTS.get(part, part) for part in key.split("."))
 
 
 def load_checkpoint(path: Path, only: str | None = None) -> Checkpoint:

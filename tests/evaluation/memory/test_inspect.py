@@ -41,7 +41,7 @@ CONFIG: dict[str, Any] = {
         "decoder": {"channels": [8, 8, 16], "lower": True},
     },
     "lips": {"channels": [8, 8], "patch": 2, "groups": 4},
-    "loss": {"sync": 0.0, "critic": 0.0},
+    "loss": {"sync": 0.0, "discriminator": 0.0},
     "lip_dim": 3,
 }
 
@@ -163,12 +163,12 @@ def test_inspect_writes_a_page(
         assert (out / f"{name}.png").stat().st_size > 500
         assert f"{name}.png" in page
     assert json.loads((out / "inspect.json").read_text()) == found
-    told_of = found["information"]
-    assert told_of["clips"] == 3
-    assert told_of["frames"] == 3 * 30  # silence is not counted
+    predicted_from = found["information"]
+    assert predicted_from["clips"] == 3
+    assert predicted_from["frames"] == 3 * 30  # silence is not counted
     for who in ("audio", "lips"):
         for what in ("phonemes", "words"):
-            assert 0 < told_of[who][what]["p"] <= 1
+            assert 0 < predicted_from[who][what]["p"] <= 1
     assert 1 <= found["slots"]["audio"]["effective"] <= 6.01
     assert len(found["use"]["lips"]) == 6
     assert found["edit"]["from"] == (edit or "ay:uw").split(":")[0]

@@ -24,7 +24,7 @@ from lipwright.evaluation.memory import pictures
 from lipwright.evaluation.memory.information import information
 from lipwright.evaluation.memory.labels import PAUSES, Said, said_in, starts
 from lipwright.evaluation.memory.page import write_page
-from lipwright.evaluation.memory.probe import Heard, Probe
+from lipwright.evaluation.memory.probe import Probe, ProbedClip
 from lipwright.models.memory import effective_slots, sharpness
 
 STEPS = 7
@@ -68,39 +68,39 @@ def inspect(
     begin = starts(corpus_path)
     chosen = _choose(corpus, split, clips, begin, alignments)
     out.mkdir(parents=True, exist_ok=True)
-    heard: list[Heard] = []
+    probed: list[ProbedClip] = []
     for i, (row, _) in enumerate(chosen):
-        heard.append(probe.hear(row))
+        probed.append(probe.hear(row))
         tell(i + 1, len(chosen))
     said = [label for _, label in chosen]
-    audio = np.concatenate([h.audio for h in heard])
-    lips = np.concatenate([h.lips for h in heard])
+    audio = np.concatenate([h.audio for h in probed])
+    lips = np.concatenate([h.lips for h in probed])
     order = np.argsort(-lips.mean(0), kind="stable")
     found: dict[str, Any] = {
         "model": probe.model_id,
         "split": split,
-        "clips": len(heard),
+        "clips": len(probed),
         "frames": len(audio),
         "slots": _use(audio, lips),
         "use": {"audio": _rounded(audio.mean(0)), "lips": _rounded(lips.mean(0))},
     }
     pictures.slot_use(audio.mean(0), lips.mean(0), order, out / "slots.png")
-    shown = max(range(len(heard)), key=lambda i: (said[i] is not None, _moves(heard[i])))
-    found["heat"] = heard[shown].row.clip
+    shown = max(range(len(probed)), key=lambda i: (said[i] is not None, _moves(probed[i])))
+    found["heat"] = probed[shown].row.clip
     labelled = said[shown]
     pictures.heat_map(
-        heard[shown].audio,
-        heard[shown].lips,
-        _wave(corpus, heard[shown].row, begin.get(heard[shown].row.clip, 0.0)),
+        probed[shown].audio,
+        probed[shown].lips,
+        _wave(corpus, probed[shown].row, begin.get(probed[shown].row.clip, 0.0)),
         labelled.words if labelled else None,
         out / "heat.png",
     )
-    found["information"] = _sounds(heard, said, out)
-    faces = [probe.face(h.row, h.row.frames // 2) for h in _people(heard)]
+    found["information"] = _sounds(probed, said, out)
+    faces = [probe.face(h.row, h.row.frames // 2) for h in _people(probed)]
     one_hot = torch.eye(probe.slots)[torch.from_numpy(order.copy())]
     drawn = probe.draw(one_hot, probe.rest(), faces[0])
     pictures.mouth_grid(drawn, [str(s) for s in order], out / "mouths.png")
-    ends = _ends(edit, heard, said, order)
+    ends = _ends(edit, probed, said, order)
     if ends is not None:
         mix = torch.linspace(0, 1, STEPS)[:, None]
         a, b = ends[0][1], ends[1][1]
@@ -153,10 +153,10 @@ def _use(audio: Array, lips: Array) -> dict[str, Any]:
 
 
 def _sounds(
-    heard: Sequence[Heard], said: Sequence[Said | None], out: Path
+    probed: Sequence[ProbedClip], said: Sequence[Said | None], out: Path
 ) -> dict[str, Any] | None:
     """Mutual information of top slots with words and phonemes, and the maps."""
-    pairs = [(h, s) for h, s in zip(heard, said, strict=True) if s is not None]
+    pairs = [(h, s) for h, s in zip(probed, said, strict=True) if s is not None]
     if not pairs:
         return None
     found: dict[str, Any] = {"clips": len(pairs)}
@@ -184,12 +184,12 @@ def _sounds(
 
 def _ends(
     edit: str | None,
-    heard: Sequence[Heard],
+    probed: Sequence[ProbedClip],
     said: Sequence[Said | None],
     order: NDArray[np.int64],
 ) -> tuple[tuple[str, tuple[Array, Array]], tuple[str, tuple[Array, Array]]] | None:
     """Names, mean addresses and mean audio features of the two sounds to mix."""
-    pairs = [(h, s) for h, s in zip(heard, said, strict=True) if s is not None]
+    pairs = [(h, s) for h, s in zip(probed, said, strict=True) if s is not None]
     if edit is None:
         known = Counter(x for _, s in pairs for x in s.phonemes)
         both = known["aa"] + known["ay"] > 0 and known["uw"] > 0
@@ -199,20 +199,20 @@ def _ends(
         raise LipwrightError(
             f"'{edit}' does not name two sounds; write --edit A:B with words, phonemes or slots."
         )
-    ends = [(name, _mean_of(name, heard, pairs)) for name in names]
+    ends = [(name, _mean_of(name, probed, pairs)) for name in names]
     return ends[0], ends[1]
 
 
 def _mean_of(
-    name: str, heard: Sequence[Heard], pairs: Sequence[tuple[Heard, Said]]
+    name: str, probed: Sequence[ProbedClip], pairs: Sequence[tuple[ProbedClip, Said]]
 ) -> tuple[Array, Array]:
     """Mean address and audio feature of the frames of a word or phoneme, or where a slot is top."""
     addresses, features = [], []
     if name.isdigit():
-        slot, slots = int(name), heard[0].audio.shape[1]
+        slot, slots = int(name), probed[0].audio.shape[1]
         if slot >= slots:
             raise LipwrightError(f"there is no slot {slot}; this memory has 0 to {slots - 1}.")
-        features = [h.features[h.audio[:, slot] >= h.audio[:, slot].max()] for h in heard]
+        features = [h.features[h.audio[:, slot] >= h.audio[:, slot].max()] for h in probed]
         return np.eye(slots, dtype=np.float32)[slot], np.concatenate(features).mean(0)
     for h, s in pairs:
         there = np.array([name in (w, p) for w, p in zip(s.words, s.phonemes, strict=True)])
@@ -225,19 +225,19 @@ def _mean_of(
     return np.concatenate(addresses).mean(0), np.concatenate(features).mean(0)
 
 
-def _people(heard: Sequence[Heard], most: int = 3) -> list[Heard]:
+def _people(probed: Sequence[ProbedClip], most: int = 3) -> list[ProbedClip]:
     """One clip each of different people."""
-    seen: dict[str, Heard] = {}
-    for h in heard:
+    seen: dict[str, ProbedClip] = {}
+    for h in probed:
         seen.setdefault(h.row.identity, h)
     each = list(seen.values())
     step = max(1, len(each) // most)
     return each[::step][:most]
 
 
-def _moves(heard: Heard) -> float:
+def _moves(probed: ProbedClip) -> float:
     """How much of a clip's lips there is to see: variance of the addresses, long clips first."""
-    return float(heard.lips.var(0).sum() * min(len(heard.lips), 100))
+    return float(probed.lips.var(0).sum() * min(len(probed.lips), 100))
 
 
 def _wave(corpus: PackedCorpus, row: ClipRow, begin: float) -> Array:

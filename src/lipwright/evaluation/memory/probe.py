@@ -16,13 +16,13 @@ from lipwright.data.talking import REACH
 from lipwright.errors import LipwrightError
 from lipwright.media.mel import SILENCE, STEPS_PER_FRAME
 from lipwright.methods.memory import build_talker
-from lipwright.models.lip_space import Rest
+from lipwright.models.lip_space import NeutralMouth
 from lipwright.models.memory_lips import LipEncoder, fold_time
 from lipwright.weights.checkpoint import load_checkpoint
 
 
 @dataclass(frozen=True)
-class Heard:
+class ProbedClip:
     """What a memory makes of a clip of n frames.
 
     Attributes:
@@ -82,14 +82,14 @@ class Probe:
         return self.talker.memory.slots
 
     @torch.inference_mode()
-    def hear(self, row: ClipRow) -> Heard:
+    def hear(self, row: ClipRow) -> ProbedClip:
         """Addresses of every frame of a clip."""
         audio = self.talker.audio
         mel = torch.from_numpy(self.corpus.clip_mel(row).astype(np.float32))
         columns = audio.steps + STEPS_PER_FRAME * (row.frames - 1)
         mel = F.pad(mel, (audio.before, columns), value=SILENCE)[:, :columns]
         features = audio.sequence(mel[None])[0]
-        heard = self.talker.memory.address_audio(features)
+        probed = self.talker.memory.address_audio(features)
         m, size = self.corpus.margin, self.corpus.size
         whole = np.array(self.corpus.frames[row.start : row.start + row.frames])
         half = whole[:, m + size // 2 : m + size, m : m + size].transpose(0, 3, 1, 2)
@@ -98,7 +98,7 @@ class Probe:
         pictures = windows.float() / 127.5 - 1.0
         seen = self.lips.encode(fold_time(pictures, self.lips.grey))
         lips = self.talker.memory.address_lips(seen)
-        return Heard(row, heard.numpy(), lips.numpy(), features.numpy())
+        return ProbedClip(row, probed.numpy(), lips.numpy(), features.numpy())
 
     def face(self, row: ClipRow, frame: int) -> Face:
         """One frame of a clip."""
@@ -114,7 +114,7 @@ class Probe:
         )
         one = slice(frame, frame + 1)
         motion = self.talker.mover.space.encode(
-            openings[one], shapes[one], Rest.of(openings, shapes)
+            openings[one], shapes[one], NeutralMouth.of(openings, shapes)
         )
         return Face(tensor, (torch.from_numpy(shapes[one].copy()), torch.from_numpy(motion)))
 
@@ -136,10 +136,10 @@ class Probe:
         """
         n = len(addresses)
         picture = face.picture.expand(n, -1, -1, -1)
-        recalled, heard = self.talker.memory.recall(addresses), audio.expand(n, -1)
+        recalled, probed = self.talker.memory.recall(addresses), audio.expand(n, -1)
         if self.talker.mover is None:
-            return self.talker.draw(recalled, heard, picture, picture)
+            return self.talker.draw(recalled, probed, picture, picture)
         where, motion = (t.expand(n, *t.shape[1:]) for t in face.lips)
         return self.talker.draw(
-            recalled, heard, picture, picture, where, motion, float(self.header["articulation"])
+            recalled, probed, picture, picture, where, motion, float(self.header["articulation"])
         )

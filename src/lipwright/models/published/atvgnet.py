@@ -41,7 +41,7 @@ _VIDEO = {
     "generator_color": "head_colour",
     "generator_attention": "head_alpha",
 }
-_CRITIC = {
+_DISCRIMINATOR = {
     "image_encoder_dis": "picture",
     "img_fc": "picture_dense",
     "encoder": "example",
@@ -68,9 +68,9 @@ def video_state(state: Mapping[str, Tensor], ours: nn.Module) -> dict[str, Tenso
     return _converted(state, _VIDEO, ours, "VG-net")
 
 
-def critic_state(state: Mapping[str, Tensor], ours: nn.Module) -> dict[str, Tensor]:
+def discriminator_state(state: Mapping[str, Tensor], ours: nn.Module) -> dict[str, Tensor]:
     """State dict of the published discriminator for a :class:`LandmarkDiscriminator`."""
-    return _converted(state, _CRITIC, ours, "the discriminator")
+    return _converted(state, _DISCRIMINATOR, ours, "the discriminator")
 
 
 def _converted(

@@ -121,7 +121,7 @@ def _offsets(packed: PackedCorpus, facts: Facts) -> None:
     for r in rows:
         if r.clip in curves:
             people[r.identity].append(r)
-            offset, sure = told(curves[r.clip], r.frames)
+            offset, sure = clear_offset(curves[r.clip], r.frames)
             if sure:
                 facts.offsets[offset] = facts.offsets.get(offset, 0) + 1
             else:
@@ -129,14 +129,14 @@ def _offsets(packed: PackedCorpus, facts: Facts) -> None:
     for identity, clips in people.items():
         frames = [r.frames for r in clips]
         pooled = np.average([curves[r.clip] for r in clips], axis=0, weights=frames)
-        offset, sure = told(pooled, sum(frames))
+        offset, sure = clear_offset(pooled, sum(frames))
         if sure:
             facts.by_identity[identity] = offset
     if curves:
         facts.agreement = float(np.mean([c[REACH] for c in curves.values()]))
 
 
-def told(curve: NDArray[np.float64], frames: int) -> tuple[int, bool]:
+def clear_offset(curve: NDArray[np.float64], frames: int) -> tuple[int, bool]:
     """The offset that a curve over shifts -REACH .. REACH shows, and whether it is sure."""
     offset = int(curve.argmax()) - REACH
     certainty = (curve.max() - np.median(curve)) * np.sqrt(frames / INDEPENDENT)

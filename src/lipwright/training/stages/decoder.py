@@ -23,7 +23,7 @@ from lipwright.data.codes import CodeCorpus, load_vqgan
 from lipwright.data.packed import row_weights
 from lipwright.errors import LipwrightError
 from lipwright.media.mel import AudioSpec
-from lipwright.models.look_generator import LookGenerator
+from lipwright.models.gallery_generator import GalleryGenerator
 from lipwright.models.vqgan import VQGAN
 from lipwright.training.code_windows import Draw, WindowSampler
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
@@ -64,8 +64,8 @@ class DecoderConfig(Section):
     optimiser: OptimiserConfig = OptimiserConfig(lr=2e-4)
     run: RunConfig = RunConfig(batch=12)
     window: int = 6
-    looks: int = 32
-    fewest_looks: int = 12
+    references: int = 32
+    min_references: int = 12
     min_distance: int = 3
     other_clip: float = 0.25
     lip_noise: float = 0.25
@@ -76,7 +76,7 @@ class DecoderConfig(Section):
 class Drawer(nn.Module):
     """Generator and decoder, from a batch of codes to pictures."""
 
-    def __init__(self, generator: LookGenerator, vqgan: VQGAN, sigma: float) -> None:
+    def __init__(self, generator: GalleryGenerator, vqgan: VQGAN, sigma: float) -> None:
         super().__init__()
         self.generator = generator
         self.vqgan = vqgan
@@ -84,11 +84,11 @@ class Drawer(nn.Module):
 
     def forward(self, batch: dict[str, Tensor], true_frames: int) -> Tensor:
         """All frames as the generator has them, then the first few from their true codes."""
-        each = len(batch["pose"]) // len(batch["looks"])
-        looks = self.generator.encode_looks(
-            batch["looks"], batch["look_poses"], batch["look_motions"]
+        each = len(batch["pose"]) // len(batch["references"])
+        references = self.generator.encode_references(
+            batch["references"], batch["reference_poses"], batch["reference_motions"]
         ).each(each)
-        codes, _ = self.generator(batch["pose"], looks, batch["told"], batch["barred"])
+        codes, _ = self.generator(batch["pose"], references, batch["predicted"], batch["excluded"])
         codes = torch.cat([codes, batch["target"][:true_frames]]) * self.sigma
         return self.vqgan.decode(codes)
 
@@ -114,14 +114,14 @@ class DecoderStage:
         self.codes = codes
         torch.manual_seed(config.run.seed)
         drawn = load_checkpoint(generator)
-        if drawn.header["arch"] != "looks":
+        if drawn.header["arch"] != "gallery":
             raise LipwrightError(
                 f"the stage 'decoder' needs a generator of arch looks, but {generator} is of arch "
                 f"{drawn.header['arch']}; leave the stage out."
             )
         self.parents = {**drawn.header["parents"], "generator": drawn.sha256}
         self.arguments = {**drawn.header["networks"]["generator"], **config.model}
-        network = LookGenerator(**self.arguments)
+        network = GalleryGenerator(**self.arguments)
         # What the config fixes (the kernel's widths) is not taken over.
         state = {k: v for k, v in drawn.network("generator").items() if k not in config.model}
         network.load_state_dict(state, strict=False)
@@ -131,7 +131,7 @@ class DecoderStage:
         vqgan.decoder.requires_grad_(True)
         vqgan.post.requires_grad_(True)
         self.network: nn.Module = Drawer(network, vqgan, codes.face_sigma)
-        self.critic: nn.Module | None = None
+        self.discriminator: nn.Module | None = None
         self.perceptual = build_perceptual(config.loss.perceptual)
         self.weight = mouth_weight_map(codes.packed.size, config.loss.mouth_weight)
         self.rows = codes.packed.split("train")
@@ -142,8 +142,8 @@ class DecoderStage:
             AudioSpec(),
             c.window,
             scattered=True,
-            fewest=c.fewest_looks,
-            most=c.looks,
+            fewest=c.min_references,
+            most=c.references,
             min_distance=c.min_distance,
             other_clip=c.other_clip,
             silence=0.0,
@@ -186,8 +186,10 @@ class DecoderStage:
         frames = torch.from_numpy(np.stack([self.codes.packed.frames[i] for i in index]))
         return crop_batch(frames.to(context.device), self.codes.packed.size, NONE)
 
-    def critic_step(self, critic: nn.Module, step: int, context: Context) -> Tensor | None:
-        """There is no critic."""
+    def discriminator_step(
+        self, discriminator: nn.Module, step: int, context: Context
+    ) -> Tensor | None:
+        """There is no discriminator."""
         return None
 
     def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
@@ -228,7 +230,7 @@ class DecoderStage:
         assert isinstance(network, Drawer)
         header = {
             "method": "decoder",
-            "arch": "looks",
+            "arch": "gallery",
             "size": self.codes.packed.size,
             "networks": {"vqgan": self.face_arguments, "generator": self.arguments},
             "training": {

@@ -126,10 +126,10 @@ class ExpertStage:
         self.arguments = model
         expert = SyncExpert(**model)
         window = expert.window
-        told = config.matching.lips_told(window)
-        self.lips = LipTargets(codes.packed, config.matching.lip_dim, window) if told else None
-        self.network: nn.Module = Matching(expert, told)
-        self.critic: nn.Module | None = None
+        predicted = config.matching.lips_predicted(window)
+        self.lips = LipTargets(codes.packed, config.matching.lip_dim, window) if predicted else None
+        self.network: nn.Module = Matching(expert, predicted)
+        self.discriminator: nn.Module | None = None
         self.train_pairs = PairSampler(codes, "train", window, config.min_offset)
         self.held_out = PairSampler(codes, "val", window, config.min_offset)
         self.weights = row_weights(self.train_pairs.rows, config.balance)
@@ -156,8 +156,8 @@ class ExpertStage:
 
     def _cosine(self, network: nn.Module, grids: Tensor, mel: Tensor, context: Context) -> Tensor:
         with context.autocast():
-            seen, heard, _ = network(grids, mel)
-        return torch.sum(seen * heard, dim=1)
+            seen, audio_embedding, _ = network(grids, mel)
+        return torch.sum(seen * audio_embedding, dim=1)
 
     def _moments(
         self,
@@ -176,8 +176,10 @@ class ExpertStage:
         lips = self.lips.of(moments) if self.lips else None
         return pairs.faces(windows, context.device), mel, moments.pairs, lips
 
-    def critic_step(self, critic: nn.Module, step: int, context: Context) -> Tensor | None:
-        """There is no critic."""
+    def discriminator_step(
+        self, discriminator: nn.Module, step: int, context: Context
+    ) -> Tensor | None:
+        """There is no discriminator."""
         return None
 
     def validate(self, network: nn.Module, context: Context) -> dict[str, float]:

@@ -4,7 +4,7 @@ Gupta et al. (WACV 2023, section 3.1): pose code, reference code and 200 ms of s
 grid of the target frame; L1 in code space plus, once its gate has opened, the sync loss of the
 frozen expert. ``arch: paper`` is that generator; ``arch: looks`` (the default) attends to several
 reference frames, predicts code indices, and is told what the lips do instead of the speech, see
-:mod:`lipwright.models.look_generator`.
+:mod:`lipwright.models.gallery_generator`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from lipwright.data.packed import row_weights
 from lipwright.errors import LipwrightError
 from lipwright.media.mel import AudioSpec, speech_of
 from lipwright.models.expert import SyncExpert
+from lipwright.models.gallery_generator import GalleryGenerator, soft_codes
 from lipwright.models.generator import CodeGenerator
-from lipwright.models.look_generator import LookGenerator, soft_codes
 from lipwright.training.code_windows import Draw, WindowSampler
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.codes import cell_weights, code_cross_entropy, code_l1
@@ -72,10 +72,10 @@ class GeneratorConfig(Section):
     """Config of the stage ``generator``.
 
     Attributes:
-        arch: ``looks`` or ``paper``.
+        arch: ``gallery`` or ``paper``.
         window: frames of one clip that share their looks; with the sync loss, as many in a row as
             the expert sees. scattered: take them from all over the clip.
-        looks: most reference frames; each step draws ``fewest_looks`` to so many.
+        references: most reference frames; each step draws ``min_references`` to so many.
         min_distance: frames between a target and a look of the same clip.
         other_clip: probability that the looks come from another clip of the person.
         silence: probability that a frame with a resting mouth is shown with silent speech
@@ -86,7 +86,7 @@ class GeneratorConfig(Section):
         gain, floor: jitter of the speech level and of its noise floor, in mel units (0.08 = 1 dB).
     """
 
-    arch: Literal["looks", "paper"] = "looks"
+    arch: Literal["gallery", "paper"] = "gallery"
     model: dict[str, Any] = Field(default_factory=dict)
     audio: dict[str, int] = Field(default_factory=dict)
     loss: GeneratorLoss = GeneratorLoss()
@@ -94,8 +94,8 @@ class GeneratorConfig(Section):
     run: RunConfig = RunConfig(batch=32)
     window: int = 1
     scattered: bool = False
-    looks: int = 4
-    fewest_looks: int = 1
+    references: int = 4
+    min_references: int = 1
     min_distance: int = 3
     other_clip: float = 0.25
     silence: float = 0.06
@@ -113,7 +113,7 @@ class TrainedGenerator(nn.Module):
     sync_on: Tensor
 
     def __init__(
-        self, generator: LookGenerator | CodeGenerator, book: Tensor, entries: bool
+        self, generator: GalleryGenerator | CodeGenerator, book: Tensor, entries: bool
     ) -> None:
         super().__init__()
         self.entries = entries
@@ -128,14 +128,14 @@ class TrainedGenerator(nn.Module):
             Code vectors, and the logits of the rows from :data:`CE_ROW` on where entries are to be
             predicted.
         """
-        each = len(batch["pose"]) // len(batch["looks"])
+        each = len(batch["pose"]) // len(batch["references"])
         if isinstance(self.generator, CodeGenerator):
-            reference = batch["looks"][:, 0].repeat_interleave(each, dim=0)
-            return self.generator(batch["pose"], reference, batch["told"]).float(), None
-        looks = self.generator.encode_looks(
-            batch["looks"], batch["look_poses"], batch["look_motions"]
+            reference = batch["references"][:, 0].repeat_interleave(each, dim=0)
+            return self.generator(batch["pose"], reference, batch["predicted"]).float(), None
+        references = self.generator.encode_references(
+            batch["references"], batch["reference_poses"], batch["reference_motions"]
         ).each(each)
-        codes, _ = self.generator(batch["pose"], looks, batch["told"], batch["barred"])
+        codes, _ = self.generator(batch["pose"], references, batch["predicted"], batch["excluded"])
         if not self.entries:
             return codes, None
         assert isinstance(self.book, Tensor)
@@ -164,14 +164,14 @@ class GeneratorStage:
         self.audio = AudioSpec(**config.audio)
         torch.manual_seed(config.run.seed)
         arguments = {"code_dim": codes.face_book.shape[1], **config.model}
-        if config.arch == "looks":
+        if config.arch == "gallery":
             arguments["lip_dim"] = config.lip_dim
         else:
             arguments["audio_steps"] = self.audio.steps
-        if config.arch == "looks" and codes.pose_book.shape[1] != codes.face_book.shape[1]:
+        if config.arch == "gallery" and codes.pose_book.shape[1] != codes.face_book.shape[1]:
             arguments["pose_dim"] = codes.pose_book.shape[1]
         self.arguments = arguments
-        kind = LookGenerator if config.arch == "looks" else CodeGenerator
+        kind = GalleryGenerator if config.arch == "gallery" else CodeGenerator
         generator = kind(**arguments)
         if config.initial is not None:
             generator.load_state_dict(
@@ -180,7 +180,7 @@ class GeneratorStage:
         self.network: nn.Module = TrainedGenerator(
             generator, codes.face_book, config.loss.cross_entropy > 0
         )
-        self.critic: nn.Module | None = None
+        self.discriminator: nn.Module | None = None
         self.vqgan = load_vqgan(load_checkpoint(face))
         self.rows = codes.packed.split("train")
         self.weights = row_weights(self.rows, config.balance)
@@ -189,8 +189,8 @@ class GeneratorStage:
             self.audio,
             config.window,
             config.scattered,
-            min(config.fewest_looks, config.looks),
-            config.looks,
+            min(config.min_references, config.references),
+            config.references,
             config.min_distance,
             config.other_clip,
             config.silence,
@@ -284,12 +284,14 @@ class GeneratorStage:
     def _decoded_as(self, network: nn.Module, codes: Tensor, book: Tensor) -> Tensor:
         """The codes as inference decodes them: softly snapped where entries were predicted."""
         generator = getattr(network, "module", network).generator
-        if isinstance(generator, LookGenerator) and self.config.loss.cross_entropy > 0:
+        if isinstance(generator, GalleryGenerator) and self.config.loss.cross_entropy > 0:
             return soft_codes(generator.logits(codes, book), book)
         return codes
 
-    def critic_step(self, critic: nn.Module, step: int, context: Context) -> Tensor | None:
-        """There is no critic in code space."""
+    def discriminator_step(
+        self, discriminator: nn.Module, step: int, context: Context
+    ) -> Tensor | None:
+        """There is no discriminator in code space."""
         return None
 
     def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
@@ -312,7 +314,7 @@ class GeneratorStage:
                     sums.setdefault(k, []).append(value)
             row = {
                 "l1": float(code_l1(codes, batch["target"], weight)),
-                "copy_l1": float(code_l1(first_look(batch), batch["target"], weight)),
+                "copy_l1": float(code_l1(first_reference(batch), batch["target"], weight)),
             }
             if logits is not None:
                 index = batch["index"][:, CE_ROW:]
@@ -345,7 +347,7 @@ class GeneratorStage:
         with context.autocast():
             ours, copy, real = (
                 self.vqgan.decode(x * sigma).float()
-                for x in (drawn, first_look(batch)[:n], batch["target"][:n])
+                for x in (drawn, first_reference(batch)[:n], batch["target"][:n])
             )
         left, top, right, bottom = (round(v * real.shape[-1]) for v in MOUTH_BOX)
 
@@ -370,7 +372,7 @@ class GeneratorStage:
             codes, _ = network(batch)
             book = self.codes.face_book.to(context.device)
             drawn = self._decoded_as(network, codes, book)
-            rows_of = [first_look(batch), batch["target"], codes, drawn]
+            rows_of = [first_reference(batch), batch["target"], codes, drawn]
             pictures = [self.vqgan.decode(r[:12].float() * sigma).float() for r in rows_of]
         write_sheet(pictures, folder / f"{step:07d}.png")
 
@@ -378,7 +380,7 @@ class GeneratorStage:
         """Networks ``generator`` and ``space``; the header has arguments, window and parents."""
         assert isinstance(network, TrainedGenerator)
         modules: dict[str, nn.Module] = {"generator": network.generator}
-        if self.config.arch == "looks":
+        if self.config.arch == "gallery":
             modules["space"] = self.codes.space
         header = {
             "method": "generator",
@@ -398,10 +400,10 @@ class GeneratorStage:
         save_checkpoint(path, header, modules)
 
 
-def first_look(batch: dict[str, Tensor]) -> Tensor:
+def first_reference(batch: dict[str, Tensor]) -> Tensor:
     """The codes of the first look of every target: what copying would give."""
-    looks = batch["looks"][:, 0]
-    return looks.repeat_interleave(len(batch["target"]) // len(looks), dim=0)
+    references = batch["references"][:, 0]
+    return references.repeat_interleave(len(batch["target"]) // len(references), dim=0)
 
 
 def mouth_hits(logits: Tensor, index: Tensor) -> Tensor:

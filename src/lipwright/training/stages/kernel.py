@@ -1,8 +1,8 @@
 """The generator that needs no training: a kernel regression over looks.
 
-With ``model.correct: false`` a :class:`~lipwright.models.look_generator.LookGenerator` holds the
-widths of its kernel only, which the config gives. The lip space is fitted here. No code has to be
-cached.
+With ``model.correct: false`` a :class:`~lipwright.models.gallery_generator.GalleryGenerator` holds
+the widths of its kernel only, which the config gives. The lip space is fitted here. No code has to
+be cached.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from pathlib import Path
 
 from lipwright.data.codes import lip_motions
 from lipwright.data.packed import PackedCorpus
-from lipwright.models.look_generator import LookGenerator
+from lipwright.models.gallery_generator import GalleryGenerator
 from lipwright.training.stages.generator import GeneratorConfig
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
 
 
 def is_kernel(config: GeneratorConfig) -> bool:
     """Whether a config asks for the generator without anything to train."""
-    return config.arch == "looks" and config.model.get("correct") is False
+    return config.arch == "gallery" and config.model.get("correct") is False
 
 
 def write_kernel(
@@ -44,7 +44,7 @@ def write_kernel(
     space, _ = lip_motions(packed, config.lip_dim)
     header = {
         "method": "generator",
-        "arch": "looks",
+        "arch": "gallery",
         "size": packed.size,
         "audio": {},
         "networks": {"generator": arguments},
@@ -53,4 +53,4 @@ def write_kernel(
         "licence": "research use only (see LICENSE_weights)",
     }
     out.parent.mkdir(parents=True, exist_ok=True)
-    save_checkpoint(out, header, {"generator": LookGenerator(**arguments), "space": space})
+    save_checkpoint(out, header, {"generator": GalleryGenerator(**arguments), "space": space})

@@ -34,7 +34,7 @@ from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import Checkpoint, save_checkpoint
 
 UPPER, LOWER = 62, 66  # middle of the inner lips
-TOLD = 0.02
+PREDICTED = 0.02
 """Share of a coefficient's variance that speech must tell on validation identities, to drive it."""
 
 
@@ -89,7 +89,7 @@ class LandmarkAudioStage:
         self.arguments = {"components": k, "steps": config.audio["steps"], **config.model}
         if config.gain is not None and len(config.gain) != k:
             raise LipwrightError(f"landmark-audio.gain needs {k} numbers, one per coefficient.")
-        if config.jitter is not None and config.jitter.pace:
+        if config.jitter is not None and config.jitter.tempo:
             raise LipwrightError(
                 "landmark-audio.jitter.pace is not there for landmarks; leave it out."
             )
@@ -99,7 +99,7 @@ class LandmarkAudioStage:
         self.network: nn.Module = network
         self.features, self.embedding = network.features, network.embedding
         self.audio = audio_spec(self.features, **config.audio)
-        self.critic: nn.Module | None = None
+        self.discriminator: nn.Module | None = None
         rows = [r for r in corpus.split("train") if r.frames > config.sequence]
         if not rows:
             raise LipwrightError(
@@ -181,8 +181,10 @@ class LandmarkAudioStage:
         """MFCC come in shifted to mel's silence; the network sees them as they are."""
         return sound + 4.0 if self.features == "mfcc" else sound
 
-    def critic_step(self, critic: nn.Module, step: int, context: Context) -> Tensor | None:
-        """There is no critic."""
+    def discriminator_step(
+        self, discriminator: nn.Module, step: int, context: Context
+    ) -> Tensor | None:
+        """There is no discriminator."""
         return None
 
     def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
@@ -209,14 +211,14 @@ class LandmarkAudioStage:
     def export(self, network: nn.Module, path: Path, history: dict[str, Any]) -> None:
         """Network ``audio``; the header says which coefficients speech drives, and their gain."""
         k = self.space.components
-        told = [self._measures.get(f"told_{i}", 1.0) > TOLD for i in range(k)]
+        predicted = [self._measures.get(f"told_{i}", 1.0) > PREDICTED for i in range(k)]
         header = {
             "method": self.name,
             "size": self.corpus.packed.size,
             "networks": {"audio": self.arguments},
             "audio": {**self.config.audio, "features": self.features},
             "gain": self.config.gain or [1.0] * k,
-            "spoken": told if any(told) else [True] * k,
+            "spoken": predicted if any(predicted) else [True] * k,
             "training": {**history, "data": self.corpus.packed.summary()},
             "parents": {"space": self.space_hash},
             "licence": "research use only (see LICENSE_weights)",
@@ -264,8 +266,8 @@ def measure(
         over all frames, each clip about its mean; ``opening_clip``: mean correlation inside a clip;
         ``opening_spread``: how far the lips part, made over real;
         ``told_k``: share of coefficient k's variance that is told; ``mouth_driven``: as ``mouth``,
-        with the coefficients that speech does not drive (see :data:`TOLD`) as they really are, as a
-        dub takes them from the frame, for the prediction and for the mean shape.
+        with the coefficients that speech does not drive (see :data:`PREDICTED`) as they really
+        are, as a dub takes them from the frame, for the prediction and for the mean shape.
     """
     out: dict[str, float] = {}
     motion, made = torch.cat(real), torch.cat([space.decode(h) for h in found])
@@ -282,8 +284,8 @@ def measure(
     out["opening_spread"] = float(made_gap / real_gap.clamp_min(1e-12))
     out["opening_clip"] = float(np.mean([_correlation(a, b) for a, b in gaps]))
     h, g = torch.cat(coefficients), torch.cat([_centred(f) for f in found])
-    told = 1.0 - (h - g).square().mean(0) / h.square().mean(0).clamp_min(1e-12)
-    driven = told > TOLD
+    predicted = 1.0 - (h - g).square().mean(0) / h.square().mean(0).clamp_min(1e-12)
+    driven = predicted > PREDICTED
     if bool(driven.any()):
         mouths = []
         for made_h in (torch.cat(found), torch.zeros_like(h)):
@@ -291,7 +293,7 @@ def measure(
             mouths.append(float(points[:, 48:68].norm(dim=-1).mean()) * size)
         out |= {"mouth_driven": mouths[0], "mouth_driven_mean_shape": mouths[1]}
         out["mouth_driven_nearer"] = 1.0 - mouths[0] / mouths[1]
-    return out | {f"told_{k}": float(v) for k, v in enumerate(told)}
+    return out | {f"told_{k}": float(v) for k, v in enumerate(predicted)}
 
 
 def _centred(x: Tensor) -> Tensor:

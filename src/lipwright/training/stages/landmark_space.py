@@ -165,9 +165,9 @@ def measure_space(space: LandmarkSpace, clips: Sequence[Tensor]) -> dict[str, fl
     rest = motion - space.decode(space.encode(motion))
     guessed = torch.cat([space.decode(space.estimate(s)) for s in shapes])
     real = motion[:, 66, 1] - motion[:, 62, 1]
-    told = guessed[:, 66, 1] - guessed[:, 62, 1]
+    predicted = guessed[:, 66, 1] - guessed[:, 62, 1]
     return {
         "held_out": 1.0 - float(rest.square().sum() / motion.square().sum()),
         "held_out_mouth": 1.0 - float(rest[:, 48:].square().sum() / motion[:, 48:].square().sum()),
-        "opening_told": float(torch.corrcoef(torch.stack([real, told]))[0, 1]),
+        "opening_told": float(torch.corrcoef(torch.stack([real, predicted]))[0, 1]),
     }

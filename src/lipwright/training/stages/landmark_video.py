@@ -81,7 +81,7 @@ class LandmarkVideoConfig(Section):
     """Config of the stage; ``project``: drive with projected landmarks."""
 
     model: dict[str, Any] = Field(default_factory=dict)
-    critic: dict[str, Any] = Field(default_factory=dict)
+    discriminator: dict[str, Any] = Field(default_factory=dict)
     jitter: dict[str, float] = Field(default_factory=dict)
     loss: LandmarkVideoLoss = LandmarkVideoLoss()
     sequence: int = 16
@@ -140,8 +140,10 @@ class LandmarkVideoStage:
             )
         self.network: nn.Module = LandmarkVideo(**self.arguments)
         judged = loss.adversarial > 0 or loss.landmark > 0
-        arguments = {"size": size, **config.critic}
-        self.critic: nn.Module | None = LandmarkDiscriminator(**arguments) if judged else None
+        arguments = {"size": size, **config.discriminator}
+        self.discriminator: nn.Module | None = (
+            LandmarkDiscriminator(**arguments) if judged else None
+        )
         self.jitter = Jitter(**config.jitter) if config.jitter else NONE
         if self.arguments.get("colour") == "moved" and max(
             self.jitter.shift, self.jitter.scale, self.jitter.turn
@@ -193,8 +195,8 @@ class LandmarkVideoStage:
             index = [int(rng.integers(row.frames)), *range(start, start + t)]
             mirrors.append(bool(rng.random() < jitter.flip))
             points = torch.from_numpy(self.corpus.clip_points(row)[index])
-            told, placed = self.landmarks(points, row, mirrors[-1])
-            landmarks.append(told)
+            predicted, placed = self.landmarks(points, row, mirrors[-1])
+            landmarks.append(predicted)
             lying.append(placed)
             pictures.append(self.packed.frames[[row.start + i for i in index]])
         stacked = torch.from_numpy(np.concatenate(pictures)).to(context.device)
@@ -228,26 +230,28 @@ class LandmarkVideoStage:
             total = total + loss.colour * out["colour"]
         if loss.alpha > 0:
             total = total + loss.alpha * (alpha / weight).mean()
-        if self.critic is not None and step >= loss.adversarial_start:
+        if self.discriminator is not None and step >= loss.adversarial_start:
             with context.autocast():
-                real, found = self.critic(frames, batch.example)
-            out["fooled"] = sequence_bce(real.float(), real=True)
+                real, found = self.discriminator(frames, batch.example)
+            out["adversarial"] = sequence_bce(real.float(), real=True)
             out["landmark"] = landmark_loss(
                 found.float(), batch.driving, self.weight.to(context.device)
             )
-            total = total + loss.adversarial * out["fooled"] + loss.landmark * out["landmark"]
+            total = total + loss.adversarial * out["adversarial"] + loss.landmark * out["landmark"]
         self._last = batch, frames.detach()
         out["loss"] = total
         return out
 
-    def critic_step(self, critic: nn.Module, step: int, context: Context) -> Tensor | None:
+    def discriminator_step(
+        self, discriminator: nn.Module, step: int, context: Context
+    ) -> Tensor | None:
         """Loss of the discriminator on the batch just drawn."""
         if step < self.config.loss.adversarial_start or self._last is None:
             return None
         batch, drawn = self._last
         with context.autocast():
-            real, real_points = critic(batch.frames, batch.example)
-            fake, fake_points = critic(drawn, batch.example)
+            real, real_points = discriminator(batch.frames, batch.example)
+            fake, fake_points = discriminator(drawn, batch.example)
         loss, weight = self.config.loss, self.weight.to(context.device)
         total = loss.landmark * (
             landmark_loss(real_points.float(), batch.driving, weight)

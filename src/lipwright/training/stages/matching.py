@@ -62,7 +62,7 @@ class MatchingConfig(Section):
     lip_dim: int = 8
     jitter: SpeechJitter = SpeechJitter()
 
-    def lips_told(self, window: int) -> int:
+    def lips_predicted(self, window: int) -> int:
         """How many numbers are told of the lips in a window."""
         return window * self.lip_dim if self.group and self.lips > 0 else 0
 
@@ -72,27 +72,27 @@ class Matching(nn.Module):
 
     Args:
         expert: a sync expert.
-        told: how many numbers are told of the lips in a window; 0 for none.
+        predicted: how many numbers are told of the lips in a window; 0 for none.
     """
 
-    def __init__(self, expert: SyncExpert | PixelExpert, told: int = 0) -> None:
+    def __init__(self, expert: SyncExpert | PixelExpert, predicted: int = 0) -> None:
         super().__init__()
         self.expert = expert
-        self.from_faces = nn.Linear(expert.dim, told) if told else None
-        self.from_speech = nn.Linear(expert.dim, told) if told else None
+        self.from_faces = nn.Linear(expert.dim, predicted) if predicted else None
+        self.from_speech = nn.Linear(expert.dim, predicted) if predicted else None
 
     def forward(self, faces: Tensor, mel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Of B windows: unit embeddings of faces and of speech (B, dim), and (2, B, told)."""
         seen = F.normalize(self.expert.embed_faces(faces).float(), dim=1, eps=1e-6)
-        heard = F.normalize(self.expert.embed_speech(mel).float(), dim=1, eps=1e-6)
+        audio_embedding = F.normalize(self.expert.embed_speech(mel).float(), dim=1, eps=1e-6)
         if self.from_faces is None or self.from_speech is None:
-            return seen, heard, seen.new_zeros(2, len(seen), 0)
+            return seen, audio_embedding, seen.new_zeros(2, len(seen), 0)
         # Unit vectors of many numbers have small ones; the layers work on unit variance.
         scale = seen.shape[1] ** 0.5
         return (
             seen,
-            heard,
-            torch.stack([self.from_faces(seen * scale), self.from_speech(heard * scale)]),
+            audio_embedding,
+            torch.stack([self.from_faces(seen * scale), self.from_speech(audio_embedding * scale)]),
         )
 
 
@@ -115,8 +115,8 @@ class LipTargets:
 def varied(batch: Batch, rng: np.random.Generator, jitter: SpeechJitter) -> Batch:
     """The batch, each window with another voice, microphone and room."""
     faces, mel, pairs, lips = batch
-    heard = torch.stack([vary_speech(m.cpu(), rng, jitter) for m in mel]).to(mel.device)
-    return faces, heard, pairs, lips
+    audio_embedding = torch.stack([vary_speech(m.cpu(), rng, jitter) for m in mel]).to(mel.device)
+    return faces, audio_embedding, pairs, lips
 
 
 def matching_losses(
@@ -131,8 +131,8 @@ def matching_losses(
         step: of the training.
     """
     faces, mel, pairs, lips = batch
-    seen, heard, told = network(faces, mel)
-    cosine = seen @ heard.T
+    seen, audio_embedding, predicted = network(faces, mel)
+    cosine = seen @ audio_embedding.T
     allowed = torch.from_numpy(pairs).to(cosine.device)
     bce = pairwise_sync_loss(cosine, allowed)
     multiway = multiway_loss(cosine, allowed, config.temperature)
@@ -140,11 +140,11 @@ def matching_losses(
     matching = bce + config.multiway * multiway
     if lips is None:
         return {**out, "loss": matching}
-    seen_error, heard_error = (F.mse_loss(t.float(), lips.to(t.device)) for t in told)
-    loss = config.lips * (seen_error + heard_error)
+    seen_error, speech_error = (F.mse_loss(t.float(), lips.to(t.device)) for t in predicted)
+    loss = config.lips * (seen_error + speech_error)
     if step >= config.lips_first:
         loss = loss + matching
-    return {**out, "lips_seen": seen_error, "lips_heard": heard_error, "loss": loss}
+    return {**out, "lips_seen": seen_error, "lips_heard": speech_error, "loss": loss}
 
 
 def held_out_measures(
@@ -171,12 +171,14 @@ def matching_measures(network: nn.Module, batch: Batch, config: MatchingConfig) 
         are told, the correlation of their opening with what faces and what speech tell of it.
     """
     faces, mel, pairs, lips = batch
-    seen, heard, told = network(faces, mel)
+    seen, audio_embedding, predicted = network(faces, mel)
     allowed = torch.from_numpy(pairs).to(seen.device)
-    out = {"found": float(matching_accuracy(seen @ heard.T, allowed))}
+    out = {"found": float(matching_accuracy(seen @ audio_embedding.T, allowed))}
     if lips is not None:
         real = lips[:, :: config.lip_dim].flatten()
-        for name, values in zip(("opening_seen", "opening_heard"), told.float().cpu(), strict=True):
+        for name, values in zip(
+            ("opening_seen", "opening_heard"), predicted.float().cpu(), strict=True
+        ):
             both = torch.stack([real, values[:, :: config.lip_dim].flatten()])
             out[name] = float(torch.corrcoef(both)[0, 1])
     return out

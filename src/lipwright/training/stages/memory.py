@@ -7,9 +7,9 @@ Park et al. (AAAI 2022). Every step draws two images of each target frame,
 
 and the losses are, weighted: reconstruction of both, store, align (KL of the audio's address from
 the lips'), audio-visual sync by the frozen expert of stage ``memory-expert``, visual-visual sync by
-the lip encoder, and a quality critic. They come on one after another (``start``): first
+the lip encoder, and a quality discriminator. They come on one after another (``start``): first
 reconstruction, store and align; then visual-visual sync; then the expert, once the drawn mouths
-convince it halfway (Wav2Lip's gate); the critic last.
+convince it halfway (Wav2Lip's gate); the discriminator last.
 
 Sync losses need five consecutive drawn frames; on the other steps as many single frames of more
 people are drawn. What is ours and off in the paper's configuration: whole stretches of speech are
@@ -38,14 +38,14 @@ from lipwright.models.memory import effective_slots, sharpness
 from lipwright.models.memory_lips import LipEncoder
 from lipwright.models.memory_mover import ReferenceMover
 from lipwright.models.memory_talker import MemoryTalker
-from lipwright.models.pixel_critics import QualityCritic
+from lipwright.models.pixel_discriminators import QualityDiscriminator
 from lipwright.models.pixel_expert import PixelExpert, lower_half
 from lipwright.training.losses.audio_visual import audio_visual_loss
 from lipwright.training.losses.memory_align import align_loss
 from lipwright.training.losses.memory_store import store_loss
 from lipwright.training.losses.motion import correlation_loss, motion_loss
 from lipwright.training.losses.perceptual import build_perceptual
-from lipwright.training.losses.quality_adversarial import critic_loss, fooled_loss
+from lipwright.training.losses.quality_adversarial import adversarial_loss, discriminator_loss
 from lipwright.training.losses.reconstruction import (
     MOUTH_BOX,
     gradient_l1,
@@ -89,9 +89,9 @@ class MemoryStage:
             talker, LipEncoder(**self.lip_arguments), dim, config.lip_dim, loss.motion > 0
         )
         self.audio = AudioSpec(talker.audio.steps, talker.audio.before)
-        self.critic: nn.Module | None = None
-        if loss.critic > 0:
-            self.critic = QualityCritic(**config.critic)
+        self.discriminator: nn.Module | None = None
+        if loss.discriminator > 0:
+            self.discriminator = QualityDiscriminator(**config.discriminator)
         self.expert, self.expert_sha = _frozen_expert(expert, loss.least_accuracy)
         self.weight = mouth_weight_map(corpus.size, loss.mouth_weight)
         self.perceptual = build_perceptual(loss.perceptual)
@@ -109,9 +109,9 @@ class MemoryStage:
     def times(self, step: int) -> int:
         """Frames drawn per stretch in a step: 5 where a sync loss is due, else 1."""
         every = self.config.window_every
-        return FRAMES if every and step % every == 0 and self._looks_at_windows(step) else 1
+        return FRAMES if every and step % every == 0 and self._references_at_windows(step) else 1
 
-    def _looks_at_windows(self, step: int) -> bool:
+    def _references_at_windows(self, step: int) -> bool:
         loss = self.config.loss
         visual = loss.visual > 0 and step >= loss.visual_start
         return visual or self._listens(step)
@@ -147,8 +147,8 @@ class MemoryStage:
         target = batch.target.flatten(0, 1)
         out = self._reconstruction(made, target, context)
         out["store"] = store_loss(made.stored.recalled, made.stored.target)
-        out["align"] = align_loss(made.stored.address, made.heard)
-        total = c.recalled * out["recalled"] + c.taught * out["taught"]
+        out["align"] = align_loss(made.stored.address, made.audio_embedding)
+        total = c.recalled * out["recalled"] + c.teacher_forced * out["teacher_forced"]
         total = total + c.store * out["store"] + c.align * out["align"]
         if c.motion > 0 or c.correlation > 0:
             out |= self._motion(made, batch)
@@ -160,12 +160,12 @@ class MemoryStage:
                 total = total + c.visual * out["visual"]
             if self._listens(step):
                 out["sync"] = self._sync(made.recalled, batch, context)
-                out["sync"] = out["sync"] + self._sync(made.taught, batch, context)
+                out["sync"] = out["sync"] + self._sync(made.teacher_forced, batch, context)
                 total = total + c.sync * out["sync"]
-        if self.critic is not None and step >= c.critic_start:
-            drawn = torch.cat([made.recalled, made.taught]).float()
-            out["fooled"] = fooled_loss(self.critic(drawn * 0.5 + 0.5))
-            total = total + c.critic * out["fooled"]
+        if self.discriminator is not None and step >= c.discriminator_start:
+            drawn = torch.cat([made.recalled, made.teacher_forced]).float()
+            out["adversarial"] = adversarial_loss(self.discriminator(drawn * 0.5 + 0.5))
+            total = total + c.discriminator * out["adversarial"]
             self._last = target, drawn.detach()
         out["loss"] = total
         return out
@@ -173,7 +173,10 @@ class MemoryStage:
     def _reconstruction(self, made: Made, target: Tensor, context: Context) -> dict[str, Tensor]:
         weight = self.weight.to(target.device)
         out = {}
-        for name, image in (("recalled", made.recalled.float()), ("taught", made.taught.float())):
+        for name, image in (
+            ("recalled", made.recalled.float()),
+            ("teacher_forced", made.teacher_forced.float()),
+        ):
             out[name] = weighted_l1(image, target, weight)
             if self.config.loss.gradient > 0:
                 edges = gradient_l1(image, target, weight)
@@ -186,12 +189,12 @@ class MemoryStage:
         return out
 
     def _motion(self, made: Made, batch: TalkingBatch) -> dict[str, Tensor]:
-        told, guessed = made.told.float(), made.guessed.float()
+        predicted, guessed = made.predicted.float(), made.guessed.float()
         real = torch.cat(
             [at_places(batch.motion, batch.place), at_places(batch.motion, batch.lip_place)]
         )
         out = {}
-        for name, motion in (("", told), ("_heard", guessed)):
+        for name, motion in (("", predicted), ("_heard", guessed)):
             errors = motion_loss(motion, batch.motion, batch.valid)
             out["motion" + name] = errors[0] + errors[1]
             out["correlation" + name] = correlation_loss(motion, batch.motion, batch.valid)
@@ -207,7 +210,7 @@ class MemoryStage:
         shape = batch.target.shape
         true = made.lips.reshape(*shape[:2], -1)[:, FRAMES // 2]
         total = torch.zeros((), device=true.device)
-        for image in (made.recalled, made.taught):
+        for image in (made.recalled, made.teacher_forced):
             with context.autocast():
                 loss = visual_visual_loss(network.lips, image.reshape(shape), true)
             total = total + loss
@@ -225,13 +228,15 @@ class MemoryStage:
             cosine = expert(windows, batch.long_mel)
         return audio_visual_loss(cosine)
 
-    def critic_step(self, critic: nn.Module, step: int, context: Context) -> Tensor | None:
-        """Loss of the critic on the batch just drawn."""
+    def discriminator_step(
+        self, discriminator: nn.Module, step: int, context: Context
+    ) -> Tensor | None:
+        """Loss of the discriminator on the batch just drawn."""
         if self._last is None:
             return None
         real, drawn = self._last
         self._last = None
-        return critic_loss(critic(real * 0.5 + 0.5), critic(drawn * 0.5 + 0.5))
+        return discriminator_loss(discriminator(real * 0.5 + 0.5), discriminator(drawn * 0.5 + 0.5))
 
     def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
         """On validation identities: pictures beside copies of the reference, memory, timing."""
@@ -240,7 +245,7 @@ class MemoryStage:
         weight = self.weight.to(context.device)
         box = mouth_weight_map(self.corpus.size, 2.0, context.device) > 1.0
         sums: dict[str, list[float]] = {}
-        heard, stored = [], []
+        audio_embedding, stored = [], []
         for _ in range(self.run.validate_batches):
             batch = self.held_out.draw(rng, 4, 4, FRAMES, context.device)
             with context.autocast():
@@ -249,11 +254,11 @@ class MemoryStage:
             copy = batch.reference.repeat_interleave(FRAMES, 0)
             values = {
                 "store": store_loss(made.stored.recalled, made.stored.target),
-                "align": align_loss(made.stored.address, made.heard),
+                "align": align_loss(made.stored.address, made.audio_embedding),
             }
             images = {
                 "recalled": made.recalled.float(),
-                "taught": made.taught.float(),
+                "teacher_forced": made.teacher_forced.float(),
                 "copy": copy,
             }
             for name, image in images.items():
@@ -264,12 +269,12 @@ class MemoryStage:
             values["visual"] = self._visual(network, made, batch, context)
             if self.expert is not None:
                 values["sync_loss"] = self._sync(made.recalled, batch, context)
-            heard.append(made.heard)
+            audio_embedding.append(made.audio_embedding)
             stored.append(made.stored.address)
             for key, value in values.items():
                 sums.setdefault(key, []).append(float(value))
         out = {key: float(np.mean(v)) for key, v in sums.items()}
-        for name, addresses in (("audio", torch.cat(heard)), ("lips", torch.cat(stored))):
+        for name, addresses in (("audio", torch.cat(audio_embedding)), ("lips", torch.cat(stored))):
             out[f"slots_{name}"] = effective_slots(addresses)
             out[f"mixed_{name}"] = sharpness(addresses)
         out |= self._timing(network, context)
@@ -289,10 +294,10 @@ class MemoryStage:
             padded = F.pad(mel, (self.audio.before, columns), value=SILENCE)[:, :columns]
             with context.autocast():
                 features = network.talker.audio.sequence(padded[None].to(context.device))
-                told = network.reader(network.talker.recall(features)[0])[0]
+                predicted = network.reader(network.talker.recall(features)[0])[0]
                 guessed = network.ear(features)[0]
             real = self.motion[row.start : row.start + row.frames]
-            for name, motion in (("", told), ("_heard", guessed)):
+            for name, motion in (("", predicted), ("_heard", guessed)):
                 each[name].append(clip_correlations(motion.float().cpu().numpy(), real))
         out = {}
         for name, rows in each.items():
@@ -307,7 +312,12 @@ class MemoryStage:
         network.eval()
         with torch.no_grad(), context.autocast():
             made: Made = network(batch)
-        rows = [batch.reference, batch.target[:, 0], made.recalled.float(), made.taught.float()]
+        rows = [
+            batch.reference,
+            batch.target[:, 0],
+            made.recalled.float(),
+            made.teacher_forced.float(),
+        ]
         write_sheet(rows, folder / f"{step:07d}.png")
 
     def export(self, network: nn.Module, path: Path, history: dict[str, Any]) -> None:

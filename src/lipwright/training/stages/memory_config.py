@@ -18,7 +18,7 @@ class MemoryLossConfig(Section):
         mouth_weight: of the mouth box in it; gradient: of an L1 of image gradients beside it.
         perceptual: ours; ``none`` or ``efficientnet``, on the mouth box, with its weight.
         store, align: of the memory; 1 and 1 as in VAM.
-        visual, sync, critic: of visual-visual sync, the expert and the critic.
+        visual, sync, discriminator: of visual-visual sync, the expert and the discriminator.
         visual_start, sync_start, critic_start: steps at which they come on.
         sync_gate: validation sync loss below which the expert comes on (Wav2Lip: 0.75).
         least_accuracy: held-out accuracy below which an expert is not listened to.
@@ -27,7 +27,7 @@ class MemoryLossConfig(Section):
     """
 
     recalled: float = 1.0
-    taught: float = 1.0
+    teacher_forced: float = 1.0
     mouth_weight: float = 1.0
     gradient: float = 0.0
     perceptual: str = "none"
@@ -40,8 +40,8 @@ class MemoryLossConfig(Section):
     sync_start: int = 0
     sync_gate: float = 0.75
     least_accuracy: float = 0.0
-    critic: float = 0.07
-    critic_start: int = 0
+    discriminator: float = 0.07
+    discriminator_start: int = 0
     motion: float = 0.0
     correlation: float = 0.0
 
@@ -53,7 +53,8 @@ class MemoryConfig(Section):
         model: arguments of :class:`~lipwright.models.memory_talker.MemoryTalker`; the size is that
             of the corpus.
         lips: arguments of :class:`~lipwright.models.memory_lips.LipEncoder`.
-        critic: arguments of :class:`~lipwright.models.pixel_critics.QualityCritic`.
+        discriminator: arguments of
+        :class:`~lipwright.models.pixel_discriminators.QualityDiscriminator`.
         speech_jitter: how speech is varied; none by default.
         stretch: frames heard at once, 5 or more.
         more: further lip windows per stretch.
@@ -65,7 +66,7 @@ class MemoryConfig(Section):
 
     model: dict[str, Any] = Field(default_factory=dict)
     lips: dict[str, Any] = Field(default_factory=dict)
-    critic: dict[str, Any] = Field(default_factory=dict)
+    discriminator: dict[str, Any] = Field(default_factory=dict)
     loss: MemoryLossConfig = MemoryLossConfig()
     jitter: dict[str, float] = Field(default_factory=dict)
     speech_jitter: SpeechJitter | None = None

@@ -24,17 +24,17 @@ class Made:
         recalled, taught: (N, 3, S, S) I_g and I_G in [-1, 1].
         lips: (N, C) f_lip of the drawn frames.
         stored: of all R lip features.
-        heard: (R, S) address that audio gives for the same frames.
-        told, seen: (B, n, K) and (R, K) lip motion read off recalled and true features.
+        audio_embedding: (R, S) address that audio gives for the same frames.
+        predicted, seen: (B, n, K) and (R, K) lip motion read off recalled and true features.
         guessed: (B, n, K) lip motion read off the audio features themselves.
     """
 
     recalled: Tensor
-    taught: Tensor
+    teacher_forced: Tensor
     lips: Tensor
     stored: Stored
-    heard: Tensor
-    told: Tensor
+    audio_embedding: Tensor
+    predicted: Tensor
     seen: Tensor
     guessed: Tensor
 
@@ -68,7 +68,7 @@ class TrainedMemory(nn.Module):
         lips = self.lips(windows)
         further = self._further(batch).float()
         stored = talker.memory.store(torch.cat([lips.float(), further]))
-        heard = torch.cat(
+        audio_embedding = torch.cat(
             [at_places(addresses[:count], batch.place), at_places(addresses, batch.lip_place)]
         )
         target = batch.target.flatten(0, 1)
@@ -84,7 +84,7 @@ class TrainedMemory(nn.Module):
             talker.draw(lips, audio, target, reference, where, motion),
             lips,
             stored,
-            heard,
+            audio_embedding,
             self.reader(recalled),
             self.reader(torch.cat([lips.float(), further])),
             self.ear(features),

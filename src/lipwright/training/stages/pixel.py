@@ -1,11 +1,11 @@
 """Stages ``wav2lip``, ``lipgan`` and ``speech2vid``: the pixel baselines, in the one trainer.
 
 * ``wav2lip`` (Prajwal et al., ACM MM 2020): windows of five frames; L1, a frozen pixel expert with
-  weight 0.03 once the *validation* sync loss is below 0.75, optionally a quality critic (0.07). The
-  frozen expert is in eval mode (the published script forgets that).
+  weight 0.03 once the *validation* sync loss is below 0.75, optionally a quality discriminator
+  (0.07). The frozen expert is in eval mode (the published script forgets that).
 * ``lipgan`` (KR et al., ACM MM 2019): single frames, reference at least six frames away; L1 and
-  0.01 of the contrastive loss of a joint critic, which learns from synced pairs and, by turns, from
-  fakes and mis-paired speech.
+  0.01 of the contrastive loss of a joint discriminator, which learns from synced pairs and, by
+  turns, from fakes and mis-paired speech.
 * ``speech2vid`` (Chung et al., BMVC 2017): five stills of the person, single frames, L1.
 
 All hear the mel at 100 columns a second, a deviation that keeps comparisons fair.
@@ -28,7 +28,7 @@ from lipwright.data.pixels import PixelBatch, PixelWindows
 from lipwright.errors import LipwrightError
 from lipwright.media.mel import AudioSpec
 from lipwright.methods.pixel import STILLS, stack_input
-from lipwright.models.pixel_critics import JointCritic, QualityCritic
+from lipwright.models.pixel_discriminators import JointDiscriminator, QualityDiscriminator
 from lipwright.models.pixel_expert import PixelExpert, lower_half
 from lipwright.models.pixel_unet import PixelUNet
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
@@ -49,13 +49,13 @@ class PixelLossConfig(Section):
     Attributes:
         sync: of the frozen expert, ``wav2lip`` only.
         sync_gate: validation sync loss below which it comes on.
-        critic: of the quality critic (wav2lip) or the joint critic (lipgan).
+        discriminator: of the quality discriminator (wav2lip) or the joint discriminator (lipgan).
         mouth_weight: of the mouth box in L1; 1 is the published plain L1.
     """
 
     sync: float = 0.0
     sync_gate: float = 0.75
-    critic: float = 0.0
+    discriminator: float = 0.0
     mouth_weight: float = 1.0
 
 
@@ -113,11 +113,13 @@ class PixelStage:
         torch.manual_seed(config.run.seed)
         self.gated = Gated(PixelUNet(config.size, faces, self.audio.steps, config.width))
         self.network: nn.Module = self.gated
-        self.critic: nn.Module | None = None
-        if config.loss.critic > 0:
+        self.discriminator: nn.Module | None = None
+        if config.loss.discriminator > 0:
             if kind == "speech2vid":
-                raise LipwrightError("speech2vid has no critic: set loss.critic=0.")
-            self.critic = QualityCritic() if kind == "wav2lip" else JointCritic()
+                raise LipwrightError("speech2vid has no discriminator: set loss.discriminator=0.")
+            self.discriminator = (
+                QualityDiscriminator() if kind == "wav2lip" else JointDiscriminator()
+            )
         self.expert, self.expert_sha = _frozen_expert(expert, config)
         self.weight = mouth_weight_map(config.size, config.loss.mouth_weight)
         self.jitter = Jitter(**config.jitter)
@@ -156,9 +158,9 @@ class PixelStage:
         if self.expert is not None and bool(self.gated.sync_on):
             out["sync"] = self._sync(drawn, batch, context)
             total, rest = total + c.sync * out["sync"], rest - c.sync
-        if self.critic is not None:
-            out["fooled"] = self._fooled(self.critic, drawn, batch)
-            total, rest = total + c.critic * out["fooled"], rest - c.critic
+        if self.discriminator is not None:
+            out["adversarial"] = self._adversarial(self.discriminator, drawn, batch)
+            total, rest = total + c.discriminator * out["adversarial"], rest - c.discriminator
         out["loss"] = total + rest * out["l1"]
         self._last = (batch, drawn.detach())
         return out
@@ -171,26 +173,28 @@ class PixelStage:
             cosine = expert(windows, batch.long_mel)
         return sync_loss(cosine, torch.ones(len(cosine), device=cosine.device))
 
-    def _fooled(self, critic: nn.Module, drawn: Tensor, batch: PixelBatch) -> Tensor:
+    def _adversarial(self, discriminator: nn.Module, drawn: Tensor, batch: PixelBatch) -> Tensor:
         if self.kind == "wav2lip":
-            return F.softplus(-critic(drawn)).mean()
-        return contrastive(critic(drawn, batch.mel.flatten(0, 1)), 0.0)
+            return F.softplus(-discriminator(drawn)).mean()
+        return contrastive(discriminator(drawn, batch.mel.flatten(0, 1)), 0.0)
 
-    def critic_step(self, critic: nn.Module, step: int, context: Context) -> Tensor | None:
-        """Loss of the critic on the batch just drawn."""
+    def discriminator_step(
+        self, discriminator: nn.Module, step: int, context: Context
+    ) -> Tensor | None:
+        """Loss of the discriminator on the batch just drawn."""
         if self._last is None:
             return None
         batch, drawn = self._last
         real, mel = batch.target.flatten(0, 1), batch.mel.flatten(0, 1)
         if self.kind == "wav2lip":
-            right, wrong = critic(real), critic(drawn)
+            right, wrong = discriminator(real), discriminator(drawn)
             return 0.5 * (F.softplus(-right).mean() + F.softplus(wrong).mean())
         # By turns fakes and real faces with another's speech, as published.
         if context.rng(self.run.seed + 1, step).random() < 0.5:
-            distance = critic(drawn, mel)
+            distance = discriminator(drawn, mel)
         else:
-            distance = critic(real, mel.roll(max(1, len(mel) // 2), 0))
-        return contrastive(critic(real, mel), 0.0) + contrastive(distance, 1.0)
+            distance = discriminator(real, mel.roll(max(1, len(mel) // 2), 0))
+        return contrastive(discriminator(real, mel), 0.0) + contrastive(distance, 1.0)
 
     def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
         """L1 and mouth PSNR on validation identities beside those of copying the reference."""

@@ -73,10 +73,10 @@ class PixelExpertStage:
             "shared": config.shared,
         }
         expert = PixelExpert(**self.arguments)
-        told = matching.lips_told(config.window)
-        self.lips = LipTargets(corpus, matching.lip_dim, config.window) if told else None
-        self.network: nn.Module = Matching(expert, told)
-        self.critic: nn.Module | None = None
+        predicted = matching.lips_predicted(config.window)
+        self.lips = LipTargets(corpus, matching.lip_dim, config.window) if predicted else None
+        self.network: nn.Module = Matching(expert, predicted)
+        self.discriminator: nn.Module | None = None
         self.jitter = Jitter(**config.jitter)
         self.pairs = self._windows("train", config.min_offset, config.balance)
         self.held_out = self._windows("val", config.min_offset, 1.0)
@@ -90,8 +90,8 @@ class PixelExpertStage:
 
     def _cosine(self, network: nn.Module, batch: PixelBatch, context: Context) -> Tensor:
         with context.autocast():
-            seen, heard, _ = network(lower_half(batch.target), batch.long_mel)
-        return torch.sum(seen * heard, dim=1)
+            seen, audio_embedding, _ = network(lower_half(batch.target), batch.long_mel)
+        return torch.sum(seen * audio_embedding, dim=1)
 
     def _moments(
         self, windows: PixelWindows, rng: np.random.Generator, jitter: Jitter, context: Context
@@ -121,8 +121,10 @@ class PixelExpertStage:
             "accuracy": sync_accuracy(cosine.detach(), batch.labels),
         }
 
-    def critic_step(self, critic: nn.Module, step: int, context: Context) -> Tensor | None:
-        """There is no critic."""
+    def discriminator_step(
+        self, discriminator: nn.Module, step: int, context: Context
+    ) -> Tensor | None:
+        """There is no discriminator."""
         return None
 
     def validate(self, network: nn.Module, context: Context) -> dict[str, float]:

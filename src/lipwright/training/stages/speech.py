@@ -48,7 +48,7 @@ class SpeechJitter(Section):
         floor: how far a noise floor may rise above silence.
         shift, stretch: of the mel axis in bands and as a share: other voices.
         band: widest band that is blanked.
-        pace: share by which speech and lips are slowed down or sped up together.
+        tempo: share by which speech and lips are slowed down or sped up together.
     """
 
     gain: float = 0.5
@@ -57,7 +57,7 @@ class SpeechJitter(Section):
     shift: float = 2.0
     stretch: float = 0.05
     band: int = 12
-    pace: float = 0.0
+    tempo: float = 0.0
 
 
 class SpeechConfig(Section):
@@ -97,7 +97,7 @@ class SpeechStage:
         fill_embedding(plain)
         self.audio = AudioSpec(steps=plain.steps, before=plain.before)
         self.network: nn.Module = _OverClips(plain)
-        self.critic: nn.Module | None = None
+        self.discriminator: nn.Module | None = None
         self.space, self.motion = lip_motions(packed, config.lip_dim)
         self.rows = packed.split("train")
         self.weights = row_weights(self.rows, config.balance)
@@ -110,10 +110,10 @@ class SpeechStage:
         real = torch.stack([e[1] for e in examples]).to(context.device)
         valid = torch.stack([e[2] for e in examples]).to(context.device)
         with context.autocast():
-            told = network(mel)
-        told = told.float()
-        out = dict(zip(("motion", "velocity"), motion_loss(told, real, valid), strict=True))
-        out["correlation"] = correlation_loss(told, real, valid)
+            predicted = network(mel)
+        predicted = predicted.float()
+        out = dict(zip(("motion", "velocity"), motion_loss(predicted, real, valid), strict=True))
+        out["correlation"] = correlation_loss(predicted, real, valid)
         out["loss"] = sum(
             (getattr(loss, name) * value for name, value in out.items()), torch.zeros(())
         )
@@ -123,9 +123,11 @@ class SpeechStage:
         """Mel (80, T), motions (frames, K), and which of the frames exist."""
         c = self.config
         row = self.rows[int(rng.choice(len(self.rows), p=self.weights))]
-        pace = 1.0 + (float(rng.uniform(-c.jitter.pace, c.jitter.pace)) if c.jitter.pace else 0.0)
-        n = min(c.frames, int((row.frames - 1) / pace) + 1)  # frames once the pace is changed
-        t = int(rng.integers(row.frames - math.ceil((n - 1) * pace)))
+        tempo = 1.0 + (
+            float(rng.uniform(-c.jitter.tempo, c.jitter.tempo)) if c.jitter.tempo else 0.0
+        )
+        n = min(c.frames, int((row.frames - 1) / tempo) + 1)  # frames once the pace is changed
+        t = int(rng.integers(row.frames - math.ceil((n - 1) * tempo)))
         columns = self.audio.steps + STEPS_PER_FRAME * (c.frames - 1)
         real = torch.zeros(c.frames, c.lip_dim)
         valid = torch.ones(c.frames, dtype=torch.bool)
@@ -133,15 +135,17 @@ class SpeechStage:
             mel = torch.full((80, columns), SILENCE)
         else:
             whole = torch.from_numpy(self.packed.clip_mel(row).astype(np.float32))
-            heard = STEPS_PER_FRAME * t + pace * (torch.arange(columns) - self.audio.before)
+            heard = STEPS_PER_FRAME * t + tempo * (torch.arange(columns) - self.audio.before)
             mel = _between(whole, heard, SILENCE)
             motion = torch.from_numpy(self.motion[row.start : row.start + row.frames].T.copy())
-            real[:n] = _between(motion, t + pace * torch.arange(n), 0.0).T
+            real[:n] = _between(motion, t + tempo * torch.arange(n), 0.0).T
             valid[n:] = False
         return vary_speech(mel, rng, c.jitter), real, valid
 
-    def critic_step(self, critic: nn.Module, step: int, context: Context) -> Tensor | None:
-        """There is no critic."""
+    def discriminator_step(
+        self, discriminator: nn.Module, step: int, context: Context
+    ) -> Tensor | None:
+        """There is no discriminator."""
         return None
 
     def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
@@ -150,12 +154,12 @@ class SpeechStage:
         ``gain`` is the deviation of the real opening over that of the told one: by so much the
         told motion would have to grow to be as lively as the real one.
         """
-        told, real = [], []
+        predicted, real = [], []
         for row in self.packed.split("val"):
-            told.append(self._tell(network, row, context))
+            predicted.append(self._tell(network, row, context))
             real.append(self.motion[row.start : row.start + row.frames])
-        each = np.array([clip_correlations(a, b) for a, b in zip(told, real, strict=True)])
-        deviations = [np.mean([m[:, 0].std() for m in motions]) for motions in (told, real)]
+        each = np.array([clip_correlations(a, b) for a, b in zip(predicted, real, strict=True)])
+        deviations = [np.mean([m[:, 0].std() for m in motions]) for motions in (predicted, real)]
         return {
             "opening_correlation": float(np.nanmean(each[:, 0])),
             "shape_correlation": float(np.nanmean(each[:, 1:])),
@@ -166,8 +170,8 @@ class SpeechStage:
         mel = torch.from_numpy(self.packed.clip_mel(row).astype(np.float32))
         each = windows(mel, [Fraction(i, 25) for i in range(row.frames)], self.audio)
         with context.autocast():
-            told: Tensor = network(each.to(context.device))[:, 0]
-        return told.float().cpu().numpy()
+            predicted: Tensor = network(each.to(context.device))[:, 0]
+        return predicted.float().cpu().numpy()
 
     def samples(self, network: nn.Module, folder: Path, step: int, context: Context) -> None:
         """Numbers say more than pictures here."""
@@ -250,9 +254,11 @@ def vary_speech(mel: Tensor, rng: np.random.Generator, jitter: SpeechJitter) -> 
     return mel
 
 
-def clip_correlations(told: NDArray[np.float32], real: NDArray[np.float32]) -> NDArray[np.float64]:
+def clip_correlations(
+    predicted: NDArray[np.float32], real: NDArray[np.float32]
+) -> NDArray[np.float64]:
     """(n, K), (n, K) -> (K,) correlations over time; NaN where one of the two does not move."""
-    a, b = (m.astype(np.float64) - m.mean(axis=0) for m in (told, real))
+    a, b = (m.astype(np.float64) - m.mean(axis=0) for m in (predicted, real))
     power = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(power > 1e-9, (a * b).sum(axis=0) / power, np.nan)

@@ -91,7 +91,9 @@ class VQGANStage:
                 quantiser.warmup = 0
                 quantiser.calls.fill_(2)
         loss = config.loss
-        self.critic: nn.Module | None = PatchDiscriminator() if loss.adversarial > 0 else None
+        self.discriminator: nn.Module | None = (
+            PatchDiscriminator() if loss.adversarial > 0 else None
+        )
         self.perceptual = build_perceptual(loss.perceptual)
         self.jitter = Jitter(**config.jitter)
         self.weight = mouth_weight_map(corpus.size, 1.0 if pose else loss.mouth_weight)
@@ -130,14 +132,14 @@ class VQGANStage:
                 out["perceptual"] = self.perceptual(y, x)
             nll = nll + loss.perceptual_weight * out["perceptual"]
         total = nll + loss.codebook * quantised.loss
-        if self.critic is not None and step >= loss.adversarial_start:
-            fooled = generator_hinge(self.critic(y))
+        if self.discriminator is not None and step >= loss.adversarial_start:
+            adversarial = generator_hinge(self.discriminator(y))
             plain = getattr(network, "module", network)
             assert isinstance(plain, VQGAN)
             last = plain.decoder.head.weight
-            lam = adaptive_weight(nll, fooled, last, loss.adversarial)
-            out |= {"adversarial": fooled, "lambda": lam}
-            total = total + lam * fooled
+            lam = adaptive_weight(nll, adversarial, last, loss.adversarial)
+            out |= {"adversarial": adversarial, "lambda": lam}
+            total = total + lam * adversarial
         self._last = (x, y.detach())
         out["loss"] = total
         out["perplexity"] = perplexity(quantised.indices.detach(), self.config_codes)
@@ -150,12 +152,14 @@ class VQGANStage:
         assert isinstance(network, VQGAN)
         return network.n_codes
 
-    def critic_step(self, critic: nn.Module, step: int, context: Context) -> Tensor | None:
+    def discriminator_step(
+        self, discriminator: nn.Module, step: int, context: Context
+    ) -> Tensor | None:
         """Hinge loss of the PatchGAN on the batch just drawn."""
         if step < self.config.loss.adversarial_start or self._last is None:
             return None
         x, y = self._last
-        return discriminator_hinge(critic(x), critic(y))
+        return discriminator_hinge(discriminator(x), discriminator(y))
 
     def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
         """PSNR (whole crop and mouth box) and code perplexity on validation identities."""

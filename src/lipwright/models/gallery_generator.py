@@ -40,7 +40,7 @@ NEVER = 1e4
 
 
 @dataclass
-class Looks:
+class ReferenceCodes:
     """Encoded reference frames.
 
     Attributes:
@@ -59,9 +59,9 @@ class Looks:
         """As plain tensors, for a graph's inputs: ``Looks(*tensors)`` is the inverse."""
         return self.codes, self.keys, self.poses, self.motions
 
-    def each(self, n: int) -> Looks:
+    def each(self, n: int) -> ReferenceCodes:
         """The looks of B faces for n frames of each: (B, ...) -> (B n, ...)."""
-        return Looks(*(x.repeat_interleave(n, dim=0) for x in self.pack()))
+        return ReferenceCodes(*(x.repeat_interleave(n, dim=0) for x in self.pack()))
 
 
 class ModulatedBlock(nn.Module):
@@ -88,7 +88,7 @@ class ModulatedBlock(nn.Module):
         return out
 
 
-class Asking(nn.Module):
+class ReferenceAttention(nn.Module):
     """What a frame asks of the looks, cell by cell, and what they answer with."""
 
     def __init__(
@@ -107,8 +107,8 @@ class Asking(nn.Module):
             nn.Linear(lip_dim, control), nn.SiLU(), nn.Linear(control, control)
         )
         self.place = nn.Parameter(0.02 * torch.randn(1, channels, 16, 16))
-        self.look_stem = nn.Conv2d(code_dim + pose_dim, channels, 3, padding=1)
-        self.look_motion = nn.Linear(control, channels)
+        self.reference_stem = nn.Conv2d(code_dim + pose_dim, channels, 3, padding=1)
+        self.reference_motion = nn.Linear(control, channels)
         self.key = nn.Sequential(
             norm(channels, groups), nn.SiLU(), nn.Conv2d(channels, key, 3, padding=1)
         )
@@ -118,11 +118,11 @@ class Asking(nn.Module):
         _silence(self.query)  # at first motion and pose alone decide
 
     def keys(self, codes: Tensor, poses: Tensor, motions: Tensor) -> Tensor:
-        """(B, R, C, 16, 16) of looks, see :meth:`LookGenerator.encode_looks`."""
+        """(B, R, C, 16, 16) of looks, see :meth:`GalleryGenerator.encode_references`."""
         b, r = codes.shape[:2]
-        told = self.look_motion(F.silu(self.control(motions.flatten(0, 1))))
-        x = self.look_stem(torch.cat([codes, poses], dim=2).flatten(0, 1))
-        keys: Tensor = self.key(x + told[:, :, None, None])
+        predicted = self.reference_motion(F.silu(self.control(motions.flatten(0, 1))))
+        x = self.reference_stem(torch.cat([codes, poses], dim=2).flatten(0, 1))
+        keys: Tensor = self.key(x + predicted[:, :, None, None])
         return keys.reshape(b, r, *keys.shape[1:])
 
     def forward(self, pose: Tensor, lips: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -183,7 +183,7 @@ def _silence(layer: nn.Conv2d) -> None:
         nn.init.zeros_(layer.bias)
 
 
-class LookGenerator(nn.Module):
+class GalleryGenerator(nn.Module):
     """Mixes the codes of looks, cell by cell, and corrects the mixture.
 
     Args:
@@ -228,16 +228,18 @@ class LookGenerator(nn.Module):
             self.pose_gain = nn.Parameter(torch.tensor(float(pose_gain)))
         else:
             self.register_buffer("pose_gain", torch.tensor(float(pose_gain)))
-        self.ask: Asking | None = None
+        self.ask: ReferenceAttention | None = None
         self.correction: Correction | None = None
         if correct:
             pose_dim = pose_dim or code_dim
-            self.ask = Asking(code_dim, pose_dim, lip_dim, channels[0], control, key, groups)
+            self.ask = ReferenceAttention(
+                code_dim, pose_dim, lip_dim, channels[0], control, key, groups
+            )
             self.correction = Correction(code_dim, channels, blocks, control, groups)
         # Sharpness of the softmax over entries; exp keeps it positive.
         self.log_sharpness = nn.Parameter(torch.tensor(math.log(12.0)), requires_grad=correct)
 
-    def encode_looks(self, codes: Tensor, poses: Tensor, motions: Tensor) -> Looks:
+    def encode_references(self, codes: Tensor, poses: Tensor, motions: Tensor) -> ReferenceCodes:
         """Encode looks, once per video.
 
         Args:
@@ -248,45 +250,45 @@ class LookGenerator(nn.Module):
         held = poses[:, :, :, POSE_CELLS[0], POSE_CELLS[1]].flatten(2)
         held = F.normalize(held.float(), dim=2)
         if self.ask is None:
-            return Looks(codes, codes[:, :, :1], held, motions)  # no query will be asked
-        return Looks(codes, self.ask.keys(codes, poses, motions), held, motions)
+            return ReferenceCodes(codes, codes[:, :, :1], held, motions)  # no query will be asked
+        return ReferenceCodes(codes, self.ask.keys(codes, poses, motions), held, motions)
 
     def forward(
-        self, pose: Tensor, looks: Looks, lips: Tensor, barred: Tensor | None = None
+        self, pose: Tensor, references: ReferenceCodes, lips: Tensor, excluded: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Draw code grids.
 
         Args:
             pose: (B, D', 16, 16) Pose-VQGAN codes.
-            looks: of the same batch size, or of one for all, from :meth:`encode_looks`.
+            references: of the same batch size, or of one for all, from :meth:`encode_references`.
             lips: (B, K) motion that the lips shall show, 0 at rest.
-            barred: (B, R) bool, looks that must not be used (in training those about the target).
+            excluded: (B, R) bool, looks that must not be used (in training those about the target).
 
         Returns:
             (B, D, 16, 16) code vectors of length sqrt(D), not snapped, and the weights of the looks
             (B, R), their mean over :data:`MOUTH_CELLS`.
         """
-        score = self.score(pose, looks, lips)[:, :, None, None]
+        score = self.score(pose, references, lips)[:, :, None, None]
         control = seen = None
         if self.ask is not None:
             control, seen, query = self.ask(pose, lips)
-            answer = (looks.keys * query.unsqueeze(1)).sum(2) / math.sqrt(self.ask.key_dim)
+            answer = (references.keys * query.unsqueeze(1)).sum(2) / math.sqrt(self.ask.key_dim)
             score = score + answer
-        if barred is not None:
-            score = score - NEVER * barred[:, :, None, None].to(score.dtype)
+        if excluded is not None:
+            score = score - NEVER * excluded[:, :, None, None].to(score.dtype)
         weights = score.float().softmax(1)
-        drawn = (weights.unsqueeze(2) * looks.codes.float()).sum(1)
+        drawn = (weights.unsqueeze(2) * references.codes.float()).sum(1)
         if self.correction is not None and seen is not None and control is not None:
             drawn = drawn + self.correction(drawn, seen, control)
         codes = F.normalize(drawn, dim=1, eps=1e-6) * math.sqrt(self.code_dim)
         mouth = weights.expand(-1, -1, 16, 16)[:, :, MOUTH_CELLS[0], MOUTH_CELLS[1]]
         return codes, mouth.mean(dim=(2, 3))
 
-    def score(self, pose: Tensor, looks: Looks, lips: Tensor) -> Tensor:
+    def score(self, pose: Tensor, references: ReferenceCodes, lips: Tensor) -> Tensor:
         """(B, R): how much each look has to say, as log-odds, by its motion and its pose."""
-        apart = ((looks.motions - lips.unsqueeze(1)).square() * self.nearness).sum(2)
+        apart = ((references.motions - lips.unsqueeze(1)).square() * self.nearness).sum(2)
         held = F.normalize(pose[:, :, POSE_CELLS[0], POSE_CELLS[1]].flatten(1).float(), dim=1)
-        alike = (looks.poses * held.unsqueeze(1)).sum(2)
+        alike = (references.poses * held.unsqueeze(1)).sum(2)
         score: Tensor = self.pose_gain * alike - 0.5 * apart
         return score
 

@@ -32,7 +32,7 @@ from lipwright.dubbing.plan import (
     settle,
 )
 from lipwright.dubbing.plan_version import plan_version
-from lipwright.dubbing.references import Gallery, Look, quality
+from lipwright.dubbing.references import Reference, ReferenceSelector, quality
 from lipwright.faces import alignment, measure
 from lipwright.faces.cuts import CutDetector
 from lipwright.faces.landmarks import PatchSampler
@@ -41,7 +41,7 @@ from lipwright.faces.tracker import FaceObservation
 from lipwright.media.info import VideoInfo
 from lipwright.media.reader import Frame, VideoReader
 from lipwright.media.region import sample_crop
-from lipwright.methods.base import Rest
+from lipwright.methods.base import NeutralMouth
 
 THUMBNAIL_SIDE = 960
 """Longest side of the pictures in which faces are looked for: a quarter of 4K."""
@@ -61,7 +61,7 @@ SMOOTH_RADIUS = 2
 
 
 class Tracker(Protocol):
-    """What the survey needs of a face tracker."""
+    """What the analysis needs of a face tracker."""
 
     @property
     def name(self) -> str:
@@ -97,7 +97,7 @@ class _Growing:
 
     number: int
     sightings: list[_Sighting] = field(default_factory=list)
-    gallery: Gallery = field(default_factory=Gallery)
+    selector: ReferenceSelector = field(default_factory=ReferenceSelector)
 
 
 def settings(tracker: Tracker) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def settings(tracker: Tracker) -> dict[str, Any]:
     return {"tracker": tracker.name, "version": plan_version()}
 
 
-def survey(
+def analyse(
     video: Path,
     writer: PlanWriter,
     tracker: Tracker,
@@ -125,23 +125,23 @@ def survey(
     pts: list[int] = []
     shots: list[tuple[int, int]] = []
     with VideoReader(video) as reader:
-        surveyor = _Surveyor(reader.info, writer, tracker)
+        analyser = _Analyser(reader.info, writer, tracker)
         cuts = CutDetector()
         last_duration = 0
         for frame in reader:
             image, scale = frame.thumbnail(THUMBNAIL_SIDE)
             if cuts.is_cut(image):
-                shots.append(surveyor.end_shot(frame.index - 1))
+                shots.append(analyser.end_shot(frame.index - 1))
                 tracker.reset()
-            surveyor.take(frame, image, scale)
+            analyser.take(frame, image, scale)
             pts.append(frame.pts)
             last_duration = frame.duration
             progress(len(pts), reader.info.frame_count)
-        shots.append(surveyor.end_shot(len(pts) - 1))
+        shots.append(analyser.end_shot(len(pts) - 1))
         return writer.finish(reader.info.time_base, pts, last_duration, shots, reader.warnings)
 
 
-class _Surveyor:
+class _Analyser:
     def __init__(self, info: VideoInfo, writer: PlanWriter, tracker: Tracker) -> None:
         self._info, self._writer, self._tracker = info, writer, tracker
         self._tracks: dict[int, _Growing] = {}
@@ -173,19 +173,21 @@ class _Surveyor:
             )
             track.sightings.append(sighting)
             if rank < REFERENCE_FACES and self._state(sighting, False) == SEEN:
-                self._consider(track.gallery, sighting, frame, face.score)
+                self._consider(track.selector, sighting, frame, face.score)
 
-    def _consider(self, gallery: Gallery, seen: _Sighting, frame: Frame, score: float) -> None:
+    def _consider(
+        self, selector: ReferenceSelector, seen: _Sighting, frame: Frame, score: float
+    ) -> None:
         """Take a reference picture if there is use for one."""
         seconds = float(frame.time)
-        if not gallery.wants(seen.opening, seconds):
+        if not selector.wants(seen.opening, seconds):
             return
         to_display = alignment.to_pixels(seen.crop, REFERENCE_SIZE)
         size = (REFERENCE_SIZE, REFERENCE_SIZE)
         picture = sample_crop(frame.native, self._info, to_display, size)
         crop = np.asarray(np.rint(picture * 255.0), np.uint8)
         good = quality(crop, seen.yaw, score)
-        gallery.add(Look(frame.index, seconds, seen.opening, good, crop, seen.lips))
+        selector.add(Reference(frame.index, seconds, seen.opening, good, crop, seen.lips))
 
     def _state(self, seen: _Sighting, turned: bool) -> int:
         """Whether a face can be used; ``turned`` says that it was a profile just before."""
@@ -202,7 +204,7 @@ class _Surveyor:
         first = self._first
         for growing in self._tracks.values():
             track = self._settled(growing, first, last)
-            self._writer.add(track, growing.gallery.choose())
+            self._writer.add(track, growing.selector.choose())
         self._tracks.clear()
         self._first = last + 1
         self._shot += 1
@@ -237,7 +239,7 @@ class _Surveyor:
                 openings[row] = sighting.opening
             _bridge(states[start:stop], points[start:stop], openings[start:stop])
         usable = np.isin(states, USABLE)
-        rest = Rest.of(
+        rest = NeutralMouth.of(
             np.array([sighting.opening for sighting in growing.sightings]),
             np.stack([sighting.lips for sighting in growing.sightings]),
         )

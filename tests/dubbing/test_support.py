@@ -29,7 +29,7 @@ def planned(middle: float) -> PlannedFace:
 
 
 @pytest.fixture
-def artist(monkeypatch: pytest.MonkeyPatch) -> render.Artist:
+def face_renderer(monkeypatch: pytest.MonkeyPatch) -> render.FaceRenderer:
     """Looks at frames 7, 3 and 5; those of 7 and 5 lie left and right, that of 3 is not known."""
 
     def mask(face: PlannedFace, side: int, opening: float = 0.0) -> np.ndarray:
@@ -40,9 +40,9 @@ def artist(monkeypatch: pytest.MonkeyPatch) -> render.Artist:
 
     monkeypatch.setattr(render, "face_mask", mask)
     faces = {7: planned(0.3), 5: planned(0.7), 3: None}
-    track = SimpleNamespace(looks=((7, 0.1), (3, 0.2), (5, 0.3)), face=faces.get)
+    track = SimpleNamespace(references=((7, 0.1), (3, 0.2), (5, 0.3)), face=faces.get)
     job: Any = SimpleNamespace(schedule=SimpleNamespace(track=lambda number: track))
-    return render.Artist(job)
+    return render.FaceRenderer(job)
 
 
 @pytest.mark.parametrize(
@@ -55,18 +55,18 @@ def artist(monkeypatch: pytest.MonkeyPatch) -> render.Artist:
     ],
 )
 def test_the_look_that_counts_says_where_there_is_face(
-    artist: render.Artist, weights: list[float], left: float, right: float
+    face_renderer: render.FaceRenderer, weights: list[float], left: float, right: float
 ) -> None:
     wide = PlannedFace(0, planned(0.5).crop, outline(0.5), SEEN, 1.0)
     for middle, expected in ((0.3, left), (0.7, right)):
         face = PlannedFace(0, wide.crop, outline(middle), SEEN, 1.0)
-        lent = artist._lent(face, np.array(weights, np.float64))
-        assert lent[32, round(middle * 64)] == pytest.approx(expected)
+        support = face_renderer._support(face, np.array(weights, np.float64))
+        assert support[32, round(middle * 64)] == pytest.approx(expected)
 
 
 def test_a_look_with_a_closed_mouth_covers_the_chin_of_an_open_one() -> None:
     """A portrait's landmarks; in the frame the jaw has dropped by 8 % of the face's height."""
-    from lipwright.dubbing.composite import lent
+    from lipwright.dubbing.composite import support
     from lipwright.faces.measure import CHIN
     from lipwright.faces.paste import JAW
 
@@ -82,16 +82,18 @@ def test_a_look_with_a_closed_mouth_covers_the_chin_of_an_open_one() -> None:
     dropped = points.copy()
     down = np.clip(np.cos(turn), 0.0, 1.0)
     dropped[:n, 1] += 0.08 * 0.86 * down
-    look = render.face_mask(PlannedFace(0, closed.crop, points, SEEN, 1.0), 64, render.JAW_DROP)
+    reference = render.face_mask(
+        PlannedFace(0, closed.crop, points, SEEN, 1.0), 64, render.JAW_DROP
+    )
     frame = render.face_mask(PlannedFace(0, closed.crop, dropped, SEEN, 1.0), 64)
     chin = dropped[JAW.index(CHIN)] * 64
-    share = lent(np.ones(1), look[None], frame)
+    share = support(np.ones(1), reference[None], frame)
     assert share[round(float(chin[1])) - 1, 32] > 0.95
     narrow = render.face_mask(PlannedFace(0, closed.crop, points, SEEN, 1.0), 64)
-    assert lent(np.ones(1), narrow[None], frame)[round(float(chin[1])) - 1, 32] < 0.9
+    assert support(np.ones(1), narrow[None], frame)[round(float(chin[1])) - 1, 32] < 0.9
 
 
-class TwoLooks:
+class TwoReferences:
     """Restores the source from two looks that count alike."""
 
     size = 64
@@ -108,8 +110,8 @@ def test_looks_of_shots_that_have_passed_are_forgotten() -> None:
     """Two shots of one frame each, with a track in each: a film has thousands."""
     tracks = {
         number: SimpleNamespace(
-            looks=((number, 0.1), (number, 0.2)),
-            look_lips=(np.zeros((40, 2), np.float32),) * 2,
+            references=((number, 0.1), (number, 0.2)),
+            reference_lips=(np.zeros((40, 2), np.float32),) * 2,
             rest=np.zeros((40, 2)),
             rest_opening=0.0,
             face=lambda frame: planned(0.5),
@@ -124,15 +126,17 @@ def test_looks_of_shots_that_have_passed_are_forgotten() -> None:
         activity=np.ones(2),
         plan=SimpleNamespace(references=lambda track: [picture, picture]),
     )
-    heard = torch.zeros(80, 100)
-    job: Any = SimpleNamespace(schedule=schedule, method=TwoLooks(), heard=heard, enhance=None)
-    artist = render.Artist(job)
+    audio_features = torch.zeros(80, 100)
+    job: Any = SimpleNamespace(
+        schedule=schedule, method=TwoReferences(), audio_features=audio_features, enhance=None
+    )
+    face_renderer = render.FaceRenderer(job)
     for k in (0, 1):
         face = PlannedFace(k, planned(0.5).crop, outline(0.5), SEEN, 1.0)
         work: Any = SimpleNamespace(
             k=k, faces=[render.Face(face, np.full((64, 64, 3), 0.5, np.float32))]
         )
-        artist.draw([work])
-        assert work.faces[0].lent is not None
-        assert work.faces[0].lent[40, 32] == 1.0
-        assert list(artist._looks) == [k]
+        face_renderer.draw([work])
+        assert work.faces[0].support is not None
+        assert work.faces[0].support[40, 32] == 1.0
+        assert list(face_renderer._references) == [k]

@@ -1,8 +1,8 @@
-"""Critics of the pixel baselines: Wav2Lip's quality discriminator and LipGAN's joint one.
+"""Discriminators of the pixel baselines: Wav2Lip's quality discriminator and LipGAN's joint one.
 
-* :class:`QualityCritic` (Prajwal et al., ACM MM 2020, section 3.3): lower halves only, one number
-  per picture; convolutions with LeakyReLU 0.2 and no normalisation.
-* :class:`JointCritic` (KR et al., ACM MM 2019): a face and a speech encoder with instance
+* :class:`QualityDiscriminator` (Prajwal et al., ACM MM 2020, section 3.3): lower halves only, one
+  number per picture; convolutions with LeakyReLU 0.2 and no normalisation.
+* :class:`JointDiscriminator` (KR et al., ACM MM 2019): a face and a speech encoder with instance
   normalisation into one space; the Euclidean distance of the unit vectors says whether face and
   speech are real and in sync.
 """
@@ -28,7 +28,7 @@ def _stack(c_in: int, widths: list[int], normalise: bool) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-class QualityCritic(nn.Module):
+class QualityDiscriminator(nn.Module):
     """Is this mouth region a real picture?
 
     Args:
@@ -48,7 +48,7 @@ class QualityCritic(nn.Module):
         return out
 
 
-class JointCritic(nn.Module):
+class JointDiscriminator(nn.Module):
     """Do this face and this speech belong together, and is the face real?
 
     Args:

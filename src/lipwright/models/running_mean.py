@@ -14,7 +14,7 @@ from torch import Tensor, nn
 MOMENTUM = 0.02
 
 
-class Centring(nn.Module):
+class RunningMean(nn.Module):
     """(..., C) -> (..., C): ``(x - mean) / deviation``, both followed during training.
 
     Args:

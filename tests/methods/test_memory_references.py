@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from lipwright.methods.memory_looks import MOST, choose_looks, nearest_look, pose_of
+from lipwright.methods.memory_references import MOST, choose_references, nearest_reference, pose_of
 
 
 def heads(count: int, seed: int = 0) -> torch.Tensor:
@@ -27,18 +27,18 @@ def test_poses_are_those_of_upper_halves() -> None:
 def test_only_middling_mouths_that_look_elsewhere_serve() -> None:
     poses = pose_of(heads(9))
     openings = [0.0, 0.9, 0.1, 0.5, 0.45, 0.55, 0.8, 0.52, 0.2]
-    chosen = choose_looks(poses, openings)
+    chosen = choose_references(poses, openings)
     assert chosen[0] == 3  # the median of nine
     assert set(chosen) <= {3, 4, 5, 7}
     assert 1 < len(chosen) <= MOST
-    assert choose_looks(poses[:1].expand(9, -1), openings) == [3]
-    assert choose_looks(poses[:1], [0.3]) == [0]
-    assert choose_looks(poses[:2], [0.3, 0.1]) == [0]
+    assert choose_references(poses[:1].expand(9, -1), openings) == [3]
+    assert choose_references(poses[:1], [0.3]) == [0]
+    assert choose_references(poses[:2], [0.3, 0.1]) == [0]
 
 
 def test_the_first_look_serves_unless_another_is_clearly_nearer() -> None:
     faces = heads(3)
     poses = pose_of(faces)
-    assert nearest_look(faces, poses).tolist() == [0, 1, 2]
+    assert nearest_reference(faces, poses).tolist() == [0, 1, 2]
     between = 0.5 * faces[:1] + 0.5 * faces[1:2]
-    assert nearest_look(between, poses[:2]).tolist() == [0]
+    assert nearest_reference(between, poses[:2]).tolist() == [0]

@@ -32,12 +32,12 @@ def pose_of(faces: Tensor) -> Tensor:
     return F.normalize(coarse - coarse.mean(dim=1, keepdim=True), dim=1, eps=1e-6)
 
 
-def median_look(openings: Sequence[float]) -> int:
+def median_reference(openings: Sequence[float]) -> int:
     """Index of the look with the median opening."""
     return int(np.argsort(openings, kind="stable")[len(openings) // 2])
 
 
-def choose_looks(poses: Tensor, openings: Sequence[float]) -> list[int]:
+def choose_references(poses: Tensor, openings: Sequence[float]) -> list[int]:
     """Indices of the looks that serve, that with the median opening first.
 
     Args:
@@ -47,7 +47,7 @@ def choose_looks(poses: Tensor, openings: Sequence[float]) -> list[int]:
     order = np.argsort(openings, kind="stable")
     ranks = np.arange(len(order)) / max(1, len(order) - 1)
     middling = [int(i) for i, r in zip(order, ranks, strict=True) if MIDDLE[0] <= r <= MIDDLE[1]]
-    chosen = [median_look(openings)]
+    chosen = [median_reference(openings)]
     while len(chosen) < MOST:  # the one that is farthest from those there are
         away = (1.0 - poses[middling] @ poses[chosen].T).amin(dim=1) if middling else poses[:0, 0]
         if not len(away) or float(away.max()) < APART:
@@ -56,7 +56,7 @@ def choose_looks(poses: Tensor, openings: Sequence[float]) -> list[int]:
     return chosen
 
 
-def nearest_look(faces: Tensor, poses: Tensor) -> Tensor:
+def nearest_reference(faces: Tensor, poses: Tensor) -> Tensor:
     """(B,) which of (K, D) looks serves for each of (B, 3, S, S) faces."""
     away = 1.0 - pose_of(faces) @ poses.T
     best = away.argmin(dim=1)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lipwright.dubbing import analysis, report, schedule, timeline
 from lipwright.dubbing import plan as plans
-from lipwright.dubbing import report, schedule, survey, timeline
 from lipwright.dubbing.plan import LOST, MISSING, SEEN, TURNED_AWAY, Plan, PlanWriter, Source
 from lipwright.dubbing.references import COUNT
 from lipwright.errors import LipwrightError
@@ -30,8 +30,8 @@ def make(tmp_path: Path, lengths: Sequence[int], script: clips.Script, **how: ob
         tmp_path / "v.mp4", sum(lengths), SIZE, pictures=scenes(*lengths), **how
     )
     tracker = clips.ScriptedTracker(script)
-    writer = PlanWriter(tmp_path / "plan.jsonl", Source.of(path), survey.settings(tracker))
-    return survey.survey(path, writer, tracker)
+    writer = PlanWriter(tmp_path / "plan.jsonl", Source.of(path), analysis.settings(tracker))
+    return analysis.analyse(path, writer, tracker)
 
 
 def scheduled(plan: Plan, face: str = "largest", activity: float = 1.0) -> schedule.Schedule:
@@ -111,20 +111,20 @@ def test_reasons(tmp_path: Path) -> None:
         return []
 
     plan = make(tmp_path, (60,), script)
-    fates = list(scheduled(plan).fates())
-    assert fates[5] == ("synced", "")
-    assert fates[15] == ("passed_through", report.OTHER_PERSON)
-    assert fates[25] == ("passed_through", report.TURNED_AWAY)
-    assert fates[35] == ("passed_through", report.TOO_SMALL)
-    assert fates[45] == ("passed_through", report.OUTSIDE)
-    assert fates[55] == ("passed_through", report.NO_FACE)
-    both = list(scheduled(plan, "all").fates())
+    statuses = list(scheduled(plan).statuses())
+    assert statuses[5] == ("synced", "")
+    assert statuses[15] == ("passed_through", report.OTHER_PERSON)
+    assert statuses[25] == ("passed_through", report.TURNED_AWAY)
+    assert statuses[35] == ("passed_through", report.TOO_SMALL)
+    assert statuses[45] == ("passed_through", report.OUTSIDE)
+    assert statuses[55] == ("passed_through", report.NO_FACE)
+    both = list(scheduled(plan, "all").statuses())
     assert both[15] == both[25] == ("synced", "")
     assert [f.track for f in scheduled(plan, "all").faces(5)] == [0, 1]
     second = scheduled(plan, "1")
     assert [f.track for f in second.faces(5)] == [1]
     assert [track.speaks for track in second.summaries()] == [False, True]
-    silent = list(scheduled(plan, activity=0.0).fates())
+    silent = list(scheduled(plan, activity=0.0).statuses())
     assert silent[5] == ("silent", report.NO_SPEECH)
     assert silent[15] == ("passed_through", report.OTHER_PERSON)
 
@@ -170,7 +170,7 @@ def test_references_show_the_range_of_openings(tmp_path: Path) -> None:
 
     plan = make(tmp_path, (100,), script)
     (track,) = plan.tracks
-    openings = [opening for _, opening in track.looks]
+    openings = [opening for _, opening in track.references]
     assert 12 <= len(openings) <= COUNT
     assert openings == sorted(openings)
     assert openings[0] < 0.01
@@ -194,11 +194,11 @@ def test_saved_plan_is_the_same_plan(tmp_path: Path) -> None:
     assert (found.pts, found.time_base, found.shots) == (made.pts, made.time_base, made.shots)
     assert (found.last_duration, found.warnings) == (made.last_duration, made.warnings)
     for a, b in zip(found.tracks, made.tracks, strict=True):
-        assert (a.number, a.shot, a.first, a.looks, a.offsets) == (
+        assert (a.number, a.shot, a.first, a.references, a.offsets) == (
             b.number,
             b.shot,
             b.first,
-            b.looks,
+            b.references,
             b.offsets,
         )
         for name in ("crops", "points", "openings", "states", "strength"):
@@ -225,5 +225,5 @@ def test_foreign_and_unfinished_plans_are_not_used(tmp_path: Path) -> None:
 
 def test_fades_by_hand() -> None:
     usable = np.array([1, 1, 1, 1, 0, 1, 1, 1, 1, 1], bool)
-    strength = survey.fades(usable, 1, True, False)
+    strength = analysis.fades(usable, 1, True, False)
     assert strength == pytest.approx([1, 1, 1, 0.5, 0, 0.5, 1, 1, 1, 0.5])

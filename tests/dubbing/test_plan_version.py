@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from lipwright.dubbing import analysis
 from lipwright.dubbing import plan_version as room
-from lipwright.dubbing import survey
 from lipwright.dubbing.plan_version import imported_by, plan_version
 from lipwright.faces import alignment, cuts
 
@@ -16,10 +16,10 @@ from lipwright.faces import alignment, cuts
 @pytest.mark.parametrize(
     ("module", "name", "value"),
     [
-        (survey, "MIN_SIDE", 41.0),
-        (survey, "TURNED_DEGREES", 61.0),
-        (survey, "HELD_SECONDS", 0.26),
-        (survey, "FADE_SECONDS", 0.13),
+        (analysis, "MIN_SIDE", 41.0),
+        (analysis, "TURNED_DEGREES", 61.0),
+        (analysis, "HELD_SECONDS", 0.26),
+        (analysis, "FADE_SECONDS", 0.13),
         (cuts, "LIGHT", 81.0),
         (alignment, "EYE_LINE", 0.27),
         (alignment, "STABLE_POINTS", (33, 133)),

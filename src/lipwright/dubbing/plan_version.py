@@ -18,7 +18,7 @@ import av
 import cv2
 import numpy as np
 
-PASS_ONE = "lipwright.dubbing.survey"
+PASS_ONE = "lipwright.dubbing.analysis"
 _IMPORT = re.compile(
     r"^from (?P<origin>lipwright[\w.]*) import (?:\((?P<many>[^)]*)\)|(?P<one>[^(\n]+))"
     r"|^import (?P<plain>lipwright[\w.]+)",

@@ -163,7 +163,7 @@ def judged(
     expert: Expert, name: str, video: Path, series: FaceSeries, wave: np.ndarray
 ) -> dict[str, Any]:
     """What a sync expert says of a video with this speech; nothing where that is too short."""
-    mel = mel_spectrogram(torch.from_numpy(wave))
+    mel = torch.from_numpy(mel_spectrogram(wave))
     n = mel.shape[1] // STEPS_PER_FRAME  # beyond its end there is nothing to be in step with
     crops_25 = islice(aligned_25(video, series, expert.size), n)
     try:

@@ -58,7 +58,7 @@ def test_constants_follow_from_the_rates() -> None:
 def test_agrees_with_the_published_recipe(samples: int) -> None:
     wave = speech_like(samples)
     expected = transcription(wave.numpy().astype(np.float64))
-    assert np.abs(mel_spectrogram(wave).numpy() - expected).max() < 1e-3
+    assert np.abs(mel_spectrogram(wave) - expected).max() < 1e-3
 
 
 @given(st.integers(0, 5000))
@@ -66,7 +66,7 @@ def test_agrees_with_the_published_recipe(samples: int) -> None:
 def test_shape_and_silence_for_every_length(samples: int) -> None:
     result = mel_spectrogram(torch.zeros(samples))
     assert result.shape == (80, 1 + samples // 160)
-    assert result.dtype == torch.float32
+    assert result.dtype == np.float32
     assert (result == -4.0).all()  # exactly, edges included
 
 
@@ -75,7 +75,7 @@ def test_values_stay_in_range_for_any_input() -> None:
     broken = torch.tensor([float("nan"), float("inf"), -float("inf")] * 500)
     for wave in (loud, broken, -loud):
         result = mel_spectrogram(wave)
-        assert torch.isfinite(result).all()
+        assert np.isfinite(result).all()
         assert result.min() >= -4.0
         assert result.max() <= 4.0
 
@@ -103,8 +103,8 @@ def test_triangles_have_equal_area() -> None:
 
     Narrow triangles are sampled coarsely, wide ones well.
     """
-    area = mel.mel_filters().sum(dim=1) * 20.0
-    assert torch.allclose(area[40:], torch.ones(40), atol=0.02)
+    area = mel.mel_filters().sum(axis=1) * 20.0
+    assert np.allclose(area[40:], 1.0, atol=0.02)
 
 
 @given(st.integers(0, 6), st.integers(1, 4000))
@@ -112,7 +112,7 @@ def test_triangles_have_equal_area() -> None:
 def test_one_frame_of_delay_is_four_columns(frames: int, samples: int) -> None:
     wave = speech_like(samples)
     late = mel_spectrogram(torch.cat([torch.zeros(640 * frames), wave]))
-    assert torch.allclose(late[:, 4 * frames :], mel_spectrogram(wave), atol=1e-4)
+    assert np.allclose(late[:, 4 * frames :], mel_spectrogram(wave), atol=1e-4)
 
 
 def test_long_recordings_are_transformed_in_blocks_without_a_seam(
@@ -121,7 +121,7 @@ def test_long_recordings_are_transformed_in_blocks_without_a_seam(
     wave = speech_like(40_000)
     whole = mel_spectrogram(wave)
     monkeypatch.setattr(mel, "_BLOCK", 7)
-    assert torch.allclose(mel_spectrogram(wave), whole, atol=1e-5)
+    assert np.allclose(mel_spectrogram(wave), whole, atol=1e-5)
 
 
 def test_refuses_stereo() -> None:
@@ -168,7 +168,8 @@ def test_many_windows_are_each_window(times: list[Fraction], steps: int, before:
     batch = windows(table, times, spec)
     assert batch.shape == (len(times), 80, steps)
     for row, time in zip(batch, times, strict=True):
-        assert torch.equal(row, window(table, time, spec))
+        assert np.array_equal(row, window(table, time, spec))
+    assert np.array_equal(windows(torch.from_numpy(table), times, spec).numpy(), batch)
 
 
 def test_windows_of_an_empty_list_and_of_an_empty_recording() -> None:

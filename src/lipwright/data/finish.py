@@ -24,8 +24,6 @@ def finish(row: Row, work: Work) -> Row:
     The arrays: ``mel`` (80, 4T) float16, ``opening`` (T,), ``lips`` (T, 80), ``yaw`` (T,) and
     ``landmarks`` (T, 478 or 468, 2) float16, in parts of the crop's side from its centre.
     """
-    import torch
-
     from lipwright.media.mel import mel_spectrogram
 
     for piece in row["pieces"]:
@@ -37,7 +35,7 @@ def finish(row: Row, work: Work) -> Row:
             count = piece["frames"]
             # A frame of sound on either side keeps the transform's windows full.
             wave = sound_of(work, row, piece["first"] + piece["offset"] - 1, count + 2)
-            mel = mel_spectrogram(torch.from_numpy(wave)).numpy()
+            mel = mel_spectrogram(wave)
             part = mel[:, STEPS_PER_FRAME : STEPS_PER_FRAME * (count + 1)]
             frame = len(wave) // (count + 2)
             write_speech(work.clips / f"{clip}.flac", wave[frame:-frame])

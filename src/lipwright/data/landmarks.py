@@ -150,7 +150,7 @@ class SourceMfcc:
             str(r["clip"]): float(r["start"]) + int(r.get("offset", 0)) / MODEL_FPS
             for r in read_manifest(manifest)
         }
-        self._last: tuple[str, torch.Tensor] | None = None
+        self._last: tuple[str, NDArray[np.float32]] | None = None
 
     def __call__(self, row: ClipRow) -> NDArray[np.float32]:
         """(columns, 12) of a clip; what lies beyond the recording is silence."""
@@ -159,9 +159,9 @@ class SourceMfcc:
         from lipwright.media.mfcc import mfcc
 
         if self._last is None or self._last[0] != row.source:
-            self._last = row.source, mfcc(torch.from_numpy(load_speech(Path(row.source))))
+            self._last = row.source, mfcc(load_speech(Path(row.source)))
         first = round(self.starts[row.clip] * STEPS_PER_SECOND)
-        part = self._last[1][:, max(0, first) : max(0, first + row.columns)].T.numpy()
+        part = self._last[1][:, max(0, first) : max(0, first + row.columns)].T
         early = min(max(0, -first), row.columns)  # sound may begin before the recording does
         return np.pad(part, ((early, row.columns - early - len(part)), (0, 0)))
 

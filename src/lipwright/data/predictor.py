@@ -83,13 +83,11 @@ def measures_of(opening: NDArray[np.floating], lips: NDArray[np.floating]) -> Ar
 
 def bands_of(work: Work, row: Row, piece: Row, before: int, after: int) -> Array:
     """(before + T + after, BANDS) mel bands at 25 fps around a piece."""
-    import torch
-
     from lipwright.media.mel import mel_spectrogram
 
     frames = before + piece["frames"] + after
     wave = sound_of(work, row, piece["first"] - before, frames)
-    mel = mel_spectrogram(torch.from_numpy(wave)).numpy()[:, : STEPS_PER_FRAME * frames]
+    mel = mel_spectrogram(wave)[:, : STEPS_PER_FRAME * frames]
     grouped = mel.reshape(BANDS, mel.shape[0] // BANDS, frames, STEPS_PER_FRAME)
     return np.asarray(grouped.mean(axis=(1, 3)).T, np.float64)
 

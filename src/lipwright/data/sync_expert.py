@@ -36,7 +36,7 @@ def expert_curve(row: Row, piece: Row, work: Work) -> NDArray[np.float64]:
         return np.zeros(2 * REACH + 1)
     crops = read_crops(crop_path(work.clips, piece["clip"], work.settings.size, work.settings))
     wave = sound_of(work, row, piece["first"] - REACH, piece["frames"] + 2 * REACH)
-    mel = mel_spectrogram(torch.from_numpy(wave))
+    mel = torch.from_numpy(mel_spectrogram(wave))
     with torch.no_grad():
         faces = _faces(vqgan, expert, _resized(crops, size), count)
         width = STEPS_PER_FRAME * expert.window

@@ -130,7 +130,7 @@ class _Dub:
                 schedule = self._schedule(plan, info, wave)
                 self.report.warnings += plan.warnings
                 with self._timed("listen"):
-                    audio_features = speech_features(torch.from_numpy(wave), method.audio)
+                    audio_features = torch.from_numpy(speech_features(wave, method.audio))
                     if getattr(method, "listens", False):
                         audio_features = method.listen(audio_features)  # type: ignore[attr-defined]
                 del wave

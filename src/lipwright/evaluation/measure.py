@@ -277,7 +277,7 @@ def _alone(
             values["lse_offset"] = float(abs(lse.offset))
     if networks.has(("expert",)) and any(n.startswith("expert_") for n in names):
         expert = networks.loaded["expert"]
-        mel = mel_spectrogram(torch.from_numpy(wave))
+        mel = torch.from_numpy(mel_spectrogram(wave))
         try:
             features = expert_features(expert, aligned_25(path, series, expert.size), mel)
         except LipwrightError as error:

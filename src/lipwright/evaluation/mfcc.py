@@ -10,9 +10,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional as F
 
 from lipwright.media.mel import HOP
 from lipwright.media.mfcc import N_MFCC, WINDOW, cepstrum, emphasised, log_bands, power_spectra
@@ -25,14 +23,13 @@ def to_int16(wave: NDArray[np.float32]) -> NDArray[np.int16]:
 
 def mfcc(samples: NDArray[np.int16]) -> NDArray[np.float64]:
     """(n,) 16-bit samples at 16 kHz -> (steps, 13), 100 steps a second, at least one."""
-    wave = torch.from_numpy(np.asarray(samples, np.float64))
-    wave = wave if wave.numel() else torch.zeros(1, dtype=torch.float64)
-    steps = 1 + max(0, math.ceil((wave.numel() - WINDOW) / HOP))
-    filled = F.pad(emphasised(wave), (0, (steps - 1) * HOP + WINDOW - wave.numel()))
+    wave = np.asarray(samples, np.float64)
+    wave = wave if wave.size else np.zeros(1)
+    steps = 1 + max(0, math.ceil((wave.size - WINDOW) / HOP))
+    filled = np.pad(emphasised(wave), (0, (steps - 1) * HOP + WINDOW - wave.size))
     power = power_spectra(filled, steps)
-    energy = power.sum(dim=1)
-    energy = torch.where(energy == 0.0, torch.full_like(energy, np.finfo(float).eps), energy)
+    energy = power.sum(axis=1)
     out = np.empty((steps, N_MFCC + 1))
-    out[:, 0] = energy.log().numpy()
-    out[:, 1:] = (log_bands(power) @ cepstrum().T).numpy()
+    out[:, 0] = np.log(np.where(energy == 0.0, np.finfo(float).eps, energy))
+    out[:, 1:] = log_bands(power) @ cepstrum().T
     return out

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from lipwright.media.mel import AudioSpec, mel_spectrogram
 from lipwright.media.mfcc import shifted_mfcc
@@ -29,7 +30,7 @@ def audio_spec(features: str, steps: int, before: int) -> AudioSpec:
     return MfccSpec(steps, before) if features == "mfcc" else AudioSpec(steps, before)
 
 
-def speech_features(wave: Tensor, spec: AudioSpec) -> Tensor:
+def speech_features(wave: ArrayLike, spec: AudioSpec) -> NDArray[np.float32]:
     """Features of a whole recording, 100 columns a second; silence is ``SILENCE`` in each of them.
 
     Args:

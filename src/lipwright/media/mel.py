@@ -5,8 +5,8 @@ The recipe is that of Wav2Lip (Prajwal et al., ACM MM 2020) with the hop of Gupt
 magnitude (not power), decibels, scaled to [-4, 4]; the hop is 10 ms, so that a frame at 25 fps
 lasts exactly four columns. Digital silence is exactly -4.
 
-Training and inference call the same :func:`window`; a window differs between the two only by the
-time that is asked for.
+Training and inference call the same :func:`window`, on tensors and on arrays; a window differs
+between the two only by the time that is asked for.
 """
 
 from __future__ import annotations
@@ -16,10 +16,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any, TypeVar
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float32]
+Table = TypeVar("Table", bound=Any)
+"""A NumPy array or a tensor of PyTorch: cutting windows out of either is the same."""
 
 SAMPLE_RATE = 16_000
 """Samples per second."""
@@ -78,24 +83,22 @@ def mel_to_hz(mel: float) -> float:
     return 1000.0 * math.exp((mel - 15.0) * math.log(6.4) / 27.0)
 
 
-@lru_cache(maxsize=4)
-def mel_filters(device: torch.device | None = None) -> Tensor:
+@lru_cache(maxsize=1)
+def mel_filters() -> Array:
     """Triangular filters of equal area (Slaney normalisation), (80, 401) float32."""
     low, high = hz_to_mel(F_MIN), hz_to_mel(F_MAX)
-    corners = torch.tensor(
-        [mel_to_hz(low + (high - low) * i / (N_MELS + 1)) for i in range(N_MELS + 2)],
-        dtype=torch.float64,
+    corners = np.array(
+        [mel_to_hz(low + (high - low) * i / (N_MELS + 1)) for i in range(N_MELS + 2)]
     )
-    bins = torch.arange(N_FFT // 2 + 1, dtype=torch.float64) * (SAMPLE_RATE / N_FFT)
+    bins = np.arange(N_FFT // 2 + 1) * (SAMPLE_RATE / N_FFT)
     left, centre, right = corners[:-2, None], corners[1:-1, None], corners[2:, None]
     rising = (bins - left) / (centre - left)
     falling = (right - bins) / (right - centre)
-    triangles = torch.minimum(rising, falling).clamp(min=0.0)
-    return (triangles * 2.0 / (right - left)).float().to(device or torch.device("cpu"))
+    triangles = np.minimum(rising, falling).clip(min=0.0)
+    return np.asarray(triangles * 2.0 / (right - left), np.float32)
 
 
-@torch.no_grad()
-def mel_spectrogram(wave: Tensor) -> Tensor:
+def mel_spectrogram(wave: ArrayLike) -> Array:
     """Log-mel spectrogram of a whole recording.
 
     Column j is centred at sample ``160 j``; outside the recording there is silence (zeros).
@@ -104,43 +107,42 @@ def mel_spectrogram(wave: Tensor) -> Tensor:
         wave: (n,) float in [-1, 1] at 16 kHz, n >= 0.
 
     Returns:
-        (80, 1 + n // 160) float32 in [-4, 4] on the device of ``wave``.
+        (80, 1 + n // 160) float32 in [-4, 4].
 
     Raises:
         ValueError: if ``wave`` is not one-dimensional.
     """
-    if wave.ndim != 1:
-        raise ValueError(f"mel_spectrogram wants a mono wave (n,), got {tuple(wave.shape)}")
-    wave = torch.nan_to_num(wave.float(), nan=0.0, posinf=LIMIT, neginf=-LIMIT)
-    columns = 1 + wave.numel() // HOP
-    # Centring with pad_mode="constant", made explicit: half a window of zeros on either side.
-    # (Reflection, librosa's old default, would mirror speech into the time before it starts.)
-    padded = torch.nn.functional.pad(_pre_emphasis(wave), (N_FFT // 2, N_FFT // 2 + HOP))
-    hann = torch.hann_window(N_FFT, periodic=True, device=wave.device)
-    filters = mel_filters(wave.device)
-    blocks = []
+    samples = np.asarray(wave, np.float32)
+    if samples.ndim != 1:
+        raise ValueError(f"mel_spectrogram wants a mono wave (n,), got {samples.shape}")
+    samples = np.nan_to_num(samples, nan=0.0, posinf=LIMIT, neginf=-LIMIT)
+    columns = 1 + samples.size // HOP
+    # Half a window of zeros on either side. (Reflection, librosa's old default, would mirror
+    # speech into the time before it starts.)
+    padded = np.pad(_pre_emphasis(samples), (N_FFT // 2, N_FFT // 2 + HOP))
+    hann = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(N_FFT) / N_FFT)).astype(np.float32)
+    result = np.empty((N_MELS, columns), np.float32)
     for first in range(0, columns, _BLOCK):
         count = min(_BLOCK, columns - first)
         part = padded[first * HOP : (first + count - 1) * HOP + N_FFT]
-        spectrum = torch.stft(
-            part, N_FFT, HOP, window=hann, center=False, onesided=True, return_complex=True
-        )
-        blocks.append(_normalise(filters @ spectrum.abs()))
-    return torch.cat(blocks, dim=1)
-
-
-def _pre_emphasis(wave: Tensor) -> Tensor:
-    """Raise the treble: y[n] = x[n] - 0.97 x[n-1], with x[-1] = 0."""
-    result = wave.clone()
-    result[1:] -= PRE_EMPHASIS * wave[:-1]
+        frames = sliding_window_view(part, N_FFT)[::HOP] * hann
+        magnitude = np.abs(np.fft.rfft(frames, axis=1)).astype(np.float32)
+        result[:, first : first + count] = _normalise(mel_filters() @ magnitude.T)
     return result
 
 
-def _normalise(magnitude: Tensor) -> Tensor:
+def _pre_emphasis(wave: Array) -> Array:
+    """Raise the treble: y[n] = x[n] - 0.97 x[n-1], with x[-1] = 0."""
+    result = wave.copy()
+    result[1:] -= np.float32(PRE_EMPHASIS) * wave[:-1]
+    return result
+
+
+def _normalise(magnitude: Array) -> Array:
     """Magnitude -> decibels -> [-4, 4]; 0 maps to exactly -4."""
-    level = 20.0 * torch.log10(magnitude.clamp(min=_SMALLEST)) - REFERENCE_DB
+    level = 20.0 * np.log10(np.maximum(magnitude, _SMALLEST)) - REFERENCE_DB
     scaled = 2.0 * LIMIT * (level - FLOOR_DB) / -FLOOR_DB - LIMIT
-    return scaled.clamp(-LIMIT, LIMIT)
+    return np.asarray(scaled.clip(-LIMIT, LIMIT), np.float32)
 
 
 def column_at(time: Fraction) -> int:
@@ -148,7 +150,7 @@ def column_at(time: Fraction) -> int:
     return math.floor(Fraction(time) * STEPS_PER_SECOND + Fraction(1, 2))
 
 
-def windows(mel: Tensor, times: Sequence[Fraction], spec: AudioSpec | None = None) -> Tensor:
+def windows(mel: Table, times: Sequence[Fraction], spec: AudioSpec | None = None) -> Table:
     """Cut the windows that belong to several moments.
 
     Args:
@@ -160,26 +162,31 @@ def windows(mel: Tensor, times: Sequence[Fraction], spec: AudioSpec | None = Non
         (N, 80, spec.steps); columns outside the recording hold ``SILENCE``.
     """
     spec = spec or AudioSpec()
-    total = mel.shape[1]
-    starts = torch.tensor([column_at(t) - spec.before for t in times], dtype=torch.long)
-    index = starts[:, None] + torch.arange(spec.steps)
-    inside = ((index >= 0) & (index < total)).to(mel.device)
-    picked = mel[:, index.clamp(0, max(total - 1, 0)).to(mel.device)].permute(1, 0, 2)
-    return picked.masked_fill(~inside[:, None, :], SILENCE)
+    starts = np.array([column_at(t) - spec.before for t in times], np.int64)
+    picked: Table = _columns(mel, starts[:, None] + np.arange(spec.steps)).swapaxes(0, 1)
+    return picked
 
 
-def speech_of(mel: Tensor, first: int, frames: int) -> Tensor:
+def speech_of(mel: Table, first: int, frames: int) -> Table:
     """(80, 4 * frames) columns of 25 fps frames first .. first + frames - 1, ``SILENCE`` after the
     end of (80, T) ``mel``.
     """
-    part = mel[:, STEPS_PER_FRAME * first : STEPS_PER_FRAME * (first + frames)]
-    missing = STEPS_PER_FRAME * frames - part.shape[1]
-    return F.pad(part, (0, missing), value=SILENCE) if missing else part
+    columns = np.arange(STEPS_PER_FRAME * first, STEPS_PER_FRAME * (first + frames))
+    return _columns(mel, columns)
 
 
-def window(mel: Tensor, time: Fraction, spec: AudioSpec | None = None) -> Tensor:
+def window(mel: Table, time: Fraction, spec: AudioSpec | None = None) -> Table:
     """Cut the window of one moment, (80, spec.steps); see :func:`windows`.
 
     At 25 fps, ``window(mel, Fraction(n, 25))`` is columns ``[4n - 8, 4n + 12)``.
     """
-    return windows(mel, [time], spec)[0]
+    cut: Table = windows(mel, [time], spec)[0]
+    return cut
+
+
+def _columns(table: Table, index: NDArray[np.int64]) -> Table:
+    """Columns of (C, T) by their numbers, of any shape; ``SILENCE`` outside 0 .. T - 1."""
+    total = table.shape[1]
+    picked: Table = table[:, index.clip(0, max(total - 1, 0))]
+    picked[:, (index < 0) | (index >= total)] = SILENCE
+    return picked

@@ -17,8 +17,9 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike, NDArray
 
 from lipwright.media.mel import HOP, PRE_EMPHASIS, SAMPLE_RATE, SILENCE
 
@@ -29,6 +30,7 @@ WINDOW = SAMPLE_RATE // 40
 N_FFT = 512
 N_BANDS = 26
 LIFTER = 22
+_Doubles = NDArray[np.float64]
 _EPS = 2.0**-52  # what the package puts in the place of 0 before the logarithm
 _BLOCK = 4096
 
@@ -44,14 +46,14 @@ def mel_to_hz(mel: float) -> float:
 
 
 @lru_cache(maxsize=1)
-def filters() -> Tensor:
+def filters() -> _Doubles:
     """(26, 257) triangles of height one with corners on whole bins, float64."""
     high = hz_to_mel(SAMPLE_RATE / 2)
     corners = [
         math.floor((N_FFT + 1) * mel_to_hz(high * i / (N_BANDS + 1)) / SAMPLE_RATE)
         for i in range(N_BANDS + 2)
     ]
-    bank = torch.zeros(N_BANDS, N_FFT // 2 + 1, dtype=torch.float64)
+    bank = np.zeros((N_BANDS, N_FFT // 2 + 1))
     for band in range(N_BANDS):
         left, centre, right = corners[band : band + 3]
         for k in range(left, centre):
@@ -62,39 +64,36 @@ def filters() -> Tensor:
 
 
 @lru_cache(maxsize=1)
-def cepstrum() -> Tensor:
+def cepstrum() -> _Doubles:
     """(12, 26) rows 1 to 12 of the orthonormal DCT-II, times the lifter, float64."""
-    n = torch.arange(N_BANDS, dtype=torch.float64)
-    k = torch.arange(1, N_MFCC + 1, dtype=torch.float64)[:, None]
-    cosines = math.sqrt(2.0 / N_BANDS) * torch.cos(math.pi * k * (2.0 * n + 1.0) / (2.0 * N_BANDS))
-    return cosines * (1.0 + (LIFTER / 2.0) * torch.sin(math.pi * k / LIFTER))
+    n = np.arange(N_BANDS)
+    k = np.arange(1, N_MFCC + 1)[:, None]
+    cosines = math.sqrt(2.0 / N_BANDS) * np.cos(math.pi * k * (2.0 * n + 1.0) / (2.0 * N_BANDS))
+    return np.asarray(cosines * (1.0 + (LIFTER / 2.0) * np.sin(math.pi * k / LIFTER)), np.float64)
 
 
-def emphasised(wave: Tensor) -> Tensor:
+def emphasised(wave: _Doubles) -> _Doubles:
     """(n,) -> (n,) with 0.97 of each sample's predecessor taken away."""
-    return torch.cat([wave[:1], wave[1:] - PRE_EMPHASIS * wave[:-1]]) if wave.numel() else wave
+    return np.concatenate([wave[:1], wave[1:] - PRE_EMPHASIS * wave[:-1]])
 
 
-def power_spectra(wave: Tensor, columns: int) -> Tensor:
-    """(m,) pre-emphasised float64 -> (columns, 257), one every 10 ms.
+def power_spectra(wave: _Doubles, columns: int) -> _Doubles:
+    """(m,) pre-emphasised -> (columns, 257), one every 10 ms.
 
     ``wave`` must hold all windows, ``m >= 160 (columns - 1) + 400``.
     """
-    windows = wave.unfold(0, WINDOW, HOP)[:columns]
-    spectrum = torch.fft.rfft(windows, N_FFT)
-    power: Tensor = (spectrum.real.square() + spectrum.imag.square()) / N_FFT
-    return power
+    frames = sliding_window_view(wave, WINDOW)[::HOP][:columns]
+    spectrum = np.fft.rfft(frames, N_FFT, axis=1)
+    return np.asarray((np.square(spectrum.real) + np.square(spectrum.imag)) / N_FFT)
 
 
-def log_bands(power: Tensor) -> Tensor:
+def log_bands(power: _Doubles) -> _Doubles:
     """(columns, 257) -> (columns, 26) logarithms of the mel bands."""
     bands = power @ filters().T
-    logs: Tensor = torch.where(bands == 0.0, torch.full_like(bands, _EPS), bands).log()
-    return logs
+    return np.asarray(np.log(np.where(bands == 0.0, _EPS, bands)))
 
 
-@torch.no_grad()
-def mfcc(wave: Tensor) -> Tensor:
+def mfcc(wave: ArrayLike) -> NDArray[np.float32]:
     """Coefficients 1 to 12 of a whole recording.
 
     Args:
@@ -107,23 +106,24 @@ def mfcc(wave: Tensor) -> Tensor:
     Raises:
         ValueError: ``wave`` is not one-dimensional.
     """
-    if wave.ndim != 1:
-        raise ValueError(f"mfcc wants a mono wave (n,), got {tuple(wave.shape)}")
-    x = torch.nan_to_num(wave.detach().cpu().double(), nan=0.0, posinf=1.0, neginf=-1.0)
-    columns = 1 + wave.numel() // HOP
-    x = torch.nn.functional.pad(emphasised(x), (0, WINDOW + HOP))
-    pieces = []
+    samples = np.asarray(wave, np.float64)
+    if samples.ndim != 1:
+        raise ValueError(f"mfcc wants a mono wave (n,), got {samples.shape}")
+    samples = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
+    columns = 1 + samples.size // HOP
+    x = np.pad(emphasised(samples), (0, WINDOW + HOP))
+    result = np.empty((N_MFCC, columns), np.float32)
     for first in range(0, columns, _BLOCK):
         count = min(_BLOCK, columns - first)
         part = x[first * HOP : (first + count - 1) * HOP + WINDOW]
-        pieces.append((log_bands(power_spectra(part, count)) @ cepstrum().T).T)
-    return torch.cat(pieces, dim=1).float().to(wave.device)
+        result[:, first : first + count] = cepstrum() @ log_bands(power_spectra(part, count)).T
+    return result
 
 
-def shifted_mfcc(wave: Tensor) -> Tensor:
+def shifted_mfcc(wave: ArrayLike) -> NDArray[np.float32]:
     """:func:`mfcc` moved so that silence is where the mel spectrogram has it, at ``SILENCE``.
 
     The pipeline pads windows, and fades them in pauses, with that one value; the method that asked
     for MFCC takes the shift off again.
     """
-    return mfcc(wave) + SILENCE
+    return mfcc(wave) + np.float32(SILENCE)

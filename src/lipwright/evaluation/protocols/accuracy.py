@@ -50,7 +50,7 @@ def expert_accuracy(
     skipped: dict[str, str] = {}
     for n, clip in enumerate(clips):
         series = watch(clip.path, tracker)
-        mel = mel_spectrogram(torch.from_numpy(load_speech(clip.path)))
+        mel = torch.from_numpy(mel_spectrogram(load_speech(clip.path)))
         for name, expert in experts.items():
             try:
                 crops = aligned_25(clip.path, series, expert.size)

@@ -30,7 +30,7 @@ MAY_USE = {
     "media": {"errors", "media"},
     "weights": {"errors", "files", "weights"},
     "models": {"errors", "models"},
-    "faces": {"errors", "openvino_core", "media", "weights", "faces"},
+    "faces": {"errors", "geometry", "openvino_core", "media", "weights", "faces"},
     "methods": {
         *("errors", "files", "openvino_core", "media", "faces", "models", "weights", "methods"),
     },

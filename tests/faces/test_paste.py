@@ -1,7 +1,6 @@
 """Masks and colour at the seam."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -85,62 +84,3 @@ def test_a_face_elsewhere_or_nowhere_gives_an_empty_mask():
     to_display = crop_of(points, 64)
     assert not paste.lower_face_mask(points + np.float32(1e7), to_display, 64).any()
     assert not paste.lower_face_mask(points * np.float32(np.nan), to_display, 64).any()
-
-
-def test_lips_mask_covers_both_mouths():
-    size = 128
-    closed, opened = face((300, 250), 140), face((300, 250), 140, opening=0.3)
-    to_display = crop_of(closed, size)
-    alone = paste.lips_mask(closed, to_display, size)
-    both = paste.lips_mask(closed, to_display, size, other=opened)
-    assert 0.01 < alone.mean() < both.mean() < 0.25
-    assert at(alone, opened, to_display, 17) < 0.5 < 0.95 < at(both, opened, to_display, 17)
-    for lip in (61, 291, 0, 17):
-        assert at(alone, closed, to_display, lip) > 0.9
-
-
-def test_ring_lies_where_the_mask_is_half():
-    np.testing.assert_allclose(
-        paste.seam_ring(np.array([[0.0, 0.5, 1.0, 0.25]], np.float32)), [[0.0, 1.0, 0.0, 0.75]]
-    )
-
-
-@pytest.fixture
-def pictures():
-    rng = np.random.default_rng(0)
-    source = rng.uniform(0.3, 0.6, (64, 64, 3)).astype(np.float32)
-    points = face((300, 250), 140)
-    ring = paste.seam_ring(paste.lower_face_mask(points, crop_of(points, 64), 64))
-    return source, ring
-
-
-def test_colour_match_takes_out_a_cast(pictures):
-    source, ring = pictures
-    cast = source + np.array([0.06, -0.03, 0.02], np.float32)
-    np.testing.assert_allclose(paste.colour_match(cast, source, ring), source, atol=1e-5)
-
-
-def test_colour_match_is_decided_on_the_ring_alone(pictures):
-    source, ring = pictures
-    drawn = source.copy()
-    drawn[ring == 0] = 0.9  # what was drawn inside may differ as it likes
-    matched = paste.colour_match(drawn, source, ring)
-    np.testing.assert_allclose(matched[ring > 0], source[ring > 0], atol=1e-5)
-
-
-def test_colour_match_is_bounded_and_harmless(pictures):
-    source, ring = pictures
-    far = np.clip(source + 0.4, 0, 1)
-    moved = paste.colour_match(far, source, ring, limit=0.05)
-    assert np.abs(moved - far).max() < 0.051 * 2  # RGB of an opponent step of 0.05 in each channel
-    np.testing.assert_array_equal(paste.colour_match(far, source, ring * 0), far)
-
-
-def test_colour_match_of_the_contrast(pictures):
-    source, ring = pictures
-    flat = source.mean() + 0.9 * (source - source.mean())
-    plain = paste.colour_match(flat, source, ring)
-    spread = paste.colour_match(flat, source, ring, spread=True)
-    luma = np.array([0.299, 0.587, 0.114])
-    error = [np.abs((x - source) @ luma)[ring > 0.2].mean() for x in (plain, spread)]
-    assert error[1] < 0.2 * error[0]

@@ -17,6 +17,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.geometry import along_across
+
 Affine = NDArray[np.float64]
 
 STABLE_POINTS = (33, 133, 362, 263, 168, 6, 197, 195)
@@ -88,8 +90,7 @@ def fit_similarity(source: NDArray[np.float64], target: NDArray[np.float64]) -> 
         raise ValueError("points without extent have no similarity transform")
     # In the plane the singular value decomposition of the covariance has a closed form: the angle
     # that maximises the correlation is the argument of sum(conj(a) b) as complex numbers.
-    along = float((a[:, 0] * b[:, 0] + a[:, 1] * b[:, 1]).sum())
-    across = float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum())
+    along, across = (float(v) for v in along_across(a[:, :2], b[:, :2]))
     length = float(np.hypot(along, across))
     if length <= 1e-12 * np.sqrt(extent_a * extent_b):
         raise ValueError("points without common direction have no similarity transform")

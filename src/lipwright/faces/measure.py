@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.faces.alignment import STABLE_POINTS, TEMPLATE
+from lipwright.geometry import similarity, transform
 
 INNER_LIPS = (
     *(78, 191, 80, 81, 82, 13, 312, 311, 310, 415),  # upper edge, picture left to right
@@ -24,7 +25,6 @@ OUTER_LIPS = (
 LIP_POINTS = INNER_LIPS + OUTER_LIPS
 
 FOREHEAD, CHIN = 10, 152
-_EYE_GAPS = (((159, 145), (33, 133)), ((386, 374), (362, 263)))  # lids, then corners, of each eye
 _NOSE_TIP, _CHEEK_RIGHT, _CHEEK_LEFT = 1, 234, 454
 
 Points = NDArray[np.floating]
@@ -42,12 +42,6 @@ def mouth_opening(landmarks: Points) -> Measure:
     return _plain(gap / np.maximum(_distance(landmarks, FOREHEAD, CHIN), 1e-9))
 
 
-def mouth_width(landmarks: Points) -> Measure:
-    """Distance of the mouth corners over the height of the face; about 0.25."""
-    width = _distance(landmarks, 61, 291)
-    return _plain(width / np.maximum(_distance(landmarks, FOREHEAD, CHIN), 1e-9))
-
-
 def face_height(landmarks: Points) -> Measure:
     """Forehead to chin, in the unit of the landmarks."""
     return _plain(_distance(landmarks, FOREHEAD, CHIN))
@@ -62,26 +56,8 @@ def lip_shape(landmarks: Points) -> NDArray[np.float64]:
     """
     points = np.asarray(landmarks, np.float64)
     stable = points[..., list(STABLE_POINTS), :2]
-    template = TEMPLATE[:, :2]
-    mean = stable.mean(axis=-2, keepdims=True)
-    a, b = stable - mean, template - template.mean(axis=0)
-    along = (a * b).sum(axis=(-2, -1))
-    across = (a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]).sum(axis=-1)
-    power = np.maximum((a**2).sum(axis=(-2, -1)), 1e-12)
-    c, s = (along / power)[..., None], (across / power)[..., None]
-    lips = points[..., list(LIP_POINTS), :2] - mean
-    x = c * lips[..., 0] - s * lips[..., 1]
-    y = s * lips[..., 0] + c * lips[..., 1]
-    return np.asarray(np.stack([x, y], axis=-1) + template.mean(axis=0))
-
-
-def eye_opening(landmarks: Points) -> Measure:
-    """Gap between the lids over the width of the eye, mean of both; below about 0.15 in a blink."""
-    ratios = [
-        _distance(landmarks, *lids) / np.maximum(_distance(landmarks, *corners), 1e-9)
-        for lids, corners in _EYE_GAPS
-    ]
-    return _plain((ratios[0] + ratios[1]) / 2)
+    lips = points[..., list(LIP_POINTS), :2]
+    return np.asarray(transform(similarity(stable, TEMPLATE[:, :2]), lips))
 
 
 def yaw(landmarks: Points) -> Measure:

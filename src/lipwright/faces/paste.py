@@ -1,4 +1,4 @@
-"""Where a drawn face goes into the picture: soft masks in crop pixels, and the colour at the edge.
+"""Where a drawn face goes into the picture: soft masks in crop pixels.
 
 The lower-face mask covers the lips, the chin, the jaw and the lower cheeks, so that a jaw that
 drops takes its surroundings along (a mask of the lips alone leaves the old chin in place). It keeps
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from lipwright.faces.alignment import apply, invert
 from lipwright.faces.measure import CHIN, FOREHEAD, OUTER_LIPS
+from lipwright.geometry import smoothstep
 
 Float32 = NDArray[np.float32]
 
@@ -31,12 +32,6 @@ _LIPS_START = len(OUTLINE_POINTS) - len(OUTER_LIPS)
 OPENING = 0.06
 """How far the chin may drop below where it is, as part of the face's height."""
 _SUBPIXEL = 4  # fractional bits of polygon corners
-
-# BT.601 weights: any opponent space separates brightness from tint well enough for a seam.
-_TO_OPPONENT = np.array(
-    [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32
-)
-_FROM_OPPONENT = np.linalg.inv(_TO_OPPONENT).astype(np.float32)
 
 
 def lower_face_mask(
@@ -87,87 +82,9 @@ def outline_mask(
     moved = jaw + inward * np.minimum(1.2 * edge / length, 0.5)
     # Points move down the more the nearer they are to the chin, for the jaw turns about the ears.
     along = np.clip(((moved - middle) @ down) / (0.15 * height**2), 0.0, 1.0)
-    along = along * along * (3.0 - 2.0 * along)
-    moved = moved + along[:, None] * down * (opening + 1.2 * edge / height)
+    moved = moved + smoothstep(along)[:, None] * down * (opening + 1.2 * edge / height)
     nose = (2.0 * nose_tip + bridge) / 3.0
     return _soft_hull(np.concatenate([moved, cheeks, nose[None]]), size, edge)
-
-
-def lips_mask(
-    landmarks: NDArray[np.floating],
-    crop_to_display: NDArray[np.float64],
-    size: int,
-    *,
-    other: NDArray[np.floating] | None = None,
-    margin: float = 0.07,
-) -> Float32:
-    """Soft mask of the lips only: the outer lip contour, widened and feathered alike.
-
-    Args:
-        landmarks: (P, >=2) in display pixels, of the source face.
-        crop_to_display: 2x3, from crop pixels to display pixels.
-        size: side S of the crop in pixels.
-        other: landmarks of the drawn face in display pixels; the mask then covers both mouths,
-            so that an open mouth of the source does not show around a closed drawn one.
-        margin: widening, and standard deviation of the edge, as part of the mouth's width.
-
-    Returns:
-        (S, S) float32 in [0, 1].
-    """
-    to_crop = invert(crop_to_display)
-    ring = apply(to_crop, landmarks)[list(OUTER_LIPS)]
-    width = _norm(ring[0] - ring[len(ring) // 2])
-    if other is not None:
-        ring = np.concatenate([ring, apply(to_crop, other)[list(OUTER_LIPS)]])
-    outward = ring - ring.mean(axis=0)
-    length = np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-6)
-    return _soft_hull(ring + outward / length * 2.0 * margin * width, size, margin * width)
-
-
-def seam_ring(mask: Float32) -> Float32:
-    """(S, S) float32 in [0, 1]: one where the mask is one half, zero where it is 0 or 1."""
-    return np.asarray(4.0 * mask * (1.0 - mask), np.float32)
-
-
-def colour_match(
-    generated: Float32,
-    source: Float32,
-    ring: Float32,
-    *,
-    spread: bool = False,
-    limit: float = 0.12,
-) -> Float32:
-    """Shift the colour of a drawn face so that it meets the source along the seam.
-
-    Brightness and the two tints are matched in their mean over the ring, brightness on request in
-    its standard deviation too.
-
-    Args:
-        generated: (S, S, 3) RGB in [0, 1].
-        source: (S, S, 3) RGB in [0, 1], the same crop of the source.
-        ring: (S, S) weights >= 0, for example :func:`seam_ring`.
-        spread: also match the contrast, by a factor between 0.8 and 1.25.
-        limit: no channel is shifted by more.
-
-    Returns:
-        (S, S, 3) float32 in [0, 1]; unchanged if the ring is empty.
-    """
-    total = float(ring.sum(dtype=np.float64))
-    if total <= 1e-6:
-        return np.asarray(generated, np.float32)
-    drawn = generated @ _TO_OPPONENT.T
-    real = source @ _TO_OPPONENT.T
-    weight = (ring / total)[..., None].astype(np.float32)
-    mean_drawn, mean_real = (drawn * weight).sum(axis=(0, 1)), (real * weight).sum(axis=(0, 1))
-    shift = np.clip(mean_real - mean_drawn, -limit, limit)
-    if spread:
-        deviation = [
-            float(np.sqrt((((x[..., 0] - m[0]) ** 2) * weight[..., 0]).sum()))
-            for x, m in ((drawn, mean_drawn), (real, mean_real))
-        ]
-        gain = float(np.clip((deviation[1] + 1e-3) / (deviation[0] + 1e-3), 0.8, 1.25))
-        drawn[..., 0] = mean_drawn[0] + gain * (drawn[..., 0] - mean_drawn[0])
-    return np.asarray(np.clip((drawn + shift) @ _FROM_OPPONENT.T, 0.0, 1.0), np.float32)
 
 
 def _soft_hull(corners: NDArray[np.float64], size: int, sigma: float) -> Float32:
@@ -190,8 +107,7 @@ def _soft_hull(corners: NDArray[np.float64], size: int, sigma: float) -> Float32
 def _fade(size: int) -> Float32:
     """One inside, smoothly zero towards the border."""
     distance = np.minimum(np.arange(size), np.arange(size)[::-1]) / max(1.0, 0.06 * size)
-    ramp = np.clip(distance, 0.0, 1.0)
-    ramp = ramp * ramp * (3.0 - 2.0 * ramp)
+    ramp = smoothstep(np.clip(distance, 0.0, 1.0))
     return np.asarray(ramp[:, None] * ramp[None, :], np.float32)
 
 

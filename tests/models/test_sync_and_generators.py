@@ -153,18 +153,6 @@ def test_without_correction_there_is_nothing_to_train() -> None:
     assert any(p.requires_grad for p in untrained(20.0, True).parameters())
 
 
-def test_barred_looks_have_no_say() -> None:
-    g = small_references()
-    references, poses, motions = some_references(4)
-    pose, lips = torch.randn(1, 4, 16, 16), torch.randn(1, 3)
-    excluded = torch.tensor([[False, True, False, False]])
-    keep = [0, 2, 3]
-    a, weights = g(pose, g.encode_references(references, poses, motions), lips, excluded)
-    b, _ = g(pose, g.encode_references(references[:, keep], poses[:, keep], motions[:, keep]), lips)
-    assert torch.allclose(a, b, atol=1e-5)
-    assert weights[0, 1] == 0
-
-
 def test_packed_looks_are_the_same_looks() -> None:
     references = small_references().encode_references(*some_references(2))
     for a, b in zip(references.pack(), ReferenceCodes(*references.pack()).pack(), strict=True):

@@ -35,8 +35,6 @@ POSE_CELLS = (slice(3, 9), slice(3, 13))
 """Rows and columns of the pose codes that are compared: eyes and nose, without the background."""
 MOUTH_CELLS = (slice(9, 14), slice(5, 11))
 """Rows and columns of the codes that show the mouth."""
-NEVER = 1e4
-"""Taken off the score of a look that must not be used."""
 
 
 @dataclass
@@ -254,7 +252,7 @@ class GalleryGenerator(nn.Module):
         return ReferenceCodes(codes, self.ask.keys(codes, poses, motions), held, motions)
 
     def forward(
-        self, pose: Tensor, references: ReferenceCodes, lips: Tensor, excluded: Tensor | None = None
+        self, pose: Tensor, references: ReferenceCodes, lips: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Draw code grids.
 
@@ -262,7 +260,6 @@ class GalleryGenerator(nn.Module):
             pose: (B, D', 16, 16) Pose-VQGAN codes.
             references: of the same batch size, or of one for all, from :meth:`encode_references`.
             lips: (B, K) motion that the lips shall show, 0 at rest.
-            excluded: (B, R) bool, looks that must not be used (in training those about the target).
 
         Returns:
             (B, D, 16, 16) code vectors of length sqrt(D), not snapped, and the weights of the looks
@@ -274,8 +271,6 @@ class GalleryGenerator(nn.Module):
             control, seen, query = self.ask(pose, lips)
             answer = (references.keys * query.unsqueeze(1)).sum(2) / math.sqrt(self.ask.key_dim)
             score = score + answer
-        if excluded is not None:
-            score = score - NEVER * excluded[:, :, None, None].to(score.dtype)
         weights = score.float().softmax(1)
         drawn = (weights.unsqueeze(2) * references.codes.float()).sum(1)
         if self.correction is not None and seen is not None and control is not None:

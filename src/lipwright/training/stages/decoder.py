@@ -19,13 +19,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from lipwright.data.augment import NONE, crop_batch
+from lipwright.data.clip_windows import ReferenceRule
 from lipwright.data.codes import CodeCorpus, load_vqgan
-from lipwright.data.packed import row_weights
 from lipwright.errors import LipwrightError
 from lipwright.media.mel import AudioSpec
 from lipwright.models.gallery_generator import GalleryGenerator
 from lipwright.models.vqgan import VQGAN
-from lipwright.training.code_windows import Draw, WindowSampler
+from lipwright.training.code_windows import CodeBatch, CodeExample, CodeWindows
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.perceptual import build_perceptual
 from lipwright.training.losses.reconstruction import (
@@ -82,14 +82,14 @@ class Drawer(nn.Module):
         self.vqgan = vqgan
         self.sigma = sigma
 
-    def forward(self, batch: dict[str, Tensor], true_frames: int) -> Tensor:
+    def forward(self, batch: CodeBatch, true_frames: int) -> Tensor:
         """All frames as the generator has them, then the first few from their true codes."""
-        each = len(batch["pose"]) // len(batch["references"])
+        each = len(batch.pose) // len(batch.references)
         references = self.generator.encode_references(
-            batch["references"], batch["reference_poses"], batch["reference_motions"]
+            batch.references, batch.reference_poses, batch.reference_motions
         ).each(each)
-        codes, _ = self.generator(batch["pose"], references, batch["predicted"], batch["excluded"])
-        codes = torch.cat([codes, batch["target"][:true_frames]]) * self.sigma
+        codes, _ = self.generator(batch.pose, references, batch.condition)
+        codes = torch.cat([codes, batch.target[:true_frames]]) * self.sigma
         return self.vqgan.decode(codes)
 
 
@@ -134,32 +134,29 @@ class DecoderStage:
         self.discriminator: nn.Module | None = None
         self.perceptual = build_perceptual(config.loss.perceptual)
         self.weight = mouth_weight_map(codes.packed.size, config.loss.mouth_weight)
-        self.rows = codes.packed.split("train")
-        self.weights = row_weights(self.rows, config.balance)
-        c = config
-        self.sampler = WindowSampler(
-            codes,
+        self.clips = self._windows("train", config.balance)
+        self.held_out = self._windows("val", 1.0)
+
+    def _windows(self, split: str, balance: float) -> CodeWindows:
+        c = self.config
+        return CodeWindows(
+            self.codes,
+            self.codes.packed.split(split),
             AudioSpec(),
             c.window,
+            ReferenceRule(c.references, c.min_distance, c.other_clip, "opening", c.min_references),
             scattered=True,
-            fewest=c.min_references,
-            most=c.references,
-            min_distance=c.min_distance,
-            other_clip=c.other_clip,
-            silence=0.0,
             lip_noise=c.lip_noise,
-            gain=0.0,
-            floor=0.0,
-            speech=False,
+            balance=balance,
         )
 
     def step(self, network: nn.Module, step: int, context: Context) -> dict[str, Tensor]:
         """Losses of one batch."""
         c, loss = self.config, self.config.loss
         rng = context.rng(self.run.seed, step)
-        picks = self.sampler.draw(self.rows, self.weights, rng, self.run.batch // c.window)
-        batch = self.sampler.tensors(picks, rng, context.device)
-        real = self._frames(picks, context)
+        examples = self.clips.draw(rng, max(1, self.run.batch // c.window))
+        batch = self.clips.tensors(examples, rng, context.device)
+        real = self._frames(examples, context)
         with context.autocast():
             pictures = network(batch, c.true_frames)
         drawn, true = pictures.float().split([len(real), c.true_frames])
@@ -180,9 +177,9 @@ class DecoderStage:
         out["loss"] = total
         return out
 
-    def _frames(self, picks: list[Draw], context: Context) -> Tensor:
+    def _frames(self, examples: list[CodeExample], context: Context) -> Tensor:
         """(B, 3, S, S) the real frames."""
-        index = np.concatenate([p.row.start + p.times for p in picks])
+        index = np.concatenate([e.window.frames for e in examples])
         frames = torch.from_numpy(np.stack([self.codes.packed.frames[i] for i in index]))
         return crop_batch(frames.to(context.device), self.codes.packed.size, NONE)
 
@@ -195,7 +192,7 @@ class DecoderStage:
     def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
         """Mouth box on validation identities: PSNR and sharpness, drawn and from true codes."""
         sums: dict[str, list[float]] = {}
-        for real, drawn, true in self._held_out(network, context, self.run.validate_batches):
+        for real, drawn, true in self._drawn(network, context, self.run.validate_batches):
             for name, picture in (("", drawn), ("true_", true)):
                 ours, theirs = _mouth(picture), _mouth(real)
                 error = (ours - theirs).square().mean(dim=(1, 2, 3))
@@ -204,16 +201,15 @@ class DecoderStage:
                 sums.setdefault(f"{name}sharpness", []).append(float(_edges(ours) / _edges(theirs)))
         return {k: float(np.mean(v)) for k, v in sums.items()}
 
-    def _held_out(
+    def _drawn(
         self, network: nn.Module, context: Context, batches: int
     ) -> list[tuple[Tensor, Tensor, Tensor]]:
-        rows = self.codes.packed.split("val")
         rng = np.random.default_rng(5)
         out = []
         for _ in range(batches):
-            picks = self.sampler.draw(rows, row_weights(rows, 1.0), rng, 12 // self.config.window)
-            batch = self.sampler.tensors(picks, None, context.device)
-            real = self._frames(picks, context)
+            examples = self.held_out.draw(rng, max(1, 12 // self.config.window))
+            batch = self.held_out.tensors(examples, None, context.device)
+            real = self._frames(examples, context)
             with torch.no_grad(), context.autocast():
                 pictures = network(batch, len(real)).float().clamp(-1, 1)
             drawn, true = pictures.chunk(2)
@@ -222,7 +218,7 @@ class DecoderStage:
 
     def samples(self, network: nn.Module, folder: Path, step: int, context: Context) -> None:
         """Real frames, drawn ones, and those of true codes; validation identities."""
-        (pictures,) = self._held_out(network, context, 1)
+        (pictures,) = self._drawn(network, context, 1)
         write_sheet(list(pictures), folder / f"{step:07d}.png")
 
     def export(self, network: nn.Module, path: Path, history: dict[str, Any]) -> None:

@@ -17,14 +17,14 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from lipwright.data.clip_windows import ReferenceRule
 from lipwright.data.codes import CodeCorpus, load_vqgan
-from lipwright.data.packed import row_weights
 from lipwright.errors import LipwrightError
 from lipwright.media.mel import AudioSpec, speech_of
 from lipwright.models.expert import SyncExpert
 from lipwright.models.gallery_generator import GalleryGenerator, soft_codes
 from lipwright.models.generator import CodeGenerator
-from lipwright.training.code_windows import Draw, WindowSampler
+from lipwright.training.code_windows import CodeBatch, CodeExample, CodeWindows
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.codes import cell_weights, code_cross_entropy, code_l1
 from lipwright.training.losses.reconstruction import (
@@ -121,21 +121,21 @@ class TrainedGenerator(nn.Module):
         self.register_buffer("book", book, persistent=False)
         self.register_buffer("sync_on", torch.zeros((), dtype=torch.bool))
 
-    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
-        """Draw a batch of :class:`~lipwright.training.code_windows.WindowSampler`.
+    def forward(self, batch: CodeBatch) -> tuple[Tensor, Tensor | None]:
+        """Draw a batch.
 
         Returns:
             Code vectors, and the logits of the rows from :data:`CE_ROW` on where entries are to be
             predicted.
         """
-        each = len(batch["pose"]) // len(batch["references"])
+        each = len(batch.pose) // len(batch.references)
         if isinstance(self.generator, CodeGenerator):
-            reference = batch["references"][:, 0].repeat_interleave(each, dim=0)
-            return self.generator(batch["pose"], reference, batch["predicted"]).float(), None
+            reference = batch.references[:, 0].repeat_interleave(each, dim=0)
+            return self.generator(batch.pose, reference, batch.condition).float(), None
         references = self.generator.encode_references(
-            batch["references"], batch["reference_poses"], batch["reference_motions"]
+            batch.references, batch.reference_poses, batch.reference_motions
         ).each(each)
-        codes, _ = self.generator(batch["pose"], references, batch["predicted"], batch["excluded"])
+        codes, _ = self.generator(batch.pose, references, batch.condition)
         if not self.entries:
             return codes, None
         assert isinstance(self.book, Tensor)
@@ -182,24 +182,29 @@ class GeneratorStage:
         )
         self.discriminator: nn.Module | None = None
         self.vqgan = load_vqgan(load_checkpoint(face))
-        self.rows = codes.packed.split("train")
-        self.weights = row_weights(self.rows, config.balance)
-        self.sampler = WindowSampler(
-            codes,
-            self.audio,
-            config.window,
-            config.scattered,
-            min(config.min_references, config.references),
-            config.references,
-            config.min_distance,
-            config.other_clip,
-            config.silence,
-            config.lip_noise,
-            config.gain,
-            config.floor,
-            speech=config.arch == "paper",
-        )
+        self.clips = self._windows("train", config.balance)
+        self.held_out = self._windows("val", 1.0)
         self.expert = self._load_expert(expert)
+
+    def _windows(self, split: str, balance: float) -> CodeWindows:
+        c = self.config
+        rule = ReferenceRule(
+            c.references, c.min_distance, c.other_clip, "opening", c.min_references
+        )
+        return CodeWindows(
+            self.codes,
+            self.codes.packed.split(split),
+            self.audio,
+            c.window,
+            rule,
+            scattered=c.scattered,
+            silence=c.silence,
+            lip_noise=c.lip_noise,
+            gain=c.gain,
+            floor=c.floor,
+            speech=c.arch == "paper",
+            balance=balance,
+        )
 
     def _load_expert(self, path: Path | None) -> SyncExpert | None:
         if path is None or self.config.loss.sync <= 0:
@@ -226,37 +231,38 @@ class GeneratorStage:
         """Losses of one batch."""
         c, loss = self.config, self.config.loss
         rng = context.rng(self.run.seed, step)
-        picks = self.sampler.draw(self.rows, self.weights, rng, self.run.batch // c.window)
-        batch = self.sampler.tensors(picks, rng, context.device)
+        examples = self.clips.draw(rng, max(1, self.run.batch // c.window))
+        batch = self.clips.tensors(examples, rng, context.device)
         with context.autocast():
             codes, logits = network(batch)
         weight = cell_weights(loss.mouth, loss.lower, loss.upper, context.device)
-        out = {"l1": code_l1(codes, batch["target"], weight)}
+        out = {"l1": code_l1(codes, batch.target, weight)}
         total = loss.l1 * out["l1"]
         if logits is not None and loss.cross_entropy > 0:
-            index = batch["index"][:, CE_ROW:]
+            index = batch.index[:, CE_ROW:]
             out["ce"] = code_cross_entropy(logits, index, weight[CE_ROW:])
             out["hits"] = mouth_hits(logits, index)
             total = total + loss.cross_entropy * out["ce"]
         if loss.pixel > 0:
-            out["pixel"] = self._pixel(network, codes, batch["target"], rng, context)
+            out["pixel"] = self._pixel(network, codes, batch.target, rng, context)
             total = total + loss.pixel * out["pixel"]
         plain = getattr(network, "module", network)
         if self.expert is not None and bool(plain.sync_on):
             self.expert.to(context.device)
-            mel = self._speech(picks).to(context.device)
+            mel = self._speech(examples).to(context.device)
             cosine = self.expert(codes.unflatten(0, (-1, c.window)), mel)
             out["sync"] = sync_loss(cosine, torch.ones_like(cosine))
             total = (1 - loss.sync) * total + loss.sync * out["sync"]
         out["loss"] = total
         return out
 
-    def _speech(self, picks: list[Draw]) -> Tensor:
+    def _speech(self, examples: list[CodeExample]) -> Tensor:
         """(B, 80, 4T) speech of drawn windows, for the expert."""
+        count = self.config.window
         return torch.stack(
             [
-                speech_of(self.codes.clip_mel(d.row.clip), int(d.times[0]), self.config.window)
-                for d in picks
+                speech_of(self.codes.clip_mel(e.window.row.clip), e.window.first, count)
+                for e in examples
             ]
         )
 
@@ -298,33 +304,31 @@ class GeneratorStage:
         """On validation clips, against copying the first look: code L1, hits, lip correlation."""
         assert isinstance(network, TrainedGenerator)
         loss = self.config.loss
-        rows = self.codes.packed.split("val")
-        p = row_weights(rows, 1.0)
         rng = np.random.default_rng(5)
         weight = cell_weights(loss.mouth, loss.lower, loss.upper, context.device)
         sums: dict[str, list[float]] = {}
         syncs = []
         for _ in range(self.run.validate_batches):
-            picks = self.sampler.draw(rows, p, rng, max(1, 32 // self.config.window))
-            batch = self.sampler.tensors(picks, None, context.device)
+            examples = self.held_out.draw(rng, max(1, 32 // self.config.window))
+            batch = self.held_out.tensors(examples, None, context.device)
             with context.autocast():
                 codes, logits = network(batch)
             if len(sums.get("psnr", ())) < 4:  # decoding takes longest
                 for k, value in self._mouth_psnr(network, codes, batch, context).items():
                     sums.setdefault(k, []).append(value)
             row = {
-                "l1": float(code_l1(codes, batch["target"], weight)),
-                "copy_l1": float(code_l1(first_reference(batch), batch["target"], weight)),
+                "l1": float(code_l1(codes, batch.target, weight)),
+                "copy_l1": float(code_l1(first_reference(batch), batch.target, weight)),
             }
             if logits is not None:
-                index = batch["index"][:, CE_ROW:]
+                index = batch.index[:, CE_ROW:]
                 row["ce"] = float(code_cross_entropy(logits, index, weight[CE_ROW:]))
                 row["hits"] = float(mouth_hits(logits, index))
             for k, value in row.items():
                 sums.setdefault(k, []).append(value)
             if self.expert is not None:
                 w = self.config.window
-                mel = self._speech(picks)
+                mel = self._speech(examples)
                 self.expert.to(context.device)
                 cosine = self.expert(codes.unflatten(0, (-1, w)), mel.to(context.device))
                 syncs.append(float(sync_loss(cosine, torch.ones_like(cosine))))
@@ -338,7 +342,7 @@ class GeneratorStage:
         return out
 
     def _mouth_psnr(
-        self, network: nn.Module, codes: Tensor, batch: dict[str, Tensor], context: Context
+        self, network: nn.Module, codes: Tensor, batch: CodeBatch, context: Context
     ) -> dict[str, float]:
         """Decoded mouth box against the decoded target, dB; beside it the first look's."""
         self.vqgan.to(context.device)
@@ -347,7 +351,7 @@ class GeneratorStage:
         with context.autocast():
             ours, copy, real = (
                 self.vqgan.decode(x * sigma).float()
-                for x in (drawn, first_reference(batch)[:n], batch["target"][:n])
+                for x in (drawn, first_reference(batch)[:n], batch.target[:n])
             )
         left, top, right, bottom = (round(v * real.shape[-1]) for v in MOUTH_BOX)
 
@@ -360,19 +364,16 @@ class GeneratorStage:
     def samples(self, network: nn.Module, folder: Path, step: int, context: Context) -> None:
         """First look, target and prediction, decoded; validation identities."""
         assert isinstance(network, TrainedGenerator)
-        rows = self.codes.packed.split("val")
         rng = np.random.default_rng(3)
-        picks = self.sampler.draw(
-            rows, row_weights(rows, 1.0), rng, max(1, 12 // self.config.window)
-        )
-        batch = self.sampler.tensors(picks, None, context.device)
+        examples = self.held_out.draw(rng, max(1, 12 // self.config.window))
+        batch = self.held_out.tensors(examples, None, context.device)
         self.vqgan.to(context.device)
         sigma = self.codes.face_sigma
         with torch.no_grad(), context.autocast():
             codes, _ = network(batch)
             book = self.codes.face_book.to(context.device)
             drawn = self._decoded_as(network, codes, book)
-            rows_of = [first_reference(batch), batch["target"], codes, drawn]
+            rows_of = [first_reference(batch), batch.target, codes, drawn]
             pictures = [self.vqgan.decode(r[:12].float() * sigma).float() for r in rows_of]
         write_sheet(pictures, folder / f"{step:07d}.png")
 
@@ -400,10 +401,10 @@ class GeneratorStage:
         save_checkpoint(path, header, modules)
 
 
-def first_reference(batch: dict[str, Tensor]) -> Tensor:
+def first_reference(batch: CodeBatch) -> Tensor:
     """The codes of the first look of every target: what copying would give."""
-    references = batch["references"][:, 0]
-    return references.repeat_interleave(len(batch["target"]) // len(references), dim=0)
+    references = batch.references[:, 0]
+    return references.repeat_interleave(len(batch.target) // len(references), dim=0)
 
 
 def mouth_hits(logits: Tensor, index: Tensor) -> Tensor:

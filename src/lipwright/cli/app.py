@@ -26,6 +26,7 @@ from lipwright.cli import (
     memory,
     protocols,
     provenance,
+    serve,
     training,
     weights,
 )
@@ -78,6 +79,7 @@ evaluate.register(app)
 memory.register(app)
 protocols.register(app)
 provenance.register(app)
+serve.register(app)
 doctor.register(app)
 
 

@@ -20,6 +20,8 @@ from typing import Any
 from lipwright.dubbing.plan import Plan, PlanWriter, Source, load
 from lipwright.weights.fetch import cache_folder
 
+PLANS_VARIABLE = "LIPWRIGHT_PLANS"
+"""Names another folder than the cache's; a server keeps plans with its other data."""
 MOST_PLANS = 64
 MOST_BYTES = 512 << 20
 _MAKING = ".making-"
@@ -76,7 +78,8 @@ def _made(writer: PlanWriter, make: Callable[[PlanWriter], Plan]) -> Plan:
 
 
 def _folder() -> Path | None:
-    folder = cache_folder() / "plans"
+    named = os.environ.get(PLANS_VARIABLE)
+    folder = Path(named) if named else cache_folder() / "plans"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder):

@@ -1,0 +1,149 @@
+"""``lipwright serve``: a web page and an HTTP API."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lipwright.cli.options import Backend, Device
+from lipwright.errors import LipwrightError
+
+LIMITS, ACCESS, COMPUTE = "Limits", "Access", "Computing"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command()(serve)
+
+
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Address to listen at.", rich_help_panel=ACCESS)
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port to listen at.", rich_help_panel=ACCESS)
+    ] = 7860,
+    data: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Where uploads, jobs and results are kept.")
+    ] = Path("lipwright-data"),
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Token that every client must give; needed unless the address is a loopback one. "
+            "Also taken from LIPWRIGHT_TOKEN.",
+            rich_help_panel=ACCESS,
+        ),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Host name under which the server may be addressed; may be repeated.",
+            rich_help_panel=ACCESS,
+        ),
+    ] = None,
+    media: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder whose files jobs may name as 'path:NAME'.",
+            rich_help_panel=ACCESS,
+        ),
+    ] = None,
+    webhook_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST[:PORT]",
+            help="Host to which webhooks may be sent; may be repeated.",
+            rich_help_panel=ACCESS,
+        ),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Dubs at the same time.", rich_help_panel=COMPUTE)
+    ] = 1,
+    device: Annotated[
+        Device, typer.Option(help="What computes.", rich_help_panel=COMPUTE)
+    ] = "auto",
+    backend: Annotated[
+        Backend, typer.Option(help="Which runtime computes.", rich_help_panel=COMPUTE)
+    ] = "auto",
+    max_upload: Annotated[
+        int, typer.Option(min=1, help="Megabytes of one upload.", rich_help_panel=LIMITS)
+    ] = 2000,
+    max_storage: Annotated[
+        int,
+        typer.Option(min=1, help="Gigabytes of all uploads and results.", rich_help_panel=LIMITS),
+    ] = 50,
+    max_seconds: Annotated[
+        float,
+        typer.Option(min=1, help="Length of a video or speech.", rich_help_panel=LIMITS),
+    ] = 600.0,
+    keep_days: Annotated[
+        float,
+        typer.Option(
+            min=0.01, help="Days after which uploads and results go.", rich_help_panel=LIMITS
+        ),
+    ] = 7.0,
+) -> None:
+    """Open a web page and an HTTP API for dubbing, until Ctrl-C.
+
+    The page is at http://127.0.0.1:7860, the description of the API at /openapi.json.
+    """
+    try:
+        import fastapi  # noqa: F401
+        import jinja2  # noqa: F401
+        import python_multipart  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        raise LipwrightError(
+            f"'lipwright serve' needs the package {error.name}; install it with "
+            "pip install 'lipwright[serve]'."
+        ) from None
+    import logging
+
+    from lipwright.serving.application import serve as run
+    from lipwright.serving.settings import Settings, read_token
+
+    secret = _webhook_secret(data) if webhook_host else ""
+    settings = Settings(
+        data=data.absolute(),
+        host=host,
+        port=port,
+        token=read_token(token_file),
+        allowed_hosts=tuple(allow_host or ()),
+        media=media.absolute() if media else None,
+        webhook_hosts=tuple(webhook_host or ()),
+        webhook_secret=secret,
+        workers=workers,
+        device=device,
+        backend=backend,
+        max_upload=max_upload * 1_000_000,
+        max_storage=max_storage * 1_000_000_000,
+        max_seconds=max_seconds,
+        keep_seconds=keep_days * 86_400.0,
+    )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    shown = f"[{host}]" if ":" in host else host
+    print(f"Lipwright is at http://{shown}:{port} (Ctrl-C ends it).", file=sys.stderr)
+    print(f"Uploads and results: {settings.data}, kept for {keep_days:g} days.", file=sys.stderr)
+    run(settings)
+
+
+def _webhook_secret(data: Path) -> str:
+    """The key of the webhooks' signatures, made once; receivers need it, too."""
+    path = data / "webhook-secret"
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_urlsafe(32) + "\n", "utf-8")
+        return path.read_text("utf-8").strip()
+    except OSError as error:
+        raise LipwrightError(
+            f"The file {path} cannot be used ({error.strerror or error}); choose another --data."
+        ) from error

@@ -1,0 +1,1 @@
+"""A web page, an HTTP API and the human study; needs ``pip install lipwright[serve]``."""

@@ -1,0 +1,155 @@
+"""The options of a dub as the API and the page offer them, made from ``DubOptions``.
+
+What would let a client reach the server's files or network, spend its memory, or take the marks of
+synthetic video away is not offered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from lipwright.dubbing.option_info import GROUPS, choices_of, options_of
+from lipwright.dubbing.options import DubOptions
+from lipwright.errors import LipwrightError
+
+OMITTED = {
+    "weights": "names a file of the server",
+    "certificate": "names a file of the server",
+    "key": "names a file of the server",
+    "time_stamp": "makes the server call an address",
+    "consent": "is a field of the job",
+    "report": "is always written",
+    "preview": "is a request of its own",
+    "resume": "is what the server does after a crash",
+    "plan_cache": "is the server's, in its data folder",
+    "device": "is a setting of the server",
+    "backend": "is a setting of the server",
+    "batch_size": "is a setting of the server",
+    "manifest": "outputs of a server are always signed",
+}
+"""Options of the command line that a server does not offer, and why."""
+
+LONGEST_WORD = 200
+TITLES = {
+    "crf": "Quality (CRF)",
+    "fps": "Frames per second",
+    "silence_gate": "Rest in silence",
+    "keep_streams": "Keep other streams",
+}
+
+
+@dataclass(frozen=True)
+class FormField:
+    """An option as the page shows it.
+
+    Attributes:
+        name: of the option.
+        title: for people.
+        help: one or two sentences.
+        group: heading.
+        kind: ``choice``, ``number``, ``flag`` or ``text``.
+        choices: of a choice.
+        default: as text; of a flag "true" or "false".
+        low, high: of a number.
+    """
+
+    name: str
+    title: str
+    help: str
+    group: str
+    kind: Literal["choice", "number", "flag", "text"]
+    choices: tuple[str, ...]
+    default: str
+    low: int | None
+    high: int | None
+
+
+@cache
+def methods() -> tuple[str, ...]:
+    """Names of the methods that this installation has weights for, the default one first."""
+    from lipwright.methods.registry import BUILDERS, shipped
+
+    found = []
+    for name in BUILDERS:
+        try:
+            shipped(name)
+        except LipwrightError:
+            continue
+        found.append(name)
+    default = DubOptions().method
+    return tuple(sorted(found, key=lambda name: (name != default, name)))
+
+
+@cache
+def settings_model() -> type[BaseModel]:
+    """The model of a request's ``options``; every field may be left out."""
+    made: dict[str, Any] = {}
+    for name, (option, info, hint) in options_of(DubOptions).items():
+        if name in OMITTED:
+            continue
+        limits: dict[str, Any] = {}
+        kind: Any = hint
+        if name == "method":
+            kind = Literal[(*methods(), "copy")]
+        elif name == "watermark":
+            kind = Literal[choices_of(hint)]
+        elif hint is Fraction:
+            kind, limits = str, {"pattern": r"^\d{1,6}(\.\d{1,6})?$|^\d{1,9}/\d{1,9}$"}
+        elif hint is str:
+            limits = {"max_length": LONGEST_WORD, "pattern": r"^[A-Za-z0-9,_.:-]+$"}
+        elif hint is int:
+            limits = {"ge": info.low, "le": info.high if info.high is not None else 2**31 - 1}
+        default = str(option.default) if hint is Fraction else option.default
+        made[name] = (kind, Field(default, description=info.help, **limits))
+    return create_model(
+        "Options",
+        __config__=ConfigDict(extra="forbid", strict=True),
+        __doc__="Options of a dub; each may be left out.",
+        **made,
+    )
+
+
+def to_dub_options(wanted: dict[str, Any], **more: Any) -> DubOptions:
+    """Options of a request, checked, together with what the server decides.
+
+    Raises:
+        LipwrightError: a value that makes no sense.
+    """
+    values = dict(wanted)
+    if "fps" in values:
+        try:
+            values["fps"] = Fraction(values["fps"])
+        except (ValueError, ZeroDivisionError):
+            raise LipwrightError(
+                f"'{values['fps']}' is no frame rate; give 25 or 30000/1001."
+            ) from None
+    made = DubOptions(**values, **more)
+    made.check()
+    return made
+
+
+@cache
+def form_fields() -> tuple[FormField, ...]:
+    """The options for the page, by group. ``face`` is not among them: people are clicked."""
+    found = []
+    for name, (option, info, hint) in options_of(DubOptions).items():
+        if name in OMITTED or name == "face":
+            continue
+        choices = methods() if name == "method" else choices_of(hint)
+        kind: Literal["choice", "number", "flag", "text"] = "text"
+        if choices:
+            kind = "choice"
+        elif hint is bool:
+            kind = "flag"
+        elif hint is int:
+            kind = "number"
+        default = str(option.default).lower() if kind == "flag" else str(option.default)
+        title = TITLES.get(name, name.replace("_", " ").capitalize())
+        field = (name, title, info.help, info.group, kind, choices, default, info.low, info.high)
+        found.append(FormField(*field))
+    return tuple(sorted(found, key=lambda one: GROUPS.index(one.group)))  # type: ignore[arg-type]

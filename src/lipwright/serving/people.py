@@ -1,0 +1,126 @@
+"""Who is in a video: the tracks of its plan with a picture of each."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lipwright.dubbing.cache import plan_for
+from lipwright.dubbing.options import Observer
+from lipwright.dubbing.plan import Plan, Track
+from lipwright.dubbing.survey import settings, survey
+from lipwright.faces.tracker import FaceTracker
+from lipwright.media.info import probe
+from lipwright.media.reader import VideoReader
+
+FRAME_SIDE = 960
+FACE_SIDE = 256
+MOST_PEOPLE = 48
+
+
+def find_people(video: Path, folder: Path, observer: Observer) -> dict[str, Any]:
+    """Look for faces; the plan stays in the cache for the dub.
+
+    Args:
+        video: the file.
+        folder: gets a picture of every face, and one of the frame with the most faces.
+        observer: is told of the progress.
+
+    Returns:
+        ``people``: one entry per track with its number, times and size; ``frame``: size and boxes
+        of the picture with the most faces; ``files``: names of the pictures by role.
+    """
+    info = probe(video)
+    tracker = FaceTracker()
+
+    def tell(done: int, total: int | None = None) -> None:
+        observer.progress("plan", done, total or info.frame_count, 0.0)
+
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        plan, _ = plan_for(
+            video,
+            settings(tracker),
+            lambda writer: survey(video, writer, tracker, tell),
+            keep=True,
+            scratch=Path(scratch),
+        )
+        with plan:
+            tracks = sorted(plan.tracks, key=_prominence, reverse=True)[:MOST_PEOPLE]
+            tracks.sort(key=lambda track: track.number)
+            return _describe(plan, tracks, video, folder)
+
+
+def _prominence(track: Track) -> float:
+    """Area times duration."""
+    return float(np.median(track.sides) ** 2 * len(track.states))
+
+
+def _describe(plan: Plan, tracks: list[Track], video: Path, folder: Path) -> dict[str, Any]:
+    files, people = {}, []
+    best = max(tracks, key=_prominence, default=None)
+    for track in tracks:
+        pictures = plan.references(track)
+        if pictures:
+            name = f"face-{track.number}.jpg"
+            picture = cv2.resize(pictures[0], (FACE_SIDE, FACE_SIDE), interpolation=cv2.INTER_AREA)
+            _save(picture, folder / name)
+            files[f"face-{track.number}"] = name
+        people.append(
+            {
+                "face": track.number,
+                "from": round(float((plan.pts[track.first] - plan.pts[0]) * plan.time_base), 3),
+                "to": round(float((plan.pts[track.last] - plan.pts[0]) * plan.time_base), 3),
+                "frames": int(track.usable.sum()),
+                "size": round(float(np.median(track.sides))),
+                "usable": bool(track.usable.any()),
+                "largest": track is best,
+            }
+        )
+    frame, boxes = _crowd(plan, tracks, video)
+    if frame is not None:
+        _save(frame, folder / "frame.jpg")
+        files["frame"] = "frame.jpg"
+    return {"people": people, "boxes": boxes, "files": files, "shots": len(plan.shots)}
+
+
+def _crowd(
+    plan: Plan, tracks: list[Track], video: Path
+) -> tuple[NDArray[np.uint8] | None, list[dict[str, Any]]]:
+    """The frame with the most faces, and their boxes in parts of its sides."""
+    shown = np.zeros(len(plan.pts), np.int32)
+    for track in tracks:
+        shown[track.first : track.last + 1] += track.usable
+    if not shown.any():
+        return None, []
+    wanted = int(np.flatnonzero(shown == shown.max())[0])
+    width, height = probe(video).display_size
+    boxes = []
+    for track in tracks:
+        face = track.face(wanted)
+        if face is None or not track.usable[wanted - track.first]:
+            continue
+        x0, y0, x1, y1 = face.box
+        boxes.append(
+            {
+                "face": track.number,
+                "x": round(max(0.0, x0 / width), 4),
+                "y": round(max(0.0, y0 / height), 4),
+                "width": round(min(1.0, x1 / width) - max(0.0, x0 / width), 4),
+                "height": round(min(1.0, y1 / height) - max(0.0, y0 / height), 4),
+            }
+        )
+    with VideoReader(video) as reader:
+        for frame in reader:
+            if frame.index == wanted:
+                return frame.thumbnail(FRAME_SIDE)[0], boxes
+    return None, []
+
+
+def _save(picture: NDArray[np.uint8], path: Path) -> None:
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    path.write_bytes(data.tobytes())

@@ -17,9 +17,11 @@ import pytest
 import uvicorn
 
 from lipwright.client import Client
+from lipwright.faces import tracker as trackers
 from lipwright.serving.application import Application
 from lipwright.serving.settings import Settings
 from lipwright.serving.worker import Worker
+from tests.dubbing.clips import Actor, ScriptedTracker
 
 CONSENT = {"who": "Ada Lovelace", "purpose": "a test, nothing else", "date": "2026-11-28"}
 
@@ -109,6 +111,8 @@ def make_server(
     monkeypatch.setenv("LIPWRIGHT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("LIPWRIGHT_PLANS", str(tmp_path / "data" / "plans"))
     monkeypatch.delenv("LIPWRIGHT_TOKEN", raising=False)
+    face = Actor(track=0, x=50, y=30, side=100)
+    monkeypatch.setattr(trackers, "FaceTracker", lambda: ScriptedTracker(lambda index: [face]))
     with contextlib.ExitStack() as stack:
 
         def make(workers: bool = False, **more: Any) -> Running:

@@ -91,7 +91,8 @@ def test_progress_says_when_to_stop(store: Store) -> None:
     assert store.progress(job.id, "w", "render", 5, 10, 2.5)
     assert not store.progress(job.id, "other", "render", 9, 10, 2.5)
     found = store.job(job.id)
-    assert found and (found.stage, found.done, found.total, found.fps) == ("render", 5, 10, 2.5)
+    assert found
+    assert (found.stage, found.done, found.total, found.fps) == ("render", 5, 10, 2.5)
     store.cancel(job.id)
     assert not store.progress(job.id, "w", "render", 6, 10, 2.5)
 
@@ -99,14 +100,17 @@ def test_progress_says_when_to_stop(store: Store) -> None:
 def test_cancel_by_state(store: Store) -> None:
     waiting, _ = store.add_job("dub", {})
     found = store.cancel(waiting.id)
-    assert found and found.state == "cancelled"
+    assert found
+    assert found.state == "cancelled"
     running, _ = store.add_job("dub", {})
     store.take("w", ALL)
     found = store.cancel(running.id)
-    assert found and (found.state, found.cancel is not None) == ("running", True)
+    assert found
+    assert (found.state, found.cancel is not None) == ("running", True)
     store.finish(running.id, "w", "done", result={"x": 1})
     found = store.cancel(running.id)
-    assert found and found.state == "done"
+    assert found
+    assert found.state == "done"
     assert found.result == {"x": 1}
 
 
@@ -117,7 +121,8 @@ def test_a_late_worker_changes_nothing(store: Store) -> None:
     store.take("alive", ALL)
     assert not store.finish(job.id, "dead", "done", result={})
     found = store.job(job.id)
-    assert found and (found.state, found.worker, found.crashes) == ("running", "alive", 1)
+    assert found
+    assert (found.state, found.worker, found.crashes) == ("running", "alive", 1)
 
 
 def test_a_job_that_kills_workers_is_given_up(store: Store) -> None:
@@ -126,11 +131,13 @@ def test_a_job_that_kills_workers_is_given_up(store: Store) -> None:
         assert store.take("w", ALL)
         store.crashed("w", "SIGKILL")
     found = store.job(job.id)
-    assert found and found.state == "failed"
+    assert found
+    assert found.state == "failed"
     assert "died 3 times" in found.error
     assert store.take("w", ALL) is None
     retried = store.retry(job.id)
-    assert retried and (retried.state, retried.crashes, retried.error) == ("queued", 0, "")
+    assert retried
+    assert (retried.state, retried.crashes, retried.error) == ("queued", 0, "")
 
 
 def test_a_job_that_is_cancelled_while_its_worker_dies(store: Store) -> None:
@@ -139,7 +146,8 @@ def test_a_job_that_is_cancelled_while_its_worker_dies(store: Store) -> None:
     store.cancel(job.id)
     store.crashed("w", "SIGKILL")
     found = store.job(job.id)
-    assert found and found.state == "cancelled"
+    assert found
+    assert found.state == "cancelled"
 
 
 def test_after_a_restart_running_jobs_wait_again_and_ended_ones_stay(tmp_path: Path) -> None:
@@ -148,7 +156,7 @@ def test_after_a_restart_running_jobs_wait_again_and_ended_ones_stay(tmp_path: P
     done, _ = first.add_job("dub", {})
     first.take("w", ALL)
     first.finish(done.id, "w", "done", result={"files": {}})
-    running, _ = first.add_job("dub", {})
+    _running, _ = first.add_job("dub", {})
     first.take("w", ALL)
     stopping, _ = first.add_job("dub", {})
     first.take("w", ALL)

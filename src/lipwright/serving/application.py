@@ -69,7 +69,10 @@ class Application:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
-        background = [Deliverer(self.settings, self.store), Keeper(self.settings, self.store)]
+        background: tuple[Deliverer, Keeper] = (
+            Deliverer(self.settings, self.store),
+            Keeper(self.settings, self.store),
+        )
         if self.pool is not None:
             self.pool.start()
         for one in background:

@@ -121,8 +121,8 @@ def result_path(settings: Settings, store: Store, name: str, role: str) -> Path:
     """
     job = store.job(name)
     file = (job.result or {}).get("files", {}).get(role) if job else None
-    path = settings.jobs / name / file if file else None
-    if path is None or not path.is_file():
+    path = settings.jobs / name / str(file)
+    if not file or not path.is_file():
         raise LipwrightError("There is no such job or file of it.")
     return path
 

@@ -49,7 +49,7 @@ class _Bucket:
     at: float
 
 
-class _TooLarge(Exception):
+class _TooLargeError(Exception):
     pass
 
 
@@ -99,7 +99,7 @@ class Guard:
             return
         try:
             await self._app(scope, _counted(receive, most), answer)
-        except _TooLarge:
+        except _TooLargeError:
             if not begun:
                 await _refuse(answer, scope, 413, f"The request has more than {most} bytes.")
 
@@ -201,7 +201,7 @@ def _counted(receive: Receive, most: int) -> Receive:
         if message["type"] == "http.request":
             seen += len(message.get("body", b""))
             if seen > most:
-                raise _TooLarge
+                raise _TooLargeError
         return message
 
     return counted

@@ -152,4 +152,4 @@ def form_fields() -> tuple[FormField, ...]:
         title = TITLES.get(name, name.replace("_", " ").capitalize())
         field = (name, title, info.help, info.group, kind, choices, default, info.low, info.high)
         found.append(FormField(*field))
-    return tuple(sorted(found, key=lambda one: GROUPS.index(one.group)))  # type: ignore[arg-type]
+    return tuple(sorted(found, key=lambda one: GROUPS.index(one.group)))

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.dubbing.analysis import analyse, settings
 from lipwright.dubbing.cache import plan_for
 from lipwright.dubbing.options import Observer
 from lipwright.dubbing.plan import Plan, Track
-from lipwright.dubbing.survey import settings, survey
-from lipwright.faces.tracker import FaceTracker
+from lipwright.faces import tracker as trackers
 from lipwright.media.info import probe
 from lipwright.media.reader import VideoReader
 
@@ -36,7 +36,7 @@ def find_people(video: Path, folder: Path, observer: Observer) -> dict[str, Any]
         of the picture with the most faces; ``files``: names of the pictures by role.
     """
     info = probe(video)
-    tracker = FaceTracker()
+    tracker = trackers.FaceTracker()
 
     def tell(done: int, total: int | None = None) -> None:
         observer.progress("plan", done, total or info.frame_count, 0.0)
@@ -45,7 +45,7 @@ def find_people(video: Path, folder: Path, observer: Observer) -> dict[str, Any]
         plan, _ = plan_for(
             video,
             settings(tracker),
-            lambda writer: survey(video, writer, tracker, tell),
+            lambda writer: analyse(video, writer, tracker, tell),
             keep=True,
             scratch=Path(scratch),
         )

@@ -18,9 +18,8 @@ FileId = Annotated[
         examples=["0123456789abcdef0123"],
     ),
 ]
-Line = Annotated[
-    str, Field(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")
-]
+_PRINTABLE = r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$"
+Line = Annotated[str, Field(min_length=1, max_length=300, pattern=_PRINTABLE)]
 
 
 class Strict(BaseModel):

@@ -144,13 +144,12 @@ def settings_line(settings: Settings, name: str, kinds: tuple[Kind, ...]) -> byt
 def _settings(plain: dict[str, Any]) -> Settings:
     paths = {"data", "media"}
     known = {field.name for field in fields(Settings)}
-    return Settings(
-        **{
-            key: Path(value) if key in paths and value is not None else value
-            for key, value in plain.items()
-            if key in known
-        }
-    )
+    values: dict[str, Any] = {
+        key: Path(value) if key in paths and value is not None else value
+        for key, value in plain.items()
+        if key in known
+    }
+    return Settings(**values)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,1 @@
+"""Parts of ``tools/fuzz.py``: small valid files, the damage, and what is tried with them."""

@@ -1,0 +1,163 @@
+"""What is tried with a mutant: everything that Lipwright does with a file of its kind.
+
+The networks are left out, because they would take most of the time and see pixels only: the face
+tracker answers the same for every frame, and the method darkens the mouth. Everything around them
+is the product's own code.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import shutil
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lipwright.dubbing.job import dub
+from lipwright.dubbing.options import DubOptions
+from lipwright.errors import LipwrightError
+from lipwright.faces.tracker import FaceObservation
+from lipwright.media.audio import load_speech
+from lipwright.media.info import probe
+from lipwright.media.reader import VideoReader
+from lipwright.methods.copy import CopyMethod
+from lipwright.methods.registry import load_method
+from lipwright.provenance.record.consent import parse_consent
+from lipwright.provenance.verify import verify
+from tests.dubbing.clips import Actor, mesh
+
+MOST_FRAMES = 200
+THUMBNAIL = 96
+
+
+class FixedTracker:
+    """One face in the middle of every picture."""
+
+    def update(self, image: np.ndarray, scale: float = 1.0, patch: object = None) -> list[Any]:
+        """The face; arguments as for ``faces.tracker.FaceTracker``."""
+        height, width = (side * scale for side in image.shape[:2])
+        side = 0.9 * min(width, height)
+        points = mesh(Actor(0, (width - side) / 2, (height - side) / 2, max(side, 1.0)))
+        box = np.concatenate([points[:, :2].min(axis=0), points[:, :2].max(axis=0)])
+        return [FaceObservation(0, box.astype(np.float64), points, 0.95)]
+
+    def reset(self) -> None:
+        """Nothing to forget."""
+
+
+class DarkMouth(CopyMethod):
+    """Darkens the mouth, so that frames are really changed."""
+
+    def __init__(self) -> None:
+        super().__init__(64)
+
+    def render(self, faces: Any, audio: Any, state: None) -> Any:
+        """As the contract of methods says."""
+        rendered = super().render(faces, audio, state)
+        drawn = faces.clone()
+        drawn[:, :, 36:48, 24:40] -= 0.3
+        return dataclasses.replace(rendered, faces=drawn)
+
+
+def _dub(video: Path, speech: Path, out: Path, rng: random.Random) -> None:
+    """A short dub; the result has to be a readable file."""
+    options = DubOptions(
+        length=rng.choice(("auto", "video", "speech")),
+        manifest=rng.random() < 0.1,
+        keep_streams=rng.random() < 0.3,
+        resume=rng.random() < 0.1,
+        plan_cache=False,
+        seed=0,
+    )
+    try:
+        dub(video, speech, out, options, method=DarkMouth(), tracker=FixedTracker())
+    finally:
+        if options.resume:  # what it is kept for
+            shutil.rmtree(out.with_name(f".{out.name}.lipwright-parts"), ignore_errors=True)
+    if not probe(out).width:
+        raise AssertionError("the result has no picture")
+    verify(out, faces=False, mode="quick")
+
+
+def _each(*steps: Callable[[], object]) -> str:
+    """Take every step; what a step refuses is no reason to leave out the next.
+
+    Returns:
+        ``worked`` if all worked, ``refused`` if any was refused in a sentence.
+    """
+    told: list[str] = []
+    for step in steps:
+        try:
+            step()
+        except LipwrightError as error:
+            told.append(str(error))
+            if not str(error).strip() or "\n" in str(error).strip():
+                raise AssertionError(f"no sentence: {error!s:.200}") from error
+    return f"refused: {told[0]}" if told else "worked"
+
+
+def _frames(path: Path) -> None:
+    with VideoReader(path) as reader:
+        for frame in islice(reader, MOST_FRAMES):
+            frame.thumbnail(THUMBNAIL)
+
+
+def video(path: Path, partners: Path, rng: random.Random) -> str:
+    """A video: probed, read, listened to, dubbed, verified."""
+    out = path.with_name(f"out{rng.choice(('.mp4', '.mkv', '.webm', path.suffix))}")
+    if out.suffix in (".ts", ".avi"):
+        out = out.with_suffix(".mov")
+    return _each(
+        lambda: probe(path),
+        lambda: _frames(path),
+        lambda: load_speech(path),
+        lambda: _dub(path, partners / "speech.wav", out, rng),
+        lambda: verify(path, faces=False, mode="quick"),
+    )
+
+
+def sound(path: Path, partners: Path, rng: random.Random) -> str:
+    """Speech: loaded, and a video dubbed to it."""
+    out = path.with_name(f"out{rng.choice(('.mp4', '.mkv', '.webm'))}")
+    return _each(lambda: load_speech(path), lambda: _dub(partners / "clip.mp4", path, out, rng))
+
+
+def picture(path: Path, partners: Path, rng: random.Random) -> str:
+    """A still picture: probed, read, made to speak, verified."""
+    return _each(
+        lambda: probe(path),
+        lambda: _frames(path),
+        lambda: _dub(path, partners / "speech.wav", path.with_name("out.mp4"), rng),
+        lambda: verify(path, faces=False, mode="quick"),
+    )
+
+
+def checkpoint(path: Path, partners: Path, rng: random.Random) -> str:
+    """A checkpoint: loaded by what its header says, and by the name of a method."""
+    steps: list[Callable[[], object]] = [lambda: load_method(path, "cpu", "torch")]
+    if rng.random() < 0.3:
+        steps.append(lambda: load_method(path.stem, "cpu", "torch", path))
+    return _each(*steps)
+
+
+def document(path: Path, partners: Path, rng: random.Random) -> str:
+    """A consent record or a training configuration."""
+    from lipwright.training.config import read_yaml
+
+    if path.name.startswith("consent"):
+        return _each(lambda: parse_consent(str(path)))
+    return _each(lambda: read_yaml(path))
+
+
+TARGETS: dict[str, Callable[[Path, Path, random.Random], str]] = {
+    **dict.fromkeys(("mp4", "mkv", "webm", "ts", "avi"), video),
+    **dict.fromkeys(("wav", "mp3", "ogg", "flac"), sound),
+    **dict.fromkeys(("png", "jpg"), picture),
+    "safetensors": checkpoint,
+    "yaml": document,
+}
+"""Takes the mutant, the folder of valid partners and the source of choices; says what came out."""

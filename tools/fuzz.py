@@ -13,6 +13,7 @@ files of faults are written where ``--keep`` says, and nowhere else.
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import gc
 import os
 import random
@@ -233,6 +234,7 @@ def _too_long(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _limit() -> None:
+    faulthandler.disable()
     signal.signal(signal.SIGPROF, _too_long)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # an error of the write instead
     pages = int(Path("/proc/self/statm").read_text().split()[0])

@@ -331,9 +331,14 @@ def test_plan_is_kept_for_the_next_dub(place: Path, tmp_path: Path) -> None:
     assert tracker.calls == 0
     assert (first.settings["plan_from_cache"], again.settings["plan_from_cache"]) == (False, True)
     assert same(frames(place / "a.mkv"), frames(place / "b.mkv"))
-    (kept,) = (tmp_path / "cache" / "plans").iterdir()
+    (kept,) = (tmp_path / "cache" / "plans").glob("*.jsonl")
     assert kept.stat().st_mode & 0o077 == 0
     run(place, "c.mkv", plan_cache=False)
+    assert len(list(kept.parent.iterdir())) == 2  # the plan and the digest that vouches for it
+    data = kept.read_bytes()
+    kept.write_bytes(data.replace(b'"opening":0.0', b'"opening":0.1', 1))
+    assert not run(place, "d.mkv").settings["plan_from_cache"]  # somebody changed it
+    assert kept.read_bytes() == data
     assert same(frames(place / "a.mkv"), frames(place / "c.mkv"))
 
 

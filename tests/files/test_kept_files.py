@@ -11,7 +11,7 @@ import pytest
 
 from lipwright.errors import LipwrightError
 from lipwright.files import kept_files
-from lipwright.files.kept_files import forget, mac_path, open_kept, read_kept, user_tag, vouch
+from lipwright.files.kept_files import forget, kept_name, mac_path, open_kept, read_kept, vouch
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +99,7 @@ def test_a_file_can_be_vouched_for_under_its_coming_name(tmp_path: Path) -> None
 
 
 def test_the_key_is_this_users_alone(tmp_path: Path, home: Path) -> None:
-    tag = user_tag()
+    name = kept_name("what", ".xml")
     key = home / "cache-key"
     assert len(key.read_bytes()) == 32
     if sys.platform != "win32":
@@ -107,13 +107,14 @@ def test_the_key_is_this_users_alone(tmp_path: Path, home: Path) -> None:
         key.chmod(0o666)
         kept_files._key.cache_clear()
         with pytest.raises(LipwrightError, match="delete"):
-            user_tag()
+            vouch(kept(tmp_path))
         key.chmod(0o600)
     kept_files._key.cache_clear()
-    assert user_tag() == tag
+    assert kept_name("what", ".xml") == name
+    assert kept_name("other", ".xml") != name
     key.write_bytes(b"cut")  # damaged: made anew
     kept_files._key.cache_clear()
-    assert user_tag() != tag
+    assert kept_name("what", ".xml") != name
 
 
 def test_without_a_place_for_the_key_nothing_is_kept(
@@ -124,5 +125,6 @@ def test_without_a_place_for_the_key_nothing_is_kept(
     blocked.write_text("not a folder")
     monkeypatch.setenv("LIPWRIGHT_HOME", str(blocked / "home"))
     assert read_kept(path) is None
+    assert kept_name("what", ".xml").endswith(".xml")
     with pytest.raises(LipwrightError, match="LIPWRIGHT_HOME"):
         vouch(path)

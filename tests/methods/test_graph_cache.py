@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,29 @@ def test_another_graph_is_not_mistaken_for_it(
     OpenVinoEngine(module, name="other" if change == "name" else "net")(torch.rand(2, 3, side, 16))
     assert module.calls > 0
     assert len(list(folder.glob("*.xml"))) == 2
+
+
+@pytest.mark.parametrize("suffix", [".xml", ".bin"])
+@pytest.mark.parametrize("trick", ["replaced", "vouched for by another key", "open to others"])
+def test_a_graph_of_somebody_else_is_not_used(suffix: str, trick: str, folder: Path) -> None:
+    x = torch.rand(1, 3, 8, 8)
+    (a,) = OpenVinoEngine(Counting().eval(), name="net")(x)
+    other = Counting().eval()
+    other.layer.bias.data += 1.0
+    OpenVinoEngine(other, name="other")(x)
+    kept = sorted(folder.glob(f"*{suffix}"), key=lambda p: p.stat().st_mtime)[0]
+    if trick == "replaced":
+        kept.write_bytes(sorted(folder.glob(f"*{suffix}"))[1].read_bytes() + b" ")
+    elif trick == "open to others":
+        if sys.platform == "win32":
+            pytest.skip("no modes on Windows")
+        kept.chmod(0o666)
+    else:
+        (folder / f"{kept.name}.mac").write_bytes(hashlib.blake2b(kept.read_bytes()).digest())
+    module = Counting().eval()
+    (b,) = OpenVinoEngine(module, name="net")(x)
+    assert module.calls > 0
+    assert torch.equal(a, b)
 
 
 @pytest.mark.parametrize("suffix", [".xml", ".bin"])

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lipwright.errors import LipwrightError
+from lipwright.files import user_folders
 from lipwright.weights import fetch, registry
 
 TASK_BYTES = b"landmarks from the publisher" * 100
@@ -103,7 +104,7 @@ def test_publisher_gives_the_whole_archive_at_once(world):
     world.publisher_works = True
     path = fetch.resolve("net")
     assert path.read_bytes() == TASK_BYTES
-    assert path.parent == fetch.cache_folder() / "networks"
+    assert path.parent == user_folders.cache_folder() / "networks"
     assert fetch.resolve("other").read_bytes() == b"two"
     assert fetch.resolve("net") == path
     assert world.asked == 1
@@ -123,7 +124,7 @@ def test_a_failed_publisher_is_left_alone_for_a_day(world):
         with pytest.raises(LipwrightError, match="LIPWRIGHT_MODELS"):
             fetch.resolve("net")
     assert world.asked == 1
-    (marker,) = fetch.cache_folder().glob("unreachable-*")
+    (marker,) = user_folders.cache_folder().glob("unreachable-*")
     os.utime(marker, (time.time() - 25 * 3600,) * 2)
     with pytest.raises(LipwrightError):
         fetch.resolve("net")
@@ -135,7 +136,7 @@ def test_fetch_asks_again(world):
         fetch.resolve("net")
     world.publisher_works = True
     assert fetch.fetch("net")[0].read_bytes() == TASK_BYTES
-    assert not list(fetch.cache_folder().glob("unreachable-*"))
+    assert not list(user_folders.cache_folder().glob("unreachable-*"))
 
 
 def test_fetch_all_takes_what_it_can_and_names_the_rest(world):
@@ -143,7 +144,7 @@ def test_fetch_all_takes_what_it_can_and_names_the_rest(world):
     with pytest.raises(LipwrightError, match="net") as error:
         fetch.fetch("all")
     assert "old" not in str(error.value).split("cannot be had")[0]
-    assert (fetch.cache_folder() / "networks" / "old.tflite").is_file()
+    assert (user_folders.cache_folder() / "networks" / "old.tflite").is_file()
     world.publisher_works = True
     assert len(fetch.fetch()) == 4
 
@@ -203,7 +204,7 @@ def test_a_wrong_download_is_not_kept(world, change):
     )
     with pytest.raises(LipwrightError):
         fetch.resolve("net")
-    assert not list(fetch.cache_folder().rglob("*.tflite"))
+    assert not list(user_folders.cache_folder().rglob("*.tflite"))
     assert leftovers(world.folder) == []
 
 
@@ -305,6 +306,6 @@ def test_cache_folder_of_the_user(monkeypatch, tmp_path):
     monkeypatch.delenv("LIPWRIGHT_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     if sys.platform.startswith("linux"):
-        assert fetch.cache_folder() == tmp_path / "lipwright"
+        assert user_folders.cache_folder() == tmp_path / "lipwright"
     monkeypatch.setenv("LIPWRIGHT_CACHE", str(tmp_path / "mine"))
-    assert fetch.cache_folder() == tmp_path / "mine"
+    assert user_folders.cache_folder() == tmp_path / "mine"

@@ -1,15 +1,16 @@
 """Plans are kept in the user's cache folder, for the next dub of the same video.
 
-A plan holds reference pictures of faces, so its file is readable for its owner only. Old plans give
-way to new ones.
+A plan holds reference pictures of faces, so its file is readable for its owner only, and it is
+believed only if this user made it (see ``files.kept_files``). Old plans give way to new ones.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
+import logging
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,7 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from lipwright.dubbing.plan import Plan, PlanWriter, Source, load
-from lipwright.weights.fetch import cache_folder
+from lipwright.errors import LipwrightError
+from lipwright.files.kept_files import forget, kept_name, open_kept, vouch
+from lipwright.files.user_folders import cache_folder
+
+log = logging.getLogger("lipwright.dubbing")
 
 PLANS_VARIABLE = "LIPWRIGHT_PLANS"
 """Names another folder than the cache's; a server keeps plans with its other data."""
@@ -54,8 +59,9 @@ def plan_for(
     if folder is None:
         return _made(PlanWriter(scratch / "plan.jsonl", source, settings), make), False
     identity = json.dumps([asdict(source), settings], sort_keys=True)
-    path = folder / (hashlib.sha256(identity.encode()).hexdigest()[:32] + ".jsonl")
-    found = load(path, source, settings)
+    path = folder / kept_name(identity, ".jsonl")
+    file = open_kept(path)
+    found = None if file is None else load(path, source, settings, file)
     if found is not None:
         with contextlib.suppress(OSError):
             os.utime(path)  # the most recently used is the last to go
@@ -63,7 +69,15 @@ def plan_for(
     handle, name = tempfile.mkstemp(dir=folder, prefix=_MAKING)
     os.close(handle)
     plan = _made(PlanWriter(Path(name), source, settings), make)
-    os.replace(name, path)
+    try:
+        vouch(Path(name), path.name)
+        os.replace(name, path)
+    except (OSError, LipwrightError) as error:
+        log.info("the plan cannot be kept in %s (%s)", folder, error)
+        kept = scratch / "plan.jsonl"
+        shutil.move(name, kept)
+        plan.path = kept
+        return plan, False
     plan.path = path
     tidy(folder)
     return plan, False
@@ -96,7 +110,7 @@ def tidy(folder: Path) -> None:
         for count, path in enumerate(files, 1):
             held += path.stat().st_size
             if count > MOST_PLANS or (held > MOST_BYTES and count > 1):
-                path.unlink()
+                forget(path)
         for path in folder.glob(_MAKING + "*"):  # left behind by a killed job
             if path.stat().st_mtime < time.time() - _DAY:
                 path.unlink()

@@ -236,6 +236,10 @@ class Plan:
             self._file.seek(offset)
             png = base64.b64decode(json.loads(self._file.readline())["png"])
             decoded = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+            if decoded is None:
+                raise LipwrightError(
+                    f"The plan {self.path} was changed while the job was running; start again."
+                )
             pictures.append(np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8))
         return pictures
 
@@ -331,15 +335,33 @@ class PlanWriter:
         self._file.write(json.dumps(data, separators=(",", ":")).encode() + b"\n")
 
 
-def load(path: Path, source: Source, settings: dict[str, Any]) -> Plan | None:
-    """A saved plan, or None if there is none, if it is unfinished or belongs to something else."""
+def load(
+    path: Path, source: Source, settings: dict[str, Any], file: IO[bytes] | None = None
+) -> Plan | None:
+    """A saved plan, or None if there is none, if it is unfinished or belongs to something else.
+
+    Args:
+        path: its file.
+        source: the video that it has to belong to.
+        settings: how the video has to have been looked at.
+        file: the file, opened by somebody who has checked it; stays open in the plan.
+    """
     try:
-        return _load(path, source, settings)
+        file = file or path.open("rb")
+    except OSError:
+        return None
+    try:
+        plan = _load(file, path, source, settings)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None  # damaged: a cache is only a cache
+        plan = None  # damaged: a cache is only a cache
+    if plan is None:
+        file.close()
+    else:
+        plan._file = file
+    return plan
 
 
-def _load(path: Path, source: Source, settings: dict[str, Any]) -> Plan | None:
+def _load(file: IO[bytes], path: Path, source: Source, settings: dict[str, Any]) -> Plan | None:
     tracks: list[Track] = []
     references: list[tuple[int, float]] = []
     lips: list[NDArray[np.float32]] = []
@@ -358,7 +380,7 @@ def _load(path: Path, source: Source, settings: dict[str, Any]) -> Plan | None:
         offsets.clear()
 
     footer: dict[str, Any] | None = None
-    for number, (offset, data) in enumerate(_lines(path)):
+    for number, (offset, data) in enumerate(_lines(file)):
         if number == 0:
             same = data["lipwright_plan"] == FORMAT and data["version"] == __version__
             if not same or data["source"] != asdict(source) or data["settings"] != settings:
@@ -391,20 +413,19 @@ def _load(path: Path, source: Source, settings: dict[str, Any]) -> Plan | None:
     )
 
 
-def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _lines(file: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
     """Offset and content of every line; the pictures are not decoded."""
-    with path.open("rb") as file:
-        while True:
-            offset = file.tell()
-            line = file.readline()
-            if not line:
-                return
-            if line.startswith(b'{"reference"'):
-                head, _, rest = line.partition(b',"png"')
-                if not rest.endswith(b'"}\n'):
-                    raise ValueError("cut off")
-                line = head + b"}"
-            yield offset, json.loads(line)
+    while True:
+        offset = file.tell()
+        line = file.readline()
+        if not line:
+            return
+        if line.startswith(b'{"reference"'):
+            head, _, rest = line.partition(b',"png"')
+            if not rest.endswith(b'"}\n'):
+                raise ValueError("cut off")
+            line = head + b"}"
+        yield offset, json.loads(line)
 
 
 def _track(data: dict[str, Any]) -> Track:

@@ -11,6 +11,7 @@ A file that fails any of this counts as not there. It is made again.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import hmac
 import io
@@ -84,8 +85,12 @@ def vouch(path: Path, name: str | None = None) -> None:
         OSError: the digest cannot be written.
         LipwrightError: there is no folder for the key.
     """
-    path.chmod(0o600)
-    with path.open("rb") as file:
+    file = _open_own(path)
+    if file is None:
+        raise PermissionError(errno.EPERM, "the file is not this user's own", str(path))
+    with file:
+        if hasattr(os, "fchmod"):
+            os.fchmod(file.fileno(), 0o600)
         digest = _digest(file, name or path.name)
     target = mac_path(path.with_name(name or path.name))
     number, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{target.name}.")
@@ -112,13 +117,20 @@ def is_own(status: os.stat_result) -> bool:
     return stat.S_ISREG(status.st_mode) and mine and not status.st_mode & 0o022
 
 
-def user_tag() -> str:
-    """Tells the kept files of users apart who share a folder; eight hexadecimal digits.
+def kept_name(identity: str, suffix: str) -> str:
+    """Name of the file kept for something, for example "3f...a0.xml".
 
-    Raises:
-        LipwrightError: there is no folder for the key.
+    Each user has other names, so that those who share a folder do not overwrite each other's files.
+
+    Args:
+        identity: everything that the content depends on.
+        suffix: with its dot.
     """
-    return hashlib.blake2b(b"user", key=_key(home()), digest_size=4).hexdigest()
+    try:
+        key = _key(home())
+    except LipwrightError:  # then nothing is kept, and any name will do
+        key = b""
+    return hashlib.blake2b(identity.encode(), key=key, digest_size=16).hexdigest() + suffix
 
 
 def _open_own(path: Path) -> IO[bytes] | None:

@@ -42,4 +42,5 @@ def parse_yaml(text: str, where: str, *, aliases: bool = False) -> Any:
         return yaml.safe_load(text)
     # PyYAML lets the exceptions of int(), chr() and datetime through for some damaged values.
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
-        raise LipwrightError(f"{where} is not valid YAML; mend it.") from error
+        reason = " ".join(str(error).split())[:300]
+        raise LipwrightError(f"{where} is not valid YAML ({reason}); mend it.") from error

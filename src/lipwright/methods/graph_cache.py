@@ -5,7 +5,7 @@ and every dub would pay for it. The converted graph is kept in the user's cache 
 made from everything that it depends on: the checkpoint, the shapes, the code of the networks, and
 the versions of the libraries. It holds 32-bit weights, and the run that makes a graph reads it back
 as later runs will, so that all of them draw the same frames. A cache that cannot be read or written
-is as good as none.
+is as good as none, and so is one whose files this user did not make (see ``files.kept_files``).
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lipwright.weights.fetch import cache_folder
+import numpy as np
+
+from lipwright.errors import LipwrightError
+from lipwright.files.kept_files import forget, kept_name, mac_path, read_kept, vouch
+from lipwright.files.user_folders import cache_folder
 
 log = logging.getLogger("lipwright.methods")
 
@@ -46,65 +50,87 @@ def cached_graph(
         convert: makes the ``openvino.Model``.
         core: the ``openvino.Core`` that reads it.
     """
-    path = graph_folder() / f"{_key(name, shapes)}.xml"
+    path = graph_folder() / kept_name(_identity(name, shapes), ".xml")
     weights = path.with_suffix(".bin")
-    if path.is_file() and weights.is_file():
-        try:
-            model = core.read_model(path, weights)
-            os.utime(path)
-            return model
-        except (RuntimeError, OSError) as error:
-            log.info("the kept graph %s is damaged (%s) and made again", path, error)
+    known = _kept(path, weights, core)
+    if known is not None:
+        return known
     model = convert()
     try:
         model = _written(model, path, weights, core)
         _forget_old(path.parent)
-    except (RuntimeError, OSError) as error:
+    except (RuntimeError, OSError, LipwrightError) as error:
         log.info("the graph cannot be kept in %s (%s)", path.parent, error)
         with (
             contextlib.suppress(RuntimeError, OSError),
             tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
         ):
-            path = Path(folder) / path.name
-            model = _written(model, path, path.with_suffix(".bin"), core)
+            model = _read_back(model, Path(folder) / path.name, core)
     return model
 
 
-def _written(model: Any, path: Path, weights: Path, core: Any) -> Any:
-    """Write the graph and read it back.
+def _kept(path: Path, weights: Path, core: Any) -> Any | None:
+    """The graph that lies there, if it is this user's own and whole."""
+    description, numbers = read_kept(path), read_kept(weights)
+    if description is None or numbers is None:
+        return None
+    try:
+        # From memory: what is read is what was checked.
+        model = core.read_model(description, _tensor(numbers))
+        os.utime(path)
+        return model
+    except (RuntimeError, OSError, ValueError) as error:
+        log.info("the kept graph %s is damaged (%s) and made again", path, error)
+        return None
+
+
+def _read_back(model: Any, path: Path, core: Any) -> Any:
+    """Write the graph into a private folder and read it back.
 
     A graph that was read is rounded otherwise than the same graph fresh from the converter; whoever
     uses it must get what the next run will get.
     """
     import openvino as ov
 
+    ov.save_model(model, path, compress_to_fp16=False)
+    return core.read_model(path.read_bytes(), _tensor(path.with_suffix(".bin").read_bytes()))
+
+
+def _written(model: Any, path: Path, weights: Path, core: Any) -> Any:
+    """Keep the graph; returns it as later runs will read it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Each process has its own unfinished files; the description goes last, for it is looked for.
-    new = path.with_name(f".{path.stem}-{os.getpid()}.xml")
-    try:
-        ov.save_model(model, new, compress_to_fp16=False)
-        os.replace(new.with_suffix(".bin"), weights)
-        os.replace(new, path)
-    finally:
-        for left in (new, new.with_suffix(".bin")):
-            left.unlink(missing_ok=True)
-    return core.read_model(path, weights)
+    # A folder that nobody else can enter, even where the cache is shared.
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".making-") as folder:
+        new = Path(folder) / path.name
+        made = _read_back(model, new, core)
+        for part, target in ((new.with_suffix(".bin"), weights), (new, path)):
+            vouch(part)
+            os.replace(mac_path(part), mac_path(target))
+            os.replace(part, target)  # the description goes last, for it is looked for
+    return made
+
+
+def _tensor(data: bytes) -> Any:
+    import openvino as ov
+
+    # A copy that OpenVINO owns: the graph's constants point into it as long as the graph lives.
+    return ov.Tensor(np.frombuffer(data, np.uint8), shared_memory=False)
 
 
 def _forget_old(folder: Path) -> None:
     graphs = sorted(folder.glob("*.xml"), key=lambda p: p.stat().st_mtime, reverse=True)
     for old in graphs[KEPT:]:
         with contextlib.suppress(OSError):
-            old.unlink(missing_ok=True)
-            old.with_suffix(".bin").unlink(missing_ok=True)
+            forget(old)
+            forget(old.with_suffix(".bin"))
 
 
-def _key(name: str, shapes: Sequence[tuple[int, ...]]) -> str:
+def _identity(name: str, shapes: Sequence[tuple[int, ...]]) -> str:
     import openvino as ov
     import torch
 
     parts = (name, tuple(shapes), ov.__version__, torch.__version__, _code())
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+    return repr(parts)
 
 
 @cache

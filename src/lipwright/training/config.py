@@ -10,10 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lipwright.errors import LipwrightError
+from lipwright.files.yaml_text import parse_yaml
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -65,22 +65,26 @@ class RunConfig(Section):
     compile: bool = False
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path, _above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """One YAML mapping with its ``base`` chain merged.
 
     Raises:
-        LipwrightError: missing, not YAML, or not a mapping.
+        LipwrightError: missing, not YAML, not a mapping, or a chain that comes back to itself.
     """
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        real = path.resolve()
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError, RuntimeError) as error:
         raise LipwrightError(f"the config {path} cannot be read ({error}).") from error
-    except yaml.YAMLError as error:
-        raise LipwrightError(f"the config {path} is not valid YAML ({error}).") from error
+    if real in _above:
+        raise LipwrightError(f"the config {path} has itself as its base; name another.")
+    loaded = parse_yaml(text, f"the config {path}", aliases=True)
     if not isinstance(loaded, dict):
         raise LipwrightError(f"the config {path} must be a YAML mapping of sections.")
     base = loaded.pop("base", None)
-    return merge(read_yaml(path.parent / str(base)), loaded) if base else loaded
+    if not base:
+        return loaded
+    return merge(read_yaml(path.parent / str(base), (*_above, real)), loaded)
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -102,7 +106,7 @@ def apply_overrides(config: dict[str, Any], overrides: list[str]) -> dict[str, A
         key, found, value = text.partition("=")
         if not found or not key:
             raise LipwrightError(f"'{text}' is not an override; write key=value, as run.steps=100.")
-        nested: Any = yaml.safe_load(value)
+        nested: Any = parse_yaml(value, f"the override '{text}'")
         for part in reversed(key.split(".")):
             nested = {part: nested}
         config = merge(config, nested)

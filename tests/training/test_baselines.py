@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 
+from lipwright.data.clip_windows import ClipWindow, ReferenceRule
 from lipwright.data.packed import PackedCorpus
 from lipwright.data.pixels import PixelWindows
 from lipwright.errors import LipwrightError
@@ -169,10 +170,13 @@ def test_equal_seeds_give_equal_batches_across_methods(corpus: Path) -> None:
 
 def test_windows_of_pixels_and_speech(corpus: Path) -> None:
     packed = PackedCorpus(corpus)
-    windows = PixelWindows(packed, "train", 48, 5, 5, AudioSpec(20, 8), far=6)
-    row = windows.rows[0]
-    mel = torch.from_numpy(packed.clip_mel(row).astype(np.float32))
-    short, long = windows._speech(row, 0, 10)
+    rule = ReferenceRule(5, 6, order="window")
+    windows = PixelWindows(packed, "train", 48, 5, rule, AudioSpec(20, 8), min_offset=6)
+    row = windows.clips.rows[0]
+    mel = packed.speech(row)
+    none = np.zeros(0, np.int64)
+    first = ClipWindow(row, np.arange(5), np.ones(5, bool), row, none)
+    short, long = windows._speech(first, 10)
     assert torch.equal(short[0][:, 8:], mel[:, 0:12])
     assert (short[0][:, :8] == SILENCE).all()
     assert torch.equal(short[4], mel[:, 8:28])
@@ -182,11 +186,11 @@ def test_windows_of_pixels_and_speech(corpus: Path) -> None:
     assert batch.target.shape == (200, 5, 3, 48, 48)
     assert 0 <= batch.target.min() <= batch.target.max() <= 1
     assert 0.4 < batch.labels.float().mean() < 0.6
-    for t in range(0, 30):
-        first = windows._reference_frames(rng, row, t)[0]
-        assert abs(int(first) - t) >= 6
-    with pytest.raises(LipwrightError, match="no clip of split"):
-        PixelWindows(packed, "train", 48, 40, 1, AudioSpec(), far=6)
+    for w in windows.clips.draw(rng, 50):
+        assert np.abs(w.times[:, None] - w.references[None]).min() >= 6
+        assert (np.diff(w.references) == 1).all()
+    with pytest.raises(LipwrightError, match="none of 4 clips has the 46 frames"):
+        PixelWindows(packed, "train", 48, 40, ReferenceRule(1, 6), AudioSpec())
 
 
 def test_contrastive_loss_by_hand() -> None:

@@ -113,7 +113,7 @@ def test_pairs_are_half_and_half_and_as_far_apart_as_asked(tmp_path: Path) -> No
     assert labels.tolist() == [1.0, 0.0] * 5
 
 
-def test_a_batch_is_learnt_by_heart_and_chance_is_named(tmp_path: Path) -> None:
+def test_a_batch_is_overfitted_and_chance_is_named(tmp_path: Path) -> None:
     trial = run_trial(PackedCorpus(make_corpus(tmp_path, size=48)), QUICK)
     assert trial.overfit[-1] < 0.3
     assert trial.overfit[0] > trial.overfit[-1]
@@ -126,7 +126,7 @@ def test_a_batch_is_learnt_by_heart_and_chance_is_named(tmp_path: Path) -> None:
     stuck = Trial(overfit=[0.69] * 200)
     found = causes(Facts(frames=[100]), stuck, QUICK)
     assert found[0].weight == 3
-    assert "one batch cannot be learnt" in found[0].words
+    assert "one batch cannot be overfitted" in found[0].words
     early = Trial(overfit=[0.05], train=[0.3] * 50, curve={-4: 0.9, 0: 0.1, 4: 0.1}, val_loss=0.3)
     assert any("4 frames earlier" in c.words for c in causes(Facts(), early, QUICK))
 

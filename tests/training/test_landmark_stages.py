@@ -194,7 +194,7 @@ def test_at_net_learns_one_clip(run_folder: Path, packed: PackedCorpus) -> None:
     corpus = LandmarkCorpus(packed, run_folder / "landmarks")
     config = LandmarkAudioConfig(model={"features": "mel", **AUDIO}, sequence=12)
     stage = LandmarkAudioStage(config, corpus, space)
-    h, _, sound = stage.clip(stage.rows[0])
+    h, _, sound = stage.clip(stage.windows.rows[0])
     target = h[1:25][None]
     optimiser = torch.optim.Adam(stage.network.parameters(), 3e-3)
     window = stage.sound(sound, 1, 24)[None]
@@ -223,7 +223,8 @@ def test_vg_net_learns_and_draws_where_it_moves(run_folder: Path, packed: Packed
     assert stage.discriminator is None
     from lipwright.data.augment import NONE
 
-    batch = stage.draw(stage.rows[:1], np.random.default_rng(0), NONE, CPU)
+    rng = np.random.default_rng(0)
+    batch = stage.draw(stage.clips.draw(rng, 1), rng, NONE, CPU)
     assert batch.frames.shape == (1, 4, 3, 32, 32)
     assert batch.driving.shape == (1, 4, 136)
     optimiser = torch.optim.Adam(stage.network.parameters(), 4e-3)
@@ -252,7 +253,7 @@ def test_mirrored_faces_come_with_mirrored_landmarks(
         corpus,
         space,
     )
-    row = stage.rows[0]
+    row = stage.clips.rows[0]
     points = torch.from_numpy(corpus.clip_points(row)[:3])
     from lipwright.models.landmark_space import MIRROR
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lipwright.data.augment import Jitter
-from lipwright.data.moments import draw_moments, spread_starts
-from lipwright.data.packed import PackedCorpus, row_weights
+from lipwright.data.clip_windows import ClipWindows, ReferenceRule, spread_starts
+from lipwright.data.packed import PackedCorpus
 from lipwright.data.pixels import PixelWindows
 from lipwright.media.mel import AudioSpec
 from lipwright.models.expert import SyncExpert
@@ -56,25 +56,24 @@ def test_starts_reach_both_ends() -> None:
 
 
 def test_pairs_are_of_one_clip(corpus: PackedCorpus) -> None:
-    rows = corpus.split("train")
-    rng = np.random.default_rng(1)
-    drawn = draw_moments(rng, rows, row_weights(rows, 0.5), 20, window=5, far=6, group=4)
-    assert len(drawn.rows) == len(drawn.starts) == 20
+    windows = ClipWindows(corpus.split("train"), 5, min_offset=6)
+    drawn = windows.draw_groups(np.random.default_rng(1), 20, 4)
+    assert len(drawn) == 20
     assert drawn.pairs.diagonal().all()
-    for i in range(20):
-        for j in range(20):
+    for i, a in enumerate(drawn):
+        for j, b in enumerate(drawn):
             if drawn.pairs[i, j]:
-                assert drawn.rows[i] is drawn.rows[j]
-                assert i == j or abs(drawn.starts[i] - drawn.starts[j]) >= 6
+                assert a.row is b.row
+                assert i == j or abs(a.first - b.first) >= 6
     assert 2 < drawn.pairs.sum(axis=1).mean() <= 4
 
 
 def test_windows_of_moments(corpus: PackedCorpus) -> None:
-    windows = PixelWindows(corpus, "train", 48, 5, 1, AudioSpec(), far=6)
+    windows = PixelWindows(corpus, "train", 48, 5, ReferenceRule(0), AudioSpec(), min_offset=6)
     rng = np.random.default_rng(0)
-    faces, mel, moments = windows.draw_moments(rng, 7, torch.device("cpu"), group=3)
+    faces, mel, drawn = windows.draw_groups(rng, 7, torch.device("cpu"), group=3)
     assert faces.shape == (7, 5, 3, 24, 48)
-    row, t = moments.rows[3], moments.starts[3]
+    row, t = drawn.windows[3].row, drawn.windows[3].first
     m = corpus.margin
     frame = corpus.frames[row.start + t + 2][m + 24 : m + 48, m : m + 48]
     assert np.allclose(faces[3, 2].permute(1, 2, 0).numpy() * 255, frame, atol=1e-3)
@@ -145,13 +144,11 @@ def test_losses_of_pairs_have_right_gradients() -> None:
 
 
 def test_lip_targets_are_those_of_the_window(corpus: PackedCorpus) -> None:
-    rows = corpus.split("train")
-    rng = np.random.default_rng(1)
-    drawn = draw_moments(rng, rows, row_weights(rows, 0.5), 6, window=5, far=6, group=3)
+    windows = ClipWindows(corpus.split("train"), 5, min_offset=6)
+    drawn = windows.draw_groups(np.random.default_rng(1), 6, 3)
     predicted = LipTargets(corpus, 3, 5).of(drawn)
     assert predicted.shape == (6, 15)
-    row, t = drawn.rows[2], drawn.starts[2]
-    opening = corpus.opening[row.start + t : row.start + t + 5]
+    opening = corpus.opening[drawn.frames[2]]
     ours = predicted[2].reshape(5, 3)[:, 0].numpy()
     assert np.corrcoef(opening, ours)[0, 1] > 0.99
 

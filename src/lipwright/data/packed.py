@@ -16,7 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from lipwright.errors import LipwrightError
 
@@ -79,6 +81,10 @@ class PackedCorpus:
     def clip_mel(self, row: ClipRow) -> NDArray[np.float16]:
         """(80, columns) of one clip."""
         return self.mel[row.column : row.column + row.columns].T
+
+    def speech(self, row: ClipRow) -> Tensor:
+        """(80, columns) float32 log-mel of one clip."""
+        return torch.from_numpy(self.clip_mel(row).astype(np.float32))
 
     def summary(self) -> dict[str, object]:
         """Clips, identities, frames and minutes per split, for model cards."""

@@ -9,6 +9,7 @@ costs little and fills the memory.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -17,8 +18,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lipwright.data.augment import NONE, Jitter, crop_batch
-from lipwright.data.packed import ClipRow, PackedCorpus, row_weights
-from lipwright.errors import LipwrightError
+from lipwright.data.clip_windows import ClipWindow, ClipWindows, Frames, ReferenceRule
+from lipwright.data.packed import ClipRow, PackedCorpus
 from lipwright.media.mel import SILENCE, STEPS_PER_FRAME, AudioSpec, speech_of
 
 REACH = 2
@@ -68,11 +69,20 @@ class TalkingBatch:
 
 @dataclass(frozen=True)
 class _Stretch:
-    """Frames ``first`` to ``first + count`` of a clip."""
+    """Frames ``first`` to ``first + count`` of a clip, about its target frames."""
 
-    row: ClipRow
+    window: ClipWindow
     first: int
     count: int
+
+    @property
+    def row(self) -> ClipRow:
+        return self.window.row
+
+    @property
+    def place(self) -> Frames:
+        """(T,) the target frames in the stretch."""
+        return self.window.times - self.first
 
 
 class TalkingClips:
@@ -85,7 +95,7 @@ class TalkingClips:
         audio: window of one frame.
         stretch: frames n.
         more: M further lip windows per stretch.
-        far: least distance of the reference in frames, where the clip is long enough.
+        min_distance: least distance of the reference from every target, in frames.
         balance: 0 draws every frame alike, 1 every identity.
 
     Raises:
@@ -100,16 +110,15 @@ class TalkingClips:
         audio: AudioSpec,
         stretch: int,
         more: int = 0,
-        far: int = 6,
+        min_distance: int = 6,
         balance: float = 0.5,
     ) -> None:
         self.corpus, self.motion, self.audio = corpus, motion, audio
-        self.stretch, self.more, self.far = stretch, more, far
-        least = 2 * REACH + 1
-        self.rows = [r for r in corpus.split(split) if r.frames >= least]
-        if not self.rows:
-            raise LipwrightError(f"no clip of split '{split}' has {least} frames.")
-        self.weights = row_weights(self.rows, balance)
+        self.stretch, self.more = stretch, more
+        rows, rule = corpus.split(split), ReferenceRule(1, min_distance)
+        # Single frames, and the few in a row that sync losses look at, leave out other clips.
+        self._of = cache(lambda times: ClipWindows(rows, times, rule, balance=balance))
+        self._of(1)
 
     def draw(
         self,
@@ -130,18 +139,16 @@ class TalkingClips:
             device: where it goes.
             jitter: one change per drawn stretch, its reference included.
         """
-        stretches = [self._stretch(rng, times) for _ in range(count)]
-        mel, motion, valid = zip(*(self._heard(s) for s in stretches), strict=True)
-        index, places, long_mel = [], [], []
+        stretches = [self._about(rng, w) for w in self._of(times).draw(rng, count)]
+        mel, motion, valid = zip(*(self._audio_features(s) for s in stretches), strict=True)
+        index, long_mel = [], []
         for s in stretches[:drawn]:
-            p = int(rng.integers(s.count - times + 1))
-            places.append(np.arange(p, p + times))
-            around = np.arange(p - REACH, p + times + REACH) + s.first
-            index.append(np.append(_inside(around, s.row), self._reference(rng, s, p + times // 2)))
-            long_mel.append(self._speech(s.row, s.first + p, times))
-        rows = [s.row.start + i for s, i in zip(stretches, index, strict=False)]
-        last = np.array([r[-1] for r in rows])
-        stacked = np.stack([self.corpus.frames[i] for i in np.concatenate(rows)])
+            w = s.window
+            around = np.arange(w.first - REACH, w.first + times + REACH)
+            index.append(s.row.start + np.append(_inside(around, s.row), w.references))
+            long_mel.append(speech_of(self.corpus.speech(s.row), w.first, times))
+        last = np.array([i[-1] for i in index])
+        stacked = np.stack([self.corpus.frames[i] for i in np.concatenate(index)])
         group = times + 2 * REACH + 1
         crops = crop_batch(
             torch.from_numpy(stacked).to(device), self.corpus.size, jitter, rng, group
@@ -155,7 +162,7 @@ class TalkingClips:
             torch.stack(valid).to(device),
             x[:, :-1],
             x[:, -1],
-            torch.from_numpy(np.stack(places)).to(device),
+            torch.from_numpy(np.stack([s.place for s in stretches[:drawn]])).to(device),
             torch.stack(long_mel).to(device),
             torch.from_numpy(np.stack(lips)).to(device),
             torch.from_numpy(lip_place).to(device),
@@ -163,30 +170,24 @@ class TalkingClips:
             torch.from_numpy(self.motion[last]).to(device),
         )
 
-    def _stretch(self, rng: np.random.Generator, times: int) -> _Stretch:
-        row = self.rows[int(rng.choice(len(self.rows), p=self.weights))]
-        n = max(min(self.stretch, row.frames), times)
-        return _Stretch(row, int(rng.integers(row.frames - n + 1)), n)
+    def _about(self, rng: np.random.Generator, window: ClipWindow) -> _Stretch:
+        """A stretch of the clip that holds the target frames."""
+        times, frames = len(window.times), window.row.frames
+        count = max(min(self.stretch, frames), times)
+        earliest = max(0, window.first + times - count)
+        latest = min(window.first, frames - count)
+        return _Stretch(window, int(rng.integers(earliest, latest + 1)), count)
 
-    def _heard(self, s: _Stretch) -> tuple[Tensor, Tensor, Tensor]:
+    def _audio_features(self, s: _Stretch) -> tuple[Tensor, Tensor, Tensor]:
         """Mel (80, columns), motion (n, K), valid (n,)."""
         columns = self.audio.steps + STEPS_PER_FRAME * (self.stretch - 1)
-        whole = torch.from_numpy(self.corpus.clip_mel(s.row).astype(np.float32))
+        whole = self.corpus.speech(s.row)
         padded = F.pad(whole, (self.audio.before, columns), value=SILENCE)
         mel = padded[:, STEPS_PER_FRAME * s.first :][:, :columns]
         motion = torch.zeros(self.stretch, self.motion.shape[1])
         start = s.row.start + s.first
         motion[: s.count] = torch.from_numpy(self.motion[start : start + s.count])
         return mel, motion, torch.arange(self.stretch) < s.count
-
-    def _reference(self, rng: np.random.Generator, s: _Stretch, place: int) -> int:
-        at = s.first + place
-        choices = [u for u in range(s.row.frames) if abs(u - at) >= self.far]
-        return int(rng.choice(choices)) if choices else int(rng.integers(s.row.frames))
-
-    def _speech(self, row: ClipRow, first: int, times: int) -> Tensor:
-        mel = torch.from_numpy(self.corpus.clip_mel(row).astype(np.float32))
-        return speech_of(mel, first, times)
 
     def _lips(self, s: _Stretch, place: NDArray[np.int64]) -> NDArray[np.uint8]:
         """(M, 5, 3, S/2, S) lower halves of the windows about these frames, centre crops."""

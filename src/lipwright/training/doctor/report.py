@@ -17,10 +17,10 @@ from lipwright.training.config import apply_overrides
 from lipwright.training.doctor.facts import Facts, examine
 from lipwright.training.doctor.trial import (
     CodeGrids,
-    Pairs,
     Trial,
     TrialSettings,
     look,
+    pairs_of,
     run_trial,
 )
 from lipwright.training.doctor.verdict import LN2, Cause, causes
@@ -97,9 +97,9 @@ def _trained(
     checkpoint = load_checkpoint(out / "expert" / "expert.safetensors")
     expert = SyncExpert(**checkpoint.header["networks"]["expert"])
     checkpoint.load_into("expert", expert)
-    pairs = Pairs(packed, CodeGrids(codes), "val", settings, expert.window)
+    pairs = pairs_of(packed, CodeGrids(codes), "val", settings, expert.window)
     trial = Trial(source="expert")
-    if pairs.rows:
+    if pairs is not None:
         look(expert, pairs, trial)
     return trial
 
@@ -125,7 +125,7 @@ def _print_facts(facts: Facts) -> None:
 def _print_trial(trial: Trial, name: str) -> None:
     print(f"\n{name} (on {trial.source})")
     if trial.overfit:
-        print(f"one batch by heart: loss {trial.overfit[-1]:.3f} in {len(trial.overfit)} steps")
+        print(f"one batch overfitted: loss {trial.overfit[-1]:.3f} in {len(trial.overfit)} steps")
     if trial.train:
         recent = np.mean(trial.train[-max(10, len(trial.train) // 5) :])
         print(f"training loss {recent:.3f} after {trial.steps} steps; ln 2 is {LN2:.3f}")

@@ -1,4 +1,4 @@
-"""A small expert, trained for minutes: can it learn one batch by heart, and can it learn at all?
+"""A small expert, trained for minutes: can it overfit one batch, and can it learn at all?
 
 It sees either the code grids of a run, or, where there are none yet, the mouths themselves: the
 lower half of the crops at 64 x 64 px in grey, rearranged to the 16 x 16 grid that the expert's
@@ -17,15 +17,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lipwright.data.clip_windows import ClipWindows
 from lipwright.data.codes import CodeCorpus
 from lipwright.data.packed import ClipRow, PackedCorpus
+from lipwright.errors import LipwrightError
 from lipwright.media.mel import STEPS_PER_FRAME
 from lipwright.models.expert import SyncExpert
 from lipwright.training.losses.sync import sync_accuracy, sync_loss
 
 SHIFTS = tuple(range(-15, 16))
 LEARNT = 0.1
-"""Loss below which a batch is known by heart."""
+"""Loss below which one batch counts as overfitted."""
 SMALL = {
     "stem": 16,
     "channels": (48, 64, 96, 128),
@@ -137,20 +139,17 @@ class Pairs:
         self, packed: PackedCorpus, grids: Grids, split: str, settings: TrialSettings, window: int
     ) -> None:
         self.packed, self.grids, self.settings, self.window = packed, grids, settings, window
-        least = window + settings.min_offset
-        self.rows = [r for r in packed.split(split) if r.frames >= least]
+        self.clips = ClipWindows(
+            packed.split(split), window, min_offset=max(1, settings.min_offset)
+        )
 
     def draw(self, rng: np.random.Generator, count: int) -> tuple[Tensor, Tensor, Tensor]:
         """Codes (B, T, C, 16, 16), mel (B, 80, 4T) and labels (B,), half of each kind."""
         faces, mels, labels = [], [], []
-        for n in range(count):
-            row = self.rows[int(rng.integers(len(self.rows)))]
-            last = row.frames - self.window
-            t = int(rng.integers(last + 1))
-            far = [u for u in range(last + 1) if abs(u - t) >= self.settings.min_offset]
-            label = n % 2 == 0 or not far
-            faces.append(self.grids.window(row, t if label else int(rng.choice(far)), self.window))
-            mels.append(self.sound(row, t))
+        for n, w in enumerate(self.clips.draw(rng, count)):
+            label = n % 2 == 0
+            faces.append(self.grids.window(w.row, w.first, self.window))
+            mels.append(self.sound(w.row, w.first if label else w.mismatched))
             labels.append(float(label))
         return torch.stack(faces), torch.stack(mels), torch.tensor(labels)
 
@@ -159,6 +158,16 @@ class Pairs:
         first = row.column + STEPS_PER_FRAME * start
         part = self.packed.mel[first : first + STEPS_PER_FRAME * self.window]
         return torch.from_numpy(part.T.astype(np.float32))
+
+
+def pairs_of(
+    packed: PackedCorpus, grids: Grids, split: str, settings: TrialSettings, window: int
+) -> Pairs | None:
+    """The pairs of a split; None where no clip is long enough, which the facts tell."""
+    try:
+        return Pairs(packed, grids, split, settings, window)
+    except LipwrightError:
+        return None
 
 
 def run_trial(
@@ -170,14 +179,15 @@ def run_trial(
     """Train a small expert on one batch, then another on all of it, and look at validation."""
     grids: Grids = CodeGrids(codes) if codes is not None else MouthGrids(packed)
     trial = Trial(source="codes" if codes is not None else "pictures")
-    train = Pairs(packed, grids, "train", settings, settings.window)
-    held_out = Pairs(packed, grids, "val", settings, settings.window)
-    if not train.rows or not held_out.rows:
+    train, held_out = (
+        pairs_of(packed, grids, split, settings, settings.window) for split in ("train", "val")
+    )
+    if train is None or held_out is None:
         return trial
     end = time.monotonic() + 60 * settings.minutes
     rng = np.random.default_rng(settings.seed)
     batch = train.draw(rng, settings.batch)
-    tell("learning one batch by heart")
+    tell("overfitting one batch")
     _learn(_expert(grids, settings), lambda: batch, settings.overfit_steps, trial.overfit, settings)
     tell("training for a short while")
     network = _expert(grids, settings)
@@ -216,9 +226,8 @@ def _curves(network: SyncExpert, pairs: Pairs, trial: Trial, rng: np.random.Gene
     sums: dict[int, list[float]] = {s: [] for s in SHIFTS}
     wins: dict[int, list[float]] = {s: [] for s in SHIFTS}
     for _ in range(max(1, pairs.settings.pairs // 4)):
-        row = pairs.rows[int(rng.integers(len(pairs.rows)))]
-        last = row.frames - pairs.window
-        t = int(rng.integers(last + 1))
+        window = pairs.clips.one(rng)
+        row, t, last = window.row, window.first, window.row.frames - pairs.window
         shifts = [s for s in SHIFTS if 0 <= t + s <= last]
         face = network.embed_faces(pairs.grids.window(row, t, pairs.window)[None])
         sound = network.embed_speech(torch.stack([pairs.sound(row, t + s) for s in shifts]))
@@ -244,7 +253,7 @@ def _learn(
     settings: TrialSettings,
     end: float | None = None,
 ) -> None:
-    """Adam until the steps or the time are used up, or the batch is known by heart."""
+    """Adam until the steps or the time are used up, or the batch is overfitted."""
     optimiser = torch.optim.Adam(network.parameters(), settings.lr)
     network.train()
     for _ in range(steps):

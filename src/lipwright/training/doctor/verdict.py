@@ -133,7 +133,7 @@ def _of_learning(facts: Facts, trial: Trial, settings: TrialSettings) -> list[Ca
         out.append(
             Cause(
                 3,
-                f"Even one batch cannot be learnt by heart (loss {best:.2f} after "
+                f"Even one batch cannot be overfitted (loss {best:.2f} after "
                 f"{len(trial.overfit)} steps; ln 2 is {LN2:.2f}). That is no matter of data: "
                 "learning rate, frozen weights, dead activations, or inputs that do not vary.",
                 "Try lr=1e-4 and lr=3e-3; look at the pictures and the spectrogram of one batch.",

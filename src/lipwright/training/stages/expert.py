@@ -12,14 +12,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
+from lipwright.data.clip_windows import ClipWindows, WindowBatch
 from lipwright.data.codes import CodeCorpus
-from lipwright.data.moments import draw_moments
-from lipwright.data.packed import ClipRow, row_weights
-from lipwright.errors import LipwrightError
 from lipwright.media.mel import speech_of
 from lipwright.models.expert import SyncExpert
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
@@ -52,62 +49,67 @@ class ExpertConfig(Section):
     matching: MatchingConfig = MatchingConfig()
 
 
-class PairSampler:
-    """Draws windows of codes with matching or shifted speech.
+class CodePairs:
+    """Draws windows of codes with matching or mismatched speech.
+
+    Args:
+        codes: cached code grids.
+        split: ``train`` or ``val``.
+        window: frames T.
+        min_offset: least distance in frames between the starts of a mismatched pair, 1 or more.
+        balance: 0 draws every frame alike, 1 every identity.
 
     Raises:
-        LipwrightError: no clip is long enough for a window and a negative.
+        LipwrightError: no clip is long enough for a window and a mismatched one.
     """
 
-    def __init__(self, codes: CodeCorpus, split: str, window: int, min_offset: int) -> None:
+    def __init__(
+        self, codes: CodeCorpus, split: str, window: int, min_offset: int, balance: float
+    ) -> None:
         self.codes = codes
-        self.window = window
-        self.min_offset = min_offset
-        self.rows = [r for r in codes.packed.split(split) if r.frames >= window + min_offset]
-        if not self.rows:
-            raise LipwrightError(
-                f"no clip of split '{split}' has the {window + min_offset} frames that a window of "
-                f"{window} and a shifted one need; use a smaller model.window or longer clips."
-            )
+        self.clips = ClipWindows(
+            codes.packed.split(split), window, min_offset=max(1, min_offset), balance=balance
+        )
 
-    def draw(self, rng: np.random.Generator, weights: NDArray[np.float64]) -> tuple[Any, ...]:
-        """One pair: (row, start of the speech, start of the frames, label, variant)."""
-        row = self.rows[int(rng.choice(len(self.rows), p=weights))]
-        last = row.frames - self.window
-        t = int(rng.integers(last + 1))
-        label = bool(rng.random() < 0.5)
-        other = t
-        if not label:
-            far = [u for u in range(last + 1) if abs(u - t) >= self.min_offset]
-            if far:
-                other = int(rng.choice(far))
-            else:
-                label = True
-        return row, t, other, label, int(rng.integers(self.codes.face.shape[0]))
-
-    def tensors(
-        self, draws: list[tuple[Any, ...]], device: torch.device
+    def draw(
+        self, rng: np.random.Generator, count: int, device: torch.device
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Codes (B, T, D, 16, 16), mel (B, 80, 4T) and labels (B,) of drawn pairs."""
-        faces = [(row, other, variant) for row, _, other, _, variant in draws]
-        labels = torch.tensor([d[3] for d in draws], device=device)
-        mel = self.speech([(row, t) for row, t, *_ in draws])
-        return self.faces(faces, device), mel.to(device), labels
-
-    def faces(self, windows: list[tuple[ClipRow, int, int]], device: torch.device) -> Tensor:
-        """(B, T, D, 16, 16) codes of windows (row, first frame, variant)."""
-        grids = [
-            self.codes.face[variant, row.start + t : row.start + t + self.window].astype(np.int64)
-            for row, t, variant in windows
+        """Codes (B, T, D, 16, 16), mel (B, 80, 4T) and labels (B,), half of them mismatched."""
+        windows = self.clips.draw(rng, count)
+        matching = rng.random(count) < 0.5
+        first = [
+            w.first if match else w.mismatched for w, match in zip(windows, matching, strict=True)
         ]
-        index = torch.from_numpy(np.stack(grids)).to(device)
-        book = self.codes.face_book.to(device)
-        return torch.nn.functional.embedding(index, book).permute(0, 1, 4, 2, 3)
+        mel = self._speech(windows, first)
+        labels = torch.from_numpy(np.asarray(matching))
+        return self._faces(windows, rng, device), mel.to(device), labels.to(device)
 
-    def speech(self, windows: list[tuple[ClipRow, int]]) -> Tensor:
-        """(B, 80, 4T) speech of windows (row, first frame)."""
+    def draw_groups(
+        self, rng: np.random.Generator, count: int, group: int, device: torch.device
+    ) -> tuple[Tensor, Tensor, WindowBatch]:
+        """Codes and mel of groups of windows of one clip, and which windows they are."""
+        windows = self.clips.draw_groups(rng, count, group)
+        mel = self._speech(windows, [w.first for w in windows])
+        return self._faces(windows, rng, device), mel.to(device), windows
+
+    def _faces(
+        self, windows: WindowBatch, rng: np.random.Generator, device: torch.device
+    ) -> Tensor:
+        """(B, T, D, 16, 16) codes of the frames, each window plain or mirrored."""
+        variants = rng.integers(self.codes.face.shape[0], size=len(windows))
+        index = self.codes.face[variants[:, None], windows.frames].astype(np.int64)
+        book = self.codes.face_book.to(device)
+        codes = torch.nn.functional.embedding(torch.from_numpy(index).to(device), book)
+        return codes.permute(0, 1, 4, 2, 3)
+
+    def _speech(self, windows: WindowBatch, first: list[int]) -> Tensor:
+        """(B, 80, 4T) speech that begins at these frames of the clips."""
+        length = self.clips.length
         return torch.stack(
-            [speech_of(self.codes.clip_mel(row.clip), t, self.window) for row, t in windows]
+            [
+                speech_of(self.codes.clip_mel(w.row.clip), t, length)
+                for w, t in zip(windows, first, strict=True)
+            ]
         )
 
 
@@ -130,23 +132,20 @@ class ExpertStage:
         self.lips = LipTargets(codes.packed, config.matching.lip_dim, window) if predicted else None
         self.network: nn.Module = Matching(expert, predicted)
         self.discriminator: nn.Module | None = None
-        self.train_pairs = PairSampler(codes, "train", window, config.min_offset)
-        self.held_out = PairSampler(codes, "val", window, config.min_offset)
-        self.weights = row_weights(self.train_pairs.rows, config.balance)
+        self.train_pairs = CodePairs(codes, "train", window, config.min_offset, config.balance)
+        self.held_out = CodePairs(codes, "val", window, config.min_offset, 1.0)
+        self.held_out_near = CodePairs(codes, "val", window, 1, 1.0)
 
     def step(self, network: nn.Module, step: int, context: Context) -> dict[str, Tensor]:
         """Losses of one batch, of groups of moments or of single 50/50 pairs."""
         rng = context.rng(self.run.seed, step)
         if self.config.matching.group:
             c = self.config.matching
-            moments = varied(
-                self._moments(self.train_pairs, self.weights, rng, context), rng, c.jitter
-            )
+            groups = varied(self._groups(self.train_pairs, rng, context), rng, c.jitter)
             with context.autocast():
-                return matching_losses(network, moments, c, step)
-        draws = [self.train_pairs.draw(rng, self.weights) for _ in range(self.run.batch)]
-        grids, mel, labels = self.train_pairs.tensors(draws, context.device)
-        level = rng.uniform(-self.config.gain, self.config.gain, (len(draws), 1, 1))
+                return matching_losses(network, groups, c, step)
+        grids, mel, labels = self.train_pairs.draw(rng, self.run.batch, context.device)
+        level = rng.uniform(-self.config.gain, self.config.gain, (len(mel), 1, 1))
         mel = (mel + torch.from_numpy(level.astype(np.float32)).to(mel.device)).clamp(-4, 4)
         cosine = self._cosine(network, grids, mel, context)
         return {
@@ -159,22 +158,11 @@ class ExpertStage:
             seen, audio_embedding, _ = network(grids, mel)
         return torch.sum(seen * audio_embedding, dim=1)
 
-    def _moments(
-        self,
-        pairs: PairSampler,
-        weights: NDArray[np.float64],
-        rng: np.random.Generator,
-        context: Context,
-    ) -> Batch:
-        """Codes, mel, pairs and lips of groups of moments (see :mod:`lipwright.data.moments`)."""
-        far, group = max(1, pairs.min_offset), self.config.matching.group
-        moments = draw_moments(rng, pairs.rows, weights, self.run.batch, pairs.window, far, group)
-        drawn = list(zip(moments.rows, moments.starts, strict=True))
-        variants = rng.integers(self.codes.face.shape[0], size=len(drawn))
-        windows = [(row, t, int(v)) for (row, t), v in zip(drawn, variants, strict=True)]
-        mel = pairs.speech(drawn).to(context.device)
-        lips = self.lips.of(moments) if self.lips else None
-        return pairs.faces(windows, context.device), mel, moments.pairs, lips
+    def _groups(self, pairs: CodePairs, rng: np.random.Generator, context: Context) -> Batch:
+        """Codes, mel, pairs and lips of groups of windows of one clip."""
+        group = self.config.matching.group
+        faces, mel, windows = pairs.draw_groups(rng, self.run.batch, group, context.device)
+        return faces, mel, windows.pairs, self.lips.of(windows) if self.lips else None
 
     def discriminator_step(
         self, discriminator: nn.Module, step: int, context: Context
@@ -185,23 +173,20 @@ class ExpertStage:
     def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
         """Loss and accuracy on 50/50 pairs of validation identities, at two minimum offsets."""
         out: dict[str, float] = {}
-        for name, offset in (("", self.config.min_offset), ("_offset1", 1)):
-            sampler = PairSampler(self.codes, "val", self.held_out.window, offset)
-            weights = row_weights(sampler.rows, 1.0)
+        for name, pairs in (("", self.held_out), ("_offset1", self.held_out_near)):
             rng = np.random.default_rng(11)
             losses, accuracies = [], []
             for _ in range(self.run.validate_batches):
-                draws = [sampler.draw(rng, weights) for _ in range(self.run.batch)]
-                grids, mel, labels = sampler.tensors(draws, context.device)
+                grids, mel, labels = pairs.draw(rng, self.run.batch, context.device)
                 cosine = self._cosine(network, grids, mel, context)
                 losses.append(float(sync_loss(cosine, labels)))
                 accuracies.append(float(sync_accuracy(cosine, labels)))
             out[f"sync_loss{name}"] = float(np.mean(losses))
             out[f"accuracy{name}"] = float(np.mean(accuracies))
-        rng, weights = np.random.default_rng(12), row_weights(self.held_out.rows, 1.0)
+        rng = np.random.default_rng(12)
         return out | held_out_measures(
             network,
-            lambda: self._moments(self.held_out, weights, rng, context),
+            lambda: self._groups(self.held_out, rng, context),
             self.run.validate_batches,
             self.config.matching,
             context,

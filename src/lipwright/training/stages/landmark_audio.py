@@ -18,8 +18,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from lipwright.data.clip_windows import ClipWindows
 from lipwright.data.landmarks import LandmarkCorpus
-from lipwright.data.packed import ClipRow, row_weights
+from lipwright.data.packed import ClipRow
 from lipwright.errors import LipwrightError
 from lipwright.media.features import audio_spec
 from lipwright.media.mel import MODEL_FPS, STEPS_PER_FRAME, AudioSpec, windows
@@ -100,13 +101,9 @@ class LandmarkAudioStage:
         self.features, self.embedding = network.features, network.embedding
         self.audio = audio_spec(self.features, **config.audio)
         self.discriminator: nn.Module | None = None
-        rows = [r for r in corpus.split("train") if r.frames > config.sequence]
-        if not rows:
-            raise LipwrightError(
-                f"no clip has the {config.sequence + 1} frames that a sequence needs; use a "
-                "smaller landmark-audio.sequence."
-            )
-        self.rows, self.probability = rows, row_weights(rows, config.balance)
+        self.windows = ClipWindows(
+            corpus.split("train"), config.sequence, before=1, balance=config.balance
+        )
         self._clips: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
         self.weight = self.space.deviation.square().reciprocal() if config.level else None
         self._measures: dict[str, float] = {}
@@ -145,11 +142,10 @@ class LandmarkAudioStage:
         rng = context.rng(self.run.seed, step)
         config, batch = self.config, self.run.batch
         examples, sounds, targets, known = [], [], [], []
-        for index in rng.choice(len(self.rows), batch, p=self.probability):
-            row = self.rows[int(index)]
-            plain, mirrored, sound = self.clip(row)
+        for window in self.windows.draw(rng, batch):
+            plain, mirrored, sound = self.clip(window.row)
             h = mirrored if rng.random() < config.flip else plain
-            start = int(rng.integers(1, row.frames - config.sequence + 1))
+            start = window.first
             keep = float(rng.random() >= config.example_dropout)
             examples.append(h[start - 1] * keep)
             targets.append(h[start : start + config.sequence])

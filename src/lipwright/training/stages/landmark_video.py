@@ -22,8 +22,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from lipwright.data.augment import NONE, Jitter, crop_batch
+from lipwright.data.clip_windows import ClipWindows, ReferenceRule, WindowBatch
 from lipwright.data.landmarks import LandmarkCorpus
-from lipwright.data.packed import ClipRow, row_weights
+from lipwright.data.packed import ClipRow
 from lipwright.errors import LipwrightError
 from lipwright.models.landmark_discriminator import LandmarkDiscriminator
 from lipwright.models.landmark_space import MIRROR
@@ -152,16 +153,16 @@ class LandmarkVideoStage:
                 "with landmark-video.model.colour 'moved' the points must lie where the picture "
                 "has them; set jitter.shift, jitter.scale and jitter.turn to 0."
             )
-        self.rows = [r for r in corpus.split("train") if r.frames >= config.sequence]
-        if not self.rows:
-            raise LipwrightError(
-                f"no clip has the {config.sequence} frames of a sequence; use a smaller "
-                "landmark-video.sequence."
-            )
-        self.probability = row_weights(self.rows, config.balance)
+        self.clips = self._windows("train", config.balance)
+        self.held_out = self._windows("val", 1.0)
         self.weight = landmark_weights(loss.mouth_weight)
         self.pixels = lower_face_map(size, loss.mouth_pixels)
         self._last: tuple[Batch, Tensor] | None = None
+
+    def _windows(self, split: str, balance: float) -> ClipWindows:
+        """The example is any frame of the clip, as published."""
+        rows, sequence = self.corpus.split(split), self.config.sequence
+        return ClipWindows(rows, sequence, ReferenceRule(1), balance=balance)
 
     def landmarks(
         self, points: Tensor, row: ClipRow, mirror: bool = False
@@ -185,24 +186,23 @@ class LandmarkVideoStage:
         return self.space.normalised(motion), 2.0 * (points[:1] + placed - placed[:1]) - 1.0
 
     def draw(
-        self, rows: list[ClipRow], rng: np.random.Generator, jitter: Jitter, context: Context
+        self, windows: WindowBatch, rng: np.random.Generator, jitter: Jitter, context: Context
     ) -> Batch:
         """A batch: for every clip an example and a sequence, turned and tinted alike."""
         t, size = self.config.sequence, self.packed.size
         pictures, landmarks, lying, mirrors = [], [], [], []
-        for row in rows:
-            start = int(rng.integers(row.frames - t + 1))
-            index = [int(rng.integers(row.frames)), *range(start, start + t)]
+        for w in windows:
+            row, index = w.row, np.concatenate([w.references, w.times])
             mirrors.append(bool(rng.random() < jitter.flip))
             points = torch.from_numpy(self.corpus.clip_points(row)[index])
             predicted, placed = self.landmarks(points, row, mirrors[-1])
             landmarks.append(predicted)
             lying.append(placed)
-            pictures.append(self.packed.frames[[row.start + i for i in index]])
+            pictures.append(self.packed.frames[row.start + index])
         stacked = torch.from_numpy(np.concatenate(pictures)).to(context.device)
         plain = Jitter(**{**vars(jitter), "flip": 0.0})
         crops = crop_batch(stacked, size, plain, rng, group=t + 1)
-        x = crops.reshape(len(rows), t + 1, *crops.shape[1:])
+        x = crops.reshape(len(windows), t + 1, *crops.shape[1:])
         flipped = torch.tensor(mirrors, device=x.device)[:, None, None, None, None]
         x = torch.where(flipped, x.flip(-1), x)
         p = torch.stack(landmarks).to(context.device)
@@ -212,8 +212,7 @@ class LandmarkVideoStage:
     def step(self, network: nn.Module, step: int, context: Context) -> dict[str, Tensor]:
         """Losses of the generator on one batch."""
         rng = context.rng(self.run.seed, step)
-        chosen = rng.choice(len(self.rows), self.run.batch, p=self.probability)
-        batch = self.draw([self.rows[int(i)] for i in chosen], rng, self.jitter, context)
+        batch = self.draw(self.clips.draw(rng, self.run.batch), rng, self.jitter, context)
         with context.autocast():
             drawn = batch.draw(network)
         loss, frames, alpha = self.config.loss, drawn.frames.float(), drawn.alpha.float()
@@ -269,7 +268,7 @@ class LandmarkVideoStage:
         inside = torch.zeros(self.packed.size, self.packed.size, dtype=torch.bool)
         inside[top:bottom, left:right] = True
         sums: dict[str, list[float]] = {}
-        for batch, drawn in self._held_out(network, context):
+        for batch, drawn in self._drawn(network, context):
             copy = batch.picture[:, None].expand_as(batch.frames)
             for name, x in (("", drawn.frames.float()), ("copy_", copy)):
                 error = x - batch.frames
@@ -284,14 +283,12 @@ class LandmarkVideoStage:
             sums.setdefault("alpha_rest", []).append(float(alpha[..., ~inside].mean()))
         return {name: float(np.mean(values)) for name, values in sums.items()}
 
-    def _held_out(self, network: nn.Module, context: Context) -> list[tuple[Batch, Drawn]]:
+    def _drawn(self, network: nn.Module, context: Context) -> list[tuple[Batch, Drawn]]:
         """A fixed set of validation sequences, spread over identities."""
-        rows = [r for r in self.corpus.split("val") if r.frames >= self.config.sequence]
-        weights, rng = row_weights(rows, 1.0), np.random.default_rng(7)
+        rng = np.random.default_rng(7)
         made = []
         for _ in range(self.run.validate_batches):
-            chosen = rng.choice(len(rows), min(4, len(rows)), p=weights)
-            batch = self.draw([rows[int(i)] for i in chosen], rng, NONE, context)
+            batch = self.draw(self.held_out.draw(rng, 4), rng, NONE, context)
             with context.autocast():
                 made.append((batch, batch.draw(network)))
         return made
@@ -300,7 +297,7 @@ class LandmarkVideoStage:
         """For two clips: example, real frames, drawn frames, alpha."""
         network.eval()
         with torch.no_grad():
-            batch, drawn = self._held_out(network, context)[0]
+            batch, drawn = self._drawn(network, context)[0]
         rows = []
         for b in range(min(2, len(batch.frames))):
             picture = batch.picture[b : b + 1]

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lipwright.data.clip_windows import WindowBatch
 from lipwright.data.codes import lip_motions
-from lipwright.data.moments import Moments
 from lipwright.data.packed import PackedCorpus
 from lipwright.models.expert import SyncExpert
 from lipwright.models.pixel_expert import PixelExpert
@@ -36,8 +36,8 @@ from lipwright.training.trainer import Context
 
 Batch = tuple[Tensor, Tensor, NDArray[np.bool_], Tensor | None]
 """B windows of faces, their speech (B, 80, 4T), the (B, B) pairs that take part (see
-:class:`~lipwright.data.moments.Moments`), and the (B, told) motions of the lips where they are
-told."""
+:class:`~lipwright.data.clip_windows.WindowBatch`), and the (B, T K) lip motion where it is to be
+predicted."""
 
 
 class MatchingConfig(Section):
@@ -103,13 +103,9 @@ class LipTargets:
         self.window = window
         _, self._motion = lip_motions(corpus, dim)
 
-    def of(self, moments: Moments) -> Tensor:
+    def of(self, windows: WindowBatch) -> Tensor:
         """(B, window * dim)."""
-        parts = [
-            self._motion[row.start + t : row.start + t + self.window]
-            for row, t in zip(moments.rows, moments.starts, strict=True)
-        ]
-        return torch.from_numpy(np.stack(parts)).flatten(1)
+        return torch.from_numpy(self._motion[windows.frames]).flatten(1)
 
 
 def varied(batch: Batch, rng: np.random.Generator, jitter: SpeechJitter) -> Batch:

@@ -103,7 +103,7 @@ class MemoryStage:
     def _clips(self, split: str, stretch: int, more: int, balance: float) -> TalkingClips:
         c = self.config
         return TalkingClips(
-            self.corpus, split, self.motion, self.audio, stretch, more, c.far, balance
+            self.corpus, split, self.motion, self.audio, stretch, more, c.min_distance, balance
         )
 
     def times(self, step: int) -> int:

@@ -58,6 +58,7 @@ class MemoryConfig(Section):
         speech_jitter: how speech is varied; none by default.
         stretch: frames heard at once, 5 or more.
         more: further lip windows per stretch.
+        min_distance: of the reference from every target, in frames.
         window_every: on every so many steps five frames are drawn; 0 for never.
         silence: share of silent stretches added, with lips at rest; needs ``loss.motion``.
         lip_dim: length of a lip motion.
@@ -77,7 +78,7 @@ class MemoryConfig(Section):
     stretch: int = Field(default=5, ge=5)
     more: int = 0
     window_every: int = 1
-    far: int = 6
+    min_distance: int = 6
     balance: float = 0.5
     silence: float = 0.0
     lip_dim: int = 8

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lipwright.data.augment import Jitter
+from lipwright.data.clip_windows import ReferenceRule
 from lipwright.data.packed import PackedCorpus
 from lipwright.data.pixels import PixelBatch, PixelWindows
 from lipwright.errors import LipwrightError
@@ -60,7 +61,7 @@ class PixelLossConfig(Section):
 
 
 class PixelConfig(Section):
-    """Config of a pixel baseline; ``far`` is the least distance of a reference in frames."""
+    """Config of a pixel baseline; ``min_distance`` in frames from a target to a reference."""
 
     size: int = 96
     width: float = 1.0
@@ -69,7 +70,7 @@ class PixelConfig(Section):
     loss: PixelLossConfig = PixelLossConfig()
     optimiser: OptimiserConfig = OptimiserConfig(name="adam", lr=1e-4, schedule="constant")
     run: RunConfig = RunConfig(batch=16)
-    far: int = 6
+    min_distance: int = 6
     balance: float = 0.5
     jitter: dict[str, float] = Field(default_factory=dict)
 
@@ -129,10 +130,11 @@ class PixelStage:
 
     def _windows(self, split: str, balance: float) -> PixelWindows:
         c = self.config
-        references = STILLS if self.kind == "speech2vid" else c.window
-        return PixelWindows(
-            self.corpus, split, c.size, c.window, references, self.audio, c.far, balance
-        )
+        if self.kind == "speech2vid":
+            rule = ReferenceRule(STILLS, c.min_distance)
+        else:  # a window of references, one for each target
+            rule = ReferenceRule(c.window, c.min_distance, order="window")
+        return PixelWindows(self.corpus, split, c.size, c.window, rule, self.audio, balance=balance)
 
     def draw(self, network: nn.Module, batch: PixelBatch) -> Tensor:
         """(B * T, 3, S, S) pictures of a batch, time folded into it."""

@@ -17,6 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from lipwright.data.augment import NONE, Jitter
+from lipwright.data.clip_windows import ReferenceRule
 from lipwright.data.packed import PackedCorpus
 from lipwright.data.pixels import PixelBatch, PixelWindows
 from lipwright.media.mel import AudioSpec
@@ -80,12 +81,12 @@ class PixelExpertStage:
         self.jitter = Jitter(**config.jitter)
         self.pairs = self._windows("train", config.min_offset, config.balance)
         self.held_out = self._windows("val", config.min_offset, 1.0)
+        self.held_out_near = self._windows("val", 1, 1.0)
 
-    def _windows(self, split: str, far: int, balance: float) -> PixelWindows:
-        c = self.config
-        # One reference picture that is thrown away keeps the batches small.
+    def _windows(self, split: str, min_offset: int, balance: float) -> PixelWindows:
+        c, none = self.config, ReferenceRule(count=0)
         return PixelWindows(
-            self.corpus, split, c.size, c.window, 1, AudioSpec(), max(far, 1), balance
+            self.corpus, split, c.size, c.window, none, AudioSpec(), max(min_offset, 1), balance
         )
 
     def _cosine(self, network: nn.Module, batch: PixelBatch, context: Context) -> Tensor:
@@ -93,25 +94,25 @@ class PixelExpertStage:
             seen, audio_embedding, _ = network(lower_half(batch.target), batch.long_mel)
         return torch.sum(seen * audio_embedding, dim=1)
 
-    def _moments(
+    def _groups(
         self, windows: PixelWindows, rng: np.random.Generator, jitter: Jitter, context: Context
     ) -> Batch:
-        """A batch of groups of moments (see :mod:`lipwright.data.moments`)."""
-        faces, mel, moments = windows.draw_moments(
+        """Faces, mel, pairs and lips of groups of windows of one clip."""
+        faces, mel, drawn = windows.draw_groups(
             rng, self.run.batch, context.device, jitter, self.config.matching.group
         )
-        return faces, mel, moments.pairs, self.lips.of(moments) if self.lips else None
+        return faces, mel, drawn.pairs, self.lips.of(drawn) if self.lips else None
 
     def step(self, network: nn.Module, step: int, context: Context) -> dict[str, Tensor]:
         """Losses of one batch, of groups of moments or of single 50/50 pairs."""
         c = self.config
         rng = context.rng(self.run.seed, step)
         if c.matching.group:
-            moments = varied(
-                self._moments(self.pairs, rng, self.jitter, context), rng, c.matching.jitter
+            groups = varied(
+                self._groups(self.pairs, rng, self.jitter, context), rng, c.matching.jitter
             )
             with context.autocast():
-                return matching_losses(network, moments, c.matching, step)
+                return matching_losses(network, groups, c.matching, step)
         batch = self.pairs.draw(rng, self.run.batch, context.device, self.jitter, shifted=True)
         level = rng.uniform(-c.gain, c.gain, (self.run.batch, 1, 1))
         mel = batch.long_mel + torch.from_numpy(level.astype(np.float32)).to(context.device)
@@ -130,8 +131,7 @@ class PixelExpertStage:
     def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
         """Loss and accuracy on 50/50 pairs of validation identities, at two minimum offsets."""
         out: dict[str, float] = {}
-        for name, far in (("", self.config.min_offset), ("_offset1", 1)):
-            pairs = self._windows("val", far, 1.0)
+        for name, pairs in (("", self.held_out), ("_offset1", self.held_out_near)):
             rng = np.random.default_rng(11)
             losses, accuracies = [], []
             for _ in range(self.run.validate_batches):
@@ -144,7 +144,7 @@ class PixelExpertStage:
         rng = np.random.default_rng(12)
         return out | held_out_measures(
             network,
-            lambda: self._moments(self.held_out, rng, NONE, context),
+            lambda: self._groups(self.held_out, rng, NONE, context),
             self.run.validate_batches,
             self.config.matching,
             context,

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
+from lipwright.data.clip_windows import ClipWindows
 from lipwright.data.codes import lip_motions
-from lipwright.data.packed import ClipRow, PackedCorpus, row_weights
+from lipwright.data.packed import ClipRow, PackedCorpus
 from lipwright.media.mel import SILENCE, STEPS_PER_FRAME, AudioSpec, windows
 from lipwright.models.speech_embedding import SpeechEmbedding
 from lipwright.models.speech_lips import SpeechToLips
@@ -99,8 +100,9 @@ class SpeechStage:
         self.network: nn.Module = _OverClips(plain)
         self.discriminator: nn.Module | None = None
         self.space, self.motion = lip_motions(packed, config.lip_dim)
-        self.rows = packed.split("train")
-        self.weights = row_weights(self.rows, config.balance)
+        self.clips = ClipWindows(
+            packed.split("train"), config.frames, min_length=1, balance=config.balance
+        )
 
     def step(self, network: nn.Module, step: int, context: Context) -> dict[str, Tensor]:
         """Losses of one batch of stretches."""
@@ -122,19 +124,20 @@ class SpeechStage:
     def _stretch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Mel (80, T), motions (frames, K), and which of the frames exist."""
         c = self.config
-        row = self.rows[int(rng.choice(len(self.rows), p=self.weights))]
         tempo = 1.0 + (
             float(rng.uniform(-c.jitter.tempo, c.jitter.tempo)) if c.jitter.tempo else 0.0
         )
-        n = min(c.frames, int((row.frames - 1) / tempo) + 1)  # frames once the pace is changed
-        t = int(rng.integers(row.frames - math.ceil((n - 1) * tempo)))
+        window = self.clips.one(rng, length=math.ceil((c.frames - 1) * tempo) + 1)
+        row, t = window.row, window.first
+        # Frames of the stretch once the tempo is changed.
+        n = min(c.frames, int((int(window.valid.sum()) - 1) / tempo) + 1)
         columns = self.audio.steps + STEPS_PER_FRAME * (c.frames - 1)
         real = torch.zeros(c.frames, c.lip_dim)
         valid = torch.ones(c.frames, dtype=torch.bool)
         if rng.random() < c.silence:  # whatever else was heard, digital silence is rest
             mel = torch.full((80, columns), SILENCE)
         else:
-            whole = torch.from_numpy(self.packed.clip_mel(row).astype(np.float32))
+            whole = self.packed.speech(row)
             heard = STEPS_PER_FRAME * t + tempo * (torch.arange(columns) - self.audio.before)
             mel = _between(whole, heard, SILENCE)
             motion = torch.from_numpy(self.motion[row.start : row.start + row.frames].T.copy())
@@ -167,7 +170,7 @@ class SpeechStage:
         }
 
     def _tell(self, network: nn.Module, row: ClipRow, context: Context) -> NDArray[np.float32]:
-        mel = torch.from_numpy(self.packed.clip_mel(row).astype(np.float32))
+        mel = self.packed.speech(row)
         each = windows(mel, [Fraction(i, 25) for i in range(row.frames)], self.audio)
         with context.autocast():
             predicted: Tensor = network(each.to(context.device))[:, 0]

@@ -23,9 +23,10 @@ import typer.main
 from rich.console import Console
 
 from lipwright.cli import app, doctor, main
+from lipwright.cli.closing import written_lines
 from lipwright.cli.progress import DubProgress, describe
 from lipwright.cli.text import clock, duration, megabytes
-from lipwright.dubbing import job
+from lipwright.dubbing import checks, job
 from lipwright.dubbing.options import DubOptions
 from lipwright.dubbing.report import Report, Run
 from lipwright.errors import Interrupted, LipwrightError
@@ -60,7 +61,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
 
 
 @pytest.fixture
-def dubs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+def dubs(monkeypatch: pytest.MonkeyPatch, no_checks: None) -> list[tuple[Any, ...]]:
     """Replace the job by one that records its arguments."""
     calls: list[tuple[Any, ...]] = []
 
@@ -70,6 +71,32 @@ def dubs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
     monkeypatch.setattr(job, "dub", fake)
     return calls
+
+
+@pytest.fixture
+def no_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that are only named need not be there."""
+    monkeypatch.setattr(checks, "check_job", lambda *arguments: None)
+
+
+@pytest.mark.usefixtures("no_checks")
+def test_closing_lines_name_what_was_written(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.mp4"
+    out.write_bytes(bytes(2_000_000))
+    files = {"output": str(out), "manifest": "out.c2pa"}
+
+    def fake(*arguments: Any) -> Report:
+        done = [Run(0, 9, "synced", "")]
+        return Report("v", "s", str(out), runs=done, seconds=0.4, files=files)
+
+    monkeypatch.setattr(job, "dub", fake)
+    lines = run("dub", "a.mp4", "b.wav", "-o", out)[1].splitlines()
+    assert lines[-2] == f"Wrote {out} (2.0 MB)."
+    assert lines[-1] == "Wrote out.c2pa, the signed manifest; keep it beside the video."
+    shown = Report("v", "s", str(out), files={"output": str(out)}, replaced=True)
+    assert written_lines(shown) == [f"Replaced {out} (2.0 MB)."]
 
 
 def failing(error: BaseException) -> Callable[..., Report]:
@@ -179,6 +206,7 @@ GIVEN = {
     "consent": "me, a test, today",
     "report": Path("r.json"),
     "resume": True,
+    "overwrite": False,
     "preview": Path("p.png"),
     "device": "cpu",
     "backend": "torch",
@@ -222,6 +250,7 @@ def test_quiet_says_nothing(run: Callable[..., Result], dubs: list[Any]) -> None
     assert run("dub", "a.mp4", "b.wav", "-o", "c.mp4", "--quiet") == (0, "", "")
 
 
+@pytest.mark.usefixtures("no_checks")
 @pytest.mark.parametrize("words", [[], ["--quiet"]])
 def test_notices_of_the_job_are_shown_even_when_quiet(
     run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, words: list[str]
@@ -232,12 +261,14 @@ def test_notices_of_the_job_are_shown_even_when_quiet(
         return Report("v", "s", "o")
 
     monkeypatch.setattr(job, "dub", fake)
-    assert run("dub", "a.mp4", "b.wav", "-o", "c.mp4", *words)[2] == "No watermark: [so it goes].\n"
+    said = run("dub", "a.mp4", "b.wav", "-o", "c.mp4", *words)[2]
+    assert said.removeprefix("Loading the model ...\n") == "No watermark: [so it goes].\n"
 
 
 DUB = ("dub", "a.mp4", "b.wav", "-o", "c.mp4")
 
 
+@pytest.mark.usefixtures("no_checks")
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
@@ -264,6 +295,7 @@ def test_errors_are_one_line_on_standard_error(
     assert "Traceback" not in err
 
 
+@pytest.mark.usefixtures("no_checks")
 @pytest.mark.parametrize(
     "words", [("--debug", *DUB), (*DUB, "--debug"), (*DUB[:2], "--debug", *DUB[2:])]
 )
@@ -285,6 +317,7 @@ def test_remarks_of_libraries_are_for_debugging_only(tmp_path: Path, debug: bool
         "def warn(*arguments):\n"
         "    warnings.warn('a remark')\n"
         "    raise KeyboardInterrupt\n"
+        "sys.modules['lipwright.dubbing.checks'] = types.SimpleNamespace(check_job=lambda *_: 0)\n"
         "sys.modules['lipwright.dubbing.job'] = types.SimpleNamespace(dub=warn)\n"
         f"main({[*DUB, *['--debug'][:debug]]!r})\n"
     )
@@ -308,6 +341,7 @@ def test_a_termination_request_ends_like_ctrl_c_with_its_own_code(tmp_path: Path
         "def wait(*arguments):\n"
         "    print('ready', flush=True)\n"
         "    time.sleep(600)\n"
+        "sys.modules['lipwright.dubbing.checks'] = types.SimpleNamespace(check_job=lambda *_: 0)\n"
         "sys.modules['lipwright.dubbing.job'] = types.SimpleNamespace(dub=wait)\n"
         f"main({list(DUB)!r})\n"
     )
@@ -323,7 +357,7 @@ def test_a_termination_request_ends_like_ctrl_c_with_its_own_code(tmp_path: Path
     child.terminate()
     _, err = child.communicate()
     assert child.returncode == 143
-    assert err == "lipwright: Interrupted.\n"
+    assert err == "Loading the model ...\nlipwright: Interrupted.\n"
 
 
 def test_a_missing_video_is_one_sentence_and_leaves_nothing(
@@ -334,6 +368,13 @@ def test_a_missing_video_is_one_sentence_and_leaves_nothing(
     assert str(tmp_path / "no.mp4") in err
     assert err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_address_is_told_to_be_one(run: Callable[..., Result], tmp_path: Path) -> None:
+    words = ("dub", "https://example.org/a.mp4", tmp_path / "no.wav", "-o", tmp_path / "o.mp4")
+    code, _, err = run(*words)
+    assert code == 1
+    assert "The video https://example.org/a.mp4 is an address on the network; download it" in err
 
 
 def test_text_as_video_is_one_sentence_and_leaves_nothing(

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from lipwright import demo
+from lipwright.dubbing import contact_sheet as cs
+from lipwright.dubbing.report import Report, Run
 from lipwright.errors import LipwrightError
 from lipwright.methods.copy import CopyMethod
 from tests.dubbing.clips import Actor, ScriptedTracker
@@ -115,15 +117,22 @@ def plain_video(path: Path, colour: tuple[int, int, int], frames: int) -> Path:
 
 
 def test_contact_sheet_has_the_source_above_the_result(tmp_path: Path) -> None:
-    source = plain_video(tmp_path / "a.mp4", (200, 40, 40), 25)
-    result = plain_video(tmp_path / "b.mp4", (40, 40, 200), 23)
-    demo.write_contact_sheet(source, result, tmp_path / "sheet.png")
-    sheet = cv2.cvtColor(cv2.imread(str(tmp_path / "sheet.png")), cv2.COLOR_BGR2RGB)
-    height, width = sheet.shape[:2]
-    upper, lower = sheet[: height // 2 - 4], sheet[height // 2 + 4 :]
-    np.testing.assert_allclose(upper[20, 20], (200, 40, 40), atol=6)
-    np.testing.assert_allclose(lower[20, 20], (40, 40, 200), atol=6)
-    assert width == demo.COLUMNS * (demo.TILE + 4) - 4
+    files = demo.DemoFiles(
+        source=plain_video(tmp_path / "a.mp4", (200, 40, 40), 25),
+        speech=tmp_path / "s.ogg",
+        result=plain_video(tmp_path / "b.mp4", (40, 40, 200), 25),
+        sheet=tmp_path / "sheet.png",
+        report=tmp_path / "r.json",
+    )
+    files.speech.write_bytes(demo._asset("speech.ogg"))
+    runs = [Run(0, 19, "synced", ""), Run(20, 24, "silent", "no speech")]
+    report = Report("a", "s", "b", runs=runs, seconds=1.0, model={"name": "copy", "id": "copy"})
+    demo.write_contact_sheet(files, report)
+    sheet = cv2.cvtColor(cv2.imread(str(files.sheet)), cv2.COLOR_BGR2RGB)
+    top, left = cs.MARGIN + 34, cs.MARGIN + cs.LABELS
+    np.testing.assert_allclose(sheet[top + 20, left + 20], (200, 40, 40), atol=6)
+    np.testing.assert_allclose(sheet[top + cs.SIDE + cs.GAP + 20, left + 20], (40, 40, 200), atol=6)
+    assert sheet.shape[1] == left + 8 * (cs.SIDE + cs.GAP) - cs.GAP + cs.MARGIN
 
 
 def test_demo_writes_everything_it_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

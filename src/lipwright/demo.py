@@ -24,7 +24,7 @@ from lipwright.errors import LipwrightError
 
 if TYPE_CHECKING:
     from lipwright.dubbing.analysis import Tracker
-    from lipwright.dubbing.options import Observer
+    from lipwright.dubbing.options import Observer, Stage
     from lipwright.dubbing.report import Report
     from lipwright.methods.base import Method
 
@@ -33,9 +33,7 @@ RATE = 25
 CRF = "14"
 HEAD = (0.514, 0.43)  # centre of the head, as shares of the portrait's width and height
 RADIUS = (0.26, 0.46)  # half axes within which the head moves; beyond them the motion fades out
-FACE_BOX = (0.36, 0.26, 0.67, 0.80)  # what the contact sheet shows: left, top, right, bottom
-COLUMNS = 10
-TILE = 208  # width of one picture of the contact sheet in pixels
+FACE_BOX = (0.347, 0.27, 0.681, 0.77)  # what the contact sheet shows: left, top, right, bottom
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class DemoFiles:
         source: the portrait moving, mouth as in the photograph.
         speech: the bundled voice.
         result: the dubbed video.
-        sheet: contact sheet, the source in the upper row and the result in the lower one.
+        sheet: moments of the dub, the source in the upper row and the result in the lower one.
         report: the dub's report in JSON.
     """
 
@@ -95,14 +93,32 @@ def run_demo(
         make_video(files.source, seconds=len(samples) / rate)
     except OSError as error:
         raise LipwrightError(
-            f"cannot write the demo into {str(folder)!r} ({error.strerror}); name another folder "
-            "with -o"
+            f"The demo cannot be written into {str(folder)!r} ({error.strerror}); name another "
+            "folder with -o."
         ) from error
     options = DubOptions(report=files.report)
     inputs = (files.source, files.speech, files.result)
-    report = dub(*inputs, options, observer, method=method, tracker=tracker)
-    write_contact_sheet(files.source, files.result, files.sheet)
+    watched = None if observer is None else _DemoObserver(observer)
+    report = dub(*inputs, options, watched, method=method, tracker=tracker)
+    write_contact_sheet(files, report)
     return files, report
+
+
+class _DemoObserver:
+    """Passes the progress on. Nobody has to be asked for consent to a public-domain portrait."""
+
+    quiet = True
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+
+    def progress(self, stage: Stage, done: int, total: int | None, fps: float) -> None:
+        """See Observer."""
+        self._observer.progress(stage, done, total, fps)
+
+    def notice(self, line: str) -> None:
+        """See Observer."""
+        self._observer.notice(line)
 
 
 def load_portrait() -> NDArray[np.uint8]:
@@ -213,44 +229,52 @@ def head_pose(time: float, rows: int) -> tuple[NDArray[np.float64], NDArray[np.f
     return np.array([[cosine, -sine], [sine, cosine]]), shift
 
 
-def write_contact_sheet(source: Path, result: Path, out: Path) -> None:
-    """Lay faces of both videos above one another: source in the upper row, result in the lower.
+def write_contact_sheet(files: DemoFiles, report: Report) -> None:
+    """Draw moments of the dub, source above result, into ``files.sheet``.
 
-    Args:
-        source: the video before the dub.
-        result: the video after it.
-        out: PNG file to write.
+    Raises:
+        LipwrightError: it cannot be written.
     """
-    upper, lower = _faces(source), _faces(result)
-    count = min(len(upper), len(lower))
-    chosen = np.unique(np.linspace(0, count - 1, min(COLUMNS, count)).round().astype(int))
-    gap = np.full((upper[0].shape[0], 4, 3), 255, np.uint8)
-    rows = []
-    for faces in (upper, lower):
-        pieces = [piece for index in chosen for piece in (faces[index], gap)]
-        rows.append(np.concatenate(pieces[:-1], axis=1))
-    between = np.full((4, rows[0].shape[1], 3), 255, np.uint8)
-    sheet = np.concatenate([rows[0], between, rows[1]], axis=0)
-    done, data = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
-    assert done
-    try:
-        out.write_bytes(data.tobytes())
-    except OSError as error:
-        raise LipwrightError(f"cannot write {str(out)!r} ({error.strerror})") from error
+    from lipwright.dubbing.contact_sheet import (
+        Loudness,
+        Moment,
+        Strip,
+        choose_moments,
+        draw_sheet,
+        save_picture,
+    )
+    from lipwright.dubbing.gate import band_level
+    from lipwright.media.audio import SAMPLE_RATE, load_speech
+
+    statuses = [run.status for run in report.runs for _ in range(run.count)]
+    chosen = choose_moments(statuses)
+    before, after = (_faces(path, chosen) for path in (files.source, files.result))
+    moments = [
+        Moment(k, k / float(RATE), statuses[k], before[k], after[k])
+        for k in chosen
+        if k in before and k in after
+    ]
+    loudness = Loudness(band_level(load_speech(files.speech), SAMPLE_RATE), report.seconds)
+    note = f"method {report.model['name']}, {len(moments)} of {report.frames} frames"
+    sheet = draw_sheet([Strip("Face 0", moments)], loudness, "lipwright demo", note)
+    save_picture(sheet, files.sheet)
 
 
-def _faces(path: Path) -> list[NDArray[np.uint8]]:
-    """Every frame's head, TILE pixels wide."""
-    faces = []
+def _faces(path: Path, frames: list[int]) -> dict[int, NDArray[np.uint8]]:
+    """The head in some frames of a video, as large as the sheet shows it."""
+    from lipwright.dubbing.contact_sheet import SIDE
+
+    faces: dict[int, NDArray[np.uint8]] = {}
     with av.open(str(path)) as container:
-        for frame in container.decode(video=0):
+        for k, frame in enumerate(container.decode(video=0)):
+            if k not in frames:
+                continue
             left, top, right, bottom = (
                 round(share * side)
                 for share, side in zip(FACE_BOX, (frame.width, frame.height) * 2, strict=True)
             )
             crop = frame.to_ndarray(format="rgb24")[top:bottom, left:right]
-            tile = (TILE, round(TILE * crop.shape[0] / crop.shape[1]))
-            faces.append(np.asarray(cv2.resize(crop, tile, interpolation=cv2.INTER_AREA)))
+            faces[k] = np.asarray(cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA))
     return faces
 
 

@@ -218,6 +218,7 @@ def test_the_command_passes_its_options_on(
 ) -> None:
     from lipwright.animation import job
     from lipwright.cli.app import main
+    from lipwright.dubbing import checks
 
     given: list[Any] = []
 
@@ -228,6 +229,7 @@ def test_the_command_passes_its_options_on(
         return Report(str(image), str(speech), str(out))
 
     monkeypatch.setattr(job, "animate", fake)
+    monkeypatch.setattr(checks, "check_job", lambda *arguments: None)
     words = "animate a.png b.wav -o c.mp4 --idle --fps 30000/1001 --seed 3 --no-watermark -q"
     with pytest.raises(SystemExit) as left:
         main([*words.split(), "--method", "copy"])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 
+from lipwright.dubbing import contact_sheet as cs
 from lipwright.dubbing import job as jobs
 from lipwright.dubbing.job import DubOptions, dub
 from lipwright.dubbing.report import Report
@@ -203,7 +205,7 @@ def test_outside_the_mask_bit_equal_in_other_formats(place: Path, pix_fmt: str, 
 def test_every_container_has_exactly_the_planned_frames_and_times(
     place: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "SEGMENT_FRAMES", 16)
+    monkeypatch.setattr(jobs, "segment_frames", lambda info: 16)
     pts = np.cumsum([0] + [[40, 33, 34, 100, 7][i % 5] for i in range(19)]).tolist()
     clips.write_video(place / "vfr.mp4", 20, SIZE, pts=pts, time_base=Fraction(1, 1000))
     clips.write_speech(place / "long.wav", 1.5)
@@ -247,7 +249,7 @@ def test_still_picture(place: Path) -> None:
 def test_killed_job_resumes_to_the_same_frames(
     place: Path, recurrent: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "SEGMENT_FRAMES", 12)
+    monkeypatch.setattr(jobs, "segment_frames", lambda info: 12)
     options = {"lossless": False, "crf": 25, "resume": True, "batch_size": 5}
     whole = run(place, "whole.mp4", method=Talker(recurrent=recurrent), **options)
     assert whole.resumed_from == 0
@@ -269,7 +271,7 @@ def test_killed_job_resumes_to_the_same_frames(
 
 
 def test_changed_settings_start_anew(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "SEGMENT_FRAMES", 12)
+    monkeypatch.setattr(jobs, "segment_frames", lambda info: 12)
     notes = place / ".out.mp4.lipwright-parts" / "segments.jsonl"
     with pytest.raises(RuntimeError):
         run(place, "out.mp4", method=Talker(fail_at=33, fail_after=notes), resume=True, crf=20)
@@ -288,7 +290,7 @@ def test_error_without_resume_leaves_nothing(place: Path) -> None:
 
 @pytest.mark.parametrize("resume", [False, True])
 def test_interrupt(place: Path, resume: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "SEGMENT_FRAMES", 5)
+    monkeypatch.setattr(jobs, "segment_frames", lambda info: 5)
     slow = Talker()
     original = slow.render
 
@@ -300,13 +302,21 @@ def test_interrupt(place: Path, resume: bool, monkeypatch: pytest.MonkeyPatch) -
     watcher = Watcher(stop_at=11)
     with pytest.raises(Interrupted) as caught:
         run(place, method=slow, observer=watcher, resume=resume, batch_size=1)
+    assert re.search(r"\d+ of 50 frames", str(caught.value))
     if resume:
-        assert "--resume" in str(caught.value)
+        assert "are kept: the same command with --resume" in str(caught.value)
         assert run(place, resume=True, batch_size=1).resumed_from >= 10
         run(place, "whole.mkv", batch_size=1)
         assert same(frames(place / "whole.mkv"), frames(place / "out.mkv"))
     else:
+        assert "With --resume, " in str(caught.value)
         assert listing(place) == ["s.wav", "v.mp4"]
+
+
+def test_an_interrupt_before_the_first_segment_leaves_nothing_to_resume(place: Path) -> None:
+    with pytest.raises(Interrupted, match="nothing was written"):
+        run(place, observer=Watcher(stop_at=1), resume=True, batch_size=1)
+    assert listing(place) == ["s.wav", "v.mp4"]
 
 
 def test_batch_size_does_not_matter(place: Path) -> None:
@@ -432,15 +442,105 @@ def test_bad_marks_are_found_before_the_work(place: Path) -> None:
     assert listing(place) == ["s.wav", "v.mp4"]
 
 
+def pairs_of(sheet: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Source and result of every column of the first face of a sheet."""
+    top, left = cs.MARGIN + 34, cs.MARGIN + cs.LABELS
+    found = []
+    for x in range(left, sheet.shape[1] - cs.MARGIN, cs.SIDE + cs.GAP):
+        upper = sheet[top : top + cs.SIDE, x : x + cs.SIDE]
+        lower = sheet[top + cs.SIDE + cs.GAP :][: cs.SIDE, x : x + cs.SIDE]
+        found.append((upper, lower))
+    return found
+
+
 def test_preview(place: Path) -> None:
     import cv2
 
     report = run(place, preview=place / "sheet.png")
     assert listing(place) == ["s.wav", "sheet.png", "v.mp4"]
-    sheet = cv2.imread(str(place / "sheet.png"))
-    assert sheet.shape == (576, 8 * 288, 3)
-    assert not np.array_equal(sheet[:250], sheet[288 : 288 + 250])
-    assert report.frames == 50
+    pairs = pairs_of(cv2.imread(str(place / "sheet.png")))
+    assert len(pairs) == 8
+    for source, result in pairs:
+        assert not np.array_equal(source, result)
+        assert np.array_equal(source[:60], result[:60])
+    assert (report.frames, report.previewed) == (50, 8)
+    assert report.files == {"preview": str(place / "sheet.png")}
+    assert "out.mkv was not written" in report.summary_lines()[0]
+
+
+def test_preview_of_a_still_shows_moments_of_the_speech(place: Path) -> None:
+    import cv2
+
+    cv2.imwrite(str(place / "face.png"), clips.scene(0, SIZE)[..., ::-1])
+    method = Talker(recurrent=True)
+    script = lambda i: [Actor(0, 30, 20, 110)]  # noqa: E731
+    run(place, video="face.png", script=script, preview=place / "a.png", method=method)
+    pairs = pairs_of(cv2.imread(str(place / "a.png")))
+    assert len(pairs) == 8
+    assert all(np.array_equal(pairs[0][0], source) for source, _ in pairs)
+    assert len({result.tobytes() for _, result in pairs}) >= 5  # not one moment eight times
+    assert method.seen > 8  # a method with a memory had a run-up
+
+
+def test_preview_shows_faces_that_are_seen_together_in_rows_of_their_own(place: Path) -> None:
+    import cv2
+
+    def two(i: int) -> list[Actor]:
+        return [Actor(0, 4, 20, 80), Actor(1, 104, 40, 70)]
+
+    run(place, script=two, face="all", preview=place / "both.png")
+    run(place, script=two, face="1", preview=place / "one.png")
+    both, one = (cv2.imread(str(place / f"{name}.png")) for name in ("both", "one"))
+    assert both.shape[0] - one.shape[0] == 2 * cs.SIDE + cs.GAP + cs.CAPTION + cs.BETWEEN
+    second = both[one.shape[0] - both.shape[0] :]
+    assert second.shape[0] > 0
+
+
+def test_preview_shows_nothing_beyond_the_edge_of_the_video(place: Path) -> None:
+    import cv2
+
+    low = SIZE[1] - 100  # the crop, a quarter larger, reaches below the picture
+    run(place, script=lambda i: [Actor(0, 30, low, 110)], preview=place / "sheet.png")
+    source, result = pairs_of(cv2.imread(str(place / "sheet.png")))[0]
+    assert (source[-1] == cs.EMPTY[::-1]).all()
+    assert (result[-1] == cs.EMPTY[::-1]).all()
+    assert not (source[: cs.SIDE // 2] == cs.EMPTY[::-1]).all(axis=2).any()
+
+
+def test_an_output_that_exists_is_replaced_with_a_line_or_left_alone(place: Path) -> None:
+    (place / "out.mkv").write_bytes(b"older")
+    with pytest.raises(LipwrightError, match="exists already"):
+        run(place, overwrite=False)
+    assert (place / "out.mkv").read_bytes() == b"older"
+    told: list[str] = []
+    watcher = Watcher()
+    watcher.notice = told.append  # type: ignore[attr-defined]
+    report = run(place, observer=watcher, overwrite=True)
+    assert report.replaced
+    assert [line for line in told if "will be replaced" in line]
+    told.clear()
+    watcher.quiet = True  # type: ignore[attr-defined]
+    run(place, observer=watcher)
+    assert not [line for line in told if "will be replaced" in line]
+
+
+def test_stages_are_told_of_before_they_begin(place: Path) -> None:
+    watcher = Watcher()
+    run(place, observer=watcher)
+    stages = list(dict.fromkeys(call[0] for call in watcher.calls))
+    assert stages == ["load", "plan", "listen", "render", "join"]
+    assert watcher.calls[0] == ("load", 0, None, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("rate", "frames"),
+    [(25, 96), (24, 96), (Fraction(30000, 1001), 120), (50, 200), (60, 240), (240, 248), (1, 24)],
+)
+def test_a_segment_lasts_about_four_seconds(rate: Fraction | int, frames: int) -> None:
+    from types import SimpleNamespace
+
+    info: Any = SimpleNamespace(average_rate=Fraction(rate))
+    assert jobs.segment_frames(info) == frames
 
 
 @pytest.mark.parametrize("kind", ["symlink", "hardlink", "same"])

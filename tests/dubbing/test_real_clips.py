@@ -108,7 +108,7 @@ CHILD = """
 import sys
 from lipwright.dubbing import job
 from tests.dubbing.test_job import Talker
-job.SEGMENT_FRAMES = 10
+job.segment_frames = lambda info: 10
 options = job.DubOptions(watermark=False, manifest=False, plan_cache=False, resume=True, crf=23)
 job.dub(*sys.argv[1:4], options, method=Talker(128))
 """
@@ -119,7 +119,7 @@ def test_killed_half_way_and_resumed(
 ) -> None:
     from lipwright.dubbing import job
 
-    monkeypatch.setattr(job, "SEGMENT_FRAMES", 10)
+    monkeypatch.setattr(job, "segment_frames", lambda info: 10)
     options = replace(PLAIN, resume=True, crf=23)
     inputs = corpus / ONE, corpus / TWO
     dub(*inputs, tmp_path / "whole.mp4", options, method=Talker(128))

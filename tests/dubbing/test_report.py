@@ -67,13 +67,28 @@ def test_json(tmp_path: Path) -> None:
         sample().write(tmp_path / "no" / "report.json")
 
 
-def test_two_lines_for_people() -> None:
+def test_lines_for_people() -> None:
     made = sample()
     made.warnings.append("The video breaks off; it was used up to there.")
-    first, second = made.summary_lines()
+    first, second, third = made.summary_lines()
     assert first == (
         "7 frames, 0.3 s: 2 synced, 1 at rest (no speech), 1 bridged (face lost for a moment), "
         "3 untouched (2 no face found, 1 another person's face)."
     )
-    assert second.startswith("Face 3 of 1; took 2.0 s, 3.5 frames/s; 1 warning: The video")
-    assert "none" in Report("a", "b", "c").summary_lines()[1]
+    assert second == "1 face (number 3); took 2.0 s, 3.5 frames/s."
+    assert third == "Warning: The video breaks off; it was used up to there."
+    assert "No face" in Report("a", "b", "c").summary_lines()[1]
+    made.tracks.append(TrackSummary(4, 0, 6, 0.28, 7, 120, False, (1, 4)))
+    assert made.summary_lines()[1].startswith("Face number 3 of the 2 in the video;")
+    made.warnings += ["Two.", "Three.", "Four.", "Five."]
+    assert made.summary_lines()[-1] == "2 more warnings are in the report."
+
+
+def test_json_has_a_line_for_every_run(tmp_path: Path) -> None:
+    made = sample()
+    made.warnings.append("A [ bracketed ] sentence, with {braces} and a \n line break in it.")
+    made.write(tmp_path / "r.json")
+    text = (tmp_path / "r.json").read_text()
+    assert '\n  [0, 1, "passed_through", "no face found"],\n' in text
+    assert '"references": [1, 4]' in text
+    assert json.loads(text)["warnings"] == made.warnings

@@ -42,13 +42,15 @@ def animate(
 
     The whole picture is kept; only the lower face moves, unless --idle is given.
     """
-    from lipwright.animation.job import animate as run
+    from lipwright.cli.closing import closing_lines
     from lipwright.cli.progress import DubProgress, QuietProgress
+    from lipwright.dubbing.checks import check_job
 
-    if quiet:
-        run(image, speech, out, options, QuietProgress(), fps=options.fps, idle=idle)
-        return
-    with DubProgress() as observer:
+    check_job(image, speech, out, options)
+    with QuietProgress() if quiet else DubProgress() as observer:
+        observer.progress("load", 0, None, 0.0)  # importing PyTorch takes seconds
+        from lipwright.animation.job import animate as run
+
         found = run(image, speech, out, options, observer, fps=options.fps, idle=idle)
-    for line in found.summary_lines():
+    for line in [] if quiet else closing_lines(found):
         print(line)

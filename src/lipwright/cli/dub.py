@@ -37,15 +37,17 @@ def dub(
     Frames, timing, size, colours and bit depth stay those of the video; a frame without a usable
     face passes through unchanged.
     """
+    from lipwright.cli.closing import closing_lines
     from lipwright.cli.progress import DubProgress, QuietProgress
-    from lipwright.dubbing.job import dub as run
+    from lipwright.dubbing.checks import check_job
 
-    if quiet:
-        run(video, speech, out, options, QuietProgress())
-        return
-    with DubProgress() as observer:
+    check_job(video, speech, out, options)
+    with QuietProgress() if quiet else DubProgress() as observer:
+        observer.progress("load", 0, None, 0.0)  # importing PyTorch takes seconds
+        from lipwright.dubbing.job import dub as run
+
         found = run(video, speech, out, options, observer)
-    for line in found.summary_lines():
+    for line in [] if quiet else closing_lines(found):
         print(line)
 
 
@@ -53,23 +55,27 @@ def demo(
     out: Annotated[
         Path, typer.Option("-o", "--out", help="Folder to write the results to.")
     ] = Path("lipwright-demo"),
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="No progress, no closing lines.")
+    ] = False,
 ) -> None:
     """Dub the bundled portrait and lay source and result side by side."""
-    print("Setting a public-domain portrait in motion and dubbing it ...", file=sys.stderr)
-    from lipwright.cli.progress import DubProgress
-    from lipwright.demo import run_demo
+    from lipwright.cli.closing import closing_lines
+    from lipwright.cli.progress import DubProgress, QuietProgress
 
-    with DubProgress() as observer:
+    if not quiet:
+        print("Setting a public-domain portrait in motion and dubbing it ...", file=sys.stderr)
+    with QuietProgress() if quiet else DubProgress() as observer:
+        observer.progress("load", 0, None, 0.0)
+        from lipwright.demo import run_demo
+
         files, report = run_demo(out, observer)
-    for line in report.summary_lines():
+    if quiet:
+        return
+    for line in closing_lines(report):
         print(line)
-    print(f"Source         {files.source}")
-    print(f"Speech         {files.speech}")
-    print(f"Result         {files.result}")
-    print(f"Contact sheet  {files.sheet}")
-    print(f"Report         {files.report}")
+    print(f"Source {files.source}, speech {files.speech}, contact sheet {files.sheet}.")
     print(
-        "Play the result with sound: the mouth should follow the voice and rest in the pause and "
-        "at the end. In the contact sheet the source is above the result; only the lower face "
-        "should differ."
+        "Play the comparison with sound: at the right the mouth should follow the voice and rest "
+        "in the pause and at the end; nothing else should differ from the left."
     )

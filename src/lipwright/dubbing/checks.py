@@ -6,8 +6,33 @@ import os
 import tempfile
 from pathlib import Path
 
+from lipwright.dubbing.options import DubOptions
 from lipwright.errors import LipwrightError
-from lipwright.media.source import check_file
+from lipwright.media.encoding import kind_of
+from lipwright.media.source import check_file, open_media
+
+OUTPUTS = ("report", "preview")
+"""Options that name a further file to write."""
+
+
+def check_job(video: Path, speech: Path, out: Path, options: DubOptions) -> None:
+    """Everything of a dub that is known to go wrong before anything is loaded.
+
+    Raises:
+        LipwrightError: unusable files, places or options.
+    """
+    options.check()
+    given = {name: getattr(options, name) for name in OUTPUTS}
+    others = {name: Path(path) for name, path in given.items() if path is not None}
+    check_paths(video, speech, out, others)
+    kind_of(out)
+    for path, what in ((video, "video"), (speech, "speech file")):
+        with open_media(path, what):
+            pass
+    if options.preview is None and not options.overwrite and out.exists():
+        raise LipwrightError(
+            f"The output {out} exists already; choose another name, or leave --no-overwrite away."
+        )
 
 
 def check_paths(video: Path, speech: Path, out: Path, others: dict[str, Path]) -> None:

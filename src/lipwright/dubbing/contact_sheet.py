@@ -69,6 +69,7 @@ class Moment:
         seconds: its time.
         status: what became of the frame.
         before, after: (SIDE, SIDE, 3) RGB, source and result.
+        face: number of the face, where that is to be told.
     """
 
     frame: int
@@ -76,6 +77,7 @@ class Moment:
     status: Status
     before: Picture
     after: Picture
+    face: int | None = None
 
 
 @dataclass(frozen=True)
@@ -176,6 +178,8 @@ def _draw_strip(sheet: Picture, strip: Strip, left: int, top: int) -> None:
         _dot(sheet, (x + 6, line + 17), 5, colour)
         _write(sheet, word, (x + 18, line + 22), 15, 400, colour)
         number = f"frame {moment.frame}"
+        if moment.face is not None:
+            number = f"face {moment.face}, {number}"
         _write(sheet, number, (x + SIDE - text_width(number, 14), line), 14, 400, FAINT)
 
 

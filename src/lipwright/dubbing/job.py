@@ -26,16 +26,17 @@ from lipwright import __version__
 from lipwright.dubbing import gate, timeline
 from lipwright.dubbing.analysis import Tracker, analyse, settings
 from lipwright.dubbing.cache import plan_for
-from lipwright.dubbing.checks import check_paths
+from lipwright.dubbing.checks import check_job
 from lipwright.dubbing.frames import FrameStore
 from lipwright.dubbing.marks import marks
 from lipwright.dubbing.options import DubOptions, Observer, Stage
 from lipwright.dubbing.plan import Plan, Source
-from lipwright.dubbing.preview import write_sheet
+from lipwright.dubbing.preview import write_preview
 from lipwright.dubbing.render import Job, render
 from lipwright.dubbing.report import Report
 from lipwright.dubbing.schedule import Schedule, select
 from lipwright.dubbing.segments import Segments
+from lipwright.dubbing.speed import Speed
 from lipwright.errors import Interrupted, LipwrightError
 from lipwright.lock import OutputLock
 from lipwright.media.audio import SAMPLE_RATE, load_speech
@@ -49,8 +50,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DubOptions", "Observer", "dub"]
 
-SEGMENT_FRAMES = 250
-"""Frames per segment of the output: what a killed job loses at most."""
+SEGMENT_SECONDS = 4
+"""Length of a segment of the output: what a killed job loses at most."""
 
 
 def dub(
@@ -116,6 +117,7 @@ class _Dub:
         self._check()
         with OutputLock(self.out), _scratch(self.out) as scratch:
             torch.manual_seed(options.seed)
+            self._tell("load")
             with self._timed("load"):
                 info = probe(self.video)
                 choose_encoding(kind_of(self.out), info, options.crf, options.lossless)
@@ -129,10 +131,12 @@ class _Dub:
             with plan:
                 schedule = self._schedule(plan, info, wave)
                 self.report.warnings += plan.warnings
+                self._tell("listen")
                 with self._timed("listen"):
                     audio_features = torch.from_numpy(speech_features(wave, method.audio))
                     if getattr(method, "listens", False):
                         audio_features = method.listen(audio_features)  # type: ignore[attr-defined]
+                level = gate.band_level(wave, SAMPLE_RATE)
                 del wave
                 job = Job(
                     info=info,
@@ -143,41 +147,44 @@ class _Dub:
                     enhance=enhance,
                     marker=provenance,
                     batch_size=options.batch_size,
-                    segment=SEGMENT_FRAMES,
+                    segment=segment_frames(info),
                     detail=options.detail,
                 )
                 self._describe(schedule, method)
                 if provenance is None:
                     assert options.preview is not None
                     with self._timed("render"):
-                        write_sheet(job, Path(options.preview))
+                        self._preview(job, level, Path(options.preview))
                 else:
                     self._render(job, scratch, identity, provenance)
                     self.report.provenance = provenance.to_json()
         self.report.timings["total"] = round(time.perf_counter() - began, 3)
         if options.report is not None:
+            self.report.files["report"] = str(options.report)
             self.report.write(Path(options.report))
         return self.report
 
     def last_words(self) -> str:
         """What an interrupted job says."""
-        if self.options.resume and self._kept is not None and self._kept.start:
-            return (
-                f"Interrupted after frame {self._kept.start - 1}; the same command with --resume "
-                "continues there."
-            )
-        return "Interrupted; nothing was written."
+        kept = self._kept.start if self._kept is not None else 0
+        of = f"{kept} of {self.report.frames} frames"
+        if not kept:
+            return "Interrupted; nothing was written."
+        if self.options.resume:
+            return f"Interrupted; {of} are kept: the same command with --resume goes on there."
+        return f"Interrupted; nothing was written. With --resume, {of} would have been kept."
+
+    def _preview(self, job: Job, level: NDArray[np.float64], path: Path) -> None:
+        tell = self._progress("render")
+        title = f"{self.video.name} with {self.speech.name}"
+        self.report.previewed = write_preview(job, level, title, path, tell)
+        self.report.files["preview"] = str(path)
 
     def _check(self) -> None:
-        options = self.options
-        options.check()
-        others: dict[str, Path] = {}
-        if options.report is not None:
-            others["report"] = Path(options.report)
-        if options.preview is not None:
-            others["preview"] = Path(options.preview)
-        check_paths(self.video, self.speech, self.out, others)
-        kind_of(self.out)
+        check_job(self.video, self.speech, self.out, self.options)
+        self.report.replaced = self.options.preview is None and self.out.exists()
+        if self.report.replaced and not getattr(self.observer, "quiet", False):
+            self._notice(f"{self.out} exists and will be replaced once the new one is complete.")
 
     def _load_method(self) -> Method:
         from lipwright.methods.registry import load_method
@@ -193,13 +200,22 @@ class _Dub:
             return None
         name, model = method.name, method.model_id
         model = model if model.startswith(name) else f"{name} {model}"
-        made = marks(self.options, identity, model, info, self.video, self.speech)
+        explain = not getattr(self.observer, "quiet", False)
+        made = marks(self.options, identity, model, info, self.video, self.speech, explain)
         self.report.notices = made.notices
+        for line in made.notices:
+            self._notice(line)
+        return made
+
+    def _notice(self, line: str) -> None:
         tell = getattr(self.observer, "notice", None)
         if tell is not None:
-            for line in made.notices:
-                tell(line)
-        return made
+            tell(line)
+
+    def _tell(self, stage: Stage) -> None:
+        """Tell of a stage that counts no frames."""
+        if self.observer is not None:
+            self.observer.progress(stage, 0, None, 0.0)
 
     def _plan(self, tracker: Tracker | None, scratch: Path) -> Plan:
         if tracker is None:
@@ -275,6 +291,7 @@ class _Dub:
         try:
             with self._timed("render"):
                 render(job, segments, segments.start, self._progress("render", segments.start))
+            self._tell("join")
             with self._timed("join"):
                 made = scratch / self.out.name
                 speech, streams = self.speech, self.video if options.keep_streams else None
@@ -284,22 +301,24 @@ class _Dub:
                 provenance.finish(made, self.out)
                 self.report.warnings += provenance.warnings
             made.replace(self.out)
+            self.report.files["output"] = str(self.out)
+            if provenance.sidecar is not None:
+                self.report.files["manifest"] = str(provenance.sidecar)
             done = True
         finally:
-            segments.close(keep=options.resume and not done)
+            segments.close(keep=options.resume and not done and segments.start > 0)
 
     def _progress(self, stage: Stage, start: int = 0) -> Callable[..., None]:
         """Called with the number of frames done, and all of them where that is known."""
-        began = time.perf_counter()
+        speed = Speed()
+        speed.update(start)
         total_frames: list[int | None] = [None]
 
         def tell(done: int, total: int | None = None) -> None:
             if self.observer is None:
                 return
             total_frames[0] = total or total_frames[0] or self.report.frames or None
-            spent = time.perf_counter() - began
-            fps = (done - start) / spent if spent > 0 else 0.0
-            self.observer.progress(stage, done, total_frames[0], fps)
+            self.observer.progress(stage, done, total_frames[0], speed.update(done))
 
         return tell
 
@@ -310,6 +329,15 @@ class _Dub:
             yield
         finally:
             self.report.timings[stage] = round(time.perf_counter() - began, 3)
+
+
+def segment_frames(info: VideoInfo) -> int:
+    """Frames per segment: 4 s in steps of 8 frames, 24 at least, and 248 at most.
+
+    It depends on the video alone, so that a resumed job and an uninterrupted one give the same
+    frames. 250 is the longest distance of key frames that x264 chooses by itself.
+    """
+    return min(248, max(24, 8 * round(SEGMENT_SECONDS * info.average_rate / 8)))
 
 
 def _backend(method: Method) -> str:

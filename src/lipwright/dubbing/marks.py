@@ -21,6 +21,7 @@ def marks(
     info: VideoInfo,
     video: Path,
     speech: Path,
+    explain: bool = True,
 ) -> Provenance:
     """Prepare watermark and manifest of a job.
 
@@ -34,6 +35,7 @@ def marks(
         info: of the video.
         video: the edited video or picture.
         speech: what it is dubbed to.
+        explain: say why consent is asked for, if that was never said to this user.
 
     Raises:
         LipwrightError: unusable consent, certificate or key, unreadable inputs.
@@ -51,6 +53,7 @@ def marks(
         certificate=options.certificate,
         key=options.key,
         time_stamp_url=options.time_stamp,
+        explain=explain,
     )
     inputs = [
         Input.of("picture" if info.is_still else "video", video),

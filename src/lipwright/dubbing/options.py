@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 from lipwright.dubbing.option_info import choices_of, described, options_of
 from lipwright.errors import LipwrightError
 
-Stage = Literal["plan", "render"]
+Stage = Literal["load", "plan", "listen", "render", "join", "compare"]
 Region = Literal["face", "frame", "both"]
 Length = Literal["auto", "video", "speech"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -143,16 +143,26 @@ class DubOptions:
     resume: bool = field(
         default=False,
         metadata=described(
-            "Continue an interrupted job; keep what is done if interrupted again.",
+            "Continue an interrupted job; keep what is done, in steps of about 4 s, if interrupted "
+            "again.",
             "Job",
             shapes=False,
             still=False,
         ),
     )
+    overwrite: bool = field(
+        default=True,
+        metadata=described(
+            "Replace an output that exists once the new one is complete; --no-overwrite stops "
+            "before any work instead.",
+            "Output",
+            shapes=False,
+        ),
+    )
     preview: str | Path | None = field(
         default=None,
         metadata=described(
-            "Draw a few frames only, source above result, into this picture.",
+            "Draw a few moments of every face only, source above result, into this picture.",
             "Output",
             shapes=False,
             metavar="FILE.png",
@@ -263,10 +273,17 @@ class DubOptions:
 
 
 class Observer(Protocol):
-    """Is told how far the job is; called from the thread that called ``dub``."""
+    """Is told how far the job is; called from the thread that called ``dub``.
+
+    One that has an attribute ``quiet`` which is true is told nothing but what has to be said.
+    """
 
     def progress(self, stage: Stage, done: int, total: int | None, fps: float) -> None:
-        """``done`` of ``total`` frames of a stage; ``fps`` is the mean speed of this run."""
+        """``done`` of ``total`` frames of a stage; ``fps`` is the speed of the last seconds.
+
+        The speed is 0.0 while it is not known. A stage that counts no frames (loading, listening)
+        is told of once, as 0 of None.
+        """
         ...
 
     def notice(self, line: str) -> None:

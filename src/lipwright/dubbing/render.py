@@ -182,16 +182,29 @@ def render(
     progress(written[0])
 
 
+RUN_UP = 25
+"""Frames that a method with a memory sees before a single frame of a preview."""
+
+
 def preview(job: Job, frames: list[int]) -> Iterator[tuple[av.VideoFrame, av.VideoFrame]]:
-    """Single output frames, before and after, each as if its shot began with it."""
+    """Single output frames, before and after.
+
+    A method with a memory begins up to ``RUN_UP`` frames before each, inside the same shot.
+    """
     from lipwright.media.planes import private_copy
 
+    stateless = getattr(job.method, "stateless", False)
     face_renderer = FaceRenderer(job)
     for k in frames:
-        source = int(job.schedule.timeline.source[k])
-        work = _work(job, k, next(job.store.forward(source, source + 1)).native)
-        before = private_copy(work.native)
-        face_renderer.draw([work])
+        begin = k
+        if not stateless:
+            begin = max(job.schedule.shot_pass(k), k - RUN_UP)
+            face_renderer = FaceRenderer(job)
+        order = job.schedule.timeline.source[begin : k + 1]
+        for place, frame in enumerate(job.store.follow(order), begin):
+            work = _work(job, place, frame.native)
+            before = private_copy(work.native) if place == k else work.native
+            face_renderer.draw([work])
         composite_faces(work, job)
         yield before, work.native
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -18,6 +19,9 @@ Status = Literal["synced", "silent", "held", "passed_through"]
 lost for a moment and its place taken from the frames around. passed_through: untouched."""
 
 STATUSES: tuple[Status, ...] = ("synced", "silent", "held", "passed_through")
+
+MOST_WARNINGS = 3
+"""So many are shown to people; the JSON has all."""
 
 NO_FACE = "no face found"
 TOO_SMALL = "face too small"
@@ -100,6 +104,10 @@ class Report:
         provenance: what was marked and signed, see ``provenance.session``.
         notices: what the user was told before the work began.
         resumed_from: first frame that this run rendered itself.
+        previewed: frames that were drawn for a preview; then no output was written.
+        files: what was written, by role: ``output``, ``manifest`` (where it stands beside the
+            output), ``comparison``, ``preview``, ``report``.
+        replaced: whether there was an output of that name before.
         warnings: sentences about what was not as it should be.
     """
 
@@ -116,6 +124,9 @@ class Report:
     provenance: dict[str, Any] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
     resumed_from: int = 0
+    previewed: int = 0
+    files: dict[str, str] = field(default_factory=dict)
+    replaced: bool = False
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -168,7 +179,7 @@ class Report:
             LipwrightError: if the file cannot be written.
         """
         try:
-            path.write_text(json.dumps(self.as_json(), indent=1) + "\n", encoding="utf-8")
+            path.write_text(_laid_out(self.as_json()) + "\n", encoding="utf-8")
         except OSError as error:
             raise LipwrightError(
                 f"The report {path} cannot be written ({error.strerror or error}); choose another "
@@ -176,7 +187,23 @@ class Report:
             ) from error
 
     def summary_lines(self) -> list[str]:
-        """Two lines: what became of the frames, and what is to be known beside that."""
+        """For people: what became of the frames, and what is to be known beside that."""
+        spent = self.timings.get("total", 0.0)
+        if self.previewed:
+            lines = [
+                f"Drew {self.previewed} of {self.frames} frames in {spent:.1f} s; "
+                f"{self.out} was not written."
+            ]
+        else:
+            rendered = self.frames - self.resumed_from
+            speed = f", {rendered / spent:.1f} frames/s" if spent > 0 else ""
+            lines = [self._became(), f"{self._who()}; took {spent:.1f} s{speed}."]
+        lines += [f"Warning: {sentence}" for sentence in self.warnings[:MOST_WARNINGS]]
+        if self.warnings[MOST_WARNINGS:]:
+            lines.append(f"{len(self.warnings) - MOST_WARNINGS} more warnings are in the report.")
+        return lines
+
+    def _became(self) -> str:
         counts = self.counts()
         parts = [f"{counts['synced']} synced"]
         parts += [f"{counts['silent']} at rest (no speech)"] if counts["silent"] else []
@@ -184,17 +211,31 @@ class Report:
         if counts["passed_through"]:
             why = ", ".join(f"{count} {reason}" for reason, count in self.reasons().items())
             parts.append(f"{counts['passed_through']} untouched ({why})")
-        spent = self.timings.get("total", 0.0)
-        rendered = self.frames - self.resumed_from
-        speed = f", {rendered / spent:.1f} frames/s" if spent > 0 else ""
-        first = f"{self.frames} frames, {self.seconds:.1f} s: " + ", ".join(parts) + "."
+        return f"{self.frames} frames, {self.seconds:.1f} s: " + ", ".join(parts) + "."
+
+    def _who(self) -> str:
+        """Whose mouth moved."""
         speaking = [str(track.track) for track in self.tracks if track.speaks]
         shown = ", ".join(speaking[:6]) + (f" and {len(speaking) - 6} more" if speaking[6:] else "")
-        second = f"Face {shown or 'none'} of {len(self.tracks)}; took {spent:.1f} s{speed}"
-        if self.warnings:
-            second += f"; {len(self.warnings)} warning" + ("s" if len(self.warnings) > 1 else "")
-            second += f": {self.warnings[0]}"
-        return [first, second if second.endswith(".") else second + "."]
+        count = len(self.tracks)
+        if not speaking:
+            return "No face was given the speech"
+        if count == 1:
+            return f"1 face (number {shown})"
+        return f"Face number {shown} of the {count} in the video"
+
+
+def _laid_out(data: dict[str, Any]) -> str:
+    """JSON with one line for every run and every number list, as people read it."""
+    text = json.dumps(data, indent=1)
+    return re.sub(r"\[\n[^\[\]{}]*\n\s*\]", _on_one_line, text)
+
+
+def _on_one_line(found: re.Match[str]) -> str:
+    values = json.loads(found[0])
+    if any(isinstance(value, str) and len(value) > 40 for value in values):
+        return found[0]  # sentences keep lines of their own
+    return json.dumps(values)
 
 
 def versions() -> dict[str, str]:

@@ -8,6 +8,7 @@ play-lists that point elsewhere and the demuxer that draws text files as video a
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,8 @@ _CONTAINERS = (
     "jpegxl_pipe,jpegxl_anim,pam_pipe,pbm_pipe,pcx_pipe,pgm_pipe,png_pipe,ppm_pipe,psd_pipe,"
     "qoi_pipe,sgi_pipe,sunrast_pipe,tiff_pipe,webp_pipe,webp,xbm_pipe,xpm_pipe"
 )
+_ADDRESS = re.compile(r"(https?|ftps?|s3|gs|rtsp|rtmp):/+(.+)")  # a Path has lost one slash
+
 _OPTIONS = {
     "format_whitelist": _CONTAINERS,
     "protocol_whitelist": "file",
@@ -51,6 +54,12 @@ def check_file(path: Path, what: str) -> None:
                 f"The {what} {path} is a folder; give the path of a file inside it."
             )
         if not path.exists():
+            address = _ADDRESS.match(str(path))
+            if address:
+                raise LipwrightError(
+                    f"The {what} {address[1]}://{address[2]} is an address on the network; "
+                    "download it first and give the file."
+                )
             raise LipwrightError(f"The {what} {path} does not exist; check the path.")
         if not path.is_file():
             raise LipwrightError(

@@ -48,6 +48,7 @@ class ProvenanceOptions:
         consent: "who, purpose, date" or the path of a YAML file.
         certificate, key: PEM files to sign with rather than the self-made certificate.
         time_stamp_url: a time stamp authority, asked over the network; None asks nobody.
+        explain: say once per user why consent is asked for.
     """
 
     watermark: bool = True
@@ -58,6 +59,7 @@ class ProvenanceOptions:
     certificate: str | Path | None = None
     key: str | Path | None = None
     time_stamp_url: str | None = None
+    explain: bool = True
 
 
 @dataclass
@@ -108,7 +110,7 @@ class Provenance:
             self._marker = Marker(self.mark_id, options.region)
         else:
             self.notices.append(NO_WATERMARK)
-        notice = first_run_notice(self.consent)
+        notice = first_run_notice(self.consent) if options.explain else None
         if notice:
             self.notices += notice.splitlines()
 

@@ -1,0 +1,239 @@
+"""One clock for recordings whose own clock restarts or jumps.
+
+Transport and program streams (broadcast, cameras, DVD cells) carry no table of times: two of them
+joined with ``cat`` are a legal file whose clock starts again in the middle, and a recorder that
+lost its signal writes on with a clock that is an hour ahead. Chained Ogg files and Matroska files
+that were appended to each other do the same. Players cut such a step out. So is done here: the
+file is read once, packet by packet without decoding; where the clock of a stream goes back, or
+ahead by more than the limit ``clock_jump``, a new *piece* of the recording begins. All streams of
+a piece move by the same amount, so sound and picture stay together, and the pieces follow on each
+other in the picture (in the sound, where there is no picture).
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import av
+import av.container
+import av.error
+
+from lipwright.media import limits
+from lipwright.media.source import open_media
+
+log = logging.getLogger(__name__)
+
+_BACK = Fraction(1, 5)
+"""Decoding times of a stream only grow; this far back is no rounding."""
+_BACK_SHOWN = Fraction(1)
+"""Where only presentation times are stored, pictures are out of order by less than this."""
+_SAME = Fraction(10)
+"""A stream whose clock is this near to that of the newest piece has joined it."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How a file's times are put right.
+
+    Attributes:
+        shifts: seconds to add, per piece of the recording; the first is 0.
+        switches: per stream index, (byte position, piece): packets from there on belong to it.
+        jumps: seconds by which the clock jumped at each later piece; negative: it went back.
+    """
+
+    shifts: tuple[Fraction, ...]
+    switches: dict[int, tuple[tuple[int, int], ...]]
+    jumps: tuple[Fraction, ...]
+
+    def sentence(self, path: Path) -> str:
+        """What was done, for the report."""
+        count = len(self.jumps)
+        back = sum(jump < 0 for jump in self.jumps)
+        kinds = [f"restarts {_times(back)}"] if back else []
+        kinds += [f"jumps ahead {_times(count - back)}"] if count > back else []
+        return (
+            f"The clock of {path} {' and '.join(kinds)}; the steps were cut out, and the "
+            f"{count + 1} parts follow on each other."
+        )
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+class Retimer:
+    """Moves the packets of one stream; packets have to come in the order of the file."""
+
+    def __init__(self, clock: Clock, stream_index: int) -> None:
+        self._clock = clock
+        self._switches = clock.switches.get(stream_index, ())
+        self._piece = 0
+
+    def __call__(self, packet: av.Packet[Any]) -> None:
+        """Put the times of a packet right, in place."""
+        position = packet.pos
+        if position is not None and position >= 0:
+            for start, piece in self._switches:
+                if position >= start:
+                    self._piece = piece
+        shift = self._clock.shifts[self._piece]
+        if shift == 0:
+            return
+        ticks = round(shift / packet.time_base)
+        if packet.pts is not None:
+            packet.pts += ticks
+        if packet.dts is not None:
+            packet.dts += ticks
+
+
+def retimer(path: Path, container: av.container.InputContainer, stream_index: int) -> Retimer | None:
+    """What puts the times of a stream right; None for the many files with one steady clock."""
+    clock = clock_of(path, container)
+    return Retimer(clock, stream_index) if clock is not None else None
+
+
+def clock_of(path: Path, container: av.container.InputContainer) -> Clock | None:
+    """The clock of an open file; None where it is steady."""
+    kind = container.format.name
+    if kind in ("mpegts", "mpeg"):
+        ahead = True
+    elif kind == "ogg" or (kind.startswith("matroska") and _is_appended(path)):
+        ahead = False
+    else:
+        return None
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return _scanned(path, status.st_size, status.st_mtime_ns, ahead, limits.active().clock_jump)
+
+
+@dataclass
+class _Piece:
+    """What is known of a piece while the file is read, all in seconds of its own clock."""
+
+    jump: Fraction
+    newest: Fraction
+    begin: dict[int, Fraction] = field(default_factory=dict)
+    end: dict[int, Fraction] = field(default_factory=dict)
+
+
+@lru_cache(maxsize=16)
+def _scanned(path: Path, size: int, changed: int, ahead: bool, jump_limit: int) -> Clock | None:
+    pieces: list[_Piece] = []
+    at: dict[int, int] = {}  # stream -> its piece
+    last: dict[int, Fraction] = {}
+    switches: dict[int, list[tuple[int, int]]] = {}
+    pictures: set[int] = set()
+    with open_media(path, "file") as container:
+        pictures = {stream.index for stream in container.streams.video}
+        wanted = [*container.streams.video, *container.streams.audio]
+        packets = container.demux(wanted) if wanted else iter(())
+        while True:
+            try:
+                packet = next(packets)
+            except (StopIteration, av.error.FFmpegError, OSError):
+                break
+            stored = packet.dts if ahead and packet.dts is not None else packet.pts
+            if stored is None or not packet.size:
+                continue
+            base, index = packet.time_base, packet.stream_index
+            time = stored * base
+            if not pieces:
+                pieces.append(_Piece(Fraction(0), time))
+            if index not in at:
+                at[index] = _joined(pieces, time, len(pieces) - 1)
+            elif _steps(last[index], time, ahead, jump_limit):
+                piece = _joined(pieces, time, at[index])
+                if piece == at[index]:
+                    pieces.append(_Piece(time - last[index], time))
+                    piece = len(pieces) - 1
+                at[index] = piece
+                switches.setdefault(index, []).append((packet.pos, piece))
+            last[index] = time
+            piece = pieces[at[index]]
+            piece.newest = time
+            shown = packet.pts * base if packet.pts is not None else time
+            length = (packet.duration or 0) * base
+            piece.begin[index] = min(shown, piece.begin.get(index, shown))
+            piece.end[index] = max(shown + length, piece.end.get(index, shown + length))
+    if len(pieces) < 2 or any(pos is None or pos < 0 for s in switches.values() for pos, _ in s):
+        return None
+    return Clock(
+        tuple(_shifts(pieces, pictures)),
+        {index: tuple(found) for index, found in switches.items()},
+        tuple(piece.jump for piece in pieces[1:]),
+    )
+
+
+def _steps(before: Fraction, time: Fraction, ahead: bool, jump_limit: int) -> bool:
+    back = _BACK if ahead else _BACK_SHOWN
+    return time < before - back or (ahead and time > before + jump_limit)
+
+
+def _joined(pieces: list[_Piece], time: Fraction, present: int) -> int:
+    """The newest piece if its clock fits, else the present one."""
+    newest = len(pieces) - 1
+    if newest != present and abs(time - pieces[newest].newest) < _SAME:
+        return newest
+    return present
+
+
+def _shifts(pieces: list[_Piece], pictures: set[int]) -> list[Fraction]:
+    """Seconds to add to the times of every piece so that each begins where the last one ended."""
+    shifts = [Fraction(0)]
+    ends = dict(pieces[0].end)
+    for piece in pieces[1:]:
+        both = [index for index in piece.begin if index in ends]
+        leading = [index for index in both if index in pictures] or both
+        if leading:
+            shift = max(ends[index] - piece.begin[index] for index in leading)
+        else:
+            shift = max(ends.values()) - min(piece.begin.values(), default=Fraction(0))
+        shifts.append(shift)
+        for index, end in piece.end.items():
+            ends[index] = end + shift
+    return shifts
+
+
+def _is_appended(path: Path) -> bool:
+    """Whether another Matroska file may follow the first one inside the same file (RFC 8794)."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(4096)
+            place = _element(head, 0, b"\x1a\x45\xdf\xa3")
+            if place is None:
+                return False
+            body = _element(head, sum(place), b"\x18\x53\x80\x67")
+            if body is None:
+                return False
+            start, length = body
+            if length < 0:
+                return True  # written live: the length is unknown
+            if start + length >= size:
+                return False
+            file.seek(start + length)
+            return file.read(4) == b"\x1a\x45\xdf\xa3"
+    except OSError:
+        return False
+
+
+def _element(data: bytes, at: int, name: bytes) -> tuple[int, int] | None:
+    """(start of the content, length; -1: unknown) of the EBML element at a place."""
+    at = data.find(name, at)
+    if at < 0 or at + len(name) >= len(data):
+        return None
+    at += len(name)
+    first = data[at]
+    if first == 0:
+        return None
+    width = 9 - first.bit_length()
+    value = int.from_bytes(data[at : at + width], "big") & ((1 << (7 * width)) - 1)
+    unknown = value == (1 << (7 * width)) - 1
+    return at + width, -1 if unknown else value

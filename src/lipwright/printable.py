@@ -25,7 +25,7 @@ def printable(text: object, *, lines: bool = False) -> str:
 
     Args:
         text: anything; ``str`` is taken of it. Cut at the limit ``text``.
-        lines: keep line ends (as ``\\n``).
+        lines: keep line ends (line feeds).
     """
     raw = str(text)
     most = limits.active().text

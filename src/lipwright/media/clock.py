@@ -91,7 +91,9 @@ class Retimer:
             packet.dts += ticks
 
 
-def retimer(path: Path, container: av.container.InputContainer, stream_index: int) -> Retimer | None:
+def retimer(
+    path: Path, container: av.container.InputContainer, stream_index: int
+) -> Retimer | None:
     """What puts the times of a stream right; None for the many files with one steady clock."""
     clock = clock_of(path, container)
     return Retimer(clock, stream_index) if clock is not None else None
@@ -154,15 +156,17 @@ def _scanned(path: Path, size: int, changed: int, ahead: bool, jump_limit: int) 
                     pieces.append(_Piece(time - last[index], time))
                     piece = len(pieces) - 1
                 at[index] = piece
-                switches.setdefault(index, []).append((packet.pos, piece))
+                switches.setdefault(index, []).append(
+                    (-1 if packet.pos is None else packet.pos, piece)
+                )
             last[index] = time
-            piece = pieces[at[index]]
-            piece.newest = time
+            current = pieces[at[index]]
+            current.newest = time
             shown = packet.pts * base if packet.pts is not None else time
             length = (packet.duration or 0) * base
-            piece.begin[index] = min(shown, piece.begin.get(index, shown))
-            piece.end[index] = max(shown + length, piece.end.get(index, shown + length))
-    if len(pieces) < 2 or any(pos is None or pos < 0 for s in switches.values() for pos, _ in s):
+            current.begin[index] = min(shown, current.begin.get(index, shown))
+            current.end[index] = max(shown + length, current.end.get(index, shown + length))
+    if len(pieces) < 2 or any(pos < 0 for s in switches.values() for pos, _ in s):
         return None
     return Clock(
         tuple(_shifts(pieces, pictures)),

@@ -13,7 +13,7 @@ primaries in [0, 1]; transfer curves and primaries are never converted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -42,7 +42,8 @@ _NAMES = {
     10: "bt2020",  # constant luminance, edited as if it were not: right for grey, near for skin
 }
 _UNSPECIFIED = 2
-_FULL = 2
+_RGB, _BT709, _BT601 = 0, 1, 6
+_LIMITED, _FULL = 1, 2
 _SD_HEIGHT = 576
 
 
@@ -67,12 +68,20 @@ class ColourTags:
 
 
 def resolve_tags(
-    matrix: int, primaries: int, transfer: int, code_range: int, *, is_rgb: bool, height: int
+    matrix: int,
+    primaries: int,
+    transfer: int,
+    code_range: int,
+    *,
+    is_rgb: bool,
+    height: int,
+    is_gray_still: bool = False,
 ) -> ColourTags:
     """Decide what the tags mean.
 
     Without a matrix, pictures up to 576 lines are BT.601 and larger ones BT.709, as players
-    assume; without a range, RGB is full and the rest limited.
+    assume; without a range, RGB and gray still pictures are full (no picture format stores gray
+    otherwise) and the rest limited.
     """
     if is_rgb:
         name = "rgb"
@@ -81,8 +90,26 @@ def resolve_tags(
         name = _NAMES.get(matrix, guess)
         if name == "rgb":  # a YUV format cannot hold RGB: the tag is wrong
             name = guess
-    full = code_range == _FULL or (is_rgb and code_range == 0)
+    full = code_range == _FULL or ((is_rgb or is_gray_still) and code_range == 0)
     return ColourTags(matrix, primaries, transfer, code_range, name, full)
+
+
+def output_tags(colour: ColourTags, is_rgb: bool, height: int) -> ColourTags:
+    """The tags for an output: those of the source where the output's pixel format can have them.
+
+    Args:
+        colour: of the source.
+        is_rgb: whether the output stores R, G, B.
+        height: of the picture.
+    """
+    if is_rgb:
+        return colour if colour.name == "rgb" else replace(colour, matrix=0)
+    by_height = _BT601 if height <= _SD_HEIGHT else _BT709
+    if colour.name == "rgb":  # converted on the way, see the writer
+        return replace(colour, matrix=by_height, range=_LIMITED)
+    matrix = by_height if colour.matrix == _RGB else colour.matrix
+    code_range = _FULL if colour.full_range else colour.range
+    return replace(colour, matrix=matrix, range=code_range)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import av
 import av.container
@@ -21,14 +22,20 @@ import numpy.typing as npt
 from av.stream import Disposition
 
 from lipwright.errors import LipwrightError
+from lipwright.media import limits
+from lipwright.media.choice import pick_video_stream
+from lipwright.media.clock import clock_of, retimer
 from lipwright.media.colour import ColourTags, resolve_tags
 from lipwright.media.exif import exif_matrix
+from lipwright.media.hdr import HdrMetadata, hdr_metadata
 from lipwright.media.planes import layout_is_rgb, layout_of, planar_name
 from lipwright.media.source import open_media
 
 Affine = npt.NDArray[np.float64]  # (2, 3)
 
-MAX_PIXELS = 2**27  # 16k x 8k; anything larger is a damaged header or an attack on the memory
+FieldOrder = Literal["progressive", "tff", "bff"]
+
+_TOP_FIRST, _BOTTOM_FIRST = (2, 5), (3, 4)  # libav's AVFieldOrder by the field shown first
 _DEFAULT_RATE = Fraction(25)
 _MAX_ASPECT = 16
 _ONE = 1 << 16
@@ -64,6 +71,11 @@ class VideoInfo:
         codec: libav's name of the decoder.
         stream_index: index of the video stream in the file.
         start_pts: timestamp of the first frame, in units of ``time_base``.
+        field_order: ``tff`` or ``bff`` if the frames consist of two fields, top or bottom first.
+        deinterlaced: whether the reader makes whole frames of them.
+        hdr: static HDR metadata of the first frame.
+        has_alpha: whether the file holds transparency.
+        can_jump: whether a seek leads to frames with the times that they have otherwise.
     """
 
     path: Path
@@ -87,6 +99,11 @@ class VideoInfo:
     codec: str
     stream_index: int
     start_pts: int
+    field_order: FieldOrder = "progressive"
+    deinterlaced: bool = False
+    hdr: HdrMetadata = field(default_factory=HdrMetadata)
+    has_alpha: bool = False
+    can_jump: bool = True
 
     @property
     def square_size(self) -> tuple[float, float]:
@@ -129,39 +146,36 @@ class VideoInfo:
         return result
 
 
-def probe(path: str | Path) -> VideoInfo:
+def probe(path: str | Path, *, stream: int | None = None, deinterlace: bool = False) -> VideoInfo:
     """Open a video or picture, decode its first frame and say what it is.
+
+    Args:
+        path: the file.
+        stream: number of the video stream; None: see :mod:`lipwright.media.choice`.
+        deinterlace: whether the reader is going to make whole frames of fields.
 
     Raises:
         LipwrightError: missing, empty or unreadable file, no picture in it, nothing decodable.
     """
     path = Path(path)
     with open_media(path, "video") as container:
-        stream = pick_video_stream(container, path)
-        frame = _first_frame(container, stream)
+        picked = pick_video_stream(container, path, stream)
+        guard(picked)
+        frame = _first_frame(path, container, picked)
         if frame is None:
             raise LipwrightError(
                 f"No frame of the video {path} could be decoded: it is damaged or cut off; check "
                 "that it plays."
             )
-        return describe(path, container, stream, frame)
+        return describe(path, container, picked, frame, deinterlace=deinterlace)
 
 
-def pick_video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
-    """The first real video stream, else a cover picture; LipwrightError if there is neither."""
-    streams = [s for s in container.streams.video if s.codec_context is not None]
-    moving = [s for s in streams if not s.disposition & Disposition.attached_pic]
-    if not streams:
-        raise LipwrightError(
-            f"There is no picture in {path}; give a video or a still picture as VIDEO."
-        )
-    stream = (moving or streams)[0]
-    if stream.width * stream.height > MAX_PIXELS:
-        raise LipwrightError(
-            f"The picture of {path} claims {stream.width}x{stream.height} pixels, which is more "
-            "than can be handled; scale it down first."
-        )
-    return stream
+def guard(stream: av.VideoStream) -> None:
+    """Have the decoder refuse pictures beyond the limit before it finds memory for them."""
+    stream.codec_context.options = {
+        **stream.codec_context.options,
+        "max_pixels": str(limits.active().pixels),
+    }
 
 
 def describe(
@@ -169,13 +183,25 @@ def describe(
     container: av.container.InputContainer,
     stream: av.VideoStream,
     frame: av.VideoFrame,
+    *,
+    deinterlace: bool = False,
 ) -> VideoInfo:
-    """Collect the facts from an open file and its first decoded frame."""
+    """Collect the facts from an open file and its first decoded frame.
+
+    Raises:
+        LipwrightError: a picture beyond the limits.
+    """
     context = stream.codec_context
     source_format = frame.format.name
     pix_fmt = planar_name(source_format)
     layout = layout_of(pix_fmt)
     assert layout is not None  # planar_name gives plain planar formats only
+    limits.check_picture(frame.width, frame.height, layout.bytes_per_pixel, path)
+    is_still = (
+        container.format.name == "image2"
+        or container.format.name.endswith("_pipe")
+        or bool(stream.disposition & (Disposition.attached_pic | Disposition.still_image))
+    )
     code_range = frame.color_range or context.color_range
     if source_format.startswith("yuvj"):
         code_range = 2
@@ -190,19 +216,16 @@ def describe(
         int(code_range),
         is_rgb=layout_is_rgb(source_format),
         height=frame.height,
+        is_gray_still=is_still and layout.is_gray,
     )
     time_base = stream.time_base or Fraction(1, 90_000)
-    is_still = (
-        container.format.name == "image2"
-        or container.format.name.endswith("_pipe")
-        or bool(stream.disposition & (Disposition.attached_pic | Disposition.still_image))
-    )
     rate = _sane_rate(stream, is_still)
     duration = _duration(container, stream, time_base)
     matrix = _display_matrix(frame, path)
     rotation, mirrored = _orientation(matrix)
     count = stream.frames or (round(duration * rate) if duration is not None else 0)
-    return VideoInfo(
+    clock = clock_of(path, container)
+    found = VideoInfo(
         path=path,
         width=frame.width,
         height=frame.height,
@@ -224,18 +247,48 @@ def describe(
         codec=context.name,
         stream_index=stream.index,
         start_pts=frame.pts or 0,
+        field_order="progressive" if is_still else _field_order(stream, frame),
+        hdr=hdr_metadata(frame),
+        has_alpha=any(c.is_alpha for c in frame.format.components)
+        or stream.metadata.get("alpha_mode") == "1",
+        can_jump=clock is None and not stores_decoding_order(container, stream),
     )
+    if deinterlace and found.field_order != "progressive":
+        return replace(found, field_order="progressive", deinterlaced=True)
+    return replace(found, deinterlaced=deinterlace and not is_still)
+
+
+def stores_decoding_order(container: av.container.InputContainer, stream: av.VideoStream) -> bool:
+    """Whether a file says only in which order frames are decoded, and the two orders differ.
+
+    AVI has no times at all, only places; the frame that is shown n-th has the n-th place.
+    """
+    return container.format.name == "avi" and bool(stream.codec_context.has_b_frames)
+
+
+def _field_order(stream: av.VideoStream, frame: av.VideoFrame) -> FieldOrder:
+    order = stream.codec_context.field_order
+    if order in _BOTTOM_FIRST:
+        return "bff"
+    if order in _TOP_FIRST:
+        return "tff"
+    if not frame.interlaced_frame:
+        return "progressive"
+    return "bff" if stream.codec_context.name == "dvvideo" else "tff"
 
 
 def _first_frame(
-    container: av.container.InputContainer, stream: av.VideoStream
+    path: Path, container: av.container.InputContainer, stream: av.VideoStream
 ) -> av.VideoFrame | None:
     packets = container.demux(stream)
+    retime = retimer(path, container, stream.index)
     while True:
         try:
             packet = next(packets, None)
         except (av.error.FFmpegError, OSError):
             packet = None
+        if packet is not None and retime is not None:
+            retime(packet)
         try:
             frames = packet.decode() if packet is not None else stream.decode(None)
         except (av.error.FFmpegError, ValueError):

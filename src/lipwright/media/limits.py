@@ -112,7 +112,8 @@ def check_picture(width: int, height: int, bytes_per_pixel: float, what: object)
     """Raise LipwrightError for a picture that is too large.
 
     Args:
-        width, height: pixels.
+        width: in pixels.
+        height: in pixels.
         bytes_per_pixel: of the decoded picture.
         what: the file, for the message.
     """

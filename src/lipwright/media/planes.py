@@ -78,6 +78,12 @@ class PixelLayout:
         return len(self.planes) == 1
 
     @property
+    def bytes_per_pixel(self) -> float:
+        """Memory that a decoded picture takes, alpha left aside."""
+        chroma = (len(self.planes) - 1) / (self.chroma_x * self.chroma_y)
+        return (1 + chroma) * np.dtype(self.dtype).itemsize
+
+    @property
     def dtype(self) -> type[np.uint8] | type[np.uint16]:
         """Type of one stored component."""
         return np.uint8 if self.depth <= 8 else np.uint16

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
@@ -17,8 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lipwright.errors import LipwrightError
-from lipwright.media.info import VideoInfo, describe, pick_video_stream
-from lipwright.media.planes import to_planar
+from lipwright.media import limits
+from lipwright.media.choice import choice_notice, pick_video_stream
+from lipwright.media.clock import Retimer, clock_of
+from lipwright.media.deinterlace import deinterlaced
+from lipwright.media.info import VideoInfo, describe, guard, stores_decoding_order
+from lipwright.media.planes import layout_of, to_planar
 from lipwright.media.source import open_media
 from lipwright.media.thumbnail import thumbnail
 
@@ -72,25 +77,49 @@ class VideoReader:
         LipwrightError: missing, empty or unreadable file, no picture in it, nothing decodable.
     """
 
-    def __init__(self, path: str | Path, threads: int = 0) -> None:
-        """Open ``path`` and decode its first frame; ``threads`` 0 leaves the number to libav."""
+    def __init__(
+        self,
+        path: str | Path,
+        threads: int = 0,
+        *,
+        stream: int | None = None,
+        deinterlace: bool = False,
+    ) -> None:
+        """Open a file and decode its first frame.
+
+        Args:
+            path: the file.
+            threads: 0 leaves the number to libav.
+            stream: number of the video stream; None: see :mod:`lipwright.media.choice`.
+            deinterlace: make whole frames of interlaced ones.
+        """
         self.path = Path(path)
         self.warnings: list[str] = []
         self._stack = ExitStack()
         self._damaged = 0
+        self._interlaced = 0
         try:
             container = self._stack.enter_context(open_media(self.path, "video"))
-            stream = pick_video_stream(container, self.path)
-            stream.thread_type = "AUTO"
-            stream.thread_count = threads
-            self._frames = self._decoded(container, stream)
+            picked = pick_video_stream(container, self.path, stream)
+            guard(picked)
+            picked.thread_type = "AUTO"
+            picked.thread_count = threads
+            self._retime: Retimer | None = None
+            clock = clock_of(self.path, container)
+            if clock is not None:
+                self._retime = Retimer(clock, picked.index)
+                self._warn(clock.sentence(self.path))
+            notice = choice_notice(container, self.path, picked, "--video-stream")
+            if notice:
+                self._warn(notice)
+            self._frames = self._decoded(container, picked)
             first = next(self._frames, None)
             if first is None:
                 raise LipwrightError(
                     f"No frame of the video {self.path} could be decoded: it is damaged or cut "
                     "off; check that it plays."
                 )
-            self.info = describe(self.path, container, stream, first)
+            self.info = describe(self.path, container, picked, first, deinterlace=deinterlace)
         except BaseException:
             self._stack.close()
             raise
@@ -116,15 +145,14 @@ class VideoReader:
     def __iter__(self) -> Iterator[Frame]:
         info = self.info
         usual = max(1, round(1 / (info.average_rate * info.time_base)))
+        natives = self._natives()
         start: int | None = None
         last = 0
         index = 0
         while True:
-            native = self._first if index == 0 else next(self._frames, None)
+            native = next(natives, None)
             if native is None:
                 break
-            self._first = None
-            native = self._uniform(native)
             duration = native.duration if native.duration and native.duration > 0 else usual
             pts = native.pts
             if start is None:
@@ -142,10 +170,34 @@ class VideoReader:
                 break
         if self._damaged:
             self._warn(f"{self._damaged} damaged packets of {self.path} were skipped.")
+        if 0 < self._interlaced < index and not info.deinterlaced:
+            self._warn(
+                f"{self._interlaced} of {index} frames of {self.path} are interlaced, the others "
+                f"are not; the output is {_scan(info)} throughout (--deinterlace makes whole "
+                "frames of them)."
+            )
+
+    def _natives(self) -> Iterator[av.VideoFrame]:
+        """The frames in one size and format, deinterlaced if that was asked for."""
+
+        def uniform() -> Iterator[av.VideoFrame]:
+            first, self._first = self._first, None
+            native = first if first is not None else next(self._frames, None)
+            while native is not None:
+                self._interlaced += bool(native.interlaced_frame)
+                yield self._uniform(native)
+                native = next(self._frames, None)
+
+        return deinterlaced(uniform(), self.info.time_base) if self.info.deinterlaced else uniform()
 
     def _uniform(self, native: av.VideoFrame) -> av.VideoFrame:
         """Plain planar, and in the size and format that the first frame had."""
         info = self.info
+        if (native.width, native.height) != (info.width, info.height):
+            depth = layout_of(info.pix_fmt)
+            limits.check_picture(
+                native.width, native.height, depth.bytes_per_pixel if depth else 1.0, self.path
+            )
         native = to_planar(native)
         same_size = (native.width, native.height) == (info.width, info.height)
         if same_size and native.format.name == info.pix_fmt:
@@ -164,6 +216,9 @@ class VideoReader:
     ) -> Generator[av.VideoFrame]:
         """Every frame that decodes; damaged packets are counted and skipped."""
         packets = container.demux(stream)
+        retime = self._retime
+        # Where a file stores places in the order of decoding, the n-th frame shown gets the n-th.
+        places: list[int] | None = [] if stores_decoding_order(container, stream) else None
         ended = False
         while not ended:
             try:
@@ -178,12 +233,26 @@ class VideoReader:
             try:
                 if packet is not None and packet.size and packet.is_corrupt:
                     self._damaged += 1
-                yield from stream.decode(packet)
+                if packet is not None and packet.size and retime is not None:
+                    retime(packet)
+                if places is not None and packet is not None and packet.dts is not None:
+                    heapq.heappush(places, packet.dts)
+                for frame in stream.decode(packet):
+                    if places:
+                        frame.pts = heapq.heappop(places)
+                    yield frame
             except av.error.EOFError:
                 continue
             except (av.error.FFmpegError, ValueError):
                 self._damaged += 1
+                if places and packet is not None and packet.dts in places:
+                    places.remove(packet.dts)  # no frame will come of it
+                    heapq.heapify(places)
 
     def _warn(self, sentence: str) -> None:
         if sentence not in self.warnings:
             self.warnings.append(sentence)
+
+
+def _scan(info: VideoInfo) -> str:
+    return "progressive" if info.field_order == "progressive" else "interlaced"

@@ -18,6 +18,7 @@ import av.container
 import av.error
 
 from lipwright.errors import LipwrightError
+from lipwright.media.stills import as_animated_png, as_png, is_animated_webp, is_photograph
 
 log = logging.getLogger(__name__)
 
@@ -90,9 +91,14 @@ def open_media(path: str | Path, what: str) -> Iterator[av.container.InputContai
     path = Path(path)
     check_file(path, what)
     try:
-        container = av.open(
-            f"file:{path.absolute()}", mode="r", options=_OPTIONS, metadata_errors="replace"
-        )
+        if is_photograph(path):
+            container = av.open(as_png(path, what), mode="r", format="png_pipe")
+        elif is_animated_webp(path):
+            container = av.open(as_animated_png(path, what), mode="r", format="apng")
+        else:
+            container = av.open(
+                f"file:{path.absolute()}", mode="r", options=_OPTIONS, metadata_errors="replace"
+            )
     except (av.error.FFmpegError, ValueError, OSError) as error:
         log.debug("cannot open %s", path, exc_info=True)
         raise LipwrightError(

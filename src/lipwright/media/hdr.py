@@ -1,0 +1,124 @@
+"""Static metadata of HDR pictures: what the grading display could show, how bright it gets.
+
+SMPTE ST 2086 (mastering display colour volume) and CTA-861.3 (maximum content light level and
+maximum frame-average light level), as libav hands them over with a frame, and as the encoders take
+them. Dynamic metadata (Dolby Vision, HDR10+) belongs to the pixels it was made for, which are
+changed here; it cannot be kept.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+
+PQ, HLG = 16, 18
+"""Transfer codes of H.273: SMPTE ST 2084, and ARIB STD-B67."""
+
+_DYNAMIC = {
+    "DOVI_RPU_BUFFER": "Dolby Vision",
+    "DOVI_METADATA": "Dolby Vision",
+    "DYNAMIC_HDR_PLUS": "HDR10+",
+    "DYNAMIC_HDR_VIVID": "HDR Vivid",
+}
+
+
+@dataclass(frozen=True)
+class MasteringDisplay:
+    """SMPTE ST 2086.
+
+    Attributes:
+        red, green, blue, white: CIE 1931 (x, y).
+        darkest, brightest: luminance in cd/m2.
+    """
+
+    red: tuple[Fraction, Fraction]
+    green: tuple[Fraction, Fraction]
+    blue: tuple[Fraction, Fraction]
+    white: tuple[Fraction, Fraction]
+    darkest: Fraction
+    brightest: Fraction
+
+    def x265(self) -> str:
+        """As x264 and x265 take it: units of 0.00002 and of 0.0001 cd/m2."""
+
+        def point(value: tuple[Fraction, Fraction]) -> str:
+            return f"({round(value[0] * 50_000)},{round(value[1] * 50_000)})"
+
+        return (
+            f"G{point(self.green)}B{point(self.blue)}R{point(self.red)}WP{point(self.white)}"
+            f"L({round(self.brightest * 10_000)},{round(self.darkest * 10_000)})"
+        )
+
+    def svt(self) -> str:
+        """As SVT-AV1 takes it: decimal numbers."""
+
+        def point(value: tuple[Fraction, Fraction]) -> str:
+            return f"({float(value[0]):.5f},{float(value[1]):.5f})"
+
+        return (
+            f"G{point(self.green)}B{point(self.blue)}R{point(self.red)}WP{point(self.white)}"
+            f"L({float(self.brightest):.4f},{float(self.darkest):.4f})"
+        )
+
+
+@dataclass(frozen=True)
+class HdrMetadata:
+    """What a frame says about its light.
+
+    Attributes:
+        display: the mastering display, None if not given.
+        light: (MaxCLL, MaxFALL) in cd/m2, None if not given.
+        dynamic: names of dynamic metadata that cannot be kept.
+    """
+
+    display: MasteringDisplay | None = None
+    light: tuple[int, int] | None = None
+    dynamic: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.display is not None or self.light is not None
+
+
+def hdr_metadata(frame: av.VideoFrame) -> HdrMetadata:
+    """Read the metadata of a decoded frame; empty where there is none."""
+    found = {
+        name: data
+        for name in (*_DYNAMIC, "MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")
+        if (data := _side_data(frame, name)) is not None
+    }
+    dynamic = tuple(dict.fromkeys(_DYNAMIC[name] for name in found if name in _DYNAMIC))
+    return HdrMetadata(
+        _display(found.get("MASTERING_DISPLAY_METADATA", b"")),
+        _light(found.get("CONTENT_LIGHT_LEVEL", b"")),
+        dynamic,
+    )
+
+
+def _side_data(frame: av.VideoFrame, name: str) -> bytes | None:
+    try:
+        data = frame.side_data.get(name)
+    except (ValueError, KeyError):  # PyAV does not know all kinds of side data
+        return None
+    return None if data is None else bytes(data)  # type: ignore[call-overload]
+
+
+def _display(raw: bytes) -> MasteringDisplay | None:
+    """From libav's AVMasteringDisplayMetadata: ten rationals and two flags."""
+    if len(raw) < 88:
+        return None
+    numbers = struct.unpack("=20i2i", raw[:88])
+    if not (numbers[20] and numbers[21]) or not all(numbers[1:20:2]):
+        return None
+    values = [Fraction(numbers[i], numbers[i + 1]) for i in range(0, 20, 2)]
+    red, green, blue, white = ((values[i], values[i + 1]) for i in (0, 2, 4, 6))
+    return MasteringDisplay(red, green, blue, white, values[8], values[9])
+
+
+def _light(raw: bytes) -> tuple[int, int] | None:
+    if len(raw) < 8:
+        return None
+    most, average = struct.unpack("=2I", raw[:8])
+    return (most, average) if most or average else None

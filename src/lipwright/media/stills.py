@@ -1,0 +1,121 @@
+"""Pictures that libav does not read as players show them: HEIC, AVIF and animated WebP.
+
+A phone stores a HEIC photograph as a grid of tiles with auxiliary pictures beside them; libav
+sees dozens of small video streams. libheif (through ``pillow-heif``) and Pillow's own AVIF reader
+put the picture together, turned upright; it goes on as PNG in memory. An animated WebP, which
+libav cannot decode, goes on as an animated PNG: a video with the times of its frames.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from lipwright.errors import LipwrightError
+from lipwright.media import limits
+
+_HEIC = {b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2"}
+_AVIF = {b"avif"}
+_MOVING = {b"avis", b"hevc", b"hevx", b"msf1"}
+
+
+def is_animated_webp(path: Path) -> bool:
+    """Whether a file is a WebP picture with the animation flag (RFC 9649, section 2.7)."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(21)
+    except OSError:
+        return False
+    return head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(head[20] & 2)
+
+
+def is_photograph(path: Path) -> bool:
+    """Whether a file is a HEIC or AVIF still picture (ISO/IEC 23008-12, brands of ``ftyp``)."""
+    return bool(_brands(path) & (_HEIC | _AVIF)) and not _is_sequence(path)
+
+
+def _is_sequence(path: Path) -> bool:
+    return _brands(path, first=True) <= _MOVING and bool(_brands(path) & _MOVING)
+
+
+def _brands(path: Path, first: bool = False) -> set[bytes]:
+    try:
+        with path.open("rb") as file:
+            head = file.read(128)
+    except OSError:
+        return set()
+    if head[4:8] != b"ftyp":
+        return set()
+    size = min(int.from_bytes(head[:4], "big"), len(head))
+    rest = head[16:size]
+    major = head[8:12]
+    return {major} if first else {major, *(rest[i : i + 4] for i in range(0, len(rest) - 3, 4))}
+
+
+def as_animated_png(path: Path, what: str) -> io.BytesIO:
+    """All frames of an animated WebP as an animated PNG in memory.
+
+    Raises:
+        LipwrightError: damaged, too large, or more frames than fit into memory.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            count = int(getattr(picture, "n_frames", 1))
+            limits.check_picture(*picture.size, 4.0, path)
+            if count * picture.size[0] * picture.size[1] * 4 > 8 * limits.active().picture_bytes:
+                raise LipwrightError(
+                    f"The {what} {path} is an animated picture of {count} frames, too many to "
+                    "handle at once; convert it to MP4."
+                )
+            file = io.BytesIO()
+            durations = []
+            for number in range(count):
+                picture.seek(number)
+                picture.load()  # tells the frame's duration
+                durations.append(int(picture.info.get("duration") or 40))
+            picture.seek(0)
+            picture.save(file, "PNG", save_all=True, compress_level=1, duration=durations)
+    except LipwrightError:
+        raise
+    except Exception as error:  # damaged files make the reader raise almost anything
+        raise LipwrightError(
+            f"The {what} {path} is a damaged picture; check that it opens, and convert it to MP4."
+        ) from error
+    file.seek(0)
+    return file
+
+
+def as_png(path: Path, what: str) -> io.BytesIO:
+    """The picture as a PNG file in memory, upright, 8 bits per component.
+
+    Args:
+        path: a HEIC or AVIF file.
+        what: what the caller calls it, for the messages.
+
+    Raises:
+        LipwrightError: damaged or too large.
+    """
+    from PIL import Image, ImageOps
+
+    if not _brands(path) & _AVIF:
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
+    try:
+        with Image.open(path) as picture:
+            limits.check_picture(*picture.size, 3.0, path)
+            upright = ImageOps.exif_transpose(picture)
+            has_alpha = "A" in upright.getbands()
+            plain = upright.convert("RGBA" if has_alpha else "RGB")
+            file = io.BytesIO()
+            plain.save(file, "PNG", compress_level=1)
+    except LipwrightError:
+        raise
+    except Exception as error:  # damaged files make the readers raise almost anything
+        raise LipwrightError(
+            f"The {what} {path} is a damaged picture; check that it opens, and convert it to PNG."
+        ) from error
+    file.seek(0)
+    return file

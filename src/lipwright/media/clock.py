@@ -32,6 +32,7 @@ _BACK = Fraction(1, 5)
 """Decoding times of a stream only grow; this far back is no rounding."""
 _BACK_SHOWN = Fraction(1)
 """Where only presentation times are stored, pictures are out of order by less than this."""
+_HALF_ROUND = Fraction(2**32, 90_000)
 _SAME = Fraction(10)
 """A stream whose clock is this near to that of the newest piece has joined it."""
 
@@ -42,18 +43,20 @@ class Clock:
 
     Attributes:
         shifts: seconds to add, per piece of the recording; the first is 0.
-        switches: per stream index, (byte position, piece): packets from there on belong to it.
+        switches: per stream index, (byte position, k, piece): the k-th packet (from 0) that is
+            stored there, and all after it, belong to that piece.
         jumps: seconds by which the clock jumped at each later piece; negative: it went back.
     """
 
     shifts: tuple[Fraction, ...]
-    switches: dict[int, tuple[tuple[int, int], ...]]
+    switches: dict[int, tuple[tuple[int, int, int], ...]]
     jumps: tuple[Fraction, ...]
 
     def sentence(self, path: Path) -> str:
         """What was done, for the report."""
         count = len(self.jumps)
-        back = sum(jump < 0 for jump in self.jumps)
+        # Libav shows a transport clock that went back as one that passed its end (26.5 hours).
+        back = sum(jump < 0 or jump > _HALF_ROUND for jump in self.jumps)
         kinds = [f"restarts {_times(back)}"] if back else []
         kinds += [f"jumps ahead {_times(count - back)}"] if count > back else []
         return (
@@ -73,13 +76,14 @@ class Retimer:
         self._clock = clock
         self._switches = clock.switches.get(stream_index, ())
         self._piece = 0
+        self._place = _Place()
 
     def __call__(self, packet: av.Packet[Any]) -> None:
         """Put the times of a packet right, in place."""
-        position = packet.pos
-        if position is not None and position >= 0:
-            for start, piece in self._switches:
-                if position >= start:
+        place = self._place.of(packet)
+        if place is not None:
+            for start, nth, piece in self._switches:
+                if place >= (start, nth):
                     self._piece = piece
         shift = self._clock.shifts[self._piece]
         if shift == 0:
@@ -89,6 +93,22 @@ class Retimer:
             packet.pts += ticks
         if packet.dts is not None:
             packet.dts += ticks
+
+
+class _Place:
+    """Where the packets of a stream lie; several may share a page of the file."""
+
+    def __init__(self) -> None:
+        self._last: tuple[int, int] = (-1, 0)
+
+    def of(self, packet: av.Packet[Any]) -> tuple[int, int] | None:
+        """(byte position, number among those that have it); None where it is unknown."""
+        position = packet.pos
+        if position is None or position < 0:
+            return None
+        before, count = self._last
+        self._last = (position, count + 1 if position == before else 0)
+        return self._last
 
 
 def retimer(
@@ -130,7 +150,8 @@ def _scanned(path: Path, size: int, changed: int, ahead: bool, jump_limit: int) 
     pieces: list[_Piece] = []
     at: dict[int, int] = {}  # stream -> its piece
     last: dict[int, Fraction] = {}
-    switches: dict[int, list[tuple[int, int]]] = {}
+    switches: dict[int, list[tuple[int, int, int]]] = {}
+    places: dict[int, _Place] = {}
     pictures: set[int] = set()
     with open_media(path, "file") as container:
         pictures = {stream.index for stream in container.streams.video}
@@ -141,10 +162,11 @@ def _scanned(path: Path, size: int, changed: int, ahead: bool, jump_limit: int) 
                 packet = next(packets)
             except (StopIteration, av.error.FFmpegError, OSError):
                 break
+            base, index = packet.time_base, packet.stream_index
+            place = places.setdefault(index, _Place()).of(packet) or (-1, 0)
             stored = packet.dts if ahead and packet.dts is not None else packet.pts
             if stored is None or not packet.size:
                 continue
-            base, index = packet.time_base, packet.stream_index
             time = stored * base
             if not pieces:
                 pieces.append(_Piece(Fraction(0), time))
@@ -156,9 +178,7 @@ def _scanned(path: Path, size: int, changed: int, ahead: bool, jump_limit: int) 
                     pieces.append(_Piece(time - last[index], time))
                     piece = len(pieces) - 1
                 at[index] = piece
-                switches.setdefault(index, []).append(
-                    (-1 if packet.pos is None else packet.pos, piece)
-                )
+                switches.setdefault(index, []).append((*place, piece))
             last[index] = time
             current = pieces[at[index]]
             current.newest = time
@@ -166,7 +186,7 @@ def _scanned(path: Path, size: int, changed: int, ahead: bool, jump_limit: int) 
             length = (packet.duration or 0) * base
             current.begin[index] = min(shown, current.begin.get(index, shown))
             current.end[index] = max(shown + length, current.end.get(index, shown + length))
-    if len(pieces) < 2 or any(pos < 0 for s in switches.values() for pos, _ in s):
+    if len(pieces) < 2 or any(at[0] < 0 for s in switches.values() for at in s):
         return None
     return Clock(
         tuple(_shifts(pieces, pictures)),

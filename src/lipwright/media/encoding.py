@@ -12,10 +12,12 @@ import av
 import cv2
 
 from lipwright.errors import LipwrightError
+from lipwright.media.hdr import HLG, PQ
 from lipwright.media.info import VideoInfo
 from lipwright.media.planes import layout_of
 
 Kind = Literal["mp4", "mov", "mkv", "webm"]
+Pixels = Literal["keep", "8"]
 
 KINDS: dict[str, Kind] = {
     ".mp4": "mp4",
@@ -29,7 +31,7 @@ MUXERS: dict[Kind, str] = {"mp4": "mp4", "mov": "mov", "mkv": "matroska", "webm"
 _AVX512_SKX = 256  # OpenCV's number for the AVX-512 of Skylake servers, which x264 asks for too
 # x264's AVX-512 code for macroblock trees gives other bits from run to run, even with one thread;
 # a resumed job has to give those of an uninterrupted one. Its AVX2 code always gives the same.
-_REPEATABLE = {"x264-params": "asm=AVX2"} if cv2.checkHardwareSupport(_AVX512_SKX) else {}
+_REPEATABLE = {"asm": "AVX2"} if cv2.checkHardwareSupport(_AVX512_SKX) else {}
 
 _SMALL_PICTURE = 1280 * 720
 _AV1_MIN_SIDE = 16
@@ -48,6 +50,7 @@ class Encoding:
         size: (width, height) of the stored picture.
         sample_aspect: of the stored picture.
         codec_tag: four-character code, where the container's default is not the one to use.
+        interlaced: whether the frames are stored as two fields each.
     """
 
     codec: str
@@ -56,6 +59,7 @@ class Encoding:
     size: tuple[int, int] = (0, 0)
     sample_aspect: Fraction = Fraction(1)
     codec_tag: str | None = None
+    interlaced: bool = False
 
 
 def kind_of(out: Path) -> Kind:
@@ -69,11 +73,17 @@ def kind_of(out: Path) -> Kind:
 
 
 def choose_encoding(
-    kind: Kind, info: VideoInfo, crf: int = 16, lossless: bool = False, preset: str | None = None
+    kind: Kind,
+    info: VideoInfo,
+    crf: int = 16,
+    lossless: bool = False,
+    preset: str | None = None,
+    pixels: Pixels = "keep",
 ) -> Encoding:
     """Choose the encoder.
 
-    Lossy: H.264 (8 and 10 bit, 4:2:0, 4:2:2 and 4:4:4 kept; 12 bit and more as HEVC 12 bit). What
+    Lossy: H.264 (8 bit in 4:2:0, 4:2:2 and 4:4:4; 10 bit in 4:2:2 and 4:4:4). 4:2:0 in 10 bit
+    becomes HEVC 10 bit, which players show and which holds HDR; 12 bit and more HEVC 12 bit. What
     H.264 cannot hold, 4:2:0 of odd size, becomes AV1, or VP9 where a picture is tiny (H.264 4:4:4
     in .mov). WebM gets AV1, or VP9 for 4:2:2 and 4:4:4. RGB and gray pictures become YUV 4:2:0.
     Lossless: FFV1 in Matroska, the exact pixel format kept.
@@ -84,6 +94,7 @@ def choose_encoding(
         crf: quality on x264's scale, 0 (best) to 51; mapped to the scale of other encoders.
         lossless: store every bit.
         preset: of x264; by default chosen by picture size.
+        pixels: ``8`` makes 8 bit 4:2:0 of everything, which every player shows.
 
     Raises:
         LipwrightError: ``lossless`` in a container other than Matroska, or a pixel format that
@@ -92,9 +103,13 @@ def choose_encoding(
     if not 0 <= crf <= 51:
         raise LipwrightError(f"The quality --crf {crf} is out of range; give a value from 0 to 51.")
     if lossless:
+        if pixels != "keep":
+            raise LipwrightError("--lossless stores every bit; omit --pixels, or omit --lossless.")
         return _lossless(kind, info)
     width, height = info.width, info.height
     sampling, depth = _sampling(info.pix_fmt), _depth(info.bit_depth)
+    if pixels == "8":
+        sampling, depth = "420", 8
     fits_h264 = {
         "420": width % 2 == 0 and height % 2 == 0,
         "422": width % 2 == 0,
@@ -105,14 +120,115 @@ def choose_encoding(
     elif kind == "webm" or not fits_h264:
         return _free_codec(kind, info, sampling, depth, crf)
     aspect = info.sample_aspect
-    if depth == 12 and min(width, height) >= _HEVC_MIN_SIDE:
-        options = {"preset": "superfast", "crf": str(crf), "x265-params": "log-level=none"}
+    deep = depth == 12 or (depth == 10 and sampling == "420" and info.field_order == "progressive")
+    if deep and min(width, height) >= _HEVC_MIN_SIDE:
+        hdr = f":{_x265_hdr(info)}" if info.hdr else ""
+        options = {"preset": "superfast", "crf": str(crf), "x265-params": f"log-level=none{hdr}"}
         tag = "hvc1" if kind in ("mp4", "mov") else None
-        return Encoding("libx265", f"yuv{sampling}p12le", options, (width, height), aspect, tag)
+        pix_fmt = f"yuv{sampling}p{depth}le"
+        return Encoding("libx265", pix_fmt, options, (width, height), aspect, tag)
     speed = preset or ("fast" if width * height <= _SMALL_PICTURE else "veryfast")
     pix_fmt = f"yuv{sampling}p" if depth == 8 else f"yuv{sampling}p10le"
-    options = {"preset": speed, "crf": str(crf), **_REPEATABLE}
-    return Encoding("libx264", pix_fmt, options, (width, height), aspect)
+    parameters = dict(_REPEATABLE)
+    if info.hdr and depth > 8:
+        parameters |= _x264_hdr(info)
+    interlaced = info.field_order != "progressive" and _can_interlace(sampling, height)
+    options = {"preset": speed, "crf": str(crf)}
+    if parameters:
+        options["x264-params"] = ":".join(f"{key}={value}" for key, value in parameters.items())
+    size = (width, height)
+    return Encoding("libx264", pix_fmt, options, size, aspect, interlaced=interlaced)
+
+
+def losses(info: VideoInfo, kind: Kind, encoding: Encoding) -> list[str]:
+    """What of a source this encoding cannot hold, or many players cannot show, in sentences.
+
+    They are known before the job starts and are said then.
+    """
+    found: list[str] = []
+    name, path = encoding.codec, info.path
+    if info.has_alpha and "a" not in encoding.pix_fmt.replace("gray", "").replace("bayer", ""):
+        found.append(
+            f"The transparency of {path} is lost; the colours under it become visible (--lossless "
+            "keeps it where the file stores it beside the colours)."
+        )
+    if info.field_order != "progressive" and not encoding.interlaced:
+        found.append(
+            f"{path} is interlaced, which this output cannot say, so that players will show its "
+            "lines as combs; use --deinterlace, or write .mp4, .mov or .mkv without --pixels."
+        )
+    found += _hdr_losses(info, encoding)
+    deep = layout_of(encoding.pix_fmt)
+    assert deep is not None
+    unusual = deep.depth > 8 or (deep.chroma_y == 1 and not deep.is_rgb)
+    if name == "libx264" and unusual and not encoding.options.get("qp"):
+        depth = f"{deep.depth} bit " if deep.depth > 8 else ""
+        subsampling = "4:4:4" if deep.chroma_x == 1 else "4:2:2" if deep.chroma_y == 1 else "4:2:0"
+        found.append(
+            f"The pixels of {path} are kept as H.264 in {depth}{subsampling}, which many players "
+            "and phones cannot show; --pixels 8 makes 8 bit 4:2:0 of them."
+        )
+    return found
+
+
+def _hdr_losses(info: VideoInfo, encoding: Encoding) -> list[str]:
+    found: list[str] = []
+    path = info.path
+    kept = encoding.codec in ("libx265", "libsvtav1", "libx264") and _is_deep(encoding.pix_fmt)
+    if info.hdr and not kept:
+        found.append(
+            f"The HDR metadata of {path} (mastering display, content light level) cannot be kept "
+            "in this output; .mp4, .mov or .mkv without --lossless and --pixels keeps them."
+        )
+    if info.colour.transfer in (PQ, HLG) and not _is_deep(encoding.pix_fmt):
+        curve = "PQ" if info.colour.transfer == PQ else "HLG"
+        found.append(
+            f"{path} is HDR ({curve}); in 8 bits its gradients show steps, and it is not converted "
+            "to standard range."
+        )
+    for kind in info.hdr.dynamic:
+        found.append(
+            f"The {kind} metadata of {path} cannot be kept, for they belong to the pixels as they "
+            "were; players show the plain HDR picture."
+        )
+    return found
+
+
+def _is_deep(pix_fmt: str) -> bool:
+    layout = layout_of(pix_fmt)
+    return layout is not None and layout.depth > 8
+
+
+def _can_interlace(sampling: str, height: int) -> bool:
+    """H.264 stores fields in pairs of rows, of chroma too."""
+    return height % (4 if sampling == "420" else 2) == 0
+
+
+def _x265_hdr(info: VideoInfo) -> str:
+    parts = []
+    if info.hdr.display is not None:
+        parts.append(f"master-display={info.hdr.display.x265()}")
+    if info.hdr.light is not None:
+        parts.append(f"max-cll={info.hdr.light[0]},{info.hdr.light[1]}")
+    return ":".join(parts)
+
+
+def _x264_hdr(info: VideoInfo) -> dict[str, str]:
+    found = {}
+    if info.hdr.display is not None:
+        found["mastering-display"] = info.hdr.display.x265()
+    if info.hdr.light is not None:
+        found["cll"] = f"{info.hdr.light[0]},{info.hdr.light[1]}"
+    return found
+
+
+def _svt_hdr(info: VideoInfo) -> dict[str, str]:
+    found = []
+    if info.hdr.display is not None:
+        found.append(f"mastering-display={info.hdr.display.svt()}")
+    if info.hdr.light is not None:
+        found.append(f"content-light={info.hdr.light[0]},{info.hdr.light[1]}")
+    return {"svtav1-params": ":".join(found)} if found else {}
 
 
 def _free_codec(kind: Kind, info: VideoInfo, sampling: str, depth: int, crf: int) -> Encoding:
@@ -126,6 +242,7 @@ def _free_codec(kind: Kind, info: VideoInfo, sampling: str, depth: int, crf: int
     if (sampling == "420" or depth > 8) and min(size) >= _AV1_MIN_SIDE:
         os.environ.setdefault("SVT_LOG", "1")  # errors only; it writes to the terminal by itself
         options = {"preset": "9", "crf": str(max(1, round(crf * 1.5)))}
+        options |= _svt_hdr(info) if depth > 8 else {}
         pix_fmt = "yuv420p" if depth == 8 else "yuv420p10le"
         return Encoding("libsvtav1", pix_fmt, options, size, aspect)
     options = {
@@ -149,7 +266,7 @@ def _lossless(kind: Kind, info: VideoInfo) -> Encoding:
     if stored not in known:
         raise LipwrightError(
             f"{info.path} has the pixel format {info.source_pix_fmt}, which FFV1 cannot hold "
-            "without loss; leave --lossless away."
+            "without loss; omit --lossless."
         )
     fits_h264 = info.width % 2 == 0 and info.height % 2 == 0
     if info.sample_aspect != 1 and fits_h264 and stored in _X264_FORMATS:

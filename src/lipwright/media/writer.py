@@ -15,16 +15,18 @@ from types import TracebackType
 import av
 import av.container
 import av.error
+from av.codec.context import Flags
 
 from lipwright.errors import LipwrightError
-from lipwright.media.encoding import MUXERS, choose_encoding, kind_of
+from lipwright.media.colour import output_tags
+from lipwright.media.encoding import MUXERS, Pixels, choose_encoding, kind_of
+from lipwright.media.fields import FieldMarker
 from lipwright.media.info import VideoInfo
 from lipwright.media.planes import layout_of, recast
 from lipwright.media.tracks import Track, kept_streams, speech_track
 
 log = logging.getLogger(__name__)
 
-_BT601, _BT709 = 6, 1
 _LIMITED = 1
 
 
@@ -46,6 +48,7 @@ class VideoWriter:
         *,
         crf: int = 16,
         lossless: bool = False,
+        pixels: Pixels = "keep",
         speech: str | Path | None = None,
         keep_streams_from: str | Path | None = None,
         duration: Fraction | None = None,
@@ -62,6 +65,7 @@ class VideoWriter:
             info: of the source video.
             crf: quality on x264's scale.
             lossless: store every bit (FFV1, .mkv only).
+            pixels: ``8`` makes 8 bit 4:2:0 of everything.
             speech: file whose first audio stream goes into the output; it starts with the first
                 picture and may be shorter or longer than the video.
             keep_streams_from: video whose other audio streams and subtitles are copied too.
@@ -84,12 +88,13 @@ class VideoWriter:
         self._target = _checked_target(
             self.out, [info.path, *(Path(p) for p in (speech, keep_streams_from) if p is not None)]
         )
-        self._encoding = choose_encoding(kind, info, crf, lossless, preset)
+        self._encoding = choose_encoding(kind, info, crf, lossless, preset, pixels)
         if self._encoding.sample_aspect != info.sample_aspect:
             self.warnings.append(
                 f"{self.out} cannot hold pixels that are not square with this codec; the picture "
                 "was stretched to square pixels."
             )
+        self._fields = FieldMarker(info.field_order) if self._encoding.interlaced else None
         self._info = info
         self._time_base = time_base or info.time_base
         self._duration = duration
@@ -170,6 +175,8 @@ class VideoWriter:
                 self._durations[pts] = duration
             picture = self._fitted(frame)
             picture.pts, picture.time_base = pts, self._time_base
+            if self._fields is not None:
+                picture = self._fields.mark(picture)
             picture.pict_type = 0  # the source's I, P and B are no orders to the encoder
             self._mux(self._stream.encode(picture))
 
@@ -227,12 +234,13 @@ class VideoWriter:
             context.thread_count, context.thread_type = threads, "SLICE"
         if encoding.codec_tag is not None:
             context.codec_tag = encoding.codec_tag
-        colour = info.colour
+        is_rgb = encoding.pix_fmt.startswith(("gbr", "bgr"))
+        colour = output_tags(info.colour, is_rgb, info.height)
         context.color_primaries, context.color_trc = colour.primaries, colour.transfer
         context.colorspace, context.color_range = colour.matrix, colour.range
-        if colour.name == "rgb" and not encoding.pix_fmt.startswith(("gbr", "bgr")):
-            context.colorspace = _BT601 if info.height <= 576 else _BT709
-            context.color_range = _LIMITED
+        if encoding.interlaced:
+            context.flags |= Flags.interlaced_dct | Flags.interlaced_me
+            context.field_order = 2 if info.field_order == "tff" else 3
         if info.display_matrix is not None:
             stream.set_display_matrix(info.display_matrix)
         return stream

@@ -171,6 +171,7 @@ def learn(corpus: PackedCorpus, given: argparse.Namespace, out: Path) -> VQGAN:
         model=model,
         jitter=asdict(Jitter() if given.jitter else NONE),
         loss=VQGANLoss(gradient=1.0),
+        initial=initial,
         optimiser=OptimiserConfig(lr=given.lr, warmup=20),
         run=RunConfig(
             steps=given.steps,
@@ -182,7 +183,7 @@ def learn(corpus: PackedCorpus, given: argparse.Namespace, out: Path) -> VQGAN:
             validate_batches=1,
         ),
     )
-    stage = VQGANStage(config, corpus, initial=initial)
+    stage = VQGANStage(config, corpus)
     progress = train(stage, out, given.device)
     print(f"{out.name}: {progress.step} steps, {progress.seconds:.0f} s", flush=True)
     assert isinstance(stage.network, VQGAN)

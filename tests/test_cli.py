@@ -625,9 +625,11 @@ def test_megabytes() -> None:
 def test_train_passes_everything_on(
     run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stages = pytest.importorskip("lipwright.training.stages", reason="needs the extra 'train'")
+    stages = pytest.importorskip("lipwright.training.stages.run", reason="needs the extra 'train'")
     calls: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(stages, "run_stage", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(
+        stages, "run_stage", lambda *arguments: calls.append(arguments) or Path("run/vqgan.st")
+    )
     words = ("run.steps=10", "--data", "corpus", "--config", "tiny", "-o", "run", "run.seed=3")
     code, _, err = run("train", "vqgan", *words, "--device", "cpu")
     assert (code, err) == (0, "")

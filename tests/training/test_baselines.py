@@ -20,9 +20,11 @@ from lipwright.methods.registry import load_method
 from lipwright.models.pixel_discriminators import JointDiscriminator, QualityDiscriminator
 from lipwright.training.config import parse, read_yaml
 from lipwright.training.losses.contrastive import contrastive
-from lipwright.training.stages import find_config, run_stage
+from lipwright.training.stages.configs import find_config
 from lipwright.training.stages.pixel import PixelConfig, PixelStage
 from lipwright.training.stages.pixel_expert import PixelExpertConfig
+from lipwright.training.stages.registry import STAGES
+from lipwright.training.stages.run import run_stage
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, read_header
 
@@ -228,7 +230,7 @@ def test_shipped_configs_are_valid_and_build(path: Path) -> None:
 
 
 def test_shipped_configs_are_found_by_name() -> None:
-    assert find_config("wav2lip-tiny", "baselines") == CONFIGS / "wav2lip-tiny.yaml"
+    assert find_config("tiny", STAGES["wav2lip"]) == CONFIGS / "wav2lip-tiny.yaml"
 
 
 def test_wrong_configs_are_refused(

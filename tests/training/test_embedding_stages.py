@@ -12,7 +12,7 @@ from lipwright.errors import LipwrightError
 from lipwright.models.published import speech_embedding
 from lipwright.models.speech_embedding import SpeechEmbedding
 from lipwright.training.config import OptimiserConfig, RunConfig
-from lipwright.training.stages import run_stage
+from lipwright.training.stages.run import run_stage
 from lipwright.training.stages.speech import SpeechConfig, SpeechStage
 from lipwright.training.trainer import train
 from lipwright.weights import fetch

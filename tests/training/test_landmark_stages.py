@@ -19,7 +19,7 @@ from lipwright.methods.landmark import LandmarkMethod
 from lipwright.methods.registry import load_method
 from lipwright.models.landmark_space import LandmarkSpace
 from lipwright.training.config import parse, read_yaml
-from lipwright.training.stages import find_config, run_stage
+from lipwright.training.stages.configs import find_config
 from lipwright.training.stages.landmark_audio import (
     LandmarkAudioConfig,
     LandmarkAudioStage,
@@ -28,6 +28,8 @@ from lipwright.training.stages.landmark_audio import (
 )
 from lipwright.training.stages.landmark_space import LandmarkSpaceConfig
 from lipwright.training.stages.landmark_video import LandmarkVideoConfig, LandmarkVideoStage
+from lipwright.training.stages.registry import STAGES
+from lipwright.training.stages.run import run_stage
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, read_header
 from tests.models.landmark_shapes import face
@@ -303,7 +305,7 @@ def test_moving_mean_by_hand() -> None:
 
 @pytest.mark.parametrize("name", ["tiny", "base", "paper"])
 def test_shipped_configs_are_valid(name: str) -> None:
-    path = find_config(name, "landmark")
+    path = find_config(name, STAGES["landmark"])
     values = read_yaml(path)
     parse(LandmarkSpaceConfig, values["landmark-space"], name)
     parse(LandmarkAudioConfig, values["landmark-audio"], name)

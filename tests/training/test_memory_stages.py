@@ -19,11 +19,13 @@ from lipwright.training.config import parse, read_yaml
 from lipwright.training.losses.audio_visual import audio_visual_loss
 from lipwright.training.losses.quality_adversarial import adversarial_loss, discriminator_loss
 from lipwright.training.losses.visual_visual import visual_visual_loss
-from lipwright.training.stages import find_config, run_stage
+from lipwright.training.stages.configs import find_config
 from lipwright.training.stages.memory import MemoryStage
 from lipwright.training.stages.memory_config import MemoryConfig
 from lipwright.training.stages.memory_network import TrainedMemory
 from lipwright.training.stages.pixel_expert import PixelExpertConfig
+from lipwright.training.stages.registry import STAGES
+from lipwright.training.stages.run import run_stage
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, read_header
 
@@ -324,7 +326,7 @@ def test_shipped_configs_are_valid_and_build(path: Path) -> None:
         assert (talker.audio.steps, config.loss.motion, config.loss.correlation) == (20, 0, 0)
         assert not talker.decoder.lower
         assert not lips.grey
-    assert find_config(path.stem, "memory") == path
+    assert find_config(path.stem, STAGES["memory"]) == path
 
 
 def test_wrong_configs_are_refused(corpus: Path, config: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import yaml
 from lipwright.data.packed import PackedCorpus
 from lipwright.errors import LipwrightError
 from lipwright.methods.registry import load_method
-from lipwright.training.stages import run_stage
+from lipwright.training.stages.run import run_stage
 from lipwright.weights.checkpoint import load_checkpoint, read_header
 
 from .tiny import make_corpus
@@ -226,7 +226,7 @@ def test_shipped_configs_are_valid_and_build(name: str) -> None:
     from lipwright.models.speech_lips import SpeechToLips
     from lipwright.models.vqgan import VQGAN
     from lipwright.training.config import parse
-    from lipwright.training.stages import find_config
+    from lipwright.training.stages.configs import find_config
     from lipwright.training.stages.decoder import DecoderConfig
     from lipwright.training.stages.expert import ExpertConfig
     from lipwright.training.stages.generator import GeneratorConfig

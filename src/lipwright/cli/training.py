@@ -10,7 +10,9 @@ from typing import Annotated
 import typer
 
 from lipwright.cli.options import Device
+from lipwright.cli.text import megabytes
 from lipwright.errors import LipwrightError
+from lipwright.training.stages.registry import summary_line
 
 
 def register(app: typer.Typer) -> None:
@@ -106,20 +108,26 @@ def train(
         str,
         typer.Argument(
             metavar="STAGE",
-            help="vqgan, pose-vqgan, codes, expert, speech, generator, decoder or vq, in this "
-            "order, or all; landmarks, landmark-space, landmark-audio, landmark-video or landmark, "
-            "in this order; memory-expert and memory; pixel-expert, wav2lip, lipgan or speech2vid; "
-            "doctor says why an expert does not learn.",
+            help=f"One of {summary_line()}; or all, for the stages of a config in their order; or "
+            "doctor, which says why an expert does not learn.",
         ),
     ],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(help="Changes to the configuration, as run.steps=100.", metavar="KEY=VALUE"),
+        typer.Argument(
+            help="Changes to the configuration, as run.steps=100; with all the stage comes first, "
+            "as vqgan.run.steps=100.",
+            metavar="KEY=VALUE",
+        ),
     ] = None,
     *,
     data: Annotated[Path, typer.Option(help="Corpus made by lipwright prepare.", metavar="CORPUS")],
     config: Annotated[
-        str, typer.Option(help="YAML file, or tiny, base or paper.", metavar="FILE")
+        str,
+        typer.Option(
+            help="YAML file, or the name of a shipped one (configs/METHOD/NAME.yaml).",
+            metavar="FILE",
+        ),
     ] = "tiny",
     out: Annotated[
         Path | None,
@@ -148,10 +156,12 @@ def train(
         return
     if out is None:
         raise typer.BadParameter("is needed: the folder of the run.", param_hint="'--out'")
-    from lipwright.training.stages import run_stage
+    from lipwright.training.stages.run import run_stage
 
     _show_log()
-    run_stage(stage, data, config, out, list(overrides or ()), device)
+    made = run_stage(stage, data, config, out, list(overrides or ()), device)
+    size = f" ({megabytes(made.stat().st_size)})" if made.is_file() else ""
+    print(f"Wrote {made}{size}")
 
 
 def _show_log() -> None:

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lipwright.data.arrays import read_array, read_arrays, read_header
 from lipwright.data.augment import NONE, crop_batch
 from lipwright.data.packed import PackedCorpus
 from lipwright.errors import LipwrightError
@@ -106,22 +107,21 @@ class CodeCorpus:
             raise LipwrightError(
                 f"{folder} holds no cached codes; run the stage 'codes' (or 'all') first."
             )
+        remedy = f"delete {folder} and run the stage 'codes' again"
         self.packed = packed
-        self.header = json.loads((folder / "header.json").read_text(encoding="utf-8"))
-        if self.header["frames"] != len(packed.frames):
-            raise LipwrightError(
-                f"the codes in {folder} were made from another corpus; delete the folder and run "
-                "the stage 'codes' again."
-            )
-        self.face: NDArray[np.uint16] = np.load(folder / "face.npy")
-        self.pose: NDArray[np.uint16] = np.load(folder / "pose.npy")
-        with np.load(folder / "books.npz") as books:
-            self.face_sigma = float(books["face_sigma"])
-            self.pose_sigma = float(books["pose_sigma"])
-            self.face_book = torch.from_numpy(books["face"] / self.face_sigma)
-            self.pose_book = torch.from_numpy(books["pose"] / self.pose_sigma)
+        self.header = read_header(folder / "header.json", remedy)
+        if self.header.get("frames") != len(packed.frames):
+            raise LipwrightError(f"the codes in {folder} were made from another corpus; {remedy}.")
+        self.face: NDArray[np.uint16] = read_array(folder / "face.npy", remedy)
+        self.pose: NDArray[np.uint16] = read_array(folder / "pose.npy", remedy)
+        names = ("face", "pose", "face_sigma", "pose_sigma")
+        books = read_arrays(folder / "books.npz", names, remedy)
+        self.face_sigma = float(books["face_sigma"])
+        self.pose_sigma = float(books["pose_sigma"])
+        self.face_book = torch.from_numpy(books["face"] / self.face_sigma)
+        self.pose_book = torch.from_numpy(books["pose"] / self.pose_sigma)
         self.space, self.motion = lip_motions(packed, lip_dim)
-        self._mel = [torch.from_numpy(packed.clip_mel(r).astype(np.float32)) for r in packed.rows]
+        self._mel = [packed.speech(r) for r in packed.rows]
         self._at = {r.clip: i for i, r in enumerate(packed.rows)}
 
     def clip_mel(self, clip: str) -> Tensor:

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.data.arrays import read_array, read_header
 from lipwright.data.packed import ClipRow, PackedCorpus
 from lipwright.errors import LipwrightError
 
@@ -180,14 +181,16 @@ class LandmarkCorpus:
                 f"{folder} holds no landmarks; run the stage 'landmarks' first (it needs the "
                 "landmark network and the source videos)."
             )
-        header = json.loads((folder / "header.json").read_text(encoding="utf-8"))
+        remedy = f"delete {folder} and run the stage 'landmarks' again"
+        header = read_header(folder / "header.json", remedy)
         here = {"frames": len(packed.frames), "clips": len(packed.rows), "version": VERSION}
         if any(header.get(key) != value for key, value in here.items()):
             raise _foreign(folder)
         self.packed = packed
-        self.points: NDArray[np.float32] = np.load(folder / "points.npy").astype(np.float32)
-        self.mfcc: NDArray[np.float16] = np.load(folder / "mfcc.npy")
-        self._done = np.load(folder / "done.npy").astype(bool)
+        points = read_array(folder / "points.npy", remedy)
+        self.points: NDArray[np.float32] = points.astype(np.float32)
+        self.mfcc: NDArray[np.float16] = read_array(folder / "mfcc.npy", remedy)
+        self._done = read_array(folder / "done.npy", remedy).astype(bool)
 
     def split(self, name: str) -> list[ClipRow]:
         """The clips of ``train`` or ``val`` that have landmarks.

@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,7 +19,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lipwright.data.arrays import read_array, read_arrays, read_header
 from lipwright.errors import LipwrightError
+from lipwright.files.whole import write_json
 
 
 @dataclass(frozen=True)
@@ -56,16 +57,23 @@ class PackedCorpus:
                 f"{corpus} holds no packed corpus; make one with 'lipwright prepare SRC "
                 f"-o {corpus}'."
             )
-        header = json.loads((folder / "rows.json").read_text(encoding="utf-8"))
+        remedy = f"pack the corpus again with 'lipwright prepare SRC -o {corpus}'"
+        header = read_header(folder / "rows.json", remedy)
         self.folder = folder
-        self.size: int = header["size"]
-        self.margin: int = header["margin"]
-        self.rows = [ClipRow(**row) for row in header["clips"]]
-        self.frames: NDArray[np.uint8] = np.load(folder / "frames.npy", mmap_mode="r")
-        self.mel: NDArray[np.float16] = np.load(folder / "mel.npy")
-        with np.load(folder / "features.npz") as features:
-            self.opening: NDArray[np.float32] = features["opening"]
-            self.lips: NDArray[np.float32] = features["lips"]
+        try:
+            self.size, self.margin = int(header["size"]), int(header["margin"])
+            self.rows = [ClipRow(**row) for row in header["clips"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise LipwrightError(f"{folder / 'rows.json'} is damaged; {remedy}.") from error
+        self.frames: NDArray[np.uint8] = read_array(folder / "frames.npy", remedy, "r")
+        self.mel: NDArray[np.float16] = read_array(folder / "mel.npy", remedy)
+        features = read_arrays(folder / "features.npz", ("opening", "lips"), remedy)
+        self.opening: NDArray[np.float32] = features["opening"]
+        self.lips: NDArray[np.float32] = features["lips"]
+        frames = sum(r.frames for r in self.rows)
+        side = self.size + 2 * self.margin
+        if self.frames.shape != (frames, side, side, 3) or len(self.opening) != frames:
+            raise LipwrightError(f"the arrays in {folder} do not belong together; {remedy}.")
 
     def split(self, name: str) -> list[ClipRow]:
         """The clips of ``train`` or ``val``.
@@ -113,6 +121,4 @@ def row_weights(rows: list[ClipRow], balance: float) -> NDArray[np.float64]:
 def write_rows(folder: Path, rows: list[ClipRow], size: int, margin: int) -> None:
     """Write ``rows.json``, the file that makes a packed corpus complete (so it comes last)."""
     content = {"size": size, "margin": margin, "clips": [asdict(r) for r in rows]}
-    temporary = folder / ".rows.json.part"
-    temporary.write_text(json.dumps(content), encoding="utf-8")
-    temporary.replace(folder / "rows.json")
+    write_json(folder / "rows.json", content, indent=None)

@@ -13,9 +13,8 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,16 +25,23 @@ import torch
 from torch import Tensor, nn
 
 from lipwright.errors import Interrupted, LipwrightError
+from lipwright.files.whole import write_json, written_whole
 from lipwright.lock import OutputLock
 from lipwright.models.blocks import channels_last
 from lipwright.training.config import OptimiserConfig, RunConfig
+from lipwright.training.devices import check_device
 from lipwright.training.ema import AveragedWeights
+from lipwright.training.run_folder import SETTINGS, STATE
 from lipwright.training.stopping import StopRequest
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 log = logging.getLogger("lipwright.train")
+
+
+FORMER_KEYS = {"discriminator": "critic"}
+"""What parts of a resumable state were called in earlier versions."""
 
 
 @dataclass
@@ -119,10 +125,12 @@ def build_optimiser(config: OptimiserConfig, network: nn.Module) -> torch.optim.
     raise LipwrightError(f"there is no optimiser '{config.name}'; use adamw or adam.")
 
 
-def train(stage: Stage, out: Path, device: str = "auto") -> Progress:
+def train(
+    stage: Stage, out: Path, device: str = "auto", settings: Mapping[str, Any] | None = None
+) -> Progress:
     """Run a stage to its last step (or time limit), resuming from ``out`` where it left off.
 
-    Writes ``out/last.pt`` (resumable), ``out/log.jsonl``, TensorBoard events, ``out/samples/`` and,
+    Writes ``out/last.pt`` (resumable), ``out/settings.json`` (``settings``, where given), ``out/log.jsonl``, TensorBoard events, ``out/samples/`` and,
     at the end and at every checkpoint, ``out/<stage>.safetensors``.
 
     Raises:
@@ -135,9 +143,9 @@ def train(stage: Stage, out: Path, device: str = "auto") -> Progress:
 
     run = stage.run
     AcceleratorState._reset_state()  # stages of one process may differ in precision
-    on_cpu = device == "cpu" or (device == "auto" and not torch.cuda.is_available())
     accelerator = Accelerator(
-        mixed_precision="bf16" if run.precision == "bf16" else "no", cpu=on_cpu
+        mixed_precision="bf16" if run.precision == "bf16" else "no",
+        cpu=check_device(device) == "cpu",
     )
     context = Context(
         accelerator.device,
@@ -148,6 +156,8 @@ def train(stage: Stage, out: Path, device: str = "auto") -> Progress:
     out.mkdir(parents=True, exist_ok=True)
     lock = OutputLock(out.resolve()) if accelerator.is_main_process else nullcontext()
     with lock, StopRequest() as request:
+        if settings is not None and accelerator.is_main_process:
+            write_json(out / SETTINGS, settings)
         progress = _train(stage, out, accelerator, context, request)
     if request.agreed_to_stop and progress.step < run.steps:
         raise Interrupted(
@@ -178,17 +188,23 @@ def _train(
         "optimiser": optimiser,
         "second": second,
     }
-    last = out / "last.pt"
+    last = out / STATE
     if last.exists():
         _load(last, stage.name, state, average, progress, context.device)
         if main:
-            log.info("resumed %s at step %d", stage.name, progress.step)
+            log.info(
+                "%s: %s",
+                stage.name,
+                f"finished before, {progress.step} steps"
+                if progress.step >= run.steps
+                else f"goes on at step {progress.step} of {run.steps}",
+            )
     wrapped: nn.Module = accelerator.prepare(network)
     wrapped_discriminator = (
         accelerator.prepare(discriminator) if discriminator is not None else None
     )
     compiled: Any = torch.compile(wrapped) if run.compile else wrapped
-    writer = _Log(out, main)
+    writer = _Log(out, main, run.steps)
     started = saved = time.monotonic()
     base_seconds = progress.seconds
     stop = False
@@ -223,7 +239,8 @@ def _train(
         progress.step = step + 1
         now = time.monotonic()
         progress.seconds = base_seconds + now - started
-        if progress.step % run.log_every == 0 or progress.step == run.steps:
+        due = progress.step % run.log_every == 0 or progress.step == run.steps
+        if due or progress.step == 1:  # the first step says how long the others will take
             writer.write("train", progress, {k: float(v.detach()) for k, v in losses.items()}, rate)
         judged = average.module if average else network
         if progress.step % run.validate_every == 0 or progress.step == run.steps:
@@ -275,9 +292,8 @@ def _save(
         "updates": average.updates if average else 0,
     }
     content |= {k: v.state_dict() for k, v in state.items() if v is not None}
-    temporary = path.with_suffix(".part")
-    torch.save(content, temporary)
-    os.replace(temporary, path)
+    with written_whole(path) as temporary:
+        torch.save(content, temporary)
 
 
 def _load(
@@ -288,26 +304,70 @@ def _load(
     progress: Progress,
     device: torch.device,
 ) -> None:
-    content = torch.load(path, map_location=device, weights_only=True)
-    if content.get("stage") != name:
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+        owner = content["stage"]
+    except Exception as error:  # a damaged archive fails in many ways
         raise LipwrightError(
-            f"{path} belongs to stage {content.get('stage')}, not {name}; choose another folder."
-        )
-    for key, target in state.items():
-        if target is not None:
-            target.load_state_dict(content[key])
-    if average is not None:
-        average.updates = int(content["updates"])
-    progress.step = int(content["step"])
-    progress.seconds = float(content["seconds"])
-    progress.measures = list(content["measures"])
+            f"{path} is damaged ({type(error).__name__}); delete it, and the stage '{name}' begins "
+            "again."
+        ) from error
+    if owner != name:
+        raise LipwrightError(f"{path} belongs to stage {owner}, not {name}; choose another folder.")
+    try:
+        for key, target in state.items():
+            if target is not None:
+                target.load_state_dict(content[key if key in content else FORMER_KEYS[key]])
+        if average is not None:
+            average.updates = int(content["updates"])
+        progress.step = int(content["step"])
+        progress.seconds = float(content["seconds"])
+        progress.measures = list(content["measures"])
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise LipwrightError(
+            f"{path} holds another network than the config describes; use the config that the run "
+            "was begun with, or another folder."
+        ) from error
+
+
+class TimeLeft:
+    """How long a training will take, from the steps of this run alone.
+
+    Args:
+        steps: of the whole training.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        self._first: tuple[int, float] | None = None
+
+    def __call__(self, step: int, now: float) -> str:
+        """``, about 12 min left``; empty at the first call, when nothing is known, and at the end.
+
+        Args:
+            step: steps done.
+            now: seconds of a clock that runs evenly.
+        """
+        if self._first is None:
+            self._first = step, now
+        before, since = self._first
+        if step <= before or step >= self.steps:
+            return ""
+        seconds = (now - since) / (step - before) * (self.steps - step)
+        if seconds < 90:
+            return f", about {seconds:.0f} s left"
+        minutes = round(seconds / 60)
+        if minutes < 90:
+            return f", about {minutes} min left"
+        return f", about {minutes // 60} h {minutes % 60:02d} min left"
 
 
 class _Log:
     """JSON lines, TensorBoard where it is installed, and one line of text per row."""
 
-    def __init__(self, out: Path, active: bool) -> None:
+    def __init__(self, out: Path, active: bool, steps: int) -> None:
         self.active = active
+        self.left = TimeLeft(steps)
         self.file = (out / "log.jsonl").open("a", encoding="utf-8") if active else None
         self.board: Any = None
         if active:
@@ -326,7 +386,8 @@ class _Log:
         self.file.write(json.dumps(row) + "\n")
         self.file.flush()
         text = " ".join(f"{k} {v:.4f}" for k, v in values.items())
-        log.info("%s %d (%.0f s): %s", kind, progress.step, progress.seconds, text)
+        left = self.left(progress.step, time.monotonic())
+        log.info("%s, step %d of %d%s: %s", kind, progress.step, self.left.steps, left, text)
         if self.board is not None:
             for k, v in values.items():
                 self.board.add_scalar(f"{kind}/{k}", v, progress.step)

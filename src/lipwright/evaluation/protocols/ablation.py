@@ -20,7 +20,7 @@ from lipwright.evaluation.metrics.catalogue import CATALOGUE
 from lipwright.evaluation.protocols.clips import Clip
 from lipwright.evaluation.protocols.run import run_protocol
 from lipwright.evaluation.published_numbers import table_markdown
-from lipwright.training.stages import run_stage
+from lipwright.training.stages.run import run_stage
 from lipwright.weights.checkpoint import read_header
 
 SHARED = ("vqgan", "pose-vqgan", "codes")

@@ -35,6 +35,7 @@ from lipwright.training.losses.reconstruction import (
     weighted_l1,
 )
 from lipwright.training.pictures import write_sheet
+from lipwright.training.stages.run import StageRun
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
 
@@ -239,6 +240,14 @@ class DecoderStage:
         }
         modules = {"vqgan": network.vqgan, "generator": network.generator}
         save_checkpoint(path, header, {**modules, "space": self.codes.space})
+
+
+def build(run: StageRun[DecoderConfig]) -> DecoderStage:
+    """The stage ``decoder``."""
+    generator = run.made("generator")
+    lip_dim = load_checkpoint(generator).header["networks"]["generator"].get("lip_dim", 8)
+    codes = CodeCorpus(run.corpus, run.made("codes"), lip_dim)
+    return DecoderStage(run.config, codes, run.made("vqgan"), generator)
 
 
 def _lower(x: Tensor) -> Tensor:

@@ -30,6 +30,7 @@ from lipwright.training.stages.matching import (
     matching_losses,
     varied,
 )
+from lipwright.training.stages.run import StageRun
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import save_checkpoint
 
@@ -211,3 +212,8 @@ class ExpertStage:
         }
         assert isinstance(network, Matching)
         save_checkpoint(path, header, {"expert": network.expert})
+
+
+def build(run: StageRun[ExpertConfig]) -> ExpertStage:
+    """The stage ``expert``."""
+    return ExpertStage(run.config, CodeCorpus(run.corpus, run.made("codes")))

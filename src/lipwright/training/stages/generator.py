@@ -35,6 +35,8 @@ from lipwright.training.losses.reconstruction import (
 )
 from lipwright.training.losses.sync import sync_loss
 from lipwright.training.pictures import write_sheet
+from lipwright.training.stages.kernel import is_kernel, write_kernel
+from lipwright.training.stages.run import StageRun
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
 
@@ -399,6 +401,23 @@ class GeneratorStage:
             "licence": "research use only (see LICENSE_weights)",
         }
         save_checkpoint(path, header, modules)
+
+
+def needs(config: GeneratorConfig) -> tuple[str, ...]:
+    """The stages that a generator of this config needs beside the Face-VQGAN."""
+    if is_kernel(config):
+        return ("pose-vqgan",)
+    return ("codes", "expert") if config.loss.sync > 0 else ("codes",)
+
+
+def build(run: StageRun[GeneratorConfig]) -> GeneratorStage | None:
+    """The stage ``generator``; a kernel alone is written here, for there is nothing to train."""
+    config, face = run.config, run.made("vqgan")
+    if is_kernel(config):
+        write_kernel(config, run.corpus, face, run.made("pose-vqgan"), run.result)
+        return None
+    codes = CodeCorpus(run.corpus, run.made("codes"), config.lip_dim)
+    return GeneratorStage(config, codes, face, run.expert("expert", config.loss.sync))
 
 
 def first_reference(batch: CodeBatch) -> Tensor:

@@ -8,12 +8,15 @@ be cached.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lipwright.data.codes import lip_motions
 from lipwright.data.packed import PackedCorpus
 from lipwright.models.gallery_generator import GalleryGenerator
-from lipwright.training.stages.generator import GeneratorConfig
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
+
+if TYPE_CHECKING:
+    from lipwright.training.stages.generator import GeneratorConfig
 
 
 def is_kernel(config: GeneratorConfig) -> bool:

@@ -7,10 +7,10 @@ components, ``landmark-audio`` and ``landmark-video`` train the networks, ``land
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from lipwright.errors import LipwrightError
-from lipwright.training.config import Section, parse
+from lipwright.training.config import Section
+from lipwright.training.stages.run import StageRun
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 
@@ -30,49 +30,16 @@ class JoinConfig(Section):
     gain: list[float] | None = None
 
 
-def run_landmark_stage(
-    stage: str, data: Path, values: dict[str, Any], out: Path, device: str, where: str
-) -> None:
-    """Run one of these stages; arguments as in ``training.stages.run_stage``.
+def build_landmarks(run: StageRun[LandmarksConfig]) -> None:
+    """Read the points and MFCC of the corpus, or go on with it."""
+    from lipwright.data.landmarks import cache_landmarks
 
-    Raises:
-        LipwrightError: wrong config, missing earlier stage, training failure.
-    """
-    if stage == "landmark":
-        join_landmark(out, parse(JoinConfig, values, where))
-        return
-    from lipwright.data.landmarks import LandmarkCorpus, cache_landmarks
-    from lipwright.data.packed import PackedCorpus
+    cache_landmarks(run.corpus, run.folder, run.config.max_minutes)
 
-    packed = PackedCorpus(data)
-    if stage == "landmarks":
-        cache_landmarks(packed, out / stage, parse(LandmarksConfig, values, where).max_minutes)
-        return
-    corpus = LandmarkCorpus(packed, out / "landmarks")
-    if stage == "landmark-space":
-        from lipwright.training.stages.landmark_space import (
-            LandmarkSpaceConfig,
-            run_landmark_space,
-        )
 
-        run_landmark_space(corpus, parse(LandmarkSpaceConfig, values, where), out)
-        return
-    from lipwright.training.trainer import train
-
-    space = _made(out, "landmark-space")
-    if stage == "landmark-audio":
-        from lipwright.training.stages.landmark_audio import (
-            LandmarkAudioConfig,
-            LandmarkAudioStage,
-        )
-
-        audio = LandmarkAudioStage(parse(LandmarkAudioConfig, values, where), corpus, space)
-        train(audio, out / stage, device)
-        return
-    from lipwright.training.stages.landmark_video import LandmarkVideoConfig, LandmarkVideoStage
-
-    video = LandmarkVideoStage(parse(LandmarkVideoConfig, values, where), corpus, space)
-    train(video, out / stage, device)
+def build_join(run: StageRun[JoinConfig]) -> None:
+    """Write ``RUN/landmark.safetensors``."""
+    join_landmark(run.out, run.config)
 
 
 def join_landmark(out: Path, config: JoinConfig) -> Path:

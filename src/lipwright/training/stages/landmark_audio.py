@@ -30,9 +30,10 @@ from lipwright.models.speech_embedding import FIELD
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.coefficients import coefficient_loss
 from lipwright.training.losses.motion import correlation_loss
+from lipwright.training.stages.run import StageRun
 from lipwright.training.stages.speech import SpeechJitter, fill_embedding, vary_speech
 from lipwright.training.trainer import Context
-from lipwright.weights.checkpoint import Checkpoint, save_checkpoint
+from lipwright.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 UPPER, LOWER = 62, 66  # middle of the inner lips
 PREDICTED = 0.02
@@ -299,3 +300,9 @@ def _centred(x: Tensor) -> Tensor:
 def _correlation(a: Tensor, b: Tensor) -> float:
     product = a.square().sum() * b.square().sum()
     return float((a * b).sum() / product.sqrt()) if float(product) > 0 else 0.0
+
+
+def build(run: StageRun[LandmarkAudioConfig]) -> LandmarkAudioStage:
+    """The stage ``landmark-audio``."""
+    corpus = LandmarkCorpus(run.corpus, run.made("landmarks"))
+    return LandmarkAudioStage(run.config, corpus, load_checkpoint(run.made("landmark-space")))

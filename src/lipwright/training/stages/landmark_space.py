@@ -22,6 +22,7 @@ from lipwright.data.landmarks import LandmarkCorpus
 from lipwright.data.packed import ClipRow
 from lipwright.models.landmark_space import MIRROR, POINTS, STABLE, LandmarkSpace
 from lipwright.training.config import Section
+from lipwright.training.stages.run import StageRun
 from lipwright.weights.checkpoint import save_checkpoint
 
 log = logging.getLogger("lipwright.train")
@@ -171,3 +172,9 @@ def measure_space(space: LandmarkSpace, clips: Sequence[Tensor]) -> dict[str, fl
         "held_out_mouth": 1.0 - float(rest[:, 48:].square().sum() / motion[:, 48:].square().sum()),
         "opening_told": float(torch.corrcoef(torch.stack([real, predicted]))[0, 1]),
     }
+
+
+def build(run: StageRun[LandmarkSpaceConfig]) -> None:
+    """Fit the space, in closed form."""
+    corpus = LandmarkCorpus(run.corpus, run.made("landmarks"))
+    run_landmark_space(corpus, run.config, run.out)

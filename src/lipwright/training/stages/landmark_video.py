@@ -41,8 +41,9 @@ from lipwright.training.losses.reconstruction import (
 from lipwright.training.losses.sequence_adversarial import sequence_bce
 from lipwright.training.pictures import write_sheet
 from lipwright.training.stages.landmark_audio import load_space
+from lipwright.training.stages.run import StageRun
 from lipwright.training.trainer import Context
-from lipwright.weights.checkpoint import Checkpoint, save_checkpoint
+from lipwright.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 
 class LandmarkVideoLoss(Section):
@@ -322,3 +323,9 @@ class LandmarkVideoStage:
             "licence": "research use only (see LICENSE_weights)",
         }
         save_checkpoint(path, header, {"video": network})
+
+
+def build(run: StageRun[LandmarkVideoConfig]) -> LandmarkVideoStage:
+    """The stage ``landmark-video``."""
+    corpus = LandmarkCorpus(run.corpus, run.made("landmarks"))
+    return LandmarkVideoStage(run.config, corpus, load_checkpoint(run.made("landmark-space")))

@@ -56,6 +56,7 @@ from lipwright.training.losses.visual_visual import visual_visual_loss
 from lipwright.training.pictures import write_sheet
 from lipwright.training.stages.memory_config import MemoryConfig
 from lipwright.training.stages.memory_network import Made, TrainedMemory, at_places
+from lipwright.training.stages.run import StageRun
 from lipwright.training.stages.speech import clip_correlations, fill_embedding, vary_speech
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
@@ -344,6 +345,17 @@ class MemoryStage:
         }
         parts = {"talker": network.talker, "lips": network.lips, "reader": network.reader}
         save_checkpoint(path, header, parts)
+
+
+def needs(config: MemoryConfig) -> tuple[str, ...]:
+    """The expert, if its loss is on."""
+    return ("memory-expert",) if config.loss.sync > 0 else ()
+
+
+def build(run: StageRun[MemoryConfig]) -> MemoryStage:
+    """The stage ``memory``."""
+    expert = run.expert("memory-expert", run.config.loss.sync)
+    return MemoryStage(run.config, run.corpus, expert)
 
 
 _JITTERS = ("shift", "scale", "turn", "flip", "brightness", "contrast", "saturation")

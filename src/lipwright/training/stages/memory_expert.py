@@ -7,14 +7,9 @@ at smaller pictures than are drawn.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-from lipwright.data.packed import PackedCorpus
 from lipwright.errors import LipwrightError
-from lipwright.training.config import parse
-from lipwright.training.parents import needed_expert
 from lipwright.training.stages.pixel_expert import PixelExpertConfig, PixelExpertStage
+from lipwright.training.stages.run import StageRun
 
 FRAMES = 5
 
@@ -25,26 +20,12 @@ class MemoryExpertStage(PixelExpertStage):
     name = "memory-expert"
 
 
-def run_memory_stage(
-    stage: str, data: Path, values: dict[str, Any], out: Path, device: str, where: str
-) -> None:
-    """Run ``memory-expert`` or ``memory``; arguments as in ``training.stages.run_stage``.
+def build(run: StageRun[PixelExpertConfig]) -> MemoryExpertStage:
+    """The stage ``memory-expert``.
 
     Raises:
-        LipwrightError: wrong config, or the sync loss lacks its expert.
+        LipwrightError: the config has another window.
     """
-    from lipwright.training.trainer import train
-
-    corpus = PackedCorpus(data)
-    if stage == "memory-expert":
-        expert_config = parse(PixelExpertConfig, values, where)
-        if expert_config.window != FRAMES:
-            raise LipwrightError(f"the expert of this method sees {FRAMES} frames: set window=5.")
-        train(MemoryExpertStage(expert_config, corpus), out / stage, device)
-        return
-    from lipwright.training.stages.memory import MemoryStage
-    from lipwright.training.stages.memory_config import MemoryConfig
-
-    config = parse(MemoryConfig, values, where)
-    expert = needed_expert(out, "memory-expert", config.loss.sync)
-    train(MemoryStage(config, corpus, expert), out / stage, device)
+    if run.config.window != FRAMES:
+        raise LipwrightError(f"the expert of this method sees {FRAMES} frames: set window=5.")
+    return MemoryExpertStage(run.config, run.corpus)

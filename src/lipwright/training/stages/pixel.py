@@ -37,6 +37,7 @@ from lipwright.training.losses.contrastive import contrastive
 from lipwright.training.losses.reconstruction import mouth_weight_map, weighted_l1
 from lipwright.training.losses.sync import sync_loss
 from lipwright.training.pictures import write_sheet
+from lipwright.training.stages.run import StageRun
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
 
@@ -253,6 +254,17 @@ class PixelStage:
             "licence": "research use only (see LICENSE_weights)",
         }
         save_checkpoint(path, header, {"generator": network.generator})
+
+
+def needs(config: PixelConfig) -> tuple[str, ...]:
+    """The expert, if its loss is on."""
+    return ("pixel-expert",) if config.loss.sync > 0 else ()
+
+
+def build(run: StageRun[PixelConfig]) -> PixelStage:
+    """The stage ``wav2lip``, ``lipgan`` or ``speech2vid``."""
+    expert = run.expert("pixel-expert", run.config.loss.sync)
+    return PixelStage(KINDS[run.spec.name], run.config, run.corpus, expert)
 
 
 def _frozen_expert(path: Path | None, config: PixelConfig) -> tuple[PixelExpert | None, str]:

@@ -33,6 +33,7 @@ from lipwright.training.stages.matching import (
     matching_losses,
     varied,
 )
+from lipwright.training.stages.run import StageRun
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import save_checkpoint
 
@@ -168,3 +169,8 @@ class PixelExpertStage:
         }
         assert isinstance(network, Matching)
         save_checkpoint(path, header, {"expert": network.expert})
+
+
+def build(run: StageRun[PixelExpertConfig]) -> PixelExpertStage:
+    """The stage ``pixel-expert``."""
+    return PixelExpertStage(run.config, run.corpus)

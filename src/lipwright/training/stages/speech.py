@@ -27,6 +27,7 @@ from lipwright.models.speech_embedding import SpeechEmbedding
 from lipwright.models.speech_lips import SpeechToLips
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.motion import correlation_loss, motion_loss
+from lipwright.training.stages.run import StageRun
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import save_checkpoint
 
@@ -195,6 +196,11 @@ class SpeechStage:
             "licence": "research use only (see LICENSE_weights)",
         }
         save_checkpoint(path, header, {"speech": network.plain, "space": self.space})
+
+
+def build(run: StageRun[SpeechConfig]) -> SpeechStage:
+    """The stage ``speech``."""
+    return SpeechStage(run.config, run.corpus)
 
 
 def _between(values: Tensor, places: Tensor, outside: float) -> Tensor:

@@ -16,6 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from lipwright.data.augment import NONE, Jitter, crop_batch
+from lipwright.data.clip_windows import ClipWindows
 from lipwright.data.packed import PackedCorpus
 from lipwright.models.cosine_quantiser import CosineQuantiser
 from lipwright.models.discriminator import PatchDiscriminator
@@ -31,6 +32,7 @@ from lipwright.training.losses.adversarial import (
 from lipwright.training.losses.perceptual import build_perceptual
 from lipwright.training.losses.reconstruction import gradient_l1, mouth_weight_map, weighted_l1
 from lipwright.training.pictures import write_sheet
+from lipwright.training.stages.run import StageRun
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
 
@@ -49,7 +51,12 @@ class VQGANLoss(Section):
 
 
 class VQGANConfig(Section):
-    """Config of the stages ``vqgan`` and ``pose-vqgan``."""
+    """Config of the stages ``vqgan`` and ``pose-vqgan``.
+
+    Attributes:
+        identity_balance: 0 draws every frame alike, 1 every identity.
+        initial: a VQGAN's checkpoint to start from.
+    """
 
     model: dict[str, Any] = Field(default_factory=dict)
     jitter: dict[str, float] = Field(default_factory=dict)
@@ -57,6 +64,7 @@ class VQGANConfig(Section):
     optimiser: OptimiserConfig = OptimiserConfig()
     run: RunConfig = RunConfig()
     identity_balance: float = 0.5
+    initial: Path | None = None
 
 
 class VQGANStage:
@@ -66,7 +74,6 @@ class VQGANStage:
         config: see :class:`VQGANConfig`.
         corpus: the packed corpus.
         pose: blank the lower half of input and target.
-        initial: a VQGAN checkpoint to start from (the Pose-VQGAN may start from the Face-VQGAN).
     """
 
     def __init__(
@@ -74,7 +81,6 @@ class VQGANStage:
         config: VQGANConfig,
         corpus: PackedCorpus,
         pose: bool = False,
-        initial: Path | None = None,
     ) -> None:
         self.name = "pose-vqgan" if pose else "vqgan"
         self.config = config
@@ -84,8 +90,8 @@ class VQGANStage:
         self.pose = pose
         torch.manual_seed(config.run.seed)
         self.network: nn.Module = VQGAN(**config.model)
-        if initial is not None:
-            load_checkpoint(initial).load_into("vqgan", self.network)
+        if config.initial is not None:
+            load_checkpoint(config.initial).load_into("vqgan", self.network)
             quantiser = self.network.quantiser
             if isinstance(quantiser, CosineQuantiser):
                 quantiser.warmup = 0
@@ -97,18 +103,13 @@ class VQGANStage:
         self.perceptual = build_perceptual(loss.perceptual)
         self.jitter = Jitter(**config.jitter)
         self.weight = mouth_weight_map(corpus.size, 1.0 if pose else loss.mouth_weight)
-        self._probability = _frame_probabilities(corpus, config.identity_balance)
+        self.clips = ClipWindows(corpus.split("train"), 1, balance=config.identity_balance)
         self._last: tuple[Tensor, Tensor] | None = None
 
     def batch(self, step: int, context: Context) -> Tensor:
         """(B, 3, S, S) jittered crops of step ``step``."""
         rng = context.rng(self.run.seed, step)
-        clips, cumulative = self._probability
-        rows = np.searchsorted(cumulative, rng.random(self.run.batch), side="right")
-        index = [
-            clips[r].start + int(rng.integers(clips[r].frames))
-            for r in np.minimum(rows, len(clips) - 1)
-        ]
+        index = self.clips.draw(rng, self.run.batch).frames[:, 0]
         frames = torch.from_numpy(np.stack([self.corpus.frames[i] for i in index]))
         x = crop_batch(frames.to(context.device), self.corpus.size, self.jitter, rng)
         return blank_lower_half(x) if self.pose else x
@@ -213,19 +214,10 @@ class VQGANStage:
         save_checkpoint(path, header, {"vqgan": network})
 
 
+def build(run: StageRun[VQGANConfig]) -> VQGANStage:
+    """The stage ``vqgan`` or ``pose-vqgan``."""
+    return VQGANStage(run.config, run.corpus, pose=run.spec.name == "pose-vqgan")
+
+
 def _dump(section: Section) -> dict[str, Any]:
     return section.model_dump()
-
-
-def _frame_probabilities(corpus: PackedCorpus, balance: float) -> tuple[list[Any], np.ndarray]:
-    """Clips with cumulative probabilities.
-
-    A clip is drawn in proportion to its frames times (frames of its identity) ** -balance, so that
-    with balance 0 every frame counts alike and with 1 every identity does.
-    """
-    rows = corpus.split("train")
-    per_identity: dict[str, int] = {}
-    for r in rows:
-        per_identity[r.identity] = per_identity.get(r.identity, 0) + r.frames
-    w = np.array([r.frames * per_identity[r.identity] ** -balance for r in rows])
-    return rows, np.cumsum(w / w.sum())

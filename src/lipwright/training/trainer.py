@@ -130,8 +130,9 @@ def train(
 ) -> Progress:
     """Run a stage to its last step (or time limit), resuming from ``out`` where it left off.
 
-    Writes ``out/last.pt`` (resumable), ``out/settings.json`` (``settings``, where given), ``out/log.jsonl``, TensorBoard events, ``out/samples/`` and,
-    at the end and at every checkpoint, ``out/<stage>.safetensors``.
+    Writes ``out/last.pt`` (resumable), ``out/settings.json`` (``settings``, where given),
+    ``out/log.jsonl``, TensorBoard events, ``out/samples/`` and, at the end and at every checkpoint,
+    ``out/<stage>.safetensors``.
 
     Raises:
         LipwrightError: the folder belongs to another stage, another run is writing it, or the loss

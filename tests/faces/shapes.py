@@ -109,6 +109,9 @@ class World:
                 shown.append(points)
         return shown
 
+    def upright(self, detection: Detection, image: np.ndarray) -> Detection:
+        return detection
+
     def detect(self, image: np.ndarray, effort: str = "normal") -> list[Detection]:
         self.detections += 1
         self.efforts.append(effort)

@@ -86,3 +86,52 @@ def test_neighbouring_tiles_overlap():
 @pytest.mark.parametrize("size", [(959, 100), (300, 300), (160, 200)])
 def test_small_pictures_have_no_tiles(size):
     assert D.tiles(*size) == []
+
+
+def test_a_place_in_a_turned_picture_is_told_in_the_picture_as_it_is():
+    image = np.zeros((60, 100, 3), np.uint8)
+    image[20, 70] = 255
+
+    def search(picture, min_score):
+        y, x = np.argwhere(picture[..., 0])[0]
+        return np.array([[x - 2, y - 3, x + 2, y + 3, *[x, y] * 6]], float), np.array([0.9])
+
+    detector = D.FaceDetector.__new__(D.FaceDetector)
+    detector.min_score, detector._short, detector._full = 0.5, search, None
+    for quarters, (values, _) in enumerate(detector._in_turned_pictures(image), 1):
+        half = (3, 2) if quarters % 2 else (2, 3)
+        expected = [70 - half[0], 20 - half[1], 70 + half[0], 20 + half[1], *[70, 20] * 6]
+        assert values.tolist() == [expected]
+
+
+def test_upright_takes_the_turn_that_scores_clearly_best():
+    """A face whose eyes lie left of the mouth, detected as if it were upright."""
+    from lipwright.faces.upright import PATCH, upright
+
+    given = np.array([[40.0, 50], [60, 50], [50, 60], [50, 65], [35, 55], [65, 55]])
+    detection = D.Detection(np.array([30.0, 30, 70, 70]), given, 0.7)
+    image = np.zeros((100, 100, 3), np.uint8)
+    calls = []
+
+    def propose(scores):
+        def found(patch):
+            score = scores[len(calls) % 8]
+            calls.append(patch.shape)
+            box = [PATCH / 2 - 21, PATCH / 2 - 21, PATCH / 2 + 20, PATCH / 2 + 20]
+            eyes = [PATCH / 2 - 10.5, PATCH / 2 - 10.5, PATCH / 2 + 9.5, PATCH / 2 - 10.5]
+            return np.array([[*box, *eyes, *[PATCH / 2] * 8]]), np.array([score])
+
+        return found
+
+    turned = upright(detection, image, propose([0.7, 0.5, 0.9, 0.7, 0.6, 0.1, 0.7, 0.7]))
+    assert calls == [(PATCH, PATCH, 3)] * 8
+    eyes = turned.keypoints[1] - turned.keypoints[0]
+    # A quarter turn clockwise on the screen; the patch shows 64 px on 128.
+    np.testing.assert_allclose(eyes, [0, 10], atol=1e-6)
+    np.testing.assert_allclose(turned.box, [39.75, 39.75, 60.25, 60.25], atol=0.3)
+    not_clearly = [0.88, 0.5, 0.9, 0.7, 0.6, 0.1, 0.7, 0.7]
+    not_surely = [0.3, 0.2, 0.55, 0.3, 0.2, 0.1, 0.3, 0.3]
+    for scores in (not_clearly, not_surely):
+        assert upright(detection, image, propose(scores)) is detection
+    none = upright(detection, image, lambda patch: (np.zeros((0, 16)), np.zeros(0)))
+    assert none is detection

@@ -60,6 +60,22 @@ def test_crop_is_upright_whatever_the_roll(detector, landmarker, portrait, angle
     assert np.abs(crops[0] - crops[1]).mean() < 8
 
 
+@pytest.mark.parametrize("angle", range(0, 360, 30))
+def test_a_face_at_any_angle_is_found_the_right_way_up(detector, landmarker, portrait, angle):
+    """The truth: the landmarks of the upright picture, turned with it."""
+    height, width = portrait.shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), -angle, 1.0)
+    turn[:, 2] += 150
+    size = (width + 300, height + 300)
+    turned = cv2.warpAffine(portrait, turn, size, borderMode=cv2.BORDER_REPLICATE)
+    (upright,) = FaceTracker(detector=detector, landmarker=landmarker).update(portrait)
+    expected = upright.landmarks[:, :2] @ turn[:, :2].T + turn[:, 2]
+    seen = FaceTracker(detector=detector, landmarker=landmarker).update(turned)
+    face = max(seen, key=lambda f: np.prod(f.box[2:] - f.box[:2]))
+    side = np.ptp(upright.landmarks[:, 0])
+    assert np.abs(face.landmarks[:, :2] - expected).mean() < 0.05 * side
+
+
 def test_landmarks_do_not_depend_on_the_region(detector, landmarker, portrait):
     (found,) = detector.detect(portrait)
     region = region_of_detection(found)

@@ -133,6 +133,9 @@ def test_coordinates_are_display_pixels():
         def detect(self, image, effort="normal"):
             return world.detect(image, effort)
 
+        def upright(self, detection, image):
+            return detection
+
         def __call__(self, region, sample):
             # The region comes in display pixels: 4 per thumbnail pixel.
             assert abs(region.centre[0] - ((100 + 0.5) * 4 - 0.5)) < 20
@@ -169,6 +172,9 @@ class _Shrunk:
 
     def __init__(self, world, scale):
         self.world, self.scale = world, scale
+
+    def upright(self, detection, image):
+        return detection
 
     def detect(self, image, effort="normal"):
         return [

@@ -37,6 +37,8 @@ THUMBNAIL = 96
 class FixedTracker:
     """One face in the middle of every picture."""
 
+    name = "fixed"
+
     def update(self, image: np.ndarray, scale: float = 1.0, patch: object = None) -> list[Any]:
         """The face; arguments as for ``faces.tracker.FaceTracker``."""
         height, width = (side * scale for side in image.shape[:2])

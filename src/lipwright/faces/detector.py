@@ -4,7 +4,8 @@ Single-shot detection after Bazarevsky et al., "BlazeFace: Sub-millisecond Neura
 Mobile GPUs" (2019): every anchor of a fixed grid proposes a box and six key points, and overlapping
 proposals are blended by their scores rather than thinned out (section 3.3), which makes boxes
 steadier from frame to frame. The short-range network sees faces that are at least about a sixth of
-the picture; the full-range network sees smaller ones; for wide shots it also looks at tiles.
+the picture; the full-range network sees smaller ones; for wide shots it also looks at tiles. Where
+a thorough search finds nobody, the picture is searched again lying on either side and on its head.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from lipwright.errors import LipwrightError
 from lipwright.faces.network import Float32, Network
+from lipwright.faces.upright import upright
 from lipwright.weights.fetch import resolve
 
 SCORE_CLIP = 100.0  # logits are clipped before the sigmoid, as in training
@@ -212,6 +214,8 @@ class FaceDetector:
                 )
                 shifted = inside[~cut] + np.tile([x0, y0], 8)
                 found.append((shifted, inside_scores[~cut]))
+        if effort == "thorough" and not any(scores.size for _, scores in found):
+            found += self._in_turned_pictures(image)
         all_values = np.concatenate([v for v, _ in found])
         all_scores = np.concatenate([s for _, s in found])
         good = np.isfinite(all_values).all(axis=1)
@@ -220,6 +224,36 @@ class FaceDetector:
             Detection(box=v[:4], keypoints=v[4:].reshape(6, 2), score=score)
             for v, score in blend_overlapping(all_values[good], all_scores[good])
         ]
+
+    def upright(self, detection: Detection, image: NDArray[np.uint8]) -> Detection:
+        """The detection of a face that may hang upside down, with eyes and mouth where they are.
+
+        Args:
+            detection: in pixels of ``image``.
+            image: (H, W, 3) RGB.
+        """
+        return upright(detection, image, lambda patch: self._short(patch, self.min_score / 2))
+
+    def _in_turned_pictures(
+        self, image: NDArray[np.uint8]
+    ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """Proposals of all networks in the picture turned by one, two and three quarters."""
+        height, width = image.shape[:2]
+        found = []
+        for quarters in (1, 2, 3):
+            turned = np.ascontiguousarray(np.rot90(image, quarters))  # counter-clockwise
+            for search in (self._short, self._full):
+                if search is None:
+                    continue
+                values, scores = search(turned, self.min_score)
+                points = values.reshape(-1, 8, 2)
+                for done in range(quarters):  # a quarter back, clockwise
+                    side = width if (quarters - done) % 2 else height
+                    points = np.stack([side - 1 - points[..., 1], points[..., 0]], axis=-1)
+                low, high = points[:, :2].min(axis=1), points[:, :2].max(axis=1)
+                keypoints = points[:, 2:].reshape(-1, 12)
+                found.append((np.concatenate([low, high, keypoints], axis=1), scores))
+        return found
 
 
 def tiles(width: int, height: int, smallest: int = 160) -> list[tuple[int, int, int, int]]:

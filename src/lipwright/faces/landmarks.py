@@ -11,15 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.errors import LipwrightError
-from lipwright.faces.detector import Detection
 from lipwright.faces.network import Network
 from lipwright.weights.fetch import resolve
+
+if TYPE_CHECKING:
+    from lipwright.faces.detector import Detection
 
 REGION_SCALE = 1.5  # side of the region over the longer side of the face, as in training
 EYE_RIGHT, EYE_LEFT = 33, 263  # outer corners; right is the person's right, left in the picture

@@ -36,6 +36,10 @@ class Detector(Protocol):
         """Faces of a picture, in its pixels."""
         ...
 
+    def upright(self, detection: Detection, image: NDArray[np.uint8]) -> Detection:
+        """The detection of a face that may be turned, with eyes and mouth where they are."""
+        ...
+
 
 class Landmarker(Protocol):
     """What the tracker needs of a landmark network."""
@@ -262,6 +266,7 @@ class FaceTracker:
                 continue
             if _is_taken(located.box, boxes):
                 continue
+            located = _to_display(self._detector.upright(detection, image), scale)
             mesh = self._mesh(region_of_detection(located), image, scale, patch)
             if mesh.presence < self.options.min_presence_new:
                 continue

@@ -24,6 +24,7 @@ from rich.console import Console
 
 from lipwright.cli import app, doctor, main
 from lipwright.cli.closing import written_lines
+from lipwright.cli.options import time_of
 from lipwright.cli.progress import DubProgress, describe
 from lipwright.cli.text import clock, duration, megabytes
 from lipwright.dubbing import checks, job
@@ -195,6 +196,10 @@ GIVEN = {
     "weights": Path("w.safetensors"),
     "face": "2,3",
     "length": "speech",
+    "start": Fraction(3, 2),
+    "end": Fraction(125, 2),
+    "speech_offset": Fraction(-1, 5),
+    "codec": "hevc",
     "enhance": "sharpen",
     "crf": 23,
     "lossless": True,
@@ -235,6 +240,20 @@ def test_every_option_of_the_api_can_be_given(run: Callable[..., Result], dubs: 
     assert code == 0
     assert dataclasses.asdict(dubs[0][3]) == GIVEN
     assert all(GIVEN[name] != default for name, default in dataclasses.asdict(DubOptions()).items())
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("12.5", Fraction(25, 2)), ("1:02.5", Fraction(125, 2)), ("1:00:00", 3600), ("-0.2", "-1/5")],
+)
+def test_times_are_read_exactly(text: str, seconds: Any) -> None:
+    assert time_of(text) == Fraction(seconds)
+
+
+@pytest.mark.parametrize("text", ["soon", "", "1:2:3:4", "1:-2", "1/0"])
+def test_what_is_no_time_is_one_sentence(text: str) -> None:
+    with pytest.raises(LipwrightError, match="is no time"):
+        time_of(text)
 
 
 @pytest.mark.parametrize("region", ["face", "frame", "both"])

@@ -6,6 +6,7 @@ import os
 import re
 import threading
 import time
+import wave
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -440,6 +441,87 @@ def test_bad_marks_are_found_before_the_work(place: Path) -> None:
         with pytest.raises(LipwrightError):
             run(place, **options)
     assert listing(place) == ["s.wav", "v.mp4"]
+
+
+def sound_starts(path: Path) -> float:
+    """When the first sample louder than -40 dB sounds, in seconds on the pictures' clock."""
+    with av.open(str(path)) as made:
+        for frame in made.decode(audio=0):
+            loud = np.flatnonzero(np.abs(frame.to_ndarray().astype(np.float64)[0]) > 0.01)
+            if frame.format.name.startswith("s16"):
+                loud = np.flatnonzero(np.abs(frame.to_ndarray().astype(np.float64)[0]) > 328)
+            if loud.size:
+                assert frame.time is not None
+                return float(frame.time) + int(loud[0]) / frame.sample_rate
+    raise AssertionError("silent")
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".webm"])
+@pytest.mark.parametrize("offset", [Fraction(1, 2), Fraction(-1, 4)])
+def test_the_speech_can_begin_later_or_earlier(place: Path, suffix: str, offset: Fraction) -> None:
+    clips.write_speech(place / "late.wav", 1.6)
+    with wave.open(str(place / "late.wav"), "rb") as file:
+        sound = np.frombuffer(file.readframes(10**9), np.int16).copy()
+    sound[:8000] = 0  # half a second of silence first
+    with wave.open(str(place / "late.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16000)
+        file.writeframes(sound.tobytes())
+    method = Talker()
+    run(place, "out" + suffix, speech="late.wav", method=method, speech_offset=offset)
+    begins = 0.5 + float(offset)
+    assert sound_starts(place / f"out{suffix}") == pytest.approx(begins, abs=0.03)
+    speaking = np.flatnonzero(np.asarray(method.loudness) > 0.05)
+    assert speaking[0] / 25 == pytest.approx(begins, abs=0.2)
+
+
+def test_a_speech_cannot_be_left_out_altogether(place: Path) -> None:
+    with pytest.raises(LipwrightError, match=r"lasts 1\.60 s only"):
+        run(place, speech_offset=Fraction(-2))
+
+
+def test_a_passage_of_the_video(place: Path) -> None:
+    from lipwright.methods.copy import CopyMethod
+
+    options = {"start": Fraction(2, 5), "end": Fraction(1), "length": "video"}
+    report = run(place, method=CopyMethod(64), **options)
+    source, result = frames(place / "v.mp4"), frames(place / "out.mkv")
+    assert report.frames == 15
+    assert same(result, source[10:25])
+    with pytest.raises(LipwrightError, match="No frame of the video"):
+        run(place, start=Fraction(9))
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix", "name", "pix_fmt"),
+    [
+        ("h264", ".mp4", "h264", "yuv420p"),
+        ("hevc", ".mp4", "hevc", "yuv420p"),
+        ("vp9", ".webm", "vp9", "yuv420p"),
+        ("vp9", ".mp4", "vp9", "yuv420p"),
+        ("av1", ".mkv", "av1", "yuv420p"),
+        ("prores", ".mov", "prores", "yuv422p10le"),
+    ],
+)
+def test_the_codec_can_be_chosen(
+    place: Path, codec: str, suffix: str, name: str, pix_fmt: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "segment_frames", lambda info: 24)
+    run(place, "out" + suffix, codec=codec, lossless=False)
+    with av.open(str(place / f"out{suffix}")) as made:
+        stream = made.streams.video[0]
+        assert stream.codec_context.codec.canonical_name == name
+        assert stream.pix_fmt == pix_fmt
+    times = [time for time, _ in clips.decoded(place / f"out{suffix}")]
+    assert times == [Fraction(k, 25) for k in range(50)]
+
+
+def test_a_codec_that_the_file_cannot_hold_is_one_sentence(place: Path) -> None:
+    with pytest.raises(LipwrightError, match=r"A mp4 file does not hold prores; .*\.mov or \.mkv"):
+        run(place, "out.mp4", codec="prores", lossless=False)
+    clips.write_video(place / "odd.mp4", 5, (191, 159), pix_fmt="yuv444p")
+    assert listing(place) == ["odd.mp4", "s.wav", "v.mp4"]
 
 
 def pairs_of(sheet: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -37,7 +37,8 @@ def test_every_option_is_described_and_reaches_both_commands() -> None:
         assert dub[name].help == info.help
         assert (name in animate) == info.still
         default = dub[name].default
-        assert default == (str(field.default) if name == "fps" else field.default)
+        text = isinstance(field.default, Fraction)
+        assert default == (str(field.default) if text else field.default)
     assert animate["method"].default == "landmark"
 
 
@@ -49,6 +50,10 @@ def test_the_frames_depend_on_all_options_but_these() -> None:
 CHANGED = {
     "face": "all",
     "length": "video",
+    "start": Fraction(1, 2),
+    "end": Fraction(3, 2),
+    "speech_offset": Fraction(-1, 5),
+    "codec": "hevc",
     "enhance": "sharper",
     "crf": 17,
     "lossless": True,
@@ -75,7 +80,7 @@ def test_true_and_face_are_the_same_mark() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"length": "long"}, "length 'long' is unknown; choose one of auto, video, speech"),
+        ({"length": "long"}, "length 'long' is unknown; choose one of auto, video, speech, bounce"),
         ({"watermark": "nose"}, "choose one of face, frame, both"),
         ({"detail": "more"}, "choose one of keep, off"),
         ({"device": "abacus"}, "choose one of auto, cpu, cuda, mps"),
@@ -83,6 +88,9 @@ def test_true_and_face_are_the_same_mark() -> None:
         ({"crf": -1}, "give 0 to 51"),
         ({"fps": Fraction(1, 2)}, "fps 1/2 is out of range; give 1 to 1000"),
         ({"batch_size": 0}, "batch size 0 is out of range; give 1 or more"),
+        ({"start": Fraction(-1)}, "start -1 is out of range; give 0 or more"),
+        ({"start": Fraction(2), "end": Fraction(1)}, "ends at 1 s, before it starts at 2 s"),
+        ({"codec": "divx"}, "choose one of auto, h264"),
         ({"face": "left"}, "neither"),
         ({"key": "k.pem"}, "both"),
     ],

@@ -80,6 +80,61 @@ def test_absurd_timestamps_are_refused() -> None:
         timeline.build([0, 1], 1, Fraction(1, 1_000_000), Fraction(3600), "auto")
 
 
+@pytest.mark.parametrize(
+    ("length", "speech", "frames"),
+    [
+        ("bounce", 5, [0, 1, 2, 1, 0]),
+        ("loop", 5, [0, 1, 2, 0, 1]),
+        ("silence", 5, [0, 1, 2, 2, 2]),
+        ("cut_off", 5, [0, 1, 2]),
+        ("bounce", 2, [0, 1, 2]),
+        ("loop", 2, [0, 1, 2]),
+        ("silence", 2, [0, 1, 2]),
+        ("cut_off", 2, [0, 1]),
+    ],
+)
+def test_what_a_short_and_a_long_video_do(
+    length: timeline.Length, speech: int, frames: list[int]
+) -> None:
+    line = timeline.build([0, 40, 80], 40, TB, Fraction(speech, 25), length)
+    assert line.source.tolist() == frames
+    assert line.pts.tolist() == [40 * k for k in range(len(frames))]
+
+
+def test_a_loop_keeps_the_durations_of_a_variable_rate() -> None:
+    line = timeline.build([500, 540, 640], 20, TB, Fraction(3, 10), "loop")
+    assert line.source.tolist() == [0, 1, 2, 0, 1]
+    assert line.pts.tolist() == [0, 40, 140, 160, 200]
+
+
+@pytest.mark.parametrize("speech", [Fraction(31, 10), Fraction(4, 3), Fraction(2)])
+def test_remap_lasts_as_long_as_the_speech_with_every_frame_once(speech: Fraction) -> None:
+    pts = [40 * i for i in range(50)]  # 2 s
+    line = timeline.build(pts, 40, TB, speech, "remap")
+    assert line.source.tolist() == list(range(50))
+    assert abs(line.end - speech) < Fraction(1, 90_000)
+    for k in (1, 25, 49):
+        assert abs(line.time(k) - pts[k] * TB * speech / 2) < Fraction(1, 90_000)
+
+
+def test_remap_to_an_absurd_speed_is_refused() -> None:
+    for seconds in (Fraction(1, 4), Fraction(10)):
+        with pytest.raises(LipwrightError, match="of its speed"):
+            timeline.build([0, 1000], 1000, TB, seconds, "remap")
+
+
+def test_a_passage_holds_the_frames_that_appear_in_it() -> None:
+    pts = [500, 540, 640, 660, 700]  # appear at 0, 40, 140, 160 and 200 ms
+    cut = timeline.passage(pts, 40, TB, Fraction(40, 1000), Fraction(160, 1000))
+    assert (cut.first, list(cut.pts), cut.last_duration) == (1, [540, 640], 20)
+    cut = timeline.passage(pts, 40, TB, Fraction(41, 1000), None)
+    assert (cut.first, list(cut.pts), cut.last_duration) == (2, [640, 660, 700], 40)
+    whole = timeline.passage(pts, 40, TB, Fraction(0), None)
+    assert (whole.first, list(whole.pts), whole.last_duration) == (0, pts, 40)
+    with pytest.raises(LipwrightError, match=r"0 to 0\.20 s"):
+        timeline.passage(pts, 40, TB, Fraction(1), None)
+
+
 @given(
     gaps=st.lists(st.integers(1, 300), min_size=0, max_size=12),
     last=st.integers(0, 200),
@@ -87,17 +142,28 @@ def test_absurd_timestamps_are_refused() -> None:
     length=st.sampled_from(get_args(timeline.Length)),
 )
 def test_properties(gaps: list[int], last: int, ms: int, length: timeline.Length) -> None:
-    pts = np.cumsum([0, *gaps]).tolist()
-    line = timeline.build(pts, last, TB, Fraction(ms, 1000), length)
+    pts, speech = np.cumsum([0, *gaps]).tolist(), Fraction(ms, 1000)
+    shown = timeline.shown_ticks(pts, last, TB)
+    video = int(shown.sum()) * TB
+    if length == "remap" and not video / 4 <= speech <= video * 4:
+        with pytest.raises(LipwrightError):
+            timeline.build(pts, last, TB, speech, length)
+        return
+    line = timeline.build(pts, last, TB, speech, length)
     assert line.pts[0] == 0
     assert (np.diff(line.pts) > 0).all()
     assert (np.diff(line.pts) == line.durations[:-1]).all()
-    assert (np.abs(np.diff(line.source)) == (1 if len(pts) > 1 else 0)).all()
-    shown = timeline.shown_ticks(pts, last, TB)
-    assert (line.durations == shown[line.source]).all()
+    if length == "remap":
+        assert abs(line.end - speech) <= len(pts) * line.time_base
+        return
+    if length not in ("loop", "silence"):
+        assert (np.abs(np.diff(line.source)) == (1 if len(pts) > 1 else 0)).all()
+    usual = max(1, round(float(np.median(shown))))
+    held = (np.arange(len(line)) >= len(pts)) & (length == "silence")
+    assert (line.durations == np.where(held, usual, shown[line.source])).all()
     if length == "video":
         assert len(line) == len(pts)
-    else:
-        assert line.end >= Fraction(ms, 1000)
-    if length == "speech" and len(line) > 1:
-        assert line.time(len(line) - 1) < Fraction(ms, 1000)
+    elif length != "cut_off":
+        assert line.end >= speech
+    if length in ("speech", "cut_off") and len(line) > 1:
+        assert line.time(len(line) - 1) < speech

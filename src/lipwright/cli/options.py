@@ -15,7 +15,16 @@ from lipwright.dubbing.option_info import GROUPS, OptionInfo, options_of
 from lipwright.dubbing.options import Backend, Detail, Device, DubOptions, Length, Region
 from lipwright.errors import LipwrightError
 
-__all__ = ["Backend", "Detail", "Device", "Length", "Region", "frame_rate", "takes_dub_options"]
+__all__ = [
+    "Backend",
+    "Detail",
+    "Device",
+    "Length",
+    "Region",
+    "frame_rate",
+    "takes_dub_options",
+    "time_of",
+]
 
 _OFF = "no_"
 
@@ -32,6 +41,29 @@ def frame_rate(text: str) -> Fraction:
         raise LipwrightError(
             f"'{text}' is no frame rate; write --fps 25 or --fps 30000/1001."
         ) from None
+
+
+def time_of(text: str) -> Fraction:
+    """Seconds from ``12.5``, ``1:02.5`` or ``0:01:02.5``, exactly.
+
+    Raises:
+        LipwrightError: it is no time.
+    """
+    sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
+    try:
+        parts = [Fraction(part) for part in digits.split(":")]
+        if len(parts) > 3 or any(part < 0 for part in parts):
+            raise ValueError
+    except (ValueError, ZeroDivisionError):
+        raise LipwrightError(f"'{text}' is no time; write seconds, or 1:02.5.") from None
+    seconds = Fraction(0)
+    for part in parts:
+        seconds = 60 * seconds + part
+    return sign * seconds
+
+
+_FRACTIONS = {"RATE": frame_rate, "TIME": time_of}
+"""What reads the text of an option that is a fraction, by its metavar."""
 
 
 def takes_dub_options(
@@ -70,7 +102,8 @@ def takes_dub_options(
                 value = given.pop(name)
                 if info.off is not None and given.pop(_OFF + name):
                     value = False
-                values[name] = frame_rate(value) if hint is Fraction else value
+                read = _FRACTIONS[info.metavar or ""] if hint is Fraction else None
+                values[name] = value if read is None else read(value)
             command(**given, options=DubOptions(**values))
 
         parameters = sorted([*own, *made], key=_place)

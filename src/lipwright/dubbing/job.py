@@ -12,7 +12,7 @@ import contextlib
 import errno
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from fractions import Fraction
 from importlib import import_module
 from pathlib import Path
@@ -120,8 +120,10 @@ class _Dub:
             self._tell("load")
             with self._timed("load"):
                 info = probe(self.video)
-                choose_encoding(kind_of(self.out), info, options.crf, options.lossless)
-                wave = load_speech(self.speech)
+                choose_encoding(
+                    kind_of(self.out), info, options.crf, options.lossless, codec=options.codec
+                )
+                wave = self._wave()
                 method = method or self._load_method()
                 enhance = _enhancer(options.enhance)
                 identity = self._identity(method)
@@ -186,6 +188,19 @@ class _Dub:
         if self.report.replaced and not getattr(self.observer, "quiet", False):
             self._notice(f"{self.out} exists and will be replaced once the new one is complete.")
 
+    def _wave(self) -> NDArray[np.float32]:
+        """The speech as it is to be heard, mono at 16 kHz from the output's first frame on."""
+        wave = load_speech(self.speech)
+        samples = round(Fraction(self.options.speech_offset) * SAMPLE_RATE)
+        if samples >= 0:
+            return np.concatenate([np.zeros(samples, np.float32), wave])
+        if -samples >= wave.size:
+            raise LipwrightError(
+                f"The speech {self.speech} lasts {wave.size / SAMPLE_RATE:.2f} s only; leave out "
+                "less of it with --speech-offset."
+            )
+        return wave[-samples:]
+
     def _load_method(self) -> Method:
         from lipwright.methods.registry import load_method
 
@@ -236,14 +251,17 @@ class _Dub:
 
     def _schedule(self, plan: Plan, info: VideoInfo, wave: NDArray[np.float32]) -> Schedule:
         """Timeline, speakers and activity."""
-        speaking = select(plan, self.options.face, self.video)
+        options = self.options
+        speaking = select(plan, options.face, self.video)
         seconds = Fraction(wave.size, SAMPLE_RATE)
         if info.is_still:
-            line = timeline.still(seconds, self.options.fps)
+            line = timeline.still(seconds, options.fps)
         else:
-            line = timeline.build(
-                plan.pts, plan.last_duration, plan.time_base, seconds, self.options.length
-            )
+            base = plan.time_base
+            start, end = Fraction(options.start), Fraction(options.end) or None
+            cut = timeline.passage(plan.pts, plan.last_duration, base, start, end)
+            line = timeline.build(cut.pts, cut.last_duration, base, seconds, options.length)
+            line = replace(line, source=line.source + cut.first)
         times = [line.time(k) for k in range(len(line))]
         if self.options.silence_gate:
             activity = gate.detect(wave, SAMPLE_RATE).activity(times)
@@ -281,6 +299,7 @@ class _Dub:
             job.schedule.timeline,
             crf=options.crf,
             lossless=options.lossless,
+            codec=options.codec,
             length=job.segment,
             identity=identity,
             resume=options.resume,
@@ -295,7 +314,8 @@ class _Dub:
             with self._timed("join"):
                 made = scratch / self.out.name
                 speech, streams = self.speech, self.video if options.keep_streams else None
-                self.report.warnings += segments.join(made, speech, streams)
+                offset, start = Fraction(options.speech_offset), Fraction(options.start)
+                self.report.warnings += segments.join(made, speech, streams, offset, start)
                 self.report.warnings += segments.warnings + job.store.warnings
             with self._timed("sign"):
                 provenance.finish(made, self.out)

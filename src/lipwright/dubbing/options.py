@@ -13,10 +13,11 @@ from lipwright.errors import LipwrightError
 
 Stage = Literal["load", "plan", "listen", "render", "join", "compare"]
 Region = Literal["face", "frame", "both"]
-Length = Literal["auto", "video", "speech"]
+Length = Literal["auto", "video", "speech", "bounce", "loop", "silence", "remap", "cut_off"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Backend = Literal["auto", "torch", "openvino"]
 Detail = Literal["keep", "off"]
+Codec = Literal["auto", "h264", "hevc", "av1", "vp9", "prores"]
 
 STILL_RATE = Fraction(25)
 """Frames per second of a video made from a still picture."""
@@ -58,11 +59,44 @@ class DubOptions:
     length: Length = field(
         default="auto",
         metadata=described(
-            "How long the output lasts; auto: as long as the longer of the two. A video that is "
-            "too short continues backward and forward.",
+            "How long the output lasts. auto, bounce: as long as the longer of the two, a short "
+            "video continuing backward and forward; loop: it begins again; silence: it holds its "
+            "last frame. cut_off: as long as the shorter. video, speech: as long as that one. "
+            "remap: the whole video, slower or faster, in the time of the speech.",
             "Output",
             shapes=True,
             still=False,
+        ),
+    )
+    start: Fraction = field(
+        default=Fraction(0),
+        metadata=described(
+            "Use the video from this time on, in seconds or as 1:02.5; the speech begins there.",
+            "Output",
+            shapes=True,
+            metavar="TIME",
+            low=0,
+            still=False,
+        ),
+    )
+    end: Fraction = field(
+        default=Fraction(0),
+        metadata=described(
+            "Use the video up to this time; 0: to its end.",
+            "Output",
+            shapes=True,
+            metavar="TIME",
+            low=0,
+            still=False,
+        ),
+    )
+    speech_offset: Fraction = field(
+        default=Fraction(0),
+        metadata=described(
+            "Let the speech begin so many seconds later, or, below 0, leave out its beginning.",
+            "Output",
+            shapes=True,
+            metavar="TIME",
         ),
     )
     enhance: str = field(
@@ -79,6 +113,15 @@ class DubOptions:
             shapes=True,
             low=0,
             high=51,
+        ),
+    )
+    codec: Codec = field(
+        default="auto",
+        metadata=described(
+            "How the pictures are stored; auto: H.264, or AV1 in WebM. lipwright doctor lists what "
+            "this machine can encode.",
+            "Output",
+            shapes=True,
         ),
     )
     lossless: bool = field(
@@ -255,6 +298,11 @@ class DubOptions:
             raise LipwrightError(
                 f"The face {self.face!r} is neither 'largest' nor 'all' nor a face number; the "
                 "report of a first run lists the numbers."
+            )
+        if self.end and self.end <= self.start:
+            raise LipwrightError(
+                f"The passage ends at {float(self.end):g} s, before it starts at "
+                f"{float(self.start):g} s; give a later --end."
             )
         if (self.certificate is None) is not (self.key is None):
             raise LipwrightError("A certificate needs its key: give both --certificate and --key.")

@@ -8,6 +8,7 @@ before each moment.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -79,6 +80,8 @@ def write_preview(
             seconds = float(job.schedule.timeline.time(k))
             columns.append(Moment(k, seconds, statuses[k], *pictures[k, number], number))
         numbers = sorted({moment.face for moment in columns if moment.face is not None})
+        if len(numbers) == 1:  # then the row says it
+            columns = [replace(moment, face=None) for moment in columns]
         word = "Face" if len(numbers) == 1 else "Faces"
         strips.append(Strip(f"{word} {', '.join(map(str, numbers))}", columns))
     note = f"method {job.method.name}, {len(frames)} of {len(job.schedule)} frames"

@@ -50,6 +50,7 @@ class Segments:
         *,
         crf: int,
         lossless: bool,
+        codec: str = "auto",
         identity: dict[str, Any],
         resume: bool,
         length: int,
@@ -62,6 +63,7 @@ class Segments:
             timeline: of the output.
             crf: quality.
             lossless: store every bit.
+            codec: see ``encoding.choose_encoding``.
             identity: all that shapes the frames; what was made under another one is thrown away.
             resume: use what is there.
             length: frames per segment.
@@ -70,7 +72,7 @@ class Segments:
             LipwrightError: if the folder cannot be written.
         """
         self._info, self._timeline = info, timeline
-        self._how: dict[str, Any] = {"crf": crf, "lossless": lossless}
+        self._how: dict[str, Any] = {"crf": crf, "lossless": lossless, "codec": codec}
         self._length, self._out = length, out
         self.folder = out.with_name(f".{out.name}.lipwright-parts")
         self._unit, self._stamps = stamps(timeline, kind_of(out))
@@ -154,13 +156,22 @@ class Segments:
         if not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def join(self, target: Path, speech: Path, streams: Path | None) -> list[str]:
+    def join(
+        self,
+        target: Path,
+        speech: Path,
+        streams: Path | None,
+        offset: Fraction = Fraction(0),
+        start: Fraction = Fraction(0),
+    ) -> list[str]:
         """Copy all segments and the speech into one file.
 
         Args:
             target: to be written.
             speech: file with the speech.
             streams: video whose other sound and subtitle streams are kept, or None.
+            offset: so many seconds later the speech begins.
+            start: time in the source video of the first frame.
 
         Returns:
             Sentences about what could not be kept.
@@ -178,10 +189,12 @@ class Segments:
             picture.time_base = line.time_base
             if self._info.display_matrix is not None:
                 picture.set_display_matrix(self._info.display_matrix)
-            tracks: list[Track] = [speech_track(output, kind, speech, stack)]
+            tracks: list[Track] = [speech_track(output, kind, speech, stack, offset=offset)]
             if streams is not None:
-                begins = self._info.start_pts * self._info.time_base
-                track, warnings = kept_streams(output, kind, streams, begins, stack)
+                begins = self._info.start_pts * self._info.time_base + start
+                track, warnings = kept_streams(
+                    output, kind, streams, begins, stack, drop_early=start > 0
+                )
                 tracks += [track] if track is not None else []
             for track in tracks:
                 track.start(Fraction(0))

@@ -6,11 +6,13 @@ timestamp in integer ticks of the source's time base, and nothing here is ever a
 
 When the speech outlasts the video, the video continues backward and then forward again
 ("ping-pong"), every frame being shown for as long as it was shown the first time. The first and
-the last frame are not doubled at the turns, so that the motion does not stop there.
+the last frame are not doubled at the turns, so that the motion does not stop there. Other ways,
+see :func:`build`: from its start again, its last frame held, or the whole video slowed down.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,6 +25,11 @@ from lipwright.errors import LipwrightError
 
 MAX_FRAMES = 20_000_000
 """More output frames than this (four days at 50 frames per second) mean damaged timestamps."""
+
+
+MOST_STRETCH = 4
+"""``remap`` shows a video no slower and no faster than by this factor."""
+FINE_TICK = Fraction(1, 90_000)
 
 
 @dataclass(frozen=True)
@@ -111,11 +118,16 @@ def build(
         last: ticks of the last frame, 0 when unknown.
         time_base: seconds per tick.
         speech: seconds of speech.
-        length: ``video`` shows every source frame once; ``speech`` shows frames as long as the
-            speech lasts, cutting the video or continuing it to and fro; ``auto`` is the longer one.
+        length: how long the output lasts, and what a video does that is too short for it.
+            ``video`` shows every source frame once, ``speech`` lasts as long as the speech,
+            ``cut_off`` as long as the shorter and all others as long as the longer of the two. A
+            short video continues to and fro (``auto``, ``bounce``, ``speech``), from its start
+            again (``loop``), or holds its last frame (``silence``). ``remap`` shows every frame
+            once, faster or slower, in the time of the speech.
 
     Raises:
-        LipwrightError: if the timestamps would need an absurd number of frames.
+        LipwrightError: if the timestamps would need an absurd number of frames, or ``remap`` an
+            absurd speed.
     """
     clean = increasing(pts)
     shown = shown_ticks(clean, last, time_base)
@@ -123,21 +135,87 @@ def build(
     wanted = _ceil(speech / time_base)  # ticks: frame k is needed if it appears before this one
     once = np.asarray(clean, dtype=np.int64) - clean[0]
     video_ticks = int(once[-1] + shown[-1])
-    if length == "video" or (length == "auto" and wanted <= video_ticks):
-        return Timeline(time_base, np.arange(count, dtype=np.int64), once, shown)
+    forward = np.arange(count, dtype=np.int64)
+    if length == "remap":
+        return _remapped(once, video_ticks, time_base, speech)
+    if length in ("video", "cut_off") and (length == "video" or wanted >= video_ticks):
+        return Timeline(time_base, forward, once, shown)
+    if wanted <= video_ticks and length not in ("speech", "cut_off"):
+        return Timeline(time_base, forward, once, shown)
     if wanted <= video_ticks:
         keep = max(1, int(np.searchsorted(once, wanted, side="left")))
-        return Timeline(time_base, np.arange(keep, dtype=np.int64), once[:keep], shown[:keep])
-    period = max(1, 2 * (count - 1))
-    lap = ping_pong(np.arange(period, dtype=np.int64), count)
-    lap_ticks = int(shown[lap].sum())
-    laps = _ceil(Fraction(wanted, lap_ticks))
-    _check(laps * period)
-    source = np.tile(lap, laps)
-    durations = shown[source]
+        return Timeline(time_base, forward[:keep], once[:keep], shown[:keep])
+    if length == "silence":
+        usual = max(1, round(float(np.median(shown))))
+        more = _ceil(Fraction(wanted - video_ticks, usual))
+        _check(count + more)
+        source = np.append(forward, np.full(more, count - 1, np.int64))
+        durations = np.append(shown, np.full(more, usual, np.int64))
+    else:
+        lap = forward
+        if length != "loop":
+            lap = ping_pong(np.arange(max(1, 2 * (count - 1)), dtype=np.int64), count)
+        laps = _ceil(Fraction(wanted, int(shown[lap].sum())))
+        _check(laps * lap.size)
+        source = np.tile(lap, laps)
+        durations = shown[source]
     ticks = np.concatenate(([0], np.cumsum(durations[:-1])))
     keep = int(np.searchsorted(ticks, wanted, side="left"))
     return Timeline(time_base, source[:keep], ticks[:keep], durations[:keep])
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Consecutive source frames.
+
+    Attributes:
+        first: number of the first one.
+        pts: ticks of all.
+        last_duration: ticks of the last one, 0 when unknown.
+    """
+
+    first: int
+    pts: Sequence[int]
+    last_duration: int
+
+
+def passage(
+    pts: Sequence[int], last: int, time_base: Fraction, start: Fraction, end: Fraction | None
+) -> Passage:
+    """The frames that appear from ``start`` on and before ``end``, in seconds of the video.
+
+    Raises:
+        LipwrightError: there is none.
+    """
+    if not start and end is None:
+        return Passage(0, pts, last)
+    clean = increasing(pts)
+    first = bisect_left(clean, _ceil(start / time_base) + clean[0])
+    stop = len(clean) if end is None else bisect_left(clean, _ceil(end / time_base) + clean[0])
+    if first >= stop:
+        whole = float((clean[-1] - clean[0]) * time_base)
+        raise LipwrightError(
+            f"No frame of the video lies in the passage that --start and --end ask for; its frames "
+            f"appear from 0 to {whole:.2f} s."
+        )
+    ticks = last if stop == len(clean) else clean[stop] - clean[stop - 1]
+    return Passage(first, clean[first:stop], ticks)
+
+
+def _remapped(
+    once: NDArray[np.int64], video_ticks: int, time_base: Fraction, speech: Fraction
+) -> Timeline:
+    """Every frame once, in ticks of 1/90000 s, the time between them stretched alike."""
+    ratio = speech / (video_ticks * time_base)
+    if not 1 / MOST_STRETCH <= ratio <= MOST_STRETCH:
+        raise LipwrightError(
+            f"--length remap would show the video at {float(1 / ratio):.2f} of its speed; give a "
+            "speech of more similar length, or use another --length."
+        )
+    ends = [*once.tolist(), video_ticks]
+    stretched = [round(tick * time_base * ratio / FINE_TICK) for tick in ends]
+    ticks = np.asarray(increasing(stretched), np.int64)
+    return Timeline(FINE_TICK, np.arange(once.size, dtype=np.int64), ticks[:-1], np.diff(ticks))
 
 
 def _ceil(value: Fraction) -> int:

@@ -6,12 +6,9 @@ import os
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from typing import Literal
 
 import av
 import av.error
-
-Codec = Literal["auto", "h264", "hevc", "av1", "vp9", "prores"]
 
 
 @dataclass(frozen=True)

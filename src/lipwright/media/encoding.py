@@ -12,6 +12,7 @@ import av
 import cv2
 
 from lipwright.errors import LipwrightError
+from lipwright.media.codecs import CODECS, encodes
 from lipwright.media.hdr import HLG, PQ
 from lipwright.media.info import VideoInfo
 from lipwright.media.planes import layout_of
@@ -79,6 +80,7 @@ def choose_encoding(
     lossless: bool = False,
     preset: str | None = None,
     pixels: Pixels = "keep",
+    codec: str = "auto",
 ) -> Encoding:
     """Choose the encoder.
 
@@ -95,10 +97,11 @@ def choose_encoding(
         lossless: store every bit.
         preset: of x264; by default chosen by picture size.
         pixels: ``8`` makes 8 bit 4:2:0 of everything, which every player shows.
+        codec: a name of ``codecs.CODECS`` instead of the choice above; no effect on lossless.
 
     Raises:
-        LipwrightError: ``lossless`` in a container other than Matroska, or a pixel format that
-            cannot be stored without loss.
+        LipwrightError: ``lossless`` in a container other than Matroska, a pixel format that cannot
+            be stored without loss, or a codec that cannot hold the pictures or be in the container.
     """
     if not 0 <= crf <= 51:
         raise LipwrightError(f"The quality --crf {crf} is out of range; give a value from 0 to 51.")
@@ -115,17 +118,21 @@ def choose_encoding(
         "422": width % 2 == 0,
         "444": True,
     }[sampling]
+    if codec != "auto":
+        _check_codec(codec, kind, info, fits_h264)
+    if codec in ("av1", "vp9", "prores"):
+        return _requested(codec, kind, info, sampling, depth, crf)
     if not fits_h264 and kind == "mov":
         sampling = "444"  # QuickTime files hold neither AV1 nor VP9
     elif kind == "webm" or not fits_h264:
         return _free_codec(kind, info, sampling, depth, crf)
     aspect = info.sample_aspect
     deep = depth == 12 or (depth == 10 and sampling == "420" and info.field_order == "progressive")
-    if deep and min(width, height) >= _HEVC_MIN_SIDE:
+    if codec == "hevc" or (codec == "auto" and deep and min(width, height) >= _HEVC_MIN_SIDE):
         hdr = f":{_x265_hdr(info)}" if info.hdr else ""
         options = {"preset": "superfast", "crf": str(crf), "x265-params": f"log-level=none{hdr}"}
         tag = "hvc1" if kind in ("mp4", "mov") else None
-        pix_fmt = f"yuv{sampling}p{depth}le"
+        pix_fmt = f"yuv{sampling}p" + ("" if depth == 8 else f"{depth}le")
         return Encoding("libx265", pix_fmt, options, (width, height), aspect, tag)
     speed = preset or ("fast" if width * height <= _SMALL_PICTURE else "veryfast")
     pix_fmt = f"yuv{sampling}p" if depth == 8 else f"yuv{sampling}p10le"
@@ -231,28 +238,77 @@ def _svt_hdr(info: VideoInfo) -> dict[str, str]:
     return {"svtav1-params": ":".join(found)} if found else {}
 
 
+def _check_codec(codec: str, kind: Kind, info: VideoInfo, even: bool) -> None:
+    """Raise LipwrightError unless ``--codec`` suits the file, this machine and the pictures."""
+    known = CODECS[codec]
+    if kind not in {KINDS[suffix] for suffix in known.suffixes}:
+        raise LipwrightError(
+            f"A {kind} file does not hold {codec}; give an output that ends in "
+            f"{' or '.join(known.suffixes)}, or another --codec."
+        )
+    if not encodes(codec):
+        raise LipwrightError(
+            f"This installation cannot encode {codec}; 'lipwright doctor' lists what it can."
+        )
+    small = codec == "hevc" and min(info.width, info.height) < _HEVC_MIN_SIDE
+    if codec in ("h264", "hevc") and (small or not even):
+        raise LipwrightError(
+            f"{info.path} is {info.width} by {info.height} pixels, which {codec} cannot store; use "
+            "--codec auto, vp9 or av1."
+        )
+
+
+def _requested(
+    codec: str, kind: Kind, info: VideoInfo, sampling: str, depth: int, crf: int
+) -> Encoding:
+    """The encodings that only ``--codec`` asks for."""
+    size, aspect = (info.width, info.height), info.sample_aspect
+    if codec == "prores":
+        profile = "4" if sampling == "444" else "3"  # 4444, 422 HQ
+        pix_fmt = "yuv444p10le" if sampling == "444" else "yuv422p10le"
+        return Encoding("prores_ks", pix_fmt, {"profile": profile}, size, aspect)
+    if codec == "av1":
+        if sampling != "420" or min(size) < _AV1_MIN_SIDE:
+            raise LipwrightError(
+                f"The AV1 encoder stores 4:2:0 of {_AV1_MIN_SIDE} pixels or more only, unlike "
+                f"{info.path}; use --codec vp9."
+            )
+        return _free_codec(kind, info, sampling, depth, crf)
+    speed = {"deadline": "good", "cpu-used": "4"}
+    return _vp9(kind, info, sampling, min(depth, 10), crf, speed)
+
+
 def _free_codec(kind: Kind, info: VideoInfo, sampling: str, depth: int, crf: int) -> Encoding:
     """AV1 or VP9."""
-    size, aspect = (info.width, info.height), info.sample_aspect
-    if aspect != 1 and kind in ("webm", "mkv"):
-        # These encoders have no sample aspect and libav's Matroska gets none here: store the
-        # picture with square pixels rather than squeezed.
-        size = (max(1, round(info.width * aspect)), info.height)
-        aspect = Fraction(1)
+    size, aspect = _square(kind, info)
     if (sampling == "420" or depth > 8) and min(size) >= _AV1_MIN_SIDE:
         os.environ.setdefault("SVT_LOG", "1")  # errors only; it writes to the terminal by itself
         options = {"preset": "9", "crf": str(max(1, round(crf * 1.5)))}
         options |= _svt_hdr(info) if depth > 8 else {}
         pix_fmt = "yuv420p" if depth == 8 else "yuv420p10le"
         return Encoding("libsvtav1", pix_fmt, options, size, aspect)
-    options = {
-        "deadline": "realtime",
-        "cpu-used": "7",
-        "row-mt": "1",
-        "b": "0",
-        "crf": str(max(1, round(crf * 1.5))),
-    }
-    return Encoding("libvpx-vp9", f"yuv{sampling}p", options, size, aspect)
+    return _vp9(kind, info, sampling, 8, crf, {"deadline": "realtime", "cpu-used": "7"})
+
+
+def _vp9(
+    kind: Kind, info: VideoInfo, sampling: str, depth: int, crf: int, speed: dict[str, str]
+) -> Encoding:
+    size, aspect = _square(kind, info)
+    options = {**speed, "row-mt": "1", "b": "0", "crf": str(max(1, round(crf * 1.5)))}
+    pix_fmt = f"yuv{sampling}p" + ("" if depth == 8 else f"{depth}le")
+    return Encoding("libvpx-vp9", pix_fmt, options, size, aspect)
+
+
+def _square(kind: Kind, info: VideoInfo) -> tuple[tuple[int, int], Fraction]:
+    """Size and sample aspect for the codecs that carry no sample aspect themselves.
+
+    libav's Matroska gets none here either: the picture is stored with square pixels then rather
+    than squeezed.
+    """
+    size, aspect = (info.width, info.height), info.sample_aspect
+    if aspect != 1 and kind in ("webm", "mkv"):
+        return (max(1, round(info.width * aspect)), info.height), Fraction(1)
+    return size, aspect
 
 
 def _lossless(kind: Kind, info: VideoInfo) -> Encoding:

@@ -87,11 +87,13 @@ def speech_track(
     path: Path,
     stack: ExitStack,
     stream: int | None = None,
+    offset: Fraction = Fraction(0),
 ) -> Track:
     """Add an audio stream of a file to the output: copied if possible, else encoded once.
 
-    The sample that ``load_speech`` returns first sounds with the first picture of the output. The
-    stream becomes the default one and keeps its language.
+    The sample that ``load_speech`` returns first sounds ``offset`` seconds after the first picture
+    of the output; below 0, the beginning is left out. The stream becomes the default one and keeps
+    its language.
 
     Args:
         output: the file that is written.
@@ -99,6 +101,7 @@ def speech_track(
         path: the file with the speech.
         stack: closes it in the end.
         stream: number of the stream; None: see :mod:`lipwright.media.choice`.
+        offset: seconds.
 
     Raises:
         LipwrightError: unreadable file, or no audio stream.
@@ -110,8 +113,9 @@ def speech_track(
         copy = _added(output, picked)
         if copy is not None:
             _described(copy, picked, default=True)
-            return CopiedStreams(output, kind, path, container, {picked.index: copy}, -origin)
-    return EncodedSpeech(output, kind, path, container, picked, origin)
+            copies, shift = {picked.index: copy}, offset - origin
+            return CopiedStreams(output, kind, path, container, copies, shift, offset < 0)
+    return EncodedSpeech(output, kind, path, container, picked, origin - offset)
 
 
 def kept_streams(
@@ -121,6 +125,7 @@ def kept_streams(
     source_start: Fraction,
     stack: ExitStack,
     spoken: tuple[Path, int | None] | None = None,
+    drop_early: bool = False,
 ) -> tuple[Track | None, list[str]]:
     """Add copies of the other audio streams and of all subtitles of the source video.
 
@@ -134,6 +139,8 @@ def kept_streams(
         source_start: time of its first picture in seconds.
         stack: closes the source in the end.
         spoken: file and stream number of the speech, if it may be in the same file.
+        drop_early: leave out what would sound or show before that, even where the container could
+            carry it.
 
     Returns:
         The track, or None if there is nothing to copy, and a sentence for each stream that the
@@ -177,7 +184,8 @@ def kept_streams(
         warnings.append(f"The attachments of {path} (fonts) cannot be kept in a {kind} file.")
     if not copies:
         return None, warnings
-    return CopiedStreams(output, kind, path, container, copies, -source_start), warnings
+    copied = CopiedStreams(output, kind, path, container, copies, -source_start, drop_early)
+    return copied, warnings
 
 
 _KEPT_METADATA = ("language", "title", "comment")
@@ -221,8 +229,12 @@ class CopiedStreams:
         container: av.container.InputContainer,
         copies: dict[int, Any],
         shift: Fraction,
+        drop_early: bool = False,
     ) -> None:
-        """Copy streams of ``container`` (by index) to ``copies``, ``shift`` seconds later."""
+        """Copy streams of ``container`` (by index) to ``copies``, ``shift`` seconds later.
+
+        ``drop_early`` leaves out what would sound before the first picture.
+        """
         self._output = output
         self._copies = copies
         self._shift = shift
@@ -231,7 +243,7 @@ class CopiedStreams:
         # unless it is known as the codec's delay; Matroska and Ogg pass that knowledge on, and
         # Opus has it in its header.
         knows_delay = container.format.name.startswith(("matroska", "ogg")) and shift == 0
-        self._drop_early = kind in ("mkv", "webm") and not knows_delay
+        self._drop_early = drop_early or (kind in ("mkv", "webm") and not knows_delay)
         self._delays = {i: _opus_delay(container.streams[i]) for i in copies}
         self._steady = {i: _Steady(delay) for i, delay in self._delays.items() if delay is not None}
         self._origin = Fraction(0)

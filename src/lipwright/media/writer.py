@@ -49,6 +49,7 @@ class VideoWriter:
         crf: int = 16,
         lossless: bool = False,
         pixels: Pixels = "keep",
+        codec: str = "auto",
         speech: str | Path | None = None,
         keep_streams_from: str | Path | None = None,
         duration: Fraction | None = None,
@@ -66,6 +67,7 @@ class VideoWriter:
             crf: quality on x264's scale.
             lossless: store every bit (FFV1, .mkv only).
             pixels: ``8`` makes 8 bit 4:2:0 of everything.
+            codec: see ``choose_encoding``.
             speech: file whose first audio stream goes into the output; it starts with the first
                 picture and may be shorter or longer than the video.
             keep_streams_from: video whose other audio streams and subtitles are copied too.
@@ -88,7 +90,7 @@ class VideoWriter:
         self._target = _checked_target(
             self.out, [info.path, *(Path(p) for p in (speech, keep_streams_from) if p is not None)]
         )
-        self._encoding = choose_encoding(kind, info, crf, lossless, preset, pixels)
+        self._encoding = choose_encoding(kind, info, crf, lossless, preset, pixels, codec)
         if self._encoding.sample_aspect != info.sample_aspect:
             self.warnings.append(
                 f"{self.out} cannot hold pixels that are not square with this codec; the picture "

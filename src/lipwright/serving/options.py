@@ -24,6 +24,7 @@ OMITTED = {
     "time_stamp": "makes the server call an address",
     "consent": "is a field of the job",
     "report": "is always written",
+    "overwrite": "outputs of a server have names of their own",
     "preview": "is a request of its own",
     "resume": "is what the server does after a crash",
     "plan_cache": "is the server's, in its data folder",
@@ -99,7 +100,7 @@ def settings_model() -> type[BaseModel]:
         elif name == "watermark":
             kind = Literal[choices_of(hint)]
         elif hint is Fraction:
-            kind, limits = str, {"pattern": r"^\d{1,6}(\.\d{1,6})?$|^\d{1,9}/\d{1,9}$"}
+            kind, limits = str, {"pattern": r"^-?\d{1,6}(\.\d{1,6})?$|^\d{1,9}/\d{1,9}$"}
         elif hint is str:
             limits = {"max_length": LONGEST_WORD, "pattern": r"^[A-Za-z0-9,_.:-]+$"}
         elif hint is int:
@@ -121,13 +122,14 @@ def to_dub_options(wanted: dict[str, Any], **more: Any) -> DubOptions:
         LipwrightError: a value that makes no sense.
     """
     values = dict(wanted)
-    if "fps" in values:
-        try:
-            values["fps"] = Fraction(values["fps"])
-        except (ValueError, ZeroDivisionError):
-            raise LipwrightError(
-                f"'{values['fps']}' is no frame rate; give 25 or 30000/1001."
-            ) from None
+    for name, (_, _info, hint) in options_of(DubOptions).items():
+        if hint is Fraction and name in values:
+            try:
+                values[name] = Fraction(values[name])
+            except (ValueError, ZeroDivisionError):
+                raise LipwrightError(
+                    f"{name} is no number; give 25, 1.5 or 30000/1001, not '{values[name]}'."
+                ) from None
     made = DubOptions(**values, **more)
     made.check()
     return made

@@ -96,6 +96,14 @@ def test_readme_names_public_functions_that_exist() -> None:
     assert used <= set(lipwright.__all__)
 
 
+def test_stage_page_is_up_to_date() -> None:
+    pytest.importorskip("accelerate", reason="needs the extra 'train'")
+    made = runpy.run_path(str(ROOT / "tools" / "make_stage_docs.py"))["make_page"]()
+    assert (ROOT / "docs" / "stages.md").read_text(encoding="utf-8") == made, (
+        "run python tools/make_stage_docs.py"
+    )
+
+
 def test_cli_page_is_up_to_date() -> None:
     made = runpy.run_path(str(ROOT / "tools" / "make_cli_docs.py"))["make_page"]()
     assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == made, (

@@ -8,7 +8,6 @@ VQGAN and variant.
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 
@@ -21,8 +20,10 @@ from lipwright.data.arrays import read_array, read_arrays, read_header
 from lipwright.data.augment import NONE, crop_batch
 from lipwright.data.packed import PackedCorpus
 from lipwright.errors import LipwrightError
+from lipwright.files.whole import write_json
 from lipwright.models.blocks import channels_last
 from lipwright.models.lip_space import LipSpace, NeutralMouth
+from lipwright.models.quantiser import codebook_sigma
 from lipwright.models.vq_pipeline import blank_lower_half
 from lipwright.models.vqgan import VQGAN
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
@@ -59,7 +60,7 @@ def cache_codes(
         "variants": variants,
     }
     path = out / "header.json"
-    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) == header:
+    if path.is_file() and read_header(path, f"delete {out} to make it again") == header:
         return
     out.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
@@ -85,9 +86,18 @@ def cache_codes(
         assert grids is not None
         np.save(out / f"{name}.npy", grids)
         books[name] = model.quantiser.codebook.detach().float().cpu().numpy()
-        books[f"{name}_sigma"] = np.array(books[name].std(), np.float32)
+        used = torch.from_numpy(np.unique(grids[0]).astype(np.int64))
+        sigma = codebook_sigma(torch.from_numpy(books[name]), used)
+        books[f"{name}_sigma"] = np.array(sigma, np.float32)
+        log.info("codes %s: %d of %d entries in use", name, len(used), len(books[name]))
     np.savez(out / "books.npz", allow_pickle=False, **books)
-    path.write_text(json.dumps(header), encoding="utf-8")
+    write_json(path, header)
+
+
+def stored_sigma(checkpoint: Checkpoint, book: Tensor) -> float:
+    """Sigma of the face codes that an expert was trained on; older checkpoints did not keep it."""
+    sigma = checkpoint.header.get("sigma")
+    return codebook_sigma(book) if sigma is None else float(sigma)
 
 
 class CodeCorpus:
@@ -97,7 +107,7 @@ class CodeCorpus:
         packed: clips, mel, openings.
         face, pose: (V, N, 16, 16) uint16.
         face_book, pose_book: (entries, D) float32, divided by their standard deviation.
-        face_sigma, pose_sigma: these deviations (``sigma_c``).
+        face_sigma, pose_sigma: these deviations, over the entries in use (``sigma_c``).
         space: the lip space, fitted on the training split.
         motion: (N, K) float32 what the lips do in every frame, in that space.
     """
@@ -123,6 +133,11 @@ class CodeCorpus:
         self.space, self.motion = lip_motions(packed, lip_dim)
         self._mel = [packed.speech(r) for r in packed.rows]
         self._at = {r.clip: i for i, r in enumerate(packed.rows)}
+
+    @property
+    def sigma(self) -> dict[str, float]:
+        """Both deviations, as checkpoints keep them."""
+        return {"face": self.face_sigma, "pose": self.pose_sigma}
 
     def clip_mel(self, clip: str) -> Tensor:
         """(80, columns) log-mel of a clip."""

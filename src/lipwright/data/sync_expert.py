@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lipwright.data.codes import stored_sigma
 from lipwright.data.cut import crop_path
 from lipwright.data.predictor import REACH
 from lipwright.data.rows import Row, Work
@@ -30,7 +31,7 @@ def expert_curve(row: Row, piece: Row, work: Work) -> NDArray[np.float64]:
 
     Pieces shorter than the expert's window give a flat curve: it cannot judge them.
     """
-    vqgan, expert, size = load_judge(work.expert)
+    vqgan, expert, size, sigma = load_judge(work.expert)
     count = piece["frames"] - expert.window + 1
     if count < 1:
         return np.zeros(2 * REACH + 1)
@@ -38,7 +39,7 @@ def expert_curve(row: Row, piece: Row, work: Work) -> NDArray[np.float64]:
     wave = sound_of(work, row, piece["first"] - REACH, piece["frames"] + 2 * REACH)
     mel = torch.from_numpy(mel_spectrogram(wave))
     with torch.no_grad():
-        faces = _faces(vqgan, expert, _resized(crops, size), count)
+        faces = _faces(vqgan, expert, sigma, _resized(crops, size), count)
         width = STEPS_PER_FRAME * expert.window
         starts = [STEPS_PER_FRAME * n for n in range(count + 2 * REACH)]
         speech = torch.cat(
@@ -57,8 +58,8 @@ def expert_curve(row: Row, piece: Row, work: Work) -> NDArray[np.float64]:
 
 
 @cache
-def load_judge(run: str) -> tuple[VQGAN, SyncExpert, int]:
-    """VQGAN, expert and crop size of a training run.
+def load_judge(run: str) -> tuple[VQGAN, SyncExpert, int, float]:
+    """VQGAN, expert, crop size and sigma of a training run.
 
     Raises:
         LipwrightError: the run lacks one of them, or they do not belong together.
@@ -76,7 +77,8 @@ def load_judge(run: str) -> tuple[VQGAN, SyncExpert, int]:
     codes.load_into("vqgan", vqgan)
     expert = SyncExpert(**judge.header["networks"]["expert"])
     judge.load_into("expert", expert)
-    return vqgan.eval(), expert.eval(), int(judge.header["size"])
+    sigma = stored_sigma(judge, vqgan.quantiser.codebook)
+    return vqgan.eval(), expert.eval(), int(judge.header["size"]), sigma
 
 
 def _resized(crops: NDArray[np.uint8], size: int) -> Tensor:
@@ -88,9 +90,8 @@ def _resized(crops: NDArray[np.uint8], size: int) -> Tensor:
     return torch.from_numpy(small).permute(0, 3, 1, 2).float() / 127.5 - 1.0
 
 
-def _faces(vqgan: VQGAN, expert: SyncExpert, x: Tensor, count: int) -> Tensor:
-    book = vqgan.quantiser.codebook.detach().float()
-    book = book / book.std()
+def _faces(vqgan: VQGAN, expert: SyncExpert, sigma: float, x: Tensor, count: int) -> Tensor:
+    book = vqgan.quantiser.codebook.detach().float() / sigma
     grids = torch.cat([vqgan.indices(x[i : i + BATCH]) for i in range(0, len(x), BATCH)])
     codes = torch.nn.functional.embedding(grids, book).permute(0, 3, 1, 2)
     return torch.cat(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from lipwright.data.codes import stored_sigma
 from lipwright.errors import LipwrightError
 from lipwright.media.mel import SILENCE
 from lipwright.models.expert import SyncExpert
@@ -163,7 +164,7 @@ def load_expert(path: Path, vqgan: Path | None = None) -> Expert:
     checkpoint.load_into("expert", expert)
     model = VQGAN(**book.header["networks"]["vqgan"])
     book.load_into("vqgan", model)
-    sigma = float(model.quantiser.codebook.std())
+    sigma = stored_sigma(checkpoint, model.quantiser.codebook)
     return CodeExpert(expert.eval(), model.eval(), sigma, int(book.header["size"]))
 
 

@@ -81,6 +81,20 @@ class VectorQuantiser(nn.Module):
         return Quantised(z + (entries - z).detach(), indices, loss)
 
 
+def codebook_sigma(book: Tensor, used: Tensor | None = None) -> float:
+    """Sigma: the standard deviation of the components of the codebook entries in use.
+
+    Networks in code space see codes divided by it. Entries that no frame uses count nothing: in a
+    Euclidean codebook they stay near their small initial values and would shrink it.
+
+    Args:
+        book: (N, D) entries.
+        used: indices of the entries in use; None where no codes have been counted: all.
+    """
+    entries = book.detach().float() if used is None else book.detach().float()[used]
+    return float(entries.std(correction=0))
+
+
 def perplexity(indices: Tensor, n_codes: int) -> Tensor:
     """exp(entropy) of the code histogram: the effective number of entries in use, in [1, N]."""
     p = torch.bincount(indices.reshape(-1), minlength=n_codes).float()

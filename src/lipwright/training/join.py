@@ -11,6 +11,7 @@ from lipwright.errors import LipwrightError
 from lipwright.models.gallery_generator import GalleryGenerator
 from lipwright.models.generator import CodeGenerator
 from lipwright.models.lip_space import LipSpace
+from lipwright.models.quantiser import codebook_sigma
 from lipwright.models.speech_lips import SpeechToLips
 from lipwright.models.vq_pipeline import CodeEncoder
 from lipwright.models.vqgan import VQGAN
@@ -74,7 +75,8 @@ def join_vq(
         "snap": options.get("snap", "soft"),
         "articulation": float(options.get("articulation", 1.0)),
         "finer": int(options.get("finer", 1)),
-        "sigma": {n: float(m.quantiser.codebook.std()) for n, m in models.items()},
+        "sigma": drawn.header.get("sigma")
+        or {n: codebook_sigma(m.quantiser.codebook) for n, m in models.items()},
         "networks": {
             "face": parts["face"].header["networks"]["vqgan"],
             "pose": parts["pose"].header["networks"]["vqgan"],

@@ -229,6 +229,7 @@ class DecoderStage:
             "method": "decoder",
             "arch": "gallery",
             "size": self.codes.packed.size,
+            "sigma": self.codes.sigma,
             "networks": {"vqgan": self.face_arguments, "generator": self.arguments},
             "training": {
                 **history,

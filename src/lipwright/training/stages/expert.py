@@ -207,6 +207,7 @@ class ExpertStage:
                 "data": self.codes.packed.summary(),
                 "matching": self.config.matching.model_dump(),
             },
+            "sigma": self.codes.face_sigma,
             "parents": {"vqgan": self.codes.header["face"]},
             "licence": "research use only (see LICENSE_weights)",
         }

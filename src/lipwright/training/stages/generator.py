@@ -389,6 +389,7 @@ class GeneratorStage:
             "method": "generator",
             "arch": self.config.arch,
             "size": self.codes.packed.size,
+            "sigma": self.codes.sigma,
             "audio": {"steps": self.audio.steps, "before": self.audio.before},
             "networks": {"generator": self.arguments},
             "training": {

@@ -217,7 +217,7 @@ def _all_stages(
     specs = [
         spec
         for spec in methods()[method_of(sections, path)]
-        if sections.get(spec.name) or not spec.optional
+        if sections.get(spec.name) is not None or not spec.optional
     ]
     names = [spec.name for spec in specs]
     for text in overrides:

@@ -1,0 +1,232 @@
+"""The paper's own path at toy size: corpus, two VQGANs with their discriminator, expert, generator
+with the sync loss on, joined checkpoint, dubbed video. And the shipped configs of that path."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from lipwright.data.packed import PackedCorpus
+from lipwright.dubbing.job import DubOptions, dub
+from lipwright.methods.registry import load_method
+from lipwright.training.config import read_yaml
+from lipwright.training.stages.configs import find_config
+from lipwright.training.stages.generator import GeneratorStage
+from lipwright.training.stages.registry import STAGES
+from lipwright.training.stages.run import StageRun, plan_stages, run_stage
+from lipwright.training.trainer import Context
+from lipwright.weights.checkpoint import load_checkpoint, read_header
+from tests.dubbing import clips
+from tests.dubbing.clips import Actor
+
+from .tiny import make_corpus
+
+RUN = {"batch": 4, "validate_every": 4, "validate_batches": 1, "log_every": 1, "ema": 0.0}
+VQGAN: dict[str, Any] = {
+    "model": {
+        "channels": [8, 16],
+        "blocks": 1,
+        "z_channels": 16,
+        "dim": 8,
+        "n_codes": 32,
+        "attention": True,
+        "groups": 4,
+        "codebook": "euclidean",
+        "beta": 0.25,
+        "legacy": True,
+    },
+    "loss": {"adversarial": 0.8, "adversarial_start": 2},
+    "optimiser": {"name": "adam", "lr": 1.0e-3, "warmup": 1, "schedule": "constant"},
+    "run": {"steps": 4, **RUN, "precision": "fp32"},
+}
+CONFIG: dict[str, Any] = {
+    "vqgan": VQGAN,
+    "pose-vqgan": VQGAN,
+    "codes": {},
+    "expert": {
+        "model": {
+            "window": 5,
+            "stem": 4,
+            "channels": [8, 8, 8, 8],
+            "dim": 8,
+            "audio_channels": [4, 4, 8, 8],
+            "audio_blocks": 1,
+        },
+        "run": {"steps": 4, **RUN},
+    },
+    "generator": {
+        "arch": "paper",
+        "model": {
+            "channels": [8, 8, 8, 8, 8],
+            "blocks": [1, 1, 1, 1],
+            "dim": 8,
+            "audio_channels": [4, 4, 8, 8],
+        },
+        "loss": {"l1": 1.0, "cross_entropy": 0.0, "sync": 0.03, "sync_gate": 9, "min_accuracy": 0},
+        "window": 5,
+        "references": 1,
+        "min_distance": 25,
+        "other_clip": 0.0,
+        "silence": 0.0,
+        "run": {"steps": 8, **RUN, "batch": 10},
+    },
+    "vq": {"snap": "raw"},
+}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("config") / "paper-toy.yaml"
+    path.write_text(yaml.safe_dump(CONFIG))
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(corpus: Path, config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole path, by the one command."""
+    out = tmp_path_factory.mktemp("run")
+    assert run_stage("all", corpus, config, out, [], "cpu") == out / "vq.safetensors"
+    return out
+
+
+def rows(finished: Path, stage: str) -> list[dict[str, float]]:
+    lines = [json.loads(x) for x in (finished / stage / "log.jsonl").read_text().splitlines()]
+    return [r for r in lines if r["kind"] == "train"]
+
+
+@pytest.mark.parametrize("stage", ["vqgan", "pose-vqgan"])
+def test_the_discriminator_joins_at_its_step(stage: str, finished: Path) -> None:
+    found = rows(finished, stage)
+    assert ["adversarial" in r for r in found] == [False, False, True, True]
+    assert all("lambda" in r and "discriminator" in r for r in found[2:])
+    assert all(np.isfinite(r["loss"]) for r in found)
+
+
+def test_the_sync_loss_comes_on_behind_its_gate(finished: Path) -> None:
+    found = rows(finished, "generator")
+    assert ["sync" in r for r in found] == [False] * 4 + [True] * 4
+    header = read_header(finished / "generator" / "generator.safetensors")
+    assert header["arch"] == "paper"
+    assert header["training"]["sync_on"] is True
+
+
+def test_sigma_is_that_of_the_codes_in_use(finished: Path) -> None:
+    """From the cached grids, by NumPy alone; the same number in all checkpoints of the run."""
+    grids = np.load(finished / "codes" / "face.npy")
+    with np.load(finished / "codes" / "books.npz") as books:
+        sigma = books["face"][np.unique(grids)].std()
+    for name in ("expert/expert", "generator/generator", "vq"):
+        kept = read_header(finished / f"{name}.safetensors")["sigma"]
+        assert np.isclose(kept["face"] if isinstance(kept, dict) else kept, sigma, rtol=1e-5)
+
+
+def test_the_generator_learns_one_batch(finished: Path, corpus: Path) -> None:
+    from lipwright.training.config import parse
+    from lipwright.training.stages.generator import GeneratorConfig, build
+
+    values = {**CONFIG["generator"], "loss": {**CONFIG["generator"]["loss"], "sync": 0.0}}
+    parsed = parse(GeneratorConfig, values, "test")
+    stage = build(StageRun(STAGES["generator"], parsed, corpus, finished, "cpu"))
+    assert isinstance(stage, GeneratorStage)
+    context = Context(torch.device("cpu"), lambda: torch.autocast("cpu", enabled=False))
+    optimiser = torch.optim.Adam(stage.network.parameters(), 5e-3)
+    losses = []
+    for _ in range(40):
+        loss = stage.step(stage.network.train(), 0, context)["loss"]  # step 0: the same batch
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_the_checkpoint_dubs_a_video(finished: Path, tmp_path: Path) -> None:
+    video, speech = tmp_path / "v.mp4", tmp_path / "s.wav"
+    clips.write_video(video, 25, (160, 160))
+    clips.write_speech(speech, 1.0)
+    method = load_method(finished / "vq.safetensors", device="cpu", backend="torch")
+    assert method.name == "vq"
+    report = dub(
+        video,
+        speech,
+        tmp_path / "out.mkv",
+        DubOptions(watermark=False, manifest=False, lossless=True),
+        method=method,
+        tracker=clips.ScriptedTracker(lambda i: [Actor(0, 24, 16, 110)]),
+    )
+    assert report.counts()["synced"] > 0
+    before = [picture.astype(int) for _, picture in clips.decoded(video)]
+    after = [picture.astype(int) for _, picture in clips.decoded(tmp_path / "out.mkv")]
+    assert len(after) == len(before) == 25
+    assert any(np.abs(a - b).max() > 10 for a, b in zip(after, before, strict=True))
+
+
+@pytest.mark.parametrize("name", ["paper", "paper-small"])
+def test_shipped_configs_of_the_path_are_run_dry(
+    name: str, finished: Path, corpus: Path, tmp_path: Path
+) -> None:
+    """Every stage is planned with its config, and its networks take a batch of the corpus' shapes.
+
+    The networks are built without memory for their weights (the paper's are large), so shapes are
+    what is proven here.
+    """
+    from lipwright.models import vqgan
+    from lipwright.models.expert import SyncExpert
+    from lipwright.models.generator import CodeGenerator
+
+    sections = read_yaml(find_config(name))
+    runs = plan_stages("all", corpus, find_config(name), tmp_path / "run", [], "cpu")
+    assert [r.spec.name for r in runs] == [
+        *("vqgan", "pose-vqgan", "codes", "expert", "generator", "vq")
+    ]
+    size = 256 if name == "paper" else 128
+    window = sections["expert"]["model"]["window"]
+    assert sections["generator"]["window"] == window
+    assert sections["generator"]["min_distance"] == 25
+    with torch.device("meta"):
+        faces = torch.zeros(1, 3, size, size)
+        codes = {}
+        for stage in ("vqgan", "pose-vqgan"):
+            network = vqgan.VQGAN(**runs[["vqgan", "pose-vqgan"].index(stage)].config.model)
+            codes[stage] = network.eval().pre(network.encoder(faces))
+            assert codes[stage].shape[2:] == (16, 16)
+        dim = codes["vqgan"].shape[1]
+        assert codes["pose-vqgan"].shape[1] == dim
+        expert = SyncExpert(**{"code_dim": dim, **sections["expert"]["model"]})
+        cosine = expert(torch.zeros(2, window, dim, 16, 16), torch.zeros(2, 80, 4 * window))
+        assert cosine.shape == (2,)
+        generator = CodeGenerator(
+            **{"code_dim": dim, "audio_steps": 20, **sections["generator"].get("model", {})}
+        )
+        pose = torch.zeros(2, dim, 16, 16)
+        assert generator(pose, pose, torch.zeros(2, 80, 20)).shape == (2, dim, 16, 16)
+
+
+def test_resume_of_the_whole_command_runs_nothing_again(
+    finished: Path, corpus: Path, config: Path
+) -> None:
+    before = load_checkpoint(finished / "generator" / "generator.safetensors").sha256
+    run_stage("all", corpus, config, finished, [], "cpu")
+    assert load_checkpoint(finished / "generator" / "generator.safetensors").sha256 == before
+    assert PackedCorpus(corpus).rows
+
+
+def test_one_reference_for_all_frames_of_a_window(finished: Path) -> None:
+    """The paper generator sees the first reference of the gallery alone."""
+    method = load_method(finished / "vq.safetensors", device="cpu", backend="torch")
+    faces, speech = torch.rand(3, 3, 32, 32) * 2 - 1, torch.full((3, 80, 20), -4.0)
+    looks = torch.rand(3, 3, 32, 32) * 2 - 1
+    one = method.render(faces, speech, method.start(looks[:1])).faces
+    many = method.render(faces, speech, method.start(looks)).faces
+    assert torch.equal(one, many)

@@ -169,7 +169,8 @@ def test_the_checkpoint_dubs_a_video(finished: Path, tmp_path: Path) -> None:
     before = [picture.astype(int) for _, picture in clips.decoded(video)]
     after = [picture.astype(int) for _, picture in clips.decoded(tmp_path / "out.mkv")]
     assert len(after) == len(before) == 25
-    assert any(np.abs(a - b).max() > 10 for a, b in zip(after, before, strict=True))
+    # Lossless: whatever was not drawn is as it was. A toy draws faintly.
+    assert any((a != b).any() for a, b in zip(after, before, strict=True))
 
 
 @pytest.mark.parametrize("name", ["paper", "paper-small"])

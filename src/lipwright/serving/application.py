@@ -6,7 +6,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -89,7 +89,7 @@ class Application:
 
 def _add_handlers(web: FastAPI) -> None:
     @web.exception_handler(LipwrightError)
-    async def _lipwright(_request: Request, error: LipwrightError) -> JSONResponse:
+    async def _lipwright(request: Request, error: LipwrightError) -> Response:
         statuses: tuple[tuple[type[LipwrightError], int], ...] = (
             (MissingError, 404),
             (TooLargeError, 413),
@@ -97,23 +97,30 @@ def _add_handlers(web: FastAPI) -> None:
             (FullError, 507),
         )
         status = next((code for kind, code in statuses if isinstance(error, kind)), 422)
-        return JSONResponse({"detail": str(error)}, status)
+        return _problem(request, status, str(error))
 
     @web.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
         return JSONResponse({"detail": sentence_of(error)}, 422)
 
     @web.exception_handler(HTTPException)
-    async def _http(_request: Request, error: HTTPException) -> JSONResponse:
+    async def _http(request: Request, error: HTTPException) -> Response:
         words = {404: "There is nothing at this address.", 405: "This address does not do that."}
         detail = words.get(error.status_code, str(error.detail))
-        return JSONResponse({"detail": detail}, error.status_code, headers=error.headers)
+        return _problem(request, error.status_code, detail)
 
     @web.exception_handler(Exception)
     async def _internal(_request: Request, error: Exception) -> JSONResponse:
         log.error("internal error: %s", type(error).__name__, exc_info=error)
         sentence = "Something went wrong in the server; its log says more."
         return JSONResponse({"detail": sentence}, 500)
+
+
+def _problem(request: Request, status: int, detail: str) -> Response:
+    """An error, as a page where a browser asks for one."""
+    if pages.wants_page(request):
+        return pages.render("error.html", status, detail=detail)
+    return JSONResponse({"detail": detail}, status)
 
 
 def sentence_of(error: RequestValidationError) -> str:

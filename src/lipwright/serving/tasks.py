@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -135,7 +136,7 @@ def _without_folders(data: Any, *paths: Path) -> Any:
     """JSON values in which files of the server have their names only."""
     text = json.dumps(data)
     for path in paths:
-        text = text.replace(json.dumps(str(path))[1:-1], json.dumps(path.name)[1:-1])
+        text = text.replace(json.dumps(f"{path.parent}{os.sep}")[1:-1], "")
     return json.loads(text)
 
 

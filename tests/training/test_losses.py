@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 
+from lipwright.errors import LipwrightError
 from lipwright.models.efficientnet import EfficientNetFeatures
+from lipwright.training.losses import perceptual
 from lipwright.training.losses.adversarial import (
     adaptive_weight,
     discriminator_hinge,
@@ -15,7 +18,11 @@ from lipwright.training.losses.adversarial import (
 )
 from lipwright.training.losses.codes import cell_weights, code_cross_entropy, code_l1
 from lipwright.training.losses.motion import STILL, correlation_loss, motion_loss
-from lipwright.training.losses.perceptual import PerceptualLoss, feature_distance
+from lipwright.training.losses.perceptual import (
+    PerceptualLoss,
+    build_perceptual,
+    feature_distance,
+)
 from lipwright.training.losses.reconstruction import gradient_l1, mouth_weight_map, weighted_l1
 from lipwright.training.losses.sync import sync_accuracy, sync_loss
 
@@ -148,3 +155,55 @@ def test_motion_losses_gradients() -> None:
     valid = torch.rand(2, 5) < 0.8
     assert torch.autograd.gradcheck(lambda x: correlation_loss(x, real, valid), (predicted,))
     assert torch.autograd.gradcheck(lambda x: sum(motion_loss(x, real, valid)), (predicted,))
+
+
+def test_lpips_needs_the_published_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LIPWRIGHT_MODELS", str(tmp_path))
+    monkeypatch.setenv("LIPWRIGHT_CACHE", str(tmp_path))
+    with pytest.raises(LipwrightError, match=r"vgg16-397923af\.pth"):
+        build_perceptual("lpips")
+    with pytest.raises(LipwrightError, match="use none, efficientnet or lpips"):
+        build_perceptual("vgg")
+
+
+def test_lpips_is_the_published_distance_frozen_and_differentiable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With random weights in the published files' layout, against the sum written out."""
+    from lipwright.models.published.lpips import LPIPS
+
+    torch.manual_seed(0)
+    reference = LPIPS()
+    trunk, heads, place = {}, {}, 0
+    for n, stage in enumerate(reference.stages):
+        place += 1 if n else 0
+        for layer in stage:
+            if isinstance(layer, torch.nn.Conv2d):
+                trunk[f"features.{place}.weight"] = layer.weight.detach()
+                trunk[f"features.{place}.bias"] = layer.bias.detach()
+                place += 2
+        head = reference.heads[n]
+        torch.nn.init.uniform_(head.weight, 0, 1)
+        heads[f"lin{n}.model.1.weight"] = head.weight.detach()
+    states = {"vgg16": trunk, "lpips-heads": heads}
+    monkeypatch.setattr(perceptual, "find_published", lambda name: Path(name))
+    monkeypatch.setattr(perceptual, "load_state", lambda path: states[str(path)])
+    loss = build_perceptual("lpips")
+    assert loss is not None
+    x, y = (torch.rand(2, 3, 32, 32) * 2 - 1 for _ in range(2))
+    x.requires_grad_()
+    value = loss(x, y)
+    expected, a, b = 0.0, x.detach(), y
+    shift, scale = torch.tensor([-0.03, -0.088, -0.188]), torch.tensor([0.458, 0.448, 0.45])
+    a, b = ((v - shift[:, None, None]) / scale[:, None, None] for v in (a, b))
+    for n, stage in enumerate(reference.stages):
+        a, b = stage(a), stage(b)
+        u, v = (f / f.norm(dim=1, keepdim=True) for f in (a, b))
+        weight = heads[f"lin{n}.model.1.weight"].reshape(1, -1, 1, 1)
+        expected += ((u - v).square() * weight).sum(1).mean().item()
+    assert float(value) == pytest.approx(expected, rel=1e-4)
+    value.backward()
+    assert x.grad is not None
+    assert bool(x.grad.any())
+    assert not any(p.requires_grad for p in loss.parameters())
+    assert float(loss(y, y)) == 0.0

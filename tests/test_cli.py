@@ -222,6 +222,11 @@ GIVEN = {
     "detail": "off",
     "plan_cache": False,
     "fps": Fraction(30),
+    "pixels": "8",
+    "deinterlace": True,
+    "video_stream": 1,
+    "speech_stream": 2,
+    "limit": ("pixels=1000", "frames=10"),
 }
 
 
@@ -235,7 +240,8 @@ def test_every_option_of_the_api_can_be_given(run: Callable[..., Result], dubs: 
         elif value is False:
             words.append(f"--no-{option}")
         else:
-            words += [f"--{option}", str(value)]
+            values = value if isinstance(value, tuple) else (value,)
+            words += [word for one in values for word in (f"--{option}", str(one))]
     code, _, _ = run("dub", "a.mp4", "b.wav", "-o", "c.mp4", *words)
     assert code == 0
     assert dataclasses.asdict(dubs[0][3]) == GIVEN

@@ -48,7 +48,7 @@ MAY_USE = {
             "dubbing",
         ),
     },
-    "animation": {"errors", "media", "faces", "methods", "dubbing", "animation"},
+    "animation": {"errors", "files", "media", "faces", "methods", "dubbing", "animation"},
 }
 """What each room of the inference path may import; ``lipwright`` itself (the version) is free."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from lipwright.errors import LipwrightError
+from lipwright.files.beside import beside
 
 if sys.platform == "win32":
     import msvcrt
@@ -27,7 +28,7 @@ class OutputLock:
 
     def __init__(self, out: Path) -> None:
         self._out = out
-        self.path = out.with_name(f".{out.name}.lipwright-lock")
+        self.path = beside(out, "lipwright-lock")
         self._handle: int | None = None
 
     def __enter__(self) -> OutputLock:

@@ -77,7 +77,39 @@ def test_still_picture_lasts_as_long_as_the_speech() -> None:
 
 def test_absurd_timestamps_are_refused() -> None:
     with pytest.raises(LipwrightError, match="damaged"):
-        timeline.build([0, 1], 1, Fraction(1, 1_000_000), Fraction(3600), "auto")
+        timeline.build([0, 1], 1, Fraction(1, 1_000_000), Fraction(36_000), "auto")
+
+
+def test_a_damaged_rate_is_slowed_down_before_the_video_goes_to_and_fro() -> None:
+    line = timeline.build([0, 1], 1, Fraction(1, 20_000), Fraction(5), "auto")
+    assert len(line) == 5_000  # 1,000 frames per second at most, and not 20,000
+    assert line.end == 5
+    assert "20 times slower" in line.notices[0]
+
+
+@pytest.mark.parametrize(
+    ("rate", "unit"),
+    [
+        (Fraction(60_000, 1001), 1000),
+        (Fraction(24_000, 1001), 1000),
+        (Fraction(24), 1000),
+        (Fraction(30), 1000),
+        (Fraction(120), 1000),
+        (Fraction(60_000, 1001), 90_000),
+    ],
+)
+def test_the_rate_that_coarse_timestamps_were_rounded_from(rate: Fraction, unit: int) -> None:
+    pts = [round(k / rate * unit) for k in range(300)]
+    line = timeline.build(pts, 0, Fraction(1, unit), Fraction(1), "video")
+    assert line.rate == rate
+    assert line.is_steady
+    assert line.end == 300 / rate
+
+
+def test_a_variable_rate_is_no_steady_one() -> None:
+    line = timeline.build([0, 33, 67, 100, 140, 180], 40, TB, Fraction(0), "video")
+    assert line.pts.tolist() == [0, 33, 67, 100, 140, 180]
+    assert not line.is_steady
 
 
 @pytest.mark.parametrize(

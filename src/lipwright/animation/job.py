@@ -24,6 +24,7 @@ from lipwright.animation.idle import idle_frames
 from lipwright.dubbing.job import dub
 from lipwright.dubbing.options import DubOptions, Observer
 from lipwright.errors import LipwrightError
+from lipwright.files.beside import beside
 from lipwright.media.audio import SAMPLE_RATE, load_speech
 from lipwright.media.info import probe
 from lipwright.media.reader import VideoReader
@@ -133,7 +134,7 @@ def _face(picture: Path, tracker: Tracker | None) -> tuple[NDArray[np.uint8], ND
 @contextmanager
 def _folder(out: Path) -> Iterator[Path]:
     """A folder beside the output for the moving picture, removed at the end."""
-    folder = out.with_name(f".{out.name}.lipwright-idle")
+    folder = beside(out, "lipwright-idle")
     shutil.rmtree(folder, ignore_errors=True)
     try:
         folder.mkdir()

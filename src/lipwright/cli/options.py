@@ -102,8 +102,11 @@ def takes_dub_options(
                 value = given.pop(name)
                 if info.off is not None and given.pop(_OFF + name):
                     value = False
-                read = _FRACTIONS[info.metavar or ""] if hint is Fraction else None
-                values[name] = value if read is None else read(value)
+                if hint is Fraction:
+                    value = _FRACTIONS[info.metavar or ""](value)
+                elif _is_list(hint):
+                    value = tuple(value or ())
+                values[name] = value
             command(**given, options=DubOptions(**values))
 
         parameters = sorted([*own, *made], key=_place)
@@ -129,6 +132,8 @@ def _parameters(
         names = [f"--{words[0]}/--no-{words[0]}" if default else f"--{words[0]}"]
     elif hint is Fraction:
         kind, default = str, str(default)
+    elif _is_list(hint):
+        kind, default = list[str] | None, None
     elif Path in parts:
         kind = Path | None
     elif info.off is not None:
@@ -149,6 +154,11 @@ def _parameters(
         off = typer.Option(f"--no-{words[0]}", help=info.off, rich_help_panel=info.group)
         found.append(_parameter(_OFF + field.name, Annotated[bool, off], False))
     return found
+
+
+def _is_list(hint: Any) -> bool:
+    """Whether an option may be given several times."""
+    return getattr(hint, "__origin__", None) is tuple
 
 
 def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:

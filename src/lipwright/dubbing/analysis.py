@@ -110,6 +110,9 @@ def analyse(
     writer: PlanWriter,
     tracker: Tracker,
     progress: Callable[[int, int | None], None] = lambda done, total: None,
+    *,
+    stream: int | None = None,
+    deinterlace: bool = False,
 ) -> Plan:
     """Make the plan of a video.
 
@@ -118,13 +121,15 @@ def analyse(
         writer: takes the tracks as they are finished; closed on success only.
         tracker: finds and follows faces.
         progress: called after every frame with the number done and an estimate of all.
+        stream: number of the video stream; None: the default one.
+        deinterlace: make whole frames of interlaced ones.
 
     Raises:
         LipwrightError: if nothing of the video can be decoded.
     """
     pts: list[int] = []
     shots: list[tuple[int, int]] = []
-    with VideoReader(video) as reader:
+    with VideoReader(video, stream=stream, deinterlace=deinterlace) as reader:
         analyser = _Analyser(reader.info, writer, tracker)
         cuts = CutDetector()
         last_duration = 0

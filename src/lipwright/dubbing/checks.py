@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lipwright.dubbing.options import DubOptions
 from lipwright.errors import LipwrightError
+from lipwright.media import limits
 from lipwright.media.encoding import kind_of
 from lipwright.media.source import check_file, open_media
 
@@ -26,9 +27,10 @@ def check_job(video: Path, speech: Path, out: Path, options: DubOptions) -> None
     others = {name: Path(path) for name, path in given.items() if path is not None}
     check_paths(video, speech, out, others)
     kind_of(out)
-    for path, what in ((video, "video"), (speech, "speech file")):
-        with open_media(path, what):
-            pass
+    with limits.applied(limits.parse(options.limit)):
+        for path, what in ((video, "video"), (speech, "speech file")):
+            with open_media(path, what):
+                pass
     if options.preview is None and not options.overwrite and out.exists():
         raise LipwrightError(
             f"The output {out} exists already; choose another name, or leave --no-overwrite away."

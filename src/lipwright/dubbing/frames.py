@@ -14,7 +14,6 @@ from __future__ import annotations
 import logging
 from bisect import bisect_left
 from collections.abc import Generator, Iterator
-from pathlib import Path
 
 import av
 import av.container
@@ -53,9 +52,9 @@ def frame_bytes(info: VideoInfo) -> int:
 class _Positioned(VideoReader):
     """A reader that begins at the key frame before a timestamp."""
 
-    def __init__(self, path: Path, pts: int) -> None:
+    def __init__(self, info: VideoInfo, pts: int) -> None:
         self._pts = pts
-        super().__init__(path)
+        super().__init__(info.path, stream=info.stream_index, deinterlace=info.deinterlaced)
 
     def _decoded(
         self, container: av.container.InputContainer, stream: av.VideoStream
@@ -80,10 +79,10 @@ class FrameStore:
         pts: ticks of all frames, strictly increasing, as ``VideoReader`` gave them.
         source: the file as it was then.
         """
-        self._path, self._pts, self._source = info.path, pts, source
+        self._info, self._path, self._pts, self._source = info, info.path, pts, source
         self.warnings: list[str] = []
         self._room = int(np.clip(CHUNK_BYTES // frame_bytes(info), 1, CHUNK_FRAMES))
-        self._can_jump = True
+        self._can_jump = info.can_jump
 
     def follow(self, order: NDArray[np.int64]) -> Generator[Frame]:
         """Frames by their numbers.
@@ -144,7 +143,10 @@ class FrameStore:
         """
         expected = first
         held: Frame | None = None  # handed out late: at the end of the file it may be needed again
-        with VideoReader(self._path) as reader:
+        info = self._info
+        with VideoReader(
+            self._path, stream=info.stream_index, deinterlace=info.deinterlaced
+        ) as reader:
             for frame in reader:
                 if frame.pts < self._pts[first]:
                     held = frame if expected == first else held
@@ -200,7 +202,7 @@ class FrameStore:
         target = self._pts[first]
         for back in (SAFETY, 4 * SAFETY, 16 * SAFETY):
             try:
-                with _Positioned(self._path, self._pts[max(0, first - back)]) as reader:
+                with _Positioned(self._info, self._pts[max(0, first - back)]) as reader:
                     expected = first
                     for frame in reader:
                         if expected == first and frame.pts < target:

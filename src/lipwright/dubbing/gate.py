@@ -63,7 +63,9 @@ class SilenceGate:
     starts: NDArray[np.float64]
     ends: NDArray[np.float64]
 
-    def activity(self, times: Sequence[Fraction] | Sequence[float]) -> NDArray[np.float32]:
+    def activity(
+        self, times: Sequence[Fraction] | Sequence[float] | NDArray[np.float64]
+    ) -> NDArray[np.float32]:
         """How much speech there is at each instant.
 
         Args:
@@ -72,7 +74,7 @@ class SilenceGate:
         Returns:
             (len(times),) in [0, 1]: 1 inside an interval, falling smoothly to 0 within 120 ms.
         """
-        t = np.asarray([float(x) for x in times], dtype=np.float64)
+        t = np.asarray(times, dtype=np.float64)
         if not self.starts.size:
             return np.zeros(t.shape, dtype=np.float32)
         # distance to the last interval that began before t, and to the first that begins after

@@ -38,9 +38,11 @@ from lipwright.dubbing.schedule import Schedule, select
 from lipwright.dubbing.segments import Segments
 from lipwright.dubbing.speed import Speed
 from lipwright.errors import Interrupted, LipwrightError
+from lipwright.files.beside import beside
 from lipwright.lock import OutputLock
+from lipwright.media import limits
 from lipwright.media.audio import SAMPLE_RATE, load_speech
-from lipwright.media.encoding import choose_encoding, kind_of
+from lipwright.media.encoding import choose_encoding, kind_of, losses
 from lipwright.media.features import speech_features
 from lipwright.media.info import VideoInfo, probe
 from lipwright.methods.base import Method
@@ -84,7 +86,8 @@ def dub(
     """
     job = _Dub(Path(video), Path(speech), Path(out), options or DubOptions(), observer)
     try:
-        return job.run(method, tracker)
+        with limits.applied(limits.parse(job.options.limit)):
+            return job.run(method, tracker)
     except KeyboardInterrupt:
         raise Interrupted(job.last_words()) from None
     except OSError as error:  # the libraries below raise LipwrightError for all that is foreseen
@@ -119,17 +122,27 @@ class _Dub:
             torch.manual_seed(options.seed)
             self._tell("load")
             with self._timed("load"):
-                info = probe(self.video)
-                choose_encoding(
-                    kind_of(self.out), info, options.crf, options.lossless, codec=options.codec
+                info = probe(
+                    self.video, stream=options.video_stream, deinterlace=options.deinterlace
                 )
-                wave = self._wave()
+                kind = kind_of(self.out)
+                encoding = choose_encoding(
+                    kind,
+                    info,
+                    options.crf,
+                    options.lossless,
+                    pixels=options.pixels,
+                    codec=options.codec,
+                )
+                found: list[str] = []
+                wave = self._wave(found)
+                self._say([*losses(info, kind, encoding), *found])
                 method = method or self._load_method()
                 enhance = _enhancer(options.enhance)
                 identity = self._identity(method)
                 provenance = self._marks(method, identity, info)
             with self._timed("plan"):
-                plan = self._plan(tracker, scratch)
+                plan = self._plan(tracker, scratch, info)
             with plan:
                 schedule = self._schedule(plan, info, wave)
                 self.report.warnings += plan.warnings
@@ -188,9 +201,9 @@ class _Dub:
         if self.report.replaced and not getattr(self.observer, "quiet", False):
             self._notice(f"{self.out} exists and will be replaced once the new one is complete.")
 
-    def _wave(self) -> NDArray[np.float32]:
+    def _wave(self, notices: list[str]) -> NDArray[np.float32]:
         """The speech as it is to be heard, mono at 16 kHz from the output's first frame on."""
-        wave = load_speech(self.speech)
+        wave = load_speech(self.speech, self.options.speech_stream, notices)
         samples = round(Fraction(self.options.speech_offset) * SAMPLE_RATE)
         if samples >= 0:
             return np.concatenate([np.zeros(samples, np.float32), wave])
@@ -222,6 +235,13 @@ class _Dub:
             self._notice(line)
         return made
 
+    def _say(self, sentences: list[str]) -> None:
+        """What the user should know before the work begins, and find in the report."""
+        self.report.warnings += sentences
+        if not getattr(self.observer, "quiet", False):
+            for sentence in sentences:
+                self._notice(sentence)
+
     def _notice(self, line: str) -> None:
         tell = getattr(self.observer, "notice", None)
         if tell is not None:
@@ -232,7 +252,7 @@ class _Dub:
         if self.observer is not None:
             self.observer.progress(stage, 0, None, 0.0)
 
-    def _plan(self, tracker: Tracker | None, scratch: Path) -> Plan:
+    def _plan(self, tracker: Tracker | None, scratch: Path, info: VideoInfo) -> Plan:
         if tracker is None:
             from lipwright.faces.tracker import FaceTracker
 
@@ -241,8 +261,15 @@ class _Dub:
         progress = self._progress("plan")
         plan, cached = plan_for(
             self.video,
-            settings(follower),
-            lambda writer: analyse(self.video, writer, follower, progress),
+            settings(follower) | {"stream": info.stream_index, "whole": info.deinterlaced},
+            lambda writer: analyse(
+                self.video,
+                writer,
+                follower,
+                progress,
+                stream=info.stream_index,
+                deinterlace=info.deinterlaced,
+            ),
             keep=self.options.plan_cache,
             scratch=scratch,
         )
@@ -260,13 +287,16 @@ class _Dub:
             base = plan.time_base
             start, end = Fraction(options.start), Fraction(options.end) or None
             cut = timeline.passage(plan.pts, plan.last_duration, base, start, end)
-            line = timeline.build(cut.pts, cut.last_duration, base, seconds, options.length)
+            line = timeline.build(
+                cut.pts, cut.last_duration, base, seconds, options.length, info.average_rate
+            )
             line = replace(line, source=line.source + cut.first)
-        times = [line.time(k) for k in range(len(line))]
+        self.report.warnings += line.notices
+        times = line.seconds()
         if self.options.silence_gate:
             activity = gate.detect(wave, SAMPLE_RATE).activity(times)
         else:
-            activity = np.asarray([t < seconds for t in times], dtype=np.float32)
+            activity = (times < float(seconds)).astype(np.float32)
         return Schedule(plan, line, speaking, activity)
 
     def _describe(self, schedule: Schedule, method: Method) -> None:
@@ -300,6 +330,7 @@ class _Dub:
             crf=options.crf,
             lossless=options.lossless,
             codec=options.codec,
+            pixels=options.pixels,
             length=job.segment,
             identity=identity,
             resume=options.resume,
@@ -315,7 +346,9 @@ class _Dub:
                 made = scratch / self.out.name
                 speech, streams = self.speech, self.video if options.keep_streams else None
                 offset, start = Fraction(options.speech_offset), Fraction(options.start)
-                self.report.warnings += segments.join(made, speech, streams, offset, start)
+                self.report.warnings += segments.join(
+                    made, speech, streams, offset, start, options.speech_stream
+                )
                 self.report.warnings += segments.warnings + job.store.warnings
             with self._timed("sign"):
                 provenance.finish(made, self.out)
@@ -383,7 +416,7 @@ def _scratch(out: Path) -> Iterator[Path]:
     """A folder beside the output for what is not finished; removed at the end."""
     import shutil
 
-    folder = out.with_name(f".{out.name}.lipwright-work")
+    folder = beside(out, "lipwright-work")
     shutil.rmtree(folder, ignore_errors=True)  # of a killed job; the lock says nobody works there
     try:
         folder.mkdir()

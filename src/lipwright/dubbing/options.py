@@ -10,6 +10,8 @@ from typing import Any, Literal, Protocol
 
 from lipwright.dubbing.option_info import choices_of, described, options_of
 from lipwright.errors import LipwrightError
+from lipwright.media import limits
+from lipwright.media.names import Pixels
 
 Stage = Literal["load", "plan", "listen", "render", "join", "compare"]
 Region = Literal["face", "frame", "both"]
@@ -227,10 +229,59 @@ class DubOptions:
             "Frames at once; does not change the result.", "Model", shapes=True, low=1, still=False
         ),
     )
+    pixels: Pixels = field(
+        default="keep",
+        metadata=described(
+            "keep: bit depth and colour sampling of the source; 8: 8 bit 4:2:0, which every player "
+            "shows.",
+            "Output",
+            shapes=True,
+        ),
+    )
+    deinterlace: bool = field(
+        default=False,
+        metadata=described(
+            "Make whole frames of interlaced ones; otherwise they stay interlaced.",
+            "Output",
+            shapes=True,
+            still=False,
+        ),
+    )
+    video_stream: int | None = field(
+        default=None,
+        metadata=described(
+            "Number of the video stream to use, as ffprobe counts; otherwise the default one.",
+            "Output",
+            shapes=True,
+            metavar="N",
+            low=0,
+            still=False,
+        ),
+    )
+    speech_stream: int | None = field(
+        default=None,
+        metadata=described(
+            "Number of the audio stream to speak, as ffprobe counts; otherwise the default one.",
+            "Output",
+            shapes=True,
+            metavar="N",
+            low=0,
+        ),
+    )
+    limit: tuple[str, ...] = field(
+        default=(),
+        metadata=described(
+            "Set a limit on what a file may ask for (docs/media.md lists them); may be given "
+            "several times.",
+            "Job",
+            shapes=False,
+            metavar="NAME=VALUE",
+        ),
+    )
     keep_streams: bool = field(
         default=False,
         metadata=described(
-            "Keep the video's other sound and subtitle streams.",
+            "Keep the video's other sound and subtitle streams, its chapters, title and time code.",
             "Output",
             shapes=False,
             still=False,
@@ -288,6 +339,8 @@ class DubOptions:
                 raise LipwrightError(
                     f"The {title} {value!r} is unknown; choose one of {', '.join(choices)}."
                 )
+            if value is None:
+                continue
             below = info.low is not None and value < info.low
             if below or (info.high is not None and value > info.high):
                 high = "or more" if info.high is None else f"to {info.high}"
@@ -304,6 +357,7 @@ class DubOptions:
                 f"The passage ends at {float(self.end):g} s, before it starts at "
                 f"{float(self.start):g} s; give a later --end."
             )
+        limits.parse(self.limit)
         if (self.certificate is None) is not (self.key is None):
             raise LipwrightError("A certificate needs its key: give both --certificate and --key.")
 

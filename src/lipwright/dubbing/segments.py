@@ -7,7 +7,9 @@ nothing.) A segment counts once a line in ``segments.jsonl`` vouches for it. At 
 of all segments are copied, not encoded again, into one file beside the speech.
 
 Containers differ in how exactly they keep time, but all keep the order. The timestamps of the
-joined file are therefore taken from the timeline, packet by packet, and not from the pieces.
+joined file are therefore taken from the timeline, packet by packet, and not from the pieces, which
+are encoded as if at a steady rate: what an encoder writes into its own headers about time is then
+the rate of the video, and not the unit of a container's clock.
 """
 
 from __future__ import annotations
@@ -23,15 +25,20 @@ from typing import Any
 
 import av
 import av.error
-import numpy as np
-from numpy.typing import NDArray
 
 from lipwright.dubbing.timeline import Timeline
 from lipwright.errors import LipwrightError
-from lipwright.media.encoding import MUXERS, Kind, kind_of
+from lipwright.files.beside import beside
+from lipwright.media.description import keep_description
+from lipwright.media.encoding import MUXERS, kind_of
 from lipwright.media.info import VideoInfo
+from lipwright.media.names import Pixels
+from lipwright.media.source import open_media
 from lipwright.media.tracks import Track, kept_streams, speech_track
 from lipwright.media.writer import VideoWriter
+
+_FASTEST = Fraction(500)
+"""Frames per second inside segments; Matroska, which counts milliseconds, keeps their order."""
 
 
 class Segments:
@@ -51,6 +58,7 @@ class Segments:
         crf: int,
         lossless: bool,
         codec: str = "auto",
+        pixels: Pixels = "keep",
         identity: dict[str, Any],
         resume: bool,
         length: int,
@@ -64,6 +72,7 @@ class Segments:
             crf: quality.
             lossless: store every bit.
             codec: see ``encoding.choose_encoding``.
+            pixels: ``8`` makes 8 bit 4:2:0 of everything.
             identity: all that shapes the frames; what was made under another one is thrown away.
             resume: use what is there.
             length: frames per segment.
@@ -72,10 +81,15 @@ class Segments:
             LipwrightError: if the folder cannot be written.
         """
         self._info, self._timeline = info, timeline
-        self._how: dict[str, Any] = {"crf": crf, "lossless": lossless, "codec": codec}
+        self._how: dict[str, Any] = {
+            "crf": crf,
+            "lossless": lossless,
+            "codec": codec,
+            "pixels": pixels,
+        }
         self._length, self._out = length, out
-        self.folder = out.with_name(f".{out.name}.lipwright-parts")
-        self._unit, self._stamps = stamps(timeline, kind_of(out))
+        self.folder = beside(out, "lipwright-parts")
+        self._rate = min(timeline.rate, _FASTEST)
         self._list = self.folder / "segments.jsonl"
         self._writer: VideoWriter | None = None
         self.warnings: list[str] = []
@@ -124,12 +138,13 @@ class Segments:
         if self._writer is None:
             self._trim(k // self._length)
             path = self._part(k // self._length)
-            self._writer = VideoWriter(path, self._info, time_base=self._unit, **self._how)
+            self._writer = VideoWriter(
+                path, self._info, time_base=1 / self._rate, rate=self._rate, **self._how
+            )
             for sentence in self._writer.warnings:
                 general = sentence.replace(str(path), str(self._out))
                 self.warnings += [general] if general not in self.warnings else []
-        stamp = int(self._stamps[k])
-        self._writer.write(native, stamp, int(self._stamps[k + 1]) - stamp)
+        self._writer.write(native, k, 1)
         self._last = k
 
     def _trim(self, index: int) -> None:
@@ -163,15 +178,17 @@ class Segments:
         streams: Path | None,
         offset: Fraction = Fraction(0),
         start: Fraction = Fraction(0),
+        speech_stream: int | None = None,
     ) -> list[str]:
         """Copy all segments and the speech into one file.
 
         Args:
             target: to be written.
             speech: file with the speech.
-            streams: video whose other sound and subtitle streams are kept, or None.
+            streams: video whose other streams, tags and chapters are kept, or None.
             offset: so many seconds later the speech begins.
             start: time in the source video of the first frame.
+            speech_stream: number of the stream in ``speech``; None: the default one.
 
         Returns:
             Sentences about what could not be kept.
@@ -187,15 +204,23 @@ class Segments:
             with av.open(f"file:{parts[0]}") as first:
                 picture = output.add_stream_from_template(first.streams.video[0], opaque=True)
             picture.time_base = line.time_base
+            # The container's declaration: Matroska's default duration, the unit of a time code.
+            picture.codec_context.framerate = line.rate if line.is_steady else Fraction(0)
             if self._info.display_matrix is not None:
                 picture.set_display_matrix(self._info.display_matrix)
-            tracks: list[Track] = [speech_track(output, kind, speech, stack, offset=offset)]
+            tracks: list[Track] = [speech_track(output, kind, speech, stack, speech_stream, offset)]
             if streams is not None:
                 begins = self._info.start_pts * self._info.time_base + start
+                spoken = (speech, speech_stream)
                 track, warnings = kept_streams(
-                    output, kind, streams, begins, stack, drop_early=start > 0
+                    output, kind, streams, begins, stack, spoken, drop_early=start > 0
                 )
                 tracks += [track] if track is not None else []
+                source = stack.enter_context(open_media(streams, "video"))
+                used = self._info.stream_index
+                warnings += keep_description(
+                    output, kind, picture, source, streams, used, begins, line.end
+                )
             for track in tracks:
                 track.start(Fraction(0))
             delay = max(_reordering(path) for path in parts)
@@ -241,20 +266,6 @@ class Segments:
                         end = int(line.pts[-1] + line.durations[-1])
                         packet.duration = max(1, end - (dts + delay * step))
                     yield packet, dts * line.time_base
-
-
-def stamps(line: Timeline, kind: Kind) -> tuple[Fraction, NDArray[np.int64]]:
-    """Unit and timestamps of the frames inside segments, and after them that of the end.
-
-    Matroska counts milliseconds. Two frames inside one of them would lose their order; there the
-    later one is put one further.
-    """
-    ticks = np.append(line.pts, line.pts[-1] + line.durations[-1])
-    if kind not in ("mkv", "webm"):
-        return line.time_base, ticks
-    rounded = np.asarray([round(int(t) * line.time_base * 1000) for t in ticks], np.int64)
-    order = np.arange(rounded.size)
-    return Fraction(1, 1000), np.maximum.accumulate(rounded - order) + order
 
 
 def _timestamps(path: Path) -> list[int]:

@@ -2,7 +2,9 @@
 
 A lip-sync model thinks in 25 frames per second, a video in its own rhythm. The output keeps the
 rhythm of the source, variable frame rates included: every output frame is a source frame with a
-timestamp in integer ticks of the source's time base, and nothing here is ever a float.
+timestamp in integer ticks of the source's time base, and nothing here is ever a float. Where the
+ticks are too coarse for a steady rate (milliseconds for 59.94 frames per second), the steady rate
+that they were rounded from is taken (``media.rates``).
 
 When the speech outlasts the video, the video continues backward and then forward again
 ("ping-pong"), every frame being shown for as long as it was shown the first time. The first and
@@ -22,10 +24,8 @@ from numpy.typing import NDArray
 
 from lipwright.dubbing.options import STILL_RATE, Length
 from lipwright.errors import LipwrightError
-
-MAX_FRAMES = 20_000_000
-"""More output frames than this (four days at 50 frames per second) mean damaged timestamps."""
-
+from lipwright.media import limits
+from lipwright.media.rates import nominal_rate, steady_rate
 
 MOST_STRETCH = 4
 """``remap`` shows a video no slower and no faster than by this factor."""
@@ -41,12 +41,14 @@ class Timeline:
         source: (n,) int64, index of the source frame shown as output frame k.
         pts: (n,) int64, strictly increasing ticks, the first is 0.
         durations: (n,) int64, ticks for which output frame k is shown.
+        notices: sentences about what was not taken from the source as it is.
     """
 
     time_base: Fraction
     source: NDArray[np.int64]
     pts: NDArray[np.int64]
     durations: NDArray[np.int64]
+    notices: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return int(self.pts.size)
@@ -54,6 +56,24 @@ class Timeline:
     def time(self, k: int) -> Fraction:
         """Seconds from the start of the output at which frame ``k`` appears."""
         return int(self.pts[k]) * self.time_base
+
+    def seconds(self) -> NDArray[np.float64]:
+        """(n,) :meth:`time` of every frame, rounded to a double each."""
+        base = self.time_base
+        found: NDArray[np.float64] = self.pts * base.numerator / base.denominator
+        return found
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether every frame is shown equally long."""
+        return bool((self.durations == self.durations[0]).all())
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames per second: exact where that is steady, else one that describes the mean."""
+        if self.is_steady:
+            return 1 / (int(self.durations[0]) * self.time_base)
+        return nominal_rate(len(self), self.end)
 
     @property
     def end(self) -> Fraction:
@@ -109,7 +129,12 @@ def still(speech: Fraction, rate: Fraction = STILL_RATE) -> Timeline:
 
 
 def build(
-    pts: Sequence[int], last: int, time_base: Fraction, speech: Fraction, length: Length
+    pts: Sequence[int],
+    last: int,
+    time_base: Fraction,
+    speech: Fraction,
+    length: Length,
+    declared: Fraction | None = None,
 ) -> Timeline:
     """Lay the source frames out in time.
 
@@ -124,14 +149,20 @@ def build(
             short video continues to and fro (``auto``, ``bounce``, ``speech``), from its start
             again (``loop``), or holds its last frame (``silence``). ``remap`` shows every frame
             once, faster or slower, in the time of the speech.
+        declared: frames per second by the container, to decide between rates that fit equally.
 
     Raises:
         LipwrightError: if the timestamps would need an absurd number of frames, or ``remap`` an
             absurd speed.
     """
+    _check(len(pts))
     clean = increasing(pts)
     shown = shown_ticks(clean, last, time_base)
     count = len(clean)
+    if (shown[:-1] != shown[0]).any():
+        steady = steady_rate(clean, time_base, declared)
+        if steady is not None:
+            time_base, clean, shown = 1 / steady, list(range(count)), np.ones(count, np.int64)
     wanted = _ceil(speech / time_base)  # ticks: frame k is needed if it appears before this one
     once = np.asarray(clean, dtype=np.int64) - clean[0]
     video_ticks = int(once[-1] + shown[-1])
@@ -145,6 +176,7 @@ def build(
     if wanted <= video_ticks:
         keep = max(1, int(np.searchsorted(once, wanted, side="left")))
         return Timeline(time_base, forward[:keep], once[:keep], shown[:keep])
+    notices: tuple[str, ...] = ()
     if length == "silence":
         usual = max(1, round(float(np.median(shown))))
         more = _ceil(Fraction(wanted - video_ticks, usual))
@@ -155,13 +187,29 @@ def build(
         lap = forward
         if length != "loop":
             lap = ping_pong(np.arange(max(1, 2 * (count - 1)), dtype=np.int64), count)
+        shown, notices = _slowed(shown, lap, time_base)
         laps = _ceil(Fraction(wanted, int(shown[lap].sum())))
         _check(laps * lap.size)
         source = np.tile(lap, laps)
         durations = shown[source]
     ticks = np.concatenate(([0], np.cumsum(durations[:-1])))
     keep = int(np.searchsorted(ticks, wanted, side="left"))
-    return Timeline(time_base, source[:keep], ticks[:keep], durations[:keep])
+    return Timeline(time_base, source[:keep], ticks[:keep], durations[:keep], notices)
+
+
+def _slowed(
+    shown: NDArray[np.int64], lap: NDArray[np.int64], time_base: Fraction
+) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Durations of the frames, longer where a lap of them would pass the limit ``frame_rate``."""
+    fastest = limits.active().frame_rate
+    seconds = int(shown[lap].sum()) * time_base
+    if lap.size <= fastest * seconds:
+        return shown, ()
+    slower = _ceil(lap.size / (fastest * seconds))
+    return shown * slower, (
+        f"The timestamps of the video give more than {fastest} frames per second, which is "
+        f"probably damage; it is shown {slower} times slower.",
+    )
 
 
 @dataclass(frozen=True)
@@ -223,8 +271,8 @@ def _ceil(value: Fraction) -> int:
 
 
 def _check(frames: int) -> None:
-    if frames > MAX_FRAMES:
+    if frames > limits.active().frames:
         raise LipwrightError(
-            f"The video's timestamps would need {frames:,} output frames: its frame rate is "
-            "damaged; re-encode the video first."
+            f"The output would need {frames:,} frames: either the frame rate of the video is "
+            "damaged, then re-encode it first; or raise the limit with --limit frames=N."
         )

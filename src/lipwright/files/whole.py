@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lipwright.files.beside import beside
+
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
@@ -22,7 +24,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     Args:
         path: the file to write; its folder must exist.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    temporary = beside(path, f"{os.getpid()}.part{path.suffix}")
     try:
         yield temporary
         temporary.replace(path)

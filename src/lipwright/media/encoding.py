@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
 
 import av
 import cv2
@@ -15,10 +14,8 @@ from lipwright.errors import LipwrightError
 from lipwright.media.codecs import CODECS, encodes
 from lipwright.media.hdr import HLG, PQ
 from lipwright.media.info import VideoInfo
+from lipwright.media.names import Kind, Pixels
 from lipwright.media.planes import layout_of
-
-Kind = Literal["mp4", "mov", "mkv", "webm"]
-Pixels = Literal["keep", "8"]
 
 KINDS: dict[str, Kind] = {
     ".mp4": "mp4",
@@ -154,7 +151,8 @@ def losses(info: VideoInfo, kind: Kind, encoding: Encoding) -> list[str]:
     """
     found: list[str] = []
     name, path = encoding.codec, info.path
-    if info.has_alpha and "a" not in encoding.pix_fmt.replace("gray", "").replace("bayer", ""):
+    pixels = av.VideoFormat(encoding.pix_fmt, 64, 64)
+    if info.has_alpha and not any(component.is_alpha for component in pixels.components):
         found.append(
             f"The transparency of {path} is lost; the colours under it become visible (--lossless "
             "keeps it where the file stores it beside the colours)."
@@ -166,7 +164,8 @@ def losses(info: VideoInfo, kind: Kind, encoding: Encoding) -> list[str]:
         )
     found += _hdr_losses(info, encoding)
     deep = layout_of(encoding.pix_fmt)
-    assert deep is not None
+    if deep is None:
+        return found
     unusual = deep.depth > 8 or (deep.chroma_y == 1 and not deep.is_rgb)
     if name == "libx264" and unusual and not encoding.options.get("qp"):
         depth = f"{deep.depth} bit " if deep.depth > 8 else ""
@@ -334,7 +333,8 @@ def _lossless(kind: Kind, info: VideoInfo) -> Encoding:
     else:
         slices = "12" if info.width > 352 or info.height > 288 else "4"
         options = {"level": "3", "g": "1", "slices": slices, "slicecrc": "1"}
-    return Encoding("ffv1", stored, options, size, info.sample_aspect)
+    interlaced = info.field_order != "progressive"
+    return Encoding("ffv1", stored, options, size, info.sample_aspect, interlaced=interlaced)
 
 
 _X264_FORMATS = ("yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le")

@@ -23,8 +23,8 @@ from av.stream import Disposition
 from lipwright.media.audio import speech_origin
 from lipwright.media.choice import pick_audio_stream
 from lipwright.media.clock import retimer
-from lipwright.media.encoding import Kind
 from lipwright.media.mix import Limiter, placed, stereo_weights
+from lipwright.media.names import Kind
 from lipwright.media.sound import Sound, aligned_sound
 from lipwright.media.source import open_media
 
@@ -41,6 +41,8 @@ AUDIO: dict[Kind, set[str]] = {
     "mkv": _MKV_AUDIO,
     "webm": {"opus", "vorbis"},
 }
+_UNPLAYABLE: dict[Kind, set[str]] = {"mp4": {"ac3", "eac3"}}
+"""Legal, but silent in browsers and in many players; as the only speech they are encoded anew."""
 SUBTITLES: dict[Kind, set[str]] = {
     "mp4": {"mov_text"},
     "mov": {"mov_text"},
@@ -109,7 +111,10 @@ def speech_track(
     container = stack.enter_context(open_media(path, "speech file"))
     picked = pick_audio_stream(container, path, stream)
     origin = speech_origin(path, stream)
-    if codec_name(picked) in AUDIO[kind] and picked.codec_context.layout.nb_channels:
+    if (
+        codec_name(picked) in AUDIO[kind] - _UNPLAYABLE.get(kind, set())
+        and picked.codec_context.layout.nb_channels
+    ):
         copy = _added(output, picked)
         if copy is not None:
             _described(copy, picked, default=True)

@@ -19,9 +19,10 @@ from av.codec.context import Flags
 
 from lipwright.errors import LipwrightError
 from lipwright.media.colour import output_tags
-from lipwright.media.encoding import MUXERS, Pixels, choose_encoding, kind_of
+from lipwright.media.encoding import MUXERS, choose_encoding, kind_of
 from lipwright.media.fields import FieldMarker
 from lipwright.media.info import VideoInfo
+from lipwright.media.names import Pixels
 from lipwright.media.planes import layout_of, recast
 from lipwright.media.tracks import Track, kept_streams, speech_track
 
@@ -54,6 +55,7 @@ class VideoWriter:
         keep_streams_from: str | Path | None = None,
         duration: Fraction | None = None,
         time_base: Fraction | None = None,
+        rate: Fraction | None = None,
         preset: str | None = None,
         threads: int = 0,
         metadata: dict[str, str] | None = None,
@@ -74,6 +76,7 @@ class VideoWriter:
             duration: seconds from the first picture after which no sound is written; None: all of
                 it. Set it to the length of the video to cut longer speech.
             time_base: unit of the timestamps given to :meth:`write`; default that of ``info``.
+            rate: frames per second to declare; default that of ``info``.
             preset: of x264; default by picture size.
             threads: of the encoder; 0 leaves it to the encoder.
             metadata: tags for the file, such as title and comment.
@@ -99,6 +102,7 @@ class VideoWriter:
         self._fields = FieldMarker(info.field_order) if self._encoding.interlaced else None
         self._info = info
         self._time_base = time_base or info.time_base
+        self._rate = rate or info.average_rate
         self._duration = duration
         self._finish_hook = finish_hook
         self._stack = ExitStack()
@@ -222,7 +226,7 @@ class VideoWriter:
     def _add_video(self, threads: int) -> av.VideoStream:
         info, encoding = self._info, self._encoding
         stream: av.VideoStream = self._output.add_stream(  # type: ignore[assignment,unused-ignore]
-            encoding.codec, rate=info.average_rate.limit_denominator(1_000_000)
+            encoding.codec, rate=self._rate.limit_denominator(1_000_000)
         )
         context = stream.codec_context
         stream.width, stream.height = encoding.size

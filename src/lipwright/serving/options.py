@@ -31,6 +31,7 @@ OMITTED = {
     "device": "is a setting of the server",
     "backend": "is a setting of the server",
     "batch_size": "is a setting of the server",
+    "limit": "would let a client spend the server's memory",
     "manifest": "outputs of a server are always signed",
 }
 """Options of the command line that a server does not offer, and why."""

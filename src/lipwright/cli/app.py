@@ -27,6 +27,7 @@ from lipwright.cli import (
     protocols,
     provenance,
     serve,
+    study,
     training,
     weights,
 )
@@ -80,6 +81,7 @@ memory.register(app)
 protocols.register(app)
 provenance.register(app)
 serve.register(app)
+study.register(app)
 doctor.register(app)
 
 

@@ -94,16 +94,7 @@ def serve(
 
     The page is at http://127.0.0.1:7860, the description of the API at /openapi.json.
     """
-    try:
-        import fastapi  # noqa: F401
-        import jinja2  # noqa: F401
-        import python_multipart  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise LipwrightError(
-            f"'lipwright serve' needs the package {error.name}; install it with "
-            "pip install 'lipwright[serve]'."
-        ) from None
+    check_extra("lipwright serve")
     import logging
 
     from lipwright.serving.application import serve as run
@@ -132,6 +123,18 @@ def serve(
     print(f"Lipwright is at http://{shown}:{port} (Ctrl-C ends it).", file=sys.stderr)
     print(f"Uploads and results: {settings.data}, kept for {keep_days:g} days.", file=sys.stderr)
     run(settings)
+
+
+def check_extra(command: str) -> None:
+    """Raise LipwrightError unless what the extra 'serve' brings is installed."""
+    from importlib.util import find_spec
+
+    for package in ("fastapi", "jinja2", "python_multipart", "uvicorn"):
+        if find_spec(package) is None:
+            raise LipwrightError(
+                f"'{command}' needs the package {package}; install it with "
+                "pip install 'lipwright[serve]'."
+            )
 
 
 def _webhook_secret(data: Path) -> str:

@@ -131,8 +131,11 @@ class Guard:
     def _known_host(self, given: str) -> bool:
         """Whether the Host header is ours: a name that points here could be an attacker's."""
         settings = self._settings
-        if settings.token is not None and not settings.allowed_hosts:
-            return True  # the token tells apart what the name cannot
+        secret = settings.token is not None or (
+            settings.own_access and not is_loopback(settings.host)
+        )
+        if secret and not settings.allowed_hosts:
+            return True  # the secret tells apart what the name cannot
         name = urlsplit(f"//{given}").hostname or "" if _plain_host(given) else ""
         known = (
             "localhost",

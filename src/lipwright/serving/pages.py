@@ -169,6 +169,11 @@ def api_page(request: Request, service: ServiceDep) -> HTMLResponse:
 def mount(web: FastAPI) -> None:
     """Add the pages and their files to the application."""
     web.include_router(router)
+    mount_static(web)
+
+
+def mount_static(web: FastAPI) -> None:
+    """Add style and scripts."""
     static = Path(str(resources.files("lipwright.serving") / "static"))
     web.mount("/static", StaticFiles(directory=static), name="static")
 

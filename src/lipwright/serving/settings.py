@@ -38,6 +38,7 @@ class Settings:
         webhook_secret: key of their signatures.
         device, backend: of the workers, see ``DubOptions``.
         batch_size: of the workers.
+        own_access: the application asks for secrets itself, as a study does with its links.
     """
 
     data: Path
@@ -61,6 +62,7 @@ class Settings:
     device: str = "auto"
     backend: str = "auto"
     batch_size: int = 8
+    own_access: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what would be unsafe.
@@ -68,7 +70,7 @@ class Settings:
         Raises:
             LipwrightError: no token on an address that others can reach, or a guessable one.
         """
-        if self.token is None and not is_loopback(self.host):
+        if self.token is None and not is_loopback(self.host) and not self.own_access:
             raise LipwrightError(
                 f"Others can reach {self.host}, so the server needs a token: set {TOKEN_VARIABLE} "
                 f"or name a file with --token-file ('{secrets.token_urlsafe(18)}' would do)."

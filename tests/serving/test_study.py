@@ -206,9 +206,9 @@ def test_csv_there_and_back(design: Design, tmp_path: Path) -> None:
     assert copy.to_csv() == text
     with pytest.raises(LipwrightError, match="first line"):
         copy.from_csv("a,b\n1,2\n", design)
-    with pytest.raises(LipwrightError, match="Line 2 .* not of this study"):
+    with pytest.raises(LipwrightError, match=r"Line 2 .* not of this study"):
         copy.from_csv(text.replace(",new,", ",other,").replace(",old,", ",other,"), design)
-    with pytest.raises(LipwrightError, match="Line 2 .* damaged"):
+    with pytest.raises(LipwrightError, match=r"Line 2 .* damaged"):
         copy.from_csv(f"{','.join(COLUMNS)}\nx,y,,,,,,,,,\n", design)
     answers.close()
     copy.close()

@@ -138,11 +138,10 @@ def _check_extra() -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    from lipwright.files.whole import written_whole
+    from lipwright.files.whole import write_text
 
     try:
-        with written_whole(path) as partial:
-            partial.write_text(text, "utf-8")
+        write_text(path, text)
     except OSError as error:
         raise LipwrightError(
             f"The file {path} cannot be written ({error.strerror or error}); choose another."

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from lipwright.errors import LipwrightError
-from lipwright.files.whole import written_whole
+from lipwright.files.whole import write_json
 
 Mode = Literal["scale", "pairs"]
 FORMAT = 1
@@ -131,8 +131,7 @@ def build(
     shown.sort(key=lambda one: one.media)  # the order of the key tells nothing, either
     join = secrets.token_urlsafe(12)
     design = Design(title, mode, seed, checks, join, methods, clips, tuple(shown))
-    with written_whole(out / DESIGN) as partial:
-        partial.write_text(json.dumps({"format": FORMAT, **asdict(design)}, indent=1), "utf-8")
+    write_json(out / DESIGN, {"format": FORMAT, **asdict(design)})
     return design
 
 

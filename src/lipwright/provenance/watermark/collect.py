@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,22 @@ class Sample:
 
     half: npt.NDArray[np.float16]
     faces: list[FloatBox]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A small upright picture: (h, w, 3) uint8 RGB, and display pixels per pixel of it."""
+
+    image: npt.NDArray[np.uint8]
+    scale: float
+
+
+@dataclass(frozen=True)
+class PictureSample:
+    """A frame kept for the search whose faces were not looked for yet."""
+
+    half: npt.NDArray[np.float16]
+    picture: Picture
 
 
 @dataclass
@@ -82,6 +99,7 @@ def collect(
     find_faces: FaceFinder | None = None,
     known_faces: list[list[FloatBox]] | None = None,
     keep_samples: bool = False,
+    progress: Callable[[int, int | None], None] | None = None,
 ) -> Collected:
     """Read a file once.
 
@@ -93,6 +111,7 @@ def collect(
         find_faces: finds the faces; None looks at whole frames only.
         known_faces: the ``faces`` of an earlier pass, instead of looking for them again.
         keep_samples: keep some frames for the search.
+        progress: called with the number of frames that were read, and of how many.
 
     Raises:
         LipwrightError: the file cannot be read.
@@ -110,10 +129,9 @@ def collect(
             np.zeros((hypotheses, len(mark_ids)), np.int64),
         )
         allowed = _allowed_errors(2.0 * hypotheses * max(1, len(mark_ids)))
-        thinning = _Thinning(reader.info) if keep_samples else None
+        thinning = Thinning(reader.info) if keep_samples else None
         infos = {m: _read_as(reader.info, m) for m in ("", *(a.matrix for a in tried))}
-        # A damaged header may claim any number of frames.
-        stride = min(max(1, (reader.info.frame_count or 1) // MOST_FRAMES), _LARGEST_STRIDE)
+        stride = stride_of(reader.info)
         for frame in reader:
             if frame.index % stride:
                 continue
@@ -122,13 +140,15 @@ def collect(
                 faces = known_faces[result.frames] if result.frames < len(known_faces) else []
             else:
                 found = find_faces(frame) if find_faces else []
-                faces = [f for f in (_in_samples(reader.info, b) for b in found) if f]
+                faces = [f for f in (box_in_samples(reader.info, b) for b in found) if f]
             result.faces.append(faces)
             result.frames += 1
             result.frames_with_face += bool(faces)
-            if thinning:
-                thinning.offer(halves[""], faces, result.samples)
+            if thinning and thinning.wants(result.samples):
+                result.samples.append(Sample(halves[""].astype(np.float16), faces))
             _add_frame(result, halves, faces, words, allowed)
+            if progress:
+                progress(frame.index + 1, reader.info.frame_count)
         result.warnings += reader.warnings
     return result
 
@@ -166,6 +186,11 @@ def _carries(
     return result
 
 
+def stride_of(info: VideoInfo) -> int:
+    """Every which frame is looked at; a damaged header may claim any number of them."""
+    return min(max(1, (info.frame_count or 1) // MOST_FRAMES), _LARGEST_STRIDE)
+
+
 def other_matrix(info: VideoInfo) -> str | None:
     """The other matrix that a file without a tag may have, None if there is a tag or no matrix.
 
@@ -184,26 +209,27 @@ def _allowed_errors(attempts: float) -> npt.NDArray[np.int64]:
     return np.array([errors_allowed(n, attempts) for n in range(ID_BITS + 1)], np.int64)
 
 
-def _in_samples(info: VideoInfo, box: tuple[float, float, float, float]) -> FloatBox | None:
+def box_in_samples(info: VideoInfo, box: tuple[float, float, float, float]) -> FloatBox | None:
     """A display box in 2-pixel samples of the stored picture; None outside of it."""
     x0, y0, x1, y1 = storage_box(info, (box[0], box[1], box[2], box[3]))
     return (x0 / 2, y0 / 2, x1 / 2, y1 / 2) if x0 < x1 and y0 < y1 else None
 
 
-class _Thinning:
-    """Keeps frames spread evenly over a video of unknown length, in bounded memory."""
+class Thinning:
+    """Chooses frames spread evenly over a video of unknown length, in bounded memory."""
 
-    def __init__(self, info: VideoInfo) -> None:
+    def __init__(self, info: VideoInfo, most: int = _MOST_SAMPLES) -> None:
         one = max(1, info.width * info.height // 2)
-        self._most = int(min(_MOST_SAMPLES, max(4, _SAMPLE_BYTES // one)))
+        self._most = int(min(most, max(4, _SAMPLE_BYTES // one)))
         self._stride = max(1, (info.frame_count or _GUESSED_LENGTH) // self._most)
         self._seen = 0
 
-    def offer(self, half: Half, faces: list[FloatBox], samples: list[Sample]) -> None:
-        if self._seen % self._stride == 0:
-            if len(samples) >= self._most:
-                del samples[1::2]
-                self._stride *= 2
-            if self._seen % self._stride == 0:
-                samples.append(Sample(half.astype(np.float16), faces))
+    def wants(self, samples: list[Any]) -> bool:
+        """Whether the next frame is to be kept; every second of those kept so far may go."""
+        wanted = self._seen % self._stride == 0
+        if wanted and len(samples) >= self._most:
+            del samples[1::2]
+            self._stride *= 2
+            wanted = self._seen % self._stride == 0
         self._seen += 1
+        return wanted

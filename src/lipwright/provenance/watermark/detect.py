@@ -5,6 +5,9 @@ frame, decode around each, and call it a match if at least half of the frames ca
 one that goes further: the votes of all frames are summed before anything is decided, so that a mark
 too faint to be read in any single frame is still found.
 
+Two efforts are offered. ``full`` does all of that. ``quick`` reads in place until it is certain and
+looks for no face unless it must search (``in_place``); it gives no number of frames with a face.
+
 Both come with the probability that an unmarked file would be called marked (``significance``). The
 paper's rule: a frame counts if the bits read from it differ from the id in so few places that
 guessing would do as well in less than 1e-6 of all files. (The expected part of frames that match by
@@ -17,27 +20,42 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from lipwright.errors import LipwrightError
 from lipwright.media.info import VideoInfo
 from lipwright.provenance.watermark import search
-from lipwright.provenance.watermark.alignment import Alignment
-from lipwright.provenance.watermark.collect import Collected, collect, other_matrix
+from lipwright.provenance.watermark.alignment import Alignment, FloatBox
+from lipwright.provenance.watermark.collect import (
+    Collected,
+    Picture,
+    Sample,
+    box_in_samples,
+    collect,
+    other_matrix,
+)
 from lipwright.provenance.watermark.grid import ID_BITS, bits_to_id, format_id, pilot_bits
+from lipwright.provenance.watermark.in_place import Look, Progress, Window, look_in_place
 from lipwright.provenance.watermark.marker import FaceFinder, face_finder
 from lipwright.provenance.watermark.reading import PLAIN, READINGS, WAYS
-from lipwright.provenance.watermark.significance import FALSE_ALARM, Judge
+from lipwright.provenance.watermark.significance import FALSE_ALARM, Floats, Judge
+
+if TYPE_CHECKING:
+    from lipwright.faces.detector import Detection
 
 Denominator = Literal["face", "total"]
 Search = Literal["auto", "off"]
+Effort = Literal["quick", "full"]
 
-_MOST_SIZES = 4
+_MOST_SIZES = 2
+_LARGEST_SCALE = 3.0
 _FEWEST_PILOT_BITS = 8
 _STAGES = 3  # in place, rescaled, moved: each may use a third of the accepted false alarms
+_NEARLY = 0.8  # of the evidence has to be there before a place is refined
 _REGIONS: tuple[Literal["face", "frame"], ...] = ("face", "frame")
 
 
@@ -51,11 +69,12 @@ class DetectionReport:
         mark_id: eight hexadecimal digits, None if none was found or its bits are not clear.
         known: whether that id is one of those that were looked for.
         false_alarm: bound on the probability that an unmarked file gives so much evidence.
-        frames, frames_with_face: how many were looked at.
+        frames, frames_with_face: how many were looked at; 0 with a face where none was looked for.
         frames_matching: frames in which a face carries ``mark_id``.
         matches_half: the paper's rule: at least half of the frames carry it.
         denominator: half of which frames: ``face``, those with a face; ``total``, all.
-        region: where the evidence was stronger, ``face`` or ``frame``.
+        region: where the evidence was strongest: around a ``face``, in the whole ``frame``, or in
+            some ``part`` of it.
         alignment: where the grid lies in this file.
         searched: whether a cropped or zoomed grid had to be looked for.
         unclear_bits: bits of the id that could not be read, of 32.
@@ -72,7 +91,7 @@ class DetectionReport:
     frames_matching: int
     matches_half: bool
     denominator: Denominator
-    region: Literal["face", "frame"] | None
+    region: Literal["face", "frame", "part"] | None
     alignment: Alignment | None
     searched: bool
     unclear_bits: int
@@ -110,6 +129,8 @@ def detect_file(
     faces: bool = True,
     mode: Search = "auto",
     denominator: Denominator = "face",
+    effort: Effort = "full",
+    progress: Progress | None = None,
 ) -> DetectionReport:
     """Look for a watermark in a video or picture.
 
@@ -122,11 +143,15 @@ def detect_file(
         mode: ``auto`` looks for cropped, zoomed, turned copies when there is nothing in place;
             ``off`` does not.
         denominator: see :class:`DetectionReport`.
+        effort: ``quick`` or ``full``, see above.
+        progress: called with the number of frames that were read, and of how many.
 
     Raises:
         LipwrightError: the file cannot be read.
     """
     ids = list(dict.fromkeys(mark_ids))
+    if effort == "quick":
+        return _quickly(path, ids, sizes, find_faces, faces, mode, denominator, progress)
     warnings: list[str] = []
     if faces and find_faces is None:
         try:
@@ -135,29 +160,45 @@ def detect_file(
             warnings.append(f"Faces were not looked for: {error}")
     limit = math.log10(FALSE_ALARM / _STAGES)
 
-    def in_place(info: VideoInfo) -> list[Alignment]:
+    def places(info: VideoInfo, scales: list[search.Scale]) -> list[Alignment]:
         other = other_matrix(info)
         matrices = ("", other) if other else ("",)
-        return [Alignment(*s, matrix=m) for m in matrices for s in _scales_of(sizes, info)]
+        return [Alignment(*s, matrix=m) for m in matrices for s in scales]
 
     first = collect(
         path,
-        in_place,
+        lambda info: places(info, [(1.0, 1.0)]),
         READINGS,
         ids,
         find_faces=find_faces if faces else None,
         keep_samples=mode == "auto",
+        progress=progress,
     )
     judge = Judge(ids)
-    evidence = _strongest(first, judge, [len(first.sums) * 2.0] * len(first.sums))
+    known = _scales_of(sizes, first.info)
+    tried = 2.0 * len(first.sums) * (1 + len(known))  # regions, readings, matrices, scales
+    evidence = _strongest(first, judge, [tried] * len(first.sums))
     collected, searched = first, False
-    if mode == "auto" and not _is_settled(first, evidence, limit):
-        steps = [*_scales_of(sizes, first.info), *((z, z) for z in search.STEPS)]
-        steps = list(dict.fromkeys(steps))
-        places = search.find_grid(first.samples, steps, judge)
-        late, second = _confirm(path, places, search.hypotheses(steps), first, judge)
-        if late.log10 <= min(limit, evidence.log10):
-            evidence, collected, searched = late, second, True
+    if known and not _is_settled(first, evidence, limit):
+        scaled = collect(
+            path,
+            lambda info: places(info, known),
+            READINGS,
+            ids,
+            known_faces=first.faces,
+            progress=progress,
+        )
+        late = _strongest(scaled, judge, [tried] * len(scaled.sums))
+        if late.log10 < evidence.log10:
+            evidence, collected = late, scaled
+    if mode == "auto" and not _is_settled(collected, evidence, limit):
+        steps = list(dict.fromkeys([*known, *((z, z) for z in search.STEPS)]))
+        grids = search.find_grid(first.samples, steps, judge)
+        if grids.rescaled or grids.moved:
+            counted = search.hypotheses(steps)
+            late, second = _confirm(path, grids, counted, judge, known_faces=first.faces)
+            if late.log10 <= min(limit, evidence.log10):
+                evidence, collected, searched = late, second, True
     found = evidence.log10 <= limit
     if found and evidence.number is None:
         evidence, collected, own = _with_own_id(path, evidence, collected, ids)
@@ -168,6 +209,119 @@ def detect_file(
     return report
 
 
+def _quickly(
+    path: str | Path,
+    ids: list[int],
+    sizes: Sequence[tuple[int, int]],
+    find_faces: FaceFinder | None,
+    faces: bool,
+    mode: Search,
+    denominator: Denominator,
+    progress: Progress | None,
+) -> DetectionReport:
+    """In place first; a search in a few frames only if that is not certain; then all of them."""
+    judge = Judge(ids)
+    limit = math.log10(FALSE_ALARM / _STAGES)
+
+    def is_clear(window: Window) -> bool:
+        return window.number is not None or not _unclear_bits(window.sums, window.counts)
+
+    look = look_in_place(
+        path, judge, limit, is_clear, keep_samples=mode == "auto", progress=progress
+    )
+    best = look.best
+    settled = best is not None and best.log10 <= limit and is_clear(best)
+    if mode == "auto" and not settled and look.samples:
+        steps = [*_scales_of(sizes, look.info), *((z, z) for z in search.STEPS)]
+        steps = list(dict.fromkeys(steps))
+        samples, warnings = _with_faces(look, faces)
+        region = 0 if any(s.faces for s in samples) else 1
+        rescaled, moved = (math.log10(h * len(WAYS)) for h in search.hypotheses(steps))
+        places = search.find_grid(samples, steps, judge, (region,), worth=-_NEARLY * moved)
+        worth = search.Found(
+            [c for c in places.rescaled if search.fit(c, samples, judge, WAYS) + rescaled <= 0],
+            [c for c in places.moved if search.fit(c, samples, judge, WAYS) + moved <= 0],
+        )
+        look.warnings += warnings
+        if worth.rescaled or worth.moved:
+            finder = find_faces or (face_finder() if faces and region == 0 else None)
+            late, second = _confirm(path, worth, search.hypotheses(steps), judge, finder=finder)
+            if late.log10 <= limit and (best is None or late.log10 <= best.log10):
+                own_ids = ids
+                if late.number is None:
+                    late, second, own_ids = _with_own_id(path, late, second, ids)
+                report = _report(path, second, late, own_ids, ids, denominator, True, True)
+                report.warnings.extend(look.warnings)
+                return report
+            return detect_file(  # something is there: worth the time of the full effort
+                path,
+                ids,
+                sizes=sizes,
+                find_faces=find_faces,
+                faces=faces,
+                mode=mode,
+                denominator=denominator,
+                progress=progress,
+            )
+    found = best is not None and best.log10 <= limit
+    number = best.number if best and found else None
+    own: int | None = ids[number] if number is not None else None
+    unclear = 0
+    if best is not None and found and number is None:
+        unclear = _unclear_bits(best.sums, best.counts)
+        own = bits_to_id(best.sums[:ID_BITS] > 0) if not unclear else None
+    return DetectionReport(
+        path=str(path),
+        found=found,
+        mark_id=format_id(own) if own is not None else None,
+        known=own is not None and own in ids,
+        false_alarm=min(1.0, 10.0**best.log10) if best else 1.0,
+        frames=look.frames,
+        frames_with_face=0,
+        frames_matching=0,
+        matches_half=False,
+        denominator=denominator,
+        region=("frame" if best.whole else "part") if best and found else None,
+        alignment=best.alignment if best and found else None,
+        searched=False,
+        unclear_bits=unclear,
+        warnings=list(look.warnings),
+    )
+
+
+def _with_faces(look: Look, faces: bool) -> tuple[list[Sample], list[str]]:
+    """The frames kept by a quick look, with their faces, and what was wrong."""
+    found: list[list[FloatBox]] = [[] for _ in look.samples]
+    warnings: list[str] = []
+    if faces:
+        from lipwright.faces.detector import FaceDetector
+
+        try:
+            for small_too in (False, True):  # the network for small faces only if it is needed
+                detect = partial(
+                    FaceDetector(full_range=small_too).detect,
+                    effort="normal" if small_too else "quick",
+                )
+                found = [
+                    _boxes(s.picture, detect(s.picture.image), look.info) for s in look.samples
+                ]
+                if any(found):
+                    break
+        except LipwrightError as error:
+            warnings.append(f"Faces were not looked for: {error}")
+    samples = [Sample(s.half, boxes) for s, boxes in zip(look.samples, found, strict=True)]
+    return samples, warnings
+
+
+def _boxes(picture: Picture, found: list[Detection], info: VideoInfo) -> list[FloatBox]:
+    """The faces of a small picture, in 2-pixel samples of the stored one."""
+    boxes = []
+    for face in found:
+        x0, y0, x1, y1 = ((float(v) + 0.5) * picture.scale - 0.5 for v in face.box)
+        boxes.append(box_in_samples(info, (x0, y0, x1, y1)))
+    return [box for box in boxes if box]
+
+
 def _is_settled(first: Collected, evidence: _Evidence, limit: float) -> bool:
     """Whether the id is known from what lies in place.
 
@@ -176,7 +330,7 @@ def _is_settled(first: Collected, evidence: _Evidence, limit: float) -> bool:
     """
     if evidence.log10 > limit:
         return False
-    return evidence.number is not None or not _unclear_bits(first, evidence)
+    return evidence.number is not None or not _unclear_bits_of(first, evidence)
 
 
 def _strongest(collected: Collected, judge: Judge, hypotheses: list[float]) -> _Evidence:
@@ -190,7 +344,7 @@ def _strongest(collected: Collected, judge: Judge, hypotheses: list[float]) -> _
     tried = np.repeat(np.log10(hypotheses), 2)
     values = judge(flat) + tried[:, None]
     row, column = (int(v) for v in np.unravel_index(int(values.argmin()), values.shape))
-    number = column - 1 if column else None
+    number = judge.named(flat[row], column)
     return _Evidence(row // 2, row % 2, min(0.0, float(values[row, column])), number)
 
 
@@ -198,16 +352,23 @@ def _confirm(
     path: str | Path,
     places: search.Found,
     hypotheses: tuple[float, float],
-    first: Collected,
     judge: Judge,
+    *,
+    known_faces: list[list[FloatBox]] | None = None,
+    finder: FaceFinder | None = None,
 ) -> tuple[_Evidence, Collected]:
-    """Read the whole file again at the places that a search proposed."""
+    """Read the whole file again at the places that a search proposed, of which there is one."""
     candidates = [*places.rescaled, *places.moved]
     tried = [hypotheses[0]] * len(places.rescaled) + [hypotheses[1]] * len(places.moved)
-    if not candidates:
-        return _Evidence(0, 0, 0.0, None), first
     alignments = [c.alignment for c in candidates]
-    second = collect(path, lambda _: alignments, WAYS, judge.mark_ids, known_faces=first.faces)
+    second = collect(
+        path,
+        lambda _: alignments,
+        WAYS,
+        judge.mark_ids,
+        find_faces=finder,
+        known_faces=known_faces,
+    )
     tried = [t * len(WAYS) for t in tried for _ in WAYS]
     return _strongest(second, judge, tried), second
 
@@ -216,7 +377,7 @@ def _with_own_id(
     path: str | Path, evidence: _Evidence, collected: Collected, mark_ids: list[int]
 ) -> tuple[_Evidence, Collected, list[int]]:
     """Where only the pilot was found: read the id from the sums, count frames that carry it."""
-    if _unclear_bits(collected, evidence):
+    if _unclear_bits_of(collected, evidence):
         return evidence, collected, mark_ids
     sums = collected.sums[evidence.hypothesis, evidence.region]
     own = [bits_to_id(sums[:ID_BITS] > 0)]
@@ -256,17 +417,22 @@ def _report(
         region=_REGIONS[evidence.region] if found else None,
         alignment=collected.alignment(evidence.hypothesis) if found else None,
         searched=searched,
-        unclear_bits=_unclear_bits(collected, evidence) if found and mark_id is None else 0,
+        unclear_bits=_unclear_bits_of(collected, evidence) if found and mark_id is None else 0,
     )
 
 
-def _unclear_bits(collected: Collected, evidence: _Evidence) -> int:
+def _unclear_bits_of(collected: Collected, evidence: _Evidence) -> int:
+    return _unclear_bits(
+        collected.sums[evidence.hypothesis, evidence.region],
+        collected.counts[evidence.hypothesis // len(collected.readings), evidence.region],
+    )
+
+
+def _unclear_bits(sums: Floats, count: Floats) -> int:
     """Bits of an id that is not known beforehand which more likely than 1 in 1000 are wrong.
 
     The pilot shows how much votes scatter in this file, because its bits are known.
     """
-    sums = collected.sums[evidence.hypothesis, evidence.region]
-    count = collected.counts[evidence.hypothesis // len(collected.readings), evidence.region]
     right = sums[ID_BITS:] * (pilot_bits() * 2.0 - 1.0)
     seen = count[ID_BITS:] > 0
     if seen.sum() < _FEWEST_PILOT_BITS:
@@ -277,15 +443,23 @@ def _unclear_bits(collected: Collected, evidence: _Evidence) -> int:
     return int((np.abs(sums[:ID_BITS]) <= 3.1 * scatter * np.sqrt(count[:ID_BITS])).sum())
 
 
-def _scales_of(originals: Sequence[tuple[int, int]], info: VideoInfo) -> list[tuple[float, float]]:
-    """Scales that would make this file's size one of the originals'; (1, 1) first."""
-    scales = [(1.0, 1.0)]
-    for width, height in originals:
+def _scales_of(originals: Sequence[tuple[int, int]], info: VideoInfo) -> list[search.Scale]:
+    """The most plausible scales that would make this file's size one of some others'.
+
+    How long that takes must not depend on how many originals are known or how large they are.
+    """
+    scales = set()
+    for width, height in set(originals):
         scale = (width / info.width, height / info.height)
-        plausible = all(0.25 <= s <= 8.0 for s in scale) and 0.8 <= scale[0] / scale[1] <= 1.25
-        if plausible and scale not in scales:
-            scales.append(scale)
-    return scales[: 1 + _MOST_SIZES]
+        if scale != (1.0, 1.0) and all(0.25 <= s <= _LARGEST_SCALE for s in scale):
+            if 0.8 <= scale[0] / scale[1] <= 1.25:
+                scales.add(scale)
+
+    def distance(scale: search.Scale) -> float:
+        x, y = math.log(scale[0]), math.log(scale[1])
+        return abs(x + y) / 2 + 10 * abs(x - y)
+
+    return sorted(scales, key=distance)[:_MOST_SIZES]
 
 
 def _rounded_up(probability: float) -> str:

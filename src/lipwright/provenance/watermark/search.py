@@ -26,7 +26,7 @@ from lipwright.provenance.watermark.alignment import PERIOD, Alignment, turned
 from lipwright.provenance.watermark.chroma import Half
 from lipwright.provenance.watermark.collect import Sample
 from lipwright.provenance.watermark.grid import CHIPS, ID_BITS, TILE, pilot_bits, tile_chips
-from lipwright.provenance.watermark.reading import PlacedFrame, Sums
+from lipwright.provenance.watermark.reading import PLAIN, PlacedFrame, Reading, Sums
 from lipwright.provenance.watermark.scheme import SIDE, STEP
 from lipwright.provenance.watermark.significance import Judge
 
@@ -88,13 +88,22 @@ def hypotheses(steps: Sequence[Scale]) -> tuple[float, float]:
     return float(rescaled), float(tiles * PERIOD**2 * _TINTS * _REGIONS * _NEIGHBOURS)
 
 
-def find_grid(samples: Sequence[Sample], steps: Sequence[Scale], judge: Judge) -> Found:
+def find_grid(
+    samples: Sequence[Sample],
+    steps: Sequence[Scale],
+    judge: Judge,
+    regions: Sequence[int] = tuple(range(_REGIONS)),
+    worth: float = 0.0,
+) -> Found:
     """Look for the grid at all shifts, orientations and tints of some scales.
 
     Args:
         samples: frames of the file.
         steps: scales to be tried, besides ``ZOOMS``.
         judge: knows the ids that are looked for.
+        regions: 0 looks around the faces, 1 at whole frames; for a copy that was scaled and nothing
+            else both are looked at anyway.
+        worth: log10 of a bound; places that fit worse are neither refined nor given.
     """
     if not samples:
         return Found([], [])
@@ -106,14 +115,17 @@ def find_grid(samples: Sequence[Sample], steps: Sequence[Scale], judge: Judge) -
         *(((zoom, zoom), _UPRIGHT) for zoom in ZOOMS),
     ]:
         for region, tile in enumerate(_tiles(samples, scale)):
-            if np.any(tile):
-                sums = _sums(_by_phase(tile)[0, 0], 0, 0)
-                rescaled.append(_Place(Alignment(*scale), region, sums))
+            if not np.any(tile):
+                continue
+            sums = _sums(_by_phase(tile)[0, 0], 0, 0)
+            rescaled.append(_Place(Alignment(*scale), region, sums))
+            if region in regions:
                 moved += _in_tile(tile, scale, region, shape, orientations)
     best = _judged(moved, judge)
     best = [c for k in range(_REGIONS) for c in [b for b in best if b.region == k][:_KEPT]]
     placed = sorted((replace(c, log10=_fit(c, samples, judge)) for c in best), key=_by_log10)
-    refined = sorted((_refine(c, samples, judge) for c in placed[:_FINALISTS]), key=_by_log10)
+    finalists = [c for c in placed[:_FINALISTS] if c.log10 <= worth]
+    refined = sorted((_refine(c, samples, judge) for c in finalists), key=_by_log10)
     return Found(_judged(rescaled, judge)[:1], refined)
 
 
@@ -299,12 +311,25 @@ def _shift_neighbours(alignment: Alignment, shape: Shape) -> list[Alignment]:
     ]
 
 
-def _fit(candidate: Candidate, samples: Sequence[Sample], judge: Judge) -> float:
-    """How well a place fits some of the samples, by real singular values."""
-    sums = np.zeros(CHIPS)
-    for sample in samples[:: max(1, len(samples) // _FEW)]:
-        placed = PlacedFrame(sample.half.astype(np.float32), candidate.alignment)
+def fit(
+    candidate: Candidate,
+    samples: Sequence[Sample],
+    judge: Judge,
+    readings: Sequence[Reading] = PLAIN,
+) -> float:
+    """How well a place fits frames, by real singular values: log10 of a bound, of the best reading.
+
+    Neither the number of readings nor that of places is counted.
+    """
+    sums = np.zeros((len(readings), CHIPS))
+    for sample in samples:
+        placed = PlacedFrame(sample.half.astype(np.float32), candidate.alignment, readings)
         parts = [placed.face(f) for f in sample.faces] if candidate.region == 0 else None
         for part in [placed.whole()] if parts is None else parts:
-            sums += part[0]
-    return float(judge(sums[None]).min())
+            sums += part[:-1]
+    return float(judge(sums).min())
+
+
+def _fit(candidate: Candidate, samples: Sequence[Sample], judge: Judge) -> float:
+    """:func:`fit` on some of the samples."""
+    return fit(candidate, samples[:: max(1, len(samples) // _FEW)], judge)

@@ -26,6 +26,9 @@ from lipwright.provenance.watermark.grid import ID_BITS, signs
 FALSE_ALARM = 1e-6
 """Largest accepted probability that a detector calls an unmarked file marked."""
 
+WRONG_ID = 1e-3
+"""Largest accepted probability that a mark with another id is given one of those looked for."""
+
 Floats = npt.NDArray[np.float64]
 _LAMBDAS = np.logspace(-3.0, 2.5, 56)  # any value gives a valid bound; these come close to the best
 
@@ -81,6 +84,16 @@ class Judge:
         self._words = signs(mark_ids).T
         self._pilot = signs([0])[0, ID_BITS:, None]
 
+    def correlations(self, sums: Floats) -> Floats:
+        """(H, 160) sums -> (H, 1 + N) correlations with the pilot and with the ids, about N(0, 1).
+
+        A cheap measure to choose what is worth a bound; the choice has to be counted.
+        """
+        parts = [sums[:, ID_BITS:] @ self._pilot / _norms(sums[:, ID_BITS:])]
+        if self.mark_ids:
+            parts.append(sums @ self._words / _norms(sums))
+        return np.concatenate(parts, axis=1)
+
     def __call__(self, sums: Floats) -> Floats:
         """(H, 160) sums -> (H, 1 + N) bounds on log10 P, column 0 for the pilot alone.
 
@@ -92,3 +105,22 @@ class Judge:
             return by_pilot
         by_id = log10_tail(sums, sums @ self._words) + math.log10(2.0 * len(self.mark_ids))
         return np.concatenate([by_pilot + math.log10(2.0), by_id], axis=1)
+
+    def named(self, sums: Floats, column: int) -> int | None:
+        """Which id a column of the result stands for; None if the id's own bits do not say so.
+
+        A clear pilot with any id behind it rules out an unmarked file, but not another id: that
+        takes the 32 bits of the id alone.
+        """
+        if not column:
+            return None
+        bits = sums[:ID_BITS]
+        score = float(bits @ self._words[:ID_BITS, column - 1])
+        chance = float(log10_tail(bits, np.array([score]))[0]) + math.log10(len(self.mark_ids))
+        return column - 1 if chance <= math.log10(WRONG_ID) else None
+
+
+def _norms(sums: Floats) -> Floats:
+    """(H, 1) root of the sum of squares, 1 where all votes are zero."""
+    length = np.sqrt((sums * sums).sum(axis=1, keepdims=True))
+    return np.where(length > 0, length, 1.0)

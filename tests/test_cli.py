@@ -699,10 +699,22 @@ def test_verify_prints_the_sentences_and_exits_with_the_status(
     from lipwright.provenance import verify as room
 
     for status, code in room.EXIT_CODES.items():
-        found = room.Verification("f.mp4", status, ["One.", "Two."], None, None, None, None)
+        verdicts: dict[str, room.Verdict] = {"valid": "intact", "broken": "changed"}
+        found = room.Verification(
+            "f.mp4",
+            status,
+            verdicts.get(status, "nothing"),
+            "Verdict.",
+            ["One.", "Two."],
+            None,
+            None,
+            None,
+            None,
+        )
         monkeypatch.setattr(room, "verify", lambda *_, found=found, **__: found)
         report = tmp_path / "report.json"
-        assert run("verify", "f.mp4", "--report", report) == (code, "One.\nTwo.\n", "")
+        printed = run("verify", "f.mp4", "--report", report)
+        assert printed == (code, "Verdict.\nOne.\nTwo.\n", "")
         assert json.loads(report.read_text(encoding="utf-8"))["status"] == status
         left, out, _ = run("verify", "f.mp4", "--report", "-")
         assert left == code
@@ -721,7 +733,9 @@ def test_verify_with_a_report_that_cannot_be_written_is_one_sentence(
 ) -> None:
     from lipwright.provenance import verify as room
 
-    found = room.Verification("f.mp4", "valid", ["One."], None, None, None, None)
+    found = room.Verification(
+        "f.mp4", "valid", "intact", "Verdict.", ["One."], None, None, None, None
+    )
     monkeypatch.setattr(room, "verify", lambda *_, **__: found)
     code, _, err = run("verify", "f.mp4", "--report", tmp_path / "none" / "report.json")
     assert code == 1

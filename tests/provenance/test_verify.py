@@ -360,3 +360,55 @@ def test_a_registry_line_of_an_earlier_version_is_still_read() -> None:
     assert (entry.mark_id, entry.size, entry.signed) == (MARK, (320, 288), True)
     assert entry.output is not None
     assert entry.output.name == "out.mp4"
+
+
+def test_the_verdict_comes_first(make_video: MakeVideo, tmp_path: Path) -> None:
+    out, again = tmp_path / "out.mp4", tmp_path / "again.mp4"
+    make(make_video, out)
+    found = verify(out)
+    assert found.verdict == "intact"
+    assert found.headline.startswith("AI-edited; marks intact")
+    with VideoReader(out) as reader, VideoWriter(again, reader.info, crf=20) as writer:
+        for frame in reader:
+            writer.write(frame.native, frame.pts)
+    found = verify(again)
+    assert found.verdict == "mark only"
+    assert "AI-edited" in found.headline
+    flip(out)
+    found = verify(out)
+    assert found.verdict == "changed"
+    plain = make_video("plain.mp4", size=(320, 288), frames=3, paint=moving_portrait)
+    found = verify(plain)
+    assert found.verdict == "nothing"
+    assert "--thorough" in found.sentences[-1]
+
+
+def test_two_outputs_of_one_job_do_not_contradict_each_other(
+    make_video: MakeVideo, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first.mp4", tmp_path / "second.mkv"
+    make(make_video, first)
+    make(make_video, second)
+    for path in (first, second):
+        found = verify(path)
+        assert found.unchanged
+        assert found.entry is not None
+        assert found.entry.output is not None
+        assert found.entry.output.name == path.name
+        assert "not that output" not in " ".join(found.sentences)
+
+
+def test_a_promised_mark_that_is_faint_is_looked_for_with_full_effort(
+    make_video: MakeVideo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, efforts = tmp_path / "out.mp4", []
+    make(make_video, out)
+
+    def detect(path: Any, ids: Any, **options: Any) -> Any:
+        efforts.append(options["effort"])
+        return detect_file(path, [], find_faces=faces_at(), mode="off", faces=False)
+
+    monkeypatch.setattr(verify_module, "detect_file", detect)
+    monkeypatch.setattr("lipwright.provenance.watermark.detect.FALSE_ALARM", 1e-300)
+    assert verify(out).watermark is not None
+    assert efforts == ["quick", "full"]

@@ -6,6 +6,7 @@ Everything goes to standard error, so that standard output keeps what a program 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -26,6 +27,8 @@ TITLES = {
 }
 STEP, SHORT_STEP = 10, 25
 """Percent between two lines where there is no terminal, of long and of short stages."""
+PATIENCE = 2.0
+"""Seconds before a counter of frames shows itself."""
 SHORT = 1500
 """A stage of fewer frames than this, a minute at 25 frames/s, is short."""
 
@@ -160,3 +163,41 @@ def counter(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(
             task, completed=done, total=total, detail=f"{done} of {total} {unit}"
         )
+
+
+@contextmanager
+def frame_counter(title: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Frames of work that is usually short: nothing is shown in the first seconds.
+
+    Gives a function to call with the number of frames that are done, and of how many, if known.
+    """
+    console = Console(file=sys.stderr)
+    began = time.monotonic()
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[detail]}"),
+        Elapsed(),
+        console=console,
+        transient=True,
+    )
+    task = bar.add_task(title, total=None, detail="")
+    shown = 0
+
+    def tell(done: int, total: int | None) -> None:
+        nonlocal shown
+        if time.monotonic() - began < PATIENCE:
+            return
+        detail = describe(done, total, 0.0)
+        if console.is_terminal:
+            bar.start()
+            bar.update(task, completed=done, total=total, detail=detail)
+        elif total and 100 * done // total >= shown + SHORT_STEP:
+            shown = 100 * done // total // SHORT_STEP * SHORT_STEP
+            console.print(f"{title}: {detail}", highlight=False)
+
+    try:
+        yield tell
+    finally:
+        if console.is_terminal:
+            bar.stop()

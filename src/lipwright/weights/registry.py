@@ -48,17 +48,30 @@ class Wheel:
 
 
 @dataclass(frozen=True)
+class NodePackage:
+    """A Node.js package of which only the data files are used; npm downloads it, nothing runs it.
+
+    Attributes:
+        requirement: pinned requirement as npm reads it.
+        file: name of the archive that ``npm pack`` writes. Its members are checked one by one.
+    """
+
+    requirement: str
+    file: str
+
+
+@dataclass(frozen=True)
 class Source:
     """One place that a file comes from.
 
     Attributes:
-        carrier: the download or the wheel.
+        carrier: the download, the wheel or the Node.js package.
         member: path inside the carrier, or None if the carrier is the file itself.
         sha256: checksum of the file as this source gives it.
         size: bytes of the file as this source gives it.
     """
 
-    carrier: Download | Wheel
+    carrier: Download | Wheel | NodePackage
     member: str | None
     sha256: str
     size: int
@@ -247,4 +260,40 @@ WHISPER_TINY_EN = register(
         purpose="speech encoder of speech networks, for training them (its lower layers)",
         training_only=True,
     )
+)
+
+_FACE_API_COMMIT = "ad61f77ea2962809bed52b5b18966fea80ab1273"
+_FACE_API = NodePackage("@vladmandic/face-api@1.7.15", "vladmandic-face-api-1.7.15.tgz")
+
+
+def _face_api(name: str, file: str, sha256: str, size: int, purpose: str) -> Entry:
+    """A file of vladmandic/face-api, from its repository or from its package."""
+    url = f"https://raw.githubusercontent.com/vladmandic/face-api/{_FACE_API_COMMIT}/model/{file}"
+    return register(
+        Entry(
+            name=name,
+            file=file,
+            sources=(
+                Source(Download(url, file, sha256, size), None, sha256, size),
+                Source(_FACE_API, f"package/model/{file}", sha256, size),
+            ),
+            licence="MIT (vladmandic/face-api; a port of dlib's network, which is CC0)",
+            purpose=purpose,
+        )
+    )
+
+
+FACE_IDENTITY = _face_api(
+    "face-identity",
+    "face_recognition_model.bin",
+    "b413e420d6840b2775fba32008db6f3cddb07d485967fb42cfcf379c16a8c589",
+    6_444_032,
+    "which faces of a film are the same person, weights (faces, --face person:N)",
+)
+FACE_IDENTITY_LAYERS = _face_api(
+    "face-identity-layers",
+    "face_recognition_model-weights_manifest.json",
+    "cbaffa501b0b9275a12b63357a6843e7e30c054e1c9151e1a5f879b26e32986b",
+    19_615,
+    "which faces of a film are the same person, names and ranges of the weights",
 )

@@ -1,0 +1,51 @@
+"""``lipwright faces``: who is in a video, before it is dubbed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command(no_args_is_help=True)(faces)
+
+
+def faces(
+    video: Annotated[Path, typer.Argument(help="Video to look at.")],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="Folder for people.png and people.json.")
+    ],
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="No progress, no closing lines.")
+    ] = False,
+) -> None:
+    """Find the people of a video and number them for --face.
+
+    Faces of different shots are compared and grouped into people. people.png shows each of them
+    with the number that `--face person:N` takes; people.json says when they are on screen. A dub of
+    the same video uses what was found here.
+    """
+    from lipwright.cli.progress import DubProgress, QuietProgress
+    from lipwright.cli.text import print_table
+
+    with QuietProgress() if quiet else DubProgress() as observer:
+        observer.progress("load", 0, None, 0.0)
+        from lipwright.dubbing.people_report import write_people
+
+        people, files = write_people(video, out, observer)
+    if quiet:
+        return
+    rows = [
+        [
+            p.name,
+            f"{p.seconds:.1f}",
+            str(len({t.shot for t in p.tracks})),
+            f"{p.first:.1f} to {p.last:.1f}",
+        ]
+        for p in people
+    ]
+    print_table(["--face", "seconds", "shots", "from, to (s)"], rows)
+    print(f"Wrote {files[0]} and {files[1]}.")

@@ -1,0 +1,123 @@
+"""Who is who in a video: the tracks of a plan grouped into people.
+
+A track is one face in one shot; a person who appears in ten shots has ten of them. Their reference
+frames are embedded (``faces.identity``) and grouped (``faces.people``). The same video gives the
+same people with the same numbers: they are counted from 1 in the order in which they first appear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipwright.dubbing.plan import Plan, Track
+from lipwright.faces.people import group
+
+PICTURES = 6
+"""Reference frames per track that are embedded; their embeddings are averaged."""
+
+Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person of a video.
+
+    Attributes:
+        number: counted from 1, in order of appearance.
+        tracks: the tracks, in order of appearance.
+        seconds: on screen with a face that can be dubbed.
+        first, last: seconds at which the person first and last appears.
+    """
+
+    number: int
+    tracks: tuple[Track, ...]
+    seconds: float
+    first: float
+    last: float
+
+    @property
+    def name(self) -> str:
+        """As ``--face`` takes it."""
+        return f"person:{self.number}"
+
+
+def people_of(plan: Plan, embed: Embed | None = None) -> list[Person]:
+    """The people of a plan; tracks that cannot be dubbed are left out.
+
+    Args:
+        plan: of the video.
+        embed: (N, S, S, 3) uint8 RGB aligned crops -> (N, D); the registry's network by default.
+
+    Raises:
+        LipwrightError: the network cannot be had.
+    """
+    tracks = [track for track in plan.tracks if track.offsets and track.usable.any()]
+    tracks.sort(key=lambda track: (track.first, track.number))
+    if not tracks:
+        return []
+    if embed is None:
+        from lipwright.faces.identity import identity_network
+
+        embed = identity_network()
+    embeddings = [_embedding(plan, track, embed) for track in tracks]
+    together = {
+        (i, j)
+        for j, b in enumerate(tracks)
+        for i, a in enumerate(tracks[:j])
+        if a.last >= b.first and b.last >= a.first
+    }
+    members: dict[int, list[Track]] = {}
+    for track, label in zip(tracks, group(embeddings, together), strict=True):
+        members.setdefault(label, []).append(track)
+    return [_person(plan, number + 1, found) for number, found in sorted(members.items())]
+
+
+def _embedding(plan: Plan, track: Track, embed: Embed) -> NDArray[np.float32]:
+    pictures = plan.references(track)
+    places = np.unique(np.linspace(0, len(pictures) - 1, PICTURES).round().astype(int))
+    return np.asarray(embed(np.stack([pictures[i] for i in places])).mean(axis=0), np.float32)
+
+
+def _person(plan: Plan, number: int, tracks: list[Track]) -> Person:
+    seconds = 0.0
+    for track in tracks:
+        frames = track.first + np.flatnonzero(track.usable)
+        ends = [
+            plan.pts[f + 1] if f + 1 < len(plan.pts) else plan.pts[f] + plan.last_duration
+            for f in frames
+        ]
+        seconds += float(
+            sum(e - plan.pts[f] for e, f in zip(ends, frames, strict=True)) * plan.time_base
+        )
+    first = min(track.first for track in tracks)
+    last = max(track.last for track in tracks)
+    return Person(
+        number,
+        tuple(tracks),
+        round(seconds, 3),
+        round(float(plan.pts[first] * plan.time_base), 3),
+        round(float(plan.pts[last] * plan.time_base), 3),
+    )
+
+
+def as_table(people: list[Person]) -> list[dict[str, object]]:
+    """Plain JSON values, one row a person."""
+    return [
+        {
+            "person": person.number,
+            "face": person.name,
+            "seconds": person.seconds,
+            "first": person.first,
+            "last": person.last,
+            "shots": sorted({track.shot for track in person.tracks}),
+            "tracks": [track.number for track in person.tracks],
+            "face_height": round(
+                float(np.median(np.concatenate([t.sides[t.usable] for t in person.tracks])))
+            ),
+        }
+        for person in people
+    ]

@@ -1,0 +1,70 @@
+"""The people of a video as a sheet and a table: what ``lipwright faces`` writes."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from lipwright.dubbing.analysis import analyse, settings
+from lipwright.dubbing.cache import plan_for
+from lipwright.dubbing.contact_sheet import save_picture
+from lipwright.dubbing.options import Observer
+from lipwright.dubbing.people import Embed, Person, as_table, people_of
+from lipwright.dubbing.people_sheet import draw_people
+from lipwright.dubbing.speed import Speed
+from lipwright.errors import LipwrightError
+from lipwright.faces.tracker import FaceTracker
+from lipwright.files.whole import write_json
+
+
+def write_people(
+    video: Path, folder: Path, observer: Observer | None = None, embed: Embed | None = None
+) -> tuple[list[Person], tuple[Path, Path]]:
+    """Analyse a video and write ``people.png`` and ``people.json`` into a folder.
+
+    The plan is kept for a dub of the same video.
+
+    Args:
+        video: the file.
+        folder: made where it is not there yet.
+        observer: is told of the progress.
+        embed: see :func:`people_of`.
+
+    Returns:
+        The people, and the two files.
+
+    Raises:
+        LipwrightError: the video cannot be read, shows no usable face, or the folder cannot be
+            written.
+    """
+    tracker = FaceTracker()
+    with tempfile.TemporaryDirectory(prefix="lipwright-") as scratch:
+        speed = Speed()
+
+        def progress(done: int, total: int | None) -> None:
+            if observer is not None:
+                observer.progress("plan", done, total, speed.update(done))
+
+        plan, _ = plan_for(
+            video,
+            settings(tracker),
+            lambda writer: analyse(video, writer, tracker, progress),
+            keep=True,
+            scratch=Path(scratch),
+        )
+        people = people_of(plan, embed)
+        if not people:
+            raise LipwrightError(
+                f"No usable face was found in {video}; give a video that shows a person's face "
+                "from the front."
+            )
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LipwrightError(
+                f"The folder {folder} cannot be made ({error.strerror}); choose another with -o."
+            ) from error
+        sheet, table = folder / "people.png", folder / "people.json"
+        save_picture(draw_people(plan, people, f"People in {video.name}"), sheet)
+        write_json(table, {"video": str(video), "people": as_table(people)})
+    return people, (sheet, table)

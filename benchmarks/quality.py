@@ -39,11 +39,11 @@ from lipwright.evaluation.mouth import (
     spread_ratio,
 )
 from lipwright.evaluation.pixels import colour_difference, flicker, lip_colour, psnr, ssim
+from lipwright.face_regions import MOUTH_BOX, pixel_box
 from lipwright.faces.tracker import FaceTracker
 from lipwright.media.audio import SAMPLE_RATE, load_speech
 from lipwright.media.mel import STEPS_PER_FRAME, mel_spectrogram
 from lipwright.methods.registry import load_method
-from lipwright.training.losses.reconstruction import MOUTH_BOX
 
 SIZE = 128
 
@@ -181,7 +181,7 @@ def pixels(
 ) -> dict[str, float]:
     """PSNR, SSIM, flicker and lip colour of the own-speech result against the real video."""
     transforms = crop_transforms(source, SIZE)[:n]
-    left, top, right, bottom = (round(v * SIZE) for v in MOUTH_BOX)
+    left, top, right, bottom = pixel_box(MOUTH_BOX, SIZE)
     values: dict[str, list[float]] = {"psnr": [], "ssim": [], "lip_colour": []}
     mouths: dict[str, list[np.ndarray]] = {"real": [], "ours": []}
     pairs = zip(crops(clip, transforms, SIZE), crops(result, transforms, SIZE), strict=False)

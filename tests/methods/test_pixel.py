@@ -14,9 +14,9 @@ from torch import Tensor
 
 from lipwright.errors import LipwrightError
 from lipwright.media.mel import AudioSpec
-from lipwright.methods.pixel import PixelMethod, load_pixel, published_mel, stack_input
+from lipwright.methods.pixel import PixelMethod, load_pixel, published_mel
 from lipwright.methods.registry import load_method
-from lipwright.models.pixel_unet import PixelUNet
+from lipwright.models.pixel_unet import PixelUNet, stack_input
 from lipwright.models.published import wav2lip
 from lipwright.weights.checkpoint import save_checkpoint
 from lipwright.weights.published import find_published, load_state

@@ -8,14 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lipwright.models.landmark_space import (
-    MIRROR,
-    STABLE,
-    LandmarkSpace,
-    inverse,
-    similarity,
-    transform,
-)
+from lipwright.models.landmark_space import MIRROR, STABLE, LandmarkSpace
 from lipwright.training.stages.landmark_space import LandmarkSpaceConfig, fit_space, measure_space
 
 from .landmark_shapes import clips, face, moved
@@ -72,19 +65,6 @@ def test_an_opening_mouth_does_not_move_the_rest() -> None:
     step = (opened - shut).norm(dim=-1)
     assert float(step[list(STABLE)].max()) < 1e-12
     assert float(step[66]) == pytest.approx(0.1)
-
-
-def test_similarity_against_a_solution_by_least_squares() -> None:
-    rng = np.random.default_rng(3)
-    a, b = rng.normal(size=(13, 2)), rng.normal(size=(13, 2))
-    rows = np.zeros((26, 4))  # unknowns c, s, tx, ty
-    rows[0::2] = np.stack([a[:, 0], -a[:, 1], np.ones(13), np.zeros(13)], 1)
-    rows[1::2] = np.stack([a[:, 1], a[:, 0], np.zeros(13), np.ones(13)], 1)
-    c, s, x, y = np.linalg.lstsq(rows, b.ravel(), rcond=None)[0]
-    found = similarity(torch.from_numpy(a), torch.from_numpy(b))
-    assert np.allclose(found.numpy(), [[c, -s, x], [s, c, y]])
-    points = torch.from_numpy(a)
-    assert torch.allclose(transform(inverse(found), transform(found, points)), points)
 
 
 def test_neutral_shape_of_one_picture(space: LandmarkSpace) -> None:

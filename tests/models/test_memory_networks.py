@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import torch
 
+from lipwright.face_regions import blank_lower_half
 from lipwright.models.memory_audio import AudioEncoder
-from lipwright.models.memory_face import FaceDecoder, IdentityEncoder, hide_mouth
+from lipwright.models.memory_face import FaceDecoder, IdentityEncoder
 from lipwright.models.memory_lips import LipEncoder, lower_halves
 from lipwright.models.memory_talker import MemoryTalker
 from lipwright.models.running_mean import RunningMean
@@ -57,8 +58,8 @@ def test_the_identity_encoder_sees_no_mouth_of_the_target() -> None:
     changed = reference.clone()
     changed[:, :, 20] += 0.5
     assert not torch.allclose(maps[-1], encoder(target, changed)[-1])
-    assert (hide_mouth(target)[:, :, 16:] == -1).all()
-    assert torch.equal(hide_mouth(target)[:, :, :16], target[:, :, :16])
+    assert (blank_lower_half(target)[:, :, 16:] == -1).all()
+    assert torch.equal(blank_lower_half(target)[:, :, :16], target[:, :, :16])
 
 
 def test_a_blind_encoder_sees_no_mouth_of_the_reference_either() -> None:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from lipwright.data.codes import load_vqgan
 from lipwright.errors import LipwrightError
-from lipwright.models.blocks import count_parameters
+from lipwright.models.layers import count_parameters
 from lipwright.models.pixel_expert import PixelExpert
 from lipwright.models.pixel_unet import PixelUNet, level_sides
 from lipwright.models.published import i3d, inception, lpips, syncnet, taming, wav2lip

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from lipwright.models.audio_encoder import SpeechEncoder
-from lipwright.models.blocks import count_parameters
 from lipwright.models.expert import SyncExpert
 from lipwright.models.gallery_generator import GalleryGenerator, ReferenceCodes, soft_codes
 from lipwright.models.generator import CodeGenerator
+from lipwright.models.layers import count_parameters
 
 
 def small_expert(window: int) -> SyncExpert:

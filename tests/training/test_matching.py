@@ -15,9 +15,10 @@ from lipwright.data.augment import Jitter
 from lipwright.data.clip_windows import ClipWindows, ReferenceRule, spread_starts
 from lipwright.data.packed import PackedCorpus
 from lipwright.data.pixels import PixelWindows
+from lipwright.face_regions import lower_half
 from lipwright.media.mel import AudioSpec
 from lipwright.models.expert import SyncExpert
-from lipwright.models.pixel_expert import PixelExpert, lower_half
+from lipwright.models.pixel_expert import PixelExpert
 from lipwright.training.config import parse
 from lipwright.training.losses.multiway import (
     matching_accuracy,

@@ -20,11 +20,11 @@ from lipwright.data.arrays import read_array, read_arrays, read_header
 from lipwright.data.augment import NONE, crop_batch
 from lipwright.data.packed import PackedCorpus
 from lipwright.errors import LipwrightError
+from lipwright.face_regions import blank_lower_half
 from lipwright.files.whole import write_json
-from lipwright.models.blocks import channels_last
+from lipwright.models.layers import channels_last
 from lipwright.models.lip_space import LipSpace, NeutralMouth
 from lipwright.models.quantiser import codebook_sigma
-from lipwright.models.vq_pipeline import blank_lower_half
 from lipwright.models.vqgan import VQGAN
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
 

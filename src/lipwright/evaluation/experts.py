@@ -20,9 +20,10 @@ from torch.nn import functional as F
 
 from lipwright.data.codes import stored_sigma
 from lipwright.errors import LipwrightError
+from lipwright.face_regions import lower_half
 from lipwright.media.mel import SILENCE
 from lipwright.models.expert import SyncExpert
-from lipwright.models.pixel_expert import PixelExpert, lower_half
+from lipwright.models.pixel_expert import PixelExpert
 from lipwright.models.published import wav2lip
 from lipwright.models.vqgan import VQGAN
 from lipwright.weights.checkpoint import load_checkpoint

@@ -44,12 +44,12 @@ from lipwright.evaluation.sampling import (
     matched_crops,
     sync_pictures,
 )
+from lipwright.face_regions import MOUTH_BOX, pixel_box
 from lipwright.faces.paste import lower_face_mask
 from lipwright.faces.tracker import FaceTracker
 from lipwright.media.audio import load_speech
 from lipwright.media.mel import mel_spectrogram
 from lipwright.media.reader import VideoReader
-from lipwright.training.losses.reconstruction import MOUTH_BOX
 
 EVERY = 5
 BATCH = 16
@@ -135,7 +135,7 @@ def _pictures(
     networks: Networks,
 ) -> None:
     """Pixel metrics and features, in one pass over both videos."""
-    left, top, right, bottom = (round(v * CROP) for v in MOUTH_BOX)
+    left, top, right, bottom = pixel_box(MOUTH_BOX, CROP)
     values: dict[str, list[float]] = {}
     sharp: list[float] = []
     still, moving = FlickerMeter(), FlickerMeter()

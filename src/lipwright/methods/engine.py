@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lipwright.errors import LipwrightError
 from lipwright.methods.graph_cache import cached_graph
-from lipwright.models.blocks import channels_last, contiguous
+from lipwright.models.layers import channels_last, contiguous
 from lipwright.openvino_core import core
 
 BACKENDS = ("auto", "torch", "openvino")

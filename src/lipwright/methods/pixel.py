@@ -25,13 +25,12 @@ from lipwright.errors import LipwrightError
 from lipwright.media.mel import AudioSpec
 from lipwright.methods.base import ReferenceLips, Rendered
 from lipwright.methods.engine import build_engine
-from lipwright.models.pixel_unet import PixelUNet
+from lipwright.models.pixel_unet import STILLS, PixelUNet, stack_input
 from lipwright.models.published import wav2lip as published
 from lipwright.weights.checkpoint import file_sha256, load_checkpoint
 from lipwright.weights.published import load_into, load_state
 
 KINDS = ("wav2lip", "lipgan", "speech2vid")
-STILLS = 5
 BATCH = 8
 PUBLISHED_SIZE = 128
 PUBLISHED_BOX = (0.12, 0.0, 0.88, 0.98)
@@ -81,20 +80,6 @@ class PixelDrawer(nn.Module):
         )
         out = F.pad(large * 2.0 - 1.0, (left, side - right, top, side - bottom), value=-2.0)
         return torch.where(out < -1.5, faces, out)
-
-
-def stack_input(kind: str, target: Tensor, reference: Tensor) -> Tensor:
-    """The network's input channels (B, 6, S, S), pictures in [0, 1].
-
-    Args:
-        kind: ``wav2lip`` or ``lipgan``.
-        target: (B, 3, S, S); its lower half is blanked (black, as published) and never seen.
-        reference: (B, 3, S, S) another moment of the same face.
-    """
-    half = target.shape[-2] // 2
-    masked = F.pad(target[:, :, :half], (0, 0, 0, target.shape[-2] - half))
-    pair = (masked, reference) if kind == "wav2lip" else (reference, masked)
-    return torch.cat(pair, dim=1)
 
 
 def published_mel(mel: Tensor) -> Tensor:

@@ -10,48 +10,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from lipwright.models.layers import ConvBlock, residuals
 
 
-class ConvBlock(nn.Module):
-    """conv, batch normalisation, optional identity, ReLU (Wav2Lip's block)."""
+def speech_layers(
+    steps: int,
+    channels: Sequence[int],
+    strides: Sequence[tuple[int, int]],
+    blocks: Sequence[int],
+    dim: int,
+) -> list[nn.Module]:
+    """The layers from (B, 1, 80, steps) log-mel to (B, dim, 1, 1), Wav2Lip's plan.
 
-    def __init__(
-        self,
-        c_in: int,
-        c_out: int,
-        kernel: int | tuple[int, int] = 3,
-        stride: int | tuple[int, int] = 1,
-        padding: int = 1,
-        residual: bool = False,
-    ) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(c_in, c_out, kernel, stride, padding)
-        self.norm = nn.BatchNorm2d(c_out)
-        self.residual = residual
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, c_in, H, W) -> (B, c_out, H', W')."""
-        h: Tensor = self.norm(self.conv(x))
-        return F.relu(h + x if self.residual else h)
-
-
-class UpBlock(nn.Module):
-    """Transposed convolution that doubles the side, batch normalisation, ReLU."""
-
-    def __init__(self, c_in: int, c_out: int) -> None:
-        super().__init__()
-        self.conv = nn.ConvTranspose2d(c_in, c_out, 3, stride=2, padding=1, output_padding=1)
-        self.norm = nn.BatchNorm2d(c_out)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, c_in, H, W) -> (B, c_out, 2H, 2W)."""
-        return F.relu(self.norm(self.conv(x)))
-
-
-def residuals(channels: int, n: int) -> list[nn.Module]:
-    """``n`` residual blocks of one convolution each."""
-    return [ConvBlock(channels, channels, residual=True) for _ in range(n)]
+    Args:
+        steps: mel columns of the window.
+        channels: width of the four levels.
+        strides: (mel, time) strides of levels 2 to 4.
+        blocks: residual blocks of the four levels.
+        dim: length of the vector.
+    """
+    layers: list[nn.Module] = [ConvBlock(1, channels[0]), *residuals(channels[0], blocks[0])]
+    mel, time = 80, steps
+    for c_in, c_out, stride, n in zip(channels, channels[1:], strides, blocks[1:], strict=False):
+        layers += [ConvBlock(c_in, c_out, stride=stride), *residuals(c_out, n)]
+        mel, time = (mel - 1) // stride[0] + 1, (time - 1) // stride[1] + 1
+    layers.append(ConvBlock(channels[-1], dim, kernel=(mel, time), padding=0))
+    return layers
 
 
 class SpeechEncoder(nn.Module):
@@ -79,13 +64,10 @@ class SpeechEncoder(nn.Module):
     ) -> None:
         super().__init__()
         strides = tuple(time_strides) if time_strides else ((1, 3, 3) if steps <= 40 else (3, 3, 3))
-        layers: list[nn.Module] = [ConvBlock(1, channels[0]), *residuals(channels[0], blocks)]
-        mel, time = 80, steps
-        for c_in, c_out, s in zip(channels, channels[1:], strides, strict=False):
-            layers += [ConvBlock(c_in, c_out, stride=(3, s)), *residuals(c_out, blocks)]
-            mel, time = (mel - 1) // 3 + 1, (time - 1) // s + 1
-        layers.append(ConvBlock(channels[-1], dim, kernel=(mel, time), padding=0))
-        self.trunk = nn.Sequential(*layers)
+        pairs = [(3, s) for s in strides]
+        self.trunk = nn.Sequential(
+            *speech_layers(steps, channels, pairs, [blocks] * len(channels), dim)
+        )
         self.head: nn.Module = (
             ConvBlock(dim, dim, kernel=1, padding=0) if final_relu else nn.Conv2d(dim, dim, 1)
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from lipwright.models.blocks import initialise_normal
+from lipwright.models.layers import initialise_normal
 
 
 class PatchDiscriminator(nn.Module):

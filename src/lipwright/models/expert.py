@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lipwright.models.audio_encoder import ConvBlock, SpeechEncoder, residuals
+from lipwright.models.audio_encoder import SpeechEncoder
+from lipwright.models.layers import ConvBlock, residuals
 
 
 class SyncExpert(nn.Module):

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lipwright.models.blocks import norm
+from lipwright.models.layers import FiLM, norm
 
 POSE_CELLS = (slice(3, 9), slice(3, 13))
 """Rows and columns of the pose codes that are compared: eyes and nose, without the background."""
@@ -70,7 +70,7 @@ class ModulatedBlock(nn.Module):
         self.norm1 = norm(channels, groups)
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
         self.norm2 = norm(channels, groups)
-        self.modulate = nn.Linear(control, 2 * channels)
+        self.modulate = FiLM(control, channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
         # The block starts as the identity plus little, and the control without effect.
         nn.init.zeros_(self.modulate.weight)
@@ -79,9 +79,8 @@ class ModulatedBlock(nn.Module):
 
     def forward(self, x: Tensor, control: Tensor) -> Tensor:
         """X (B, C, h, w), control (B, S) -> (B, C, h, w)."""
-        scale, shift = self.modulate(control)[:, :, None, None].chunk(2, dim=1)
         h = self.conv1(F.silu(self.norm1(x)))
-        h = self.norm2(h) * (1.0 + scale) + shift
+        h = self.modulate.modulate(self.norm2(h), control)
         out: Tensor = x + self.conv2(F.silu(h))
         return out
 

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from lipwright.models.audio_encoder import ConvBlock, SpeechEncoder, UpBlock, residuals
+from lipwright.models.audio_encoder import SpeechEncoder
+from lipwright.models.layers import ConvBlock, UpBlock, residuals
 
 
 class CodeGenerator(nn.Module):

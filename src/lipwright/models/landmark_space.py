@@ -19,6 +19,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from lipwright.geometry import inverse_similarity, similarity, transform
+
 POINTS = 68
 STABLE: tuple[int, ...] = (*range(27, 36), 36, 39, 42, 45)
 """Points of the 68 that speech does not move: the nose and the corners of the eyes."""
@@ -32,42 +34,6 @@ MIRROR: tuple[int, ...] = (
     *(64, 63, 62, 61, 60, 67, 66, 65),
 )
 """Which point takes the place of each in a mirrored picture."""
-
-
-def similarity(points: Tensor, target: Tensor) -> Tensor:
-    """The similarity transform that takes points to a target with the least squared error.
-
-    Args:
-        points: (..., N, 2).
-        target: (N, 2) or (..., N, 2).
-
-    Returns:
-        (..., 2, 3): rotation times scale, and translation.
-    """
-    from_mean, to_mean = points.mean(-2, keepdim=True), target.mean(-2, keepdim=True)
-    a, b = points - from_mean, target - to_mean
-    along = (a * b).sum((-2, -1))
-    across = (a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]).sum(-1)
-    power = a.square().sum((-2, -1)).clamp_min(1e-12)
-    c, s = along / power, across / power
-    linear = torch.stack([torch.stack([c, -s], -1), torch.stack([s, c], -1)], -2)
-    offset = to_mean - from_mean @ linear.transpose(-1, -2)
-    return torch.cat([linear, offset.transpose(-1, -2)], -1)
-
-
-def transform(matrix: Tensor, points: Tensor) -> Tensor:
-    """Apply (..., 2, 3) to (..., N, 2)."""
-    return points @ matrix[..., :2].transpose(-1, -2) + matrix[..., None, :, 2]
-
-
-def inverse(matrix: Tensor) -> Tensor:
-    """The inverse of similarity transforms (..., 2, 3)."""
-    c, s = matrix[..., 0, 0], matrix[..., 1, 0]
-    power = (c.square() + s.square()).clamp_min(1e-12)
-    c, s = c / power, s / power
-    linear = torch.stack([torch.stack([c, s], -1), torch.stack([-s, c], -1)], -2)
-    offset = -(linear @ matrix[..., 2:])
-    return torch.cat([linear, offset], -1)
 
 
 class LandmarkSpace(nn.Module):
@@ -144,4 +110,4 @@ class LandmarkSpace(nn.Module):
         Returns:
             (..., 68, 2) in the unit of the points that were aligned.
         """
-        return transform(inverse(matrix), neutral + motion)
+        return transform(inverse_similarity(matrix), neutral + motion)

@@ -23,10 +23,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lipwright.models.blocks import Downsample, ResidualBlock, norm
-
-MOUTH = (0.22, 0.5, 0.78, 0.94)
-"""Left, top, right, bottom of what ``blind`` hides, in parts of the side."""
+from lipwright.face_regions import (
+    HIDDEN_MOUTH_BOX,
+    blank_lower_half,
+    lower_half,
+    pixel_box,
+)
+from lipwright.models.layers import Downsample, FiLM, ResidualBlock, norm
 
 
 class IdentityEncoder(nn.Module):
@@ -74,11 +77,11 @@ class IdentityEncoder(nn.Module):
             Maps of S/patch, S/(2 patch), ... cells, finest first.
         """
         if self.blind:
-            left, top, right, bottom = (round(v * self.size) for v in MOUTH)
+            left, top, right, bottom = pixel_box(HIDDEN_MOUTH_BOX, self.size)
             seen = torch.ones_like(reference)
             seen[:, :, top:bottom, left:right] = 0.0
             reference = reference * seen + seen - 1.0
-        x = torch.cat([reference, hide_mouth(target)], dim=1)
+        x = torch.cat([reference, blank_lower_half(target)], dim=1)
         x = self.stem(F.pixel_unshuffle(x, self.patch) if self.patch > 1 else x)
         maps = []
         for level in self.levels:
@@ -99,7 +102,7 @@ class Modulated(nn.Module):
         self.norm = norm(c_out, groups)
         self.conv2 = nn.Conv2d(c_out, c_out, 3, padding=1)
         self.skip = nn.Identity() if c_in == c_out else nn.Conv2d(c_in, c_out, 1)
-        self.affine = nn.Linear(condition, 2 * c_out) if condition else None
+        self.affine = FiLM(condition, c_out) if condition else None
         if self.affine is not None:
             nn.init.zeros_(self.affine.bias)
 
@@ -107,8 +110,7 @@ class Modulated(nn.Module):
         """Return the block's output, same height and width."""
         h = self.norm(self.conv1(F.silu(x)))
         if self.affine is not None:
-            gain, shift = self.affine(condition)[:, :, None, None].chunk(2, dim=1)
-            h = h * (1.0 + gain) + shift
+            h = self.affine.modulate(h, condition)
         out: Tensor = self.skip(x) + self.conv2(F.silu(h))
         return out
 
@@ -182,19 +184,13 @@ class FaceDecoder(nn.Module):
         for i, there in enumerate(reversed(maps)):
             if i:
                 x = F.interpolate(x, scale_factor=2.0, mode="nearest")
-            half = there[:, :, there.shape[2] // 2 :] if self.lower else there
+            half = lower_half(there) if self.lower else there
             x = torch.cat([x, half], dim=1)
             for block in cast(nn.ModuleList, self.levels[i]):
                 x = block(x, condition)
         x = torch.tanh(self.head(F.silu(x)))
         x = F.pixel_shuffle(x, self.patch) if self.patch > 1 else x
         if self.residual:
-            start = reference[:, :, self.size // 2 :] if self.lower else reference
+            start = lower_half(reference) if self.lower else reference
             x = (start + 2.0 * x).clamp(-1.0, 1.0)
         return x
-
-
-def hide_mouth(face: Tensor) -> Tensor:
-    """(B, 3, S, S) in [-1, 1] with a black lower half."""
-    half = face.shape[-2] // 2
-    return F.pad(face[..., :half, :], (0, 0, 0, face.shape[-2] - half), value=-1.0)

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lipwright.models.blocks import ResidualBlock, norm
+from lipwright.face_regions import lower_half
+from lipwright.models.layers import ResidualBlock, norm
 from lipwright.models.running_mean import RunningMean
 
 WINDOW = 5
@@ -75,7 +76,7 @@ def lower_halves(frames: Tensor, grey: bool) -> Tensor:
 
     The upper half is removed, which hides it as well as blanking it would, at half the cost.
     """
-    return fold_time(frames[..., frames.shape[-2] // 2 :, :], grey)
+    return fold_time(lower_half(frames), grey)
 
 
 def fold_time(lips: Tensor, grey: bool) -> Tensor:

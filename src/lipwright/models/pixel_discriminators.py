@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lipwright.models.pixel_expert import lower_half
+from lipwright.face_regions import lower_half
 
 
 def _stack(c_in: int, widths: list[int], normalise: bool) -> nn.Sequential:

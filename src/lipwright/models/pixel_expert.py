@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lipwright.errors import LipwrightError
-from lipwright.models.audio_encoder import ConvBlock, residuals
+from lipwright.models.layers import ConvBlock, residuals
 from lipwright.models.pixel_unet import speech_trunk
 
 
@@ -48,7 +48,7 @@ class PixelExpert(nn.Module):
         self.size, self.window, self.steps = size, window, steps
         c = [max(4, round(v * width)) for v in (32, 64, 128, 256, 512, 512)]
         self.dim = c[5]
-        self.speech_encoder, _ = speech_trunk(steps, width, (2, 2, 2, 2), c[5])
+        self.speech_encoder = speech_trunk(steps, width, (2, 2, 2, 2), c[5])
         self.face_encoder: nn.Module
         if shared:
             self.face_encoder = SharedFrames(window, c[1:5], c[5])
@@ -121,8 +121,3 @@ class SharedFrames(nn.Module):
 def _normed(c_in: int, c_out: int, stride: int) -> list[nn.Module]:
     norm = nn.GroupNorm(math.gcd(8, c_out), c_out)
     return [nn.Conv2d(c_in, c_out, 3, stride, 1), norm, nn.SiLU()]
-
-
-def lower_half(faces: Tensor) -> Tensor:
-    """(..., S, S) -> (..., S - S // 2, S)."""
-    return faces[..., faces.shape[-2] // 2 :, :]

@@ -16,8 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from lipwright.errors import LipwrightError
-from lipwright.models.audio_encoder import ConvBlock, residuals
+from lipwright.face_regions import blank_lower_half
+from lipwright.models.audio_encoder import speech_layers
+from lipwright.models.layers import ConvBlock, UpBlock, residuals
 
+STILLS = 5
+"""Pictures of the person that Speech2Vid sees."""
 WIDTHS = (16, 32, 64, 128, 256, 512)
 BLOCKS = (0, 2, 3, 2, 2, 1)
 """Residual blocks per encoder level."""
@@ -44,40 +48,16 @@ def level_sides(size: int) -> list[int]:
     return sides
 
 
-class Upward(nn.Module):
-    """Transposed convolution, batch normalisation, ReLU."""
-
-    def __init__(
-        self, c_in: int, c_out: int, kernel: int = 3, stride: int = 2, padding: int = 1
-    ) -> None:
-        super().__init__()
-        extra = stride - 1
-        self.conv = nn.ConvTranspose2d(c_in, c_out, kernel, stride, padding, extra)
-        self.norm = nn.BatchNorm2d(c_out)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, c_in, H, W) -> (B, c_out, H', W')."""
-        return torch.relu(self.norm(self.conv(x)))
-
-
-def speech_trunk(
-    steps: int, width: float, blocks: Sequence[int], dim: int
-) -> tuple[nn.Sequential, tuple[int, int]]:
-    """Speech encoder (B, 1, 80, steps) -> (B, dim, 1, 1), and the kernel of its last reduction.
+def speech_trunk(steps: int, width: float, blocks: Sequence[int], dim: int) -> nn.Sequential:
+    """Speech encoder (B, 1, 80, steps) -> (B, dim, 1, 1).
 
     The mel axis is divided by 27; time by 6 for 16 columns at 80 a second (as published) and by 9
     for the 20 or more columns of the 100-a-second front end.
     """
-    c = [max(1, round(v * width)) for v in (32, 64, 128, 256)]
+    channels = [max(1, round(v * width)) for v in (32, 64, 128, 256)]
     strides = ((3, 1), (3, 3), (3, 2) if steps <= 16 else (3, 3))
-    layers: list[nn.Module] = [ConvBlock(1, c[0]), *residuals(c[0], blocks[0])]
-    mel, time = 80, steps
-    for c_in, c_out, stride, n in zip(c, c[1:], strides, blocks[1:], strict=False):
-        layers += [ConvBlock(c_in, c_out, stride=stride), *residuals(c_out, n)]
-        mel, time = (mel - 1) // 3 + 1, (time - 1) // stride[1] + 1
-    layers.append(ConvBlock(c[-1], dim, kernel=(mel, time), padding=0))
-    layers.append(ConvBlock(dim, dim, kernel=1, padding=0))
-    return nn.Sequential(*layers), (mel, time)
+    layers = speech_layers(steps, channels, strides, blocks, dim)
+    return nn.Sequential(*layers, ConvBlock(dim, dim, kernel=1, padding=0))
 
 
 class PixelUNet(nn.Module):
@@ -115,14 +95,14 @@ class PixelUNet(nn.Module):
             )
         )
         self.face_encoder = nn.ModuleList(encoder)
-        self.speech_encoder, _ = speech_trunk(steps, width, (2, 2, 2, 1), dim)
+        self.speech_encoder = speech_trunk(steps, width, (2, 2, 2, 1), dim)
         decoder = [nn.Sequential(ConvBlock(dim, dim, kernel=1, padding=0))]
         bottom = dec[depth - 1]
         decoder.append(
-            nn.Sequential(Upward(2 * dim, bottom, sides[-1], 1, 0), *residuals(bottom, 1))
+            nn.Sequential(UpBlock(2 * dim, bottom, sides[-1], 1, 0), *residuals(bottom, 1))
         )
         for i in range(depth - 2, -1, -1):
-            up = Upward(dec[i + 1] + enc[i + 1], dec[i])
+            up = UpBlock(dec[i + 1] + enc[i + 1], dec[i])
             decoder.append(nn.Sequential(up, *residuals(dec[i], 2)))
         self.decoder = nn.ModuleList(decoder)
         narrow = scaled(32)
@@ -150,3 +130,16 @@ class PixelUNet(nn.Module):
             y = torch.cat([level(y), maps.pop()], dim=1)
         out: Tensor = self.head(y)
         return out
+
+
+def stack_input(kind: str, target: Tensor, reference: Tensor) -> Tensor:
+    """The network's input channels (B, 6, S, S), pictures in [0, 1].
+
+    Args:
+        kind: ``wav2lip`` or ``lipgan``.
+        target: (B, 3, S, S); its lower half is blanked (black, as published) and never seen.
+        reference: (B, 3, S, S) another moment of the same face.
+    """
+    masked = blank_lower_half(target, 0.0)
+    pair = (masked, reference) if kind == "wav2lip" else (reference, masked)
+    return torch.cat(pair, dim=1)

@@ -15,22 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lipwright.face_regions import blank_lower_half
 from lipwright.models.cosine_quantiser import CosineQuantiser
 from lipwright.models.gallery_generator import GalleryGenerator, ReferenceCodes, soft_codes
 from lipwright.models.generator import CodeGenerator
 from lipwright.models.quantiser import VectorQuantiser
 from lipwright.models.vqgan import VQGAN, Encoder
 
-MASK_VALUE = -1.0
-"""Black in [-1, 1]; the same constant blanks the lower half in training and at inference."""
-
 Snap = Literal["soft", "raw", "entry"]
-
-
-def blank_lower_half(x: Tensor) -> Tensor:
-    """(B, 3, S, S) -> the same with rows S/2 and below set to black."""
-    half = x.shape[2] // 2
-    return torch.cat([x[:, :, :half], torch.full_like(x[:, :, half:], MASK_VALUE)], dim=2)
 
 
 class CodeEncoder(nn.Module):

@@ -14,8 +14,8 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lipwright.models.blocks import Downsample, ResidualBlock, SpatialAttention, Upsample, norm
 from lipwright.models.cosine_quantiser import CosineQuantiser
+from lipwright.models.layers import Downsample, ResidualBlock, SpatialAttention, Upsample, norm
 from lipwright.models.quantiser import Quantised, VectorQuantiser
 
 
@@ -178,10 +178,6 @@ class VQGAN(nn.Module):
         """(B, D, h, w) codes -> (B, 3, h*f, w*f), about [-1, 1], not clamped."""
         out: Tensor = self.decoder(self.post(codes))
         return out
-
-    def decode_indices(self, indices: Tensor) -> Tensor:
-        """(B, h, w) integer indices -> (B, 3, h*f, w*f)."""
-        return self.decode(self.quantiser.lookup(indices))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Quantised]:
         """Reconstruct: returns the image (B, 3, S, S) and the quantiser's result."""

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from lipwright.errors import Interrupted, LipwrightError
 from lipwright.files.whole import write_json, written_whole
 from lipwright.lock import OutputLock
-from lipwright.models.blocks import channels_last
+from lipwright.models.layers import channels_last
 from lipwright.training.config import OptimiserConfig, RunConfig
 from lipwright.training.devices import check_device
 from lipwright.training.ema import AveragedWeights

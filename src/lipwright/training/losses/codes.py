@@ -11,14 +11,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lipwright.face_regions import CODE_CELLS, MOUTH_BOX, pixel_box
+
 
 def cell_weights(
     mouth: float, lower: float, upper: float, device: torch.device | str = "cpu"
 ) -> Tensor:
     """(16, 16) weights of code cells: mouth box, rest of the lower half, upper half; mean 1."""
-    w = torch.full((16, 16), upper, device=device)
-    w[8:] = lower
-    w[8:15, 4:12] = mouth
+    w = torch.full((CODE_CELLS, CODE_CELLS), upper, device=device)
+    w[CODE_CELLS // 2 :] = lower
+    left, top, right, bottom = pixel_box(MOUTH_BOX, CODE_CELLS)
+    w[top:bottom, left:right] = mouth
     return w / w.mean()
 
 

@@ -11,18 +11,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-# The aligned crop puts the mouth near 0.64 of the height; lips, teeth and chin lie in this box
-# (left, top, right, bottom in parts of the side).
-MOUTH_BOX = (0.24, 0.50, 0.76, 0.94)
-# Centre and half axes of the ellipse of lips, cheeks and chin, in parts of the side; its weight
-# falls between these two multiples of it.
-LOWER_FACE = (0.50, 0.70, 0.36, 0.32)
+from lipwright.face_regions import LOWER_FACE, MOUTH_BOX, pixel_box
+from lipwright.geometry import smoothstep
+
+# The weight of the lower face falls between these two multiples of its ellipse.
 LOWER_FACE_BEGIN, LOWER_FACE_END = 0.7, 1.2
 
 
 def mouth_weight_map(size: int, weight: float, device: torch.device | str = "cpu") -> Tensor:
     """(1, 1, S, S) map: ``weight`` inside the mouth box, 1 outside, scaled to mean 1."""
-    left, top, right, bottom = (round(v * size) for v in MOUTH_BOX)
+    left, top, right, bottom = pixel_box(MOUTH_BOX, size)
     m = torch.ones(1, 1, size, size, device=device)
     m[..., top:bottom, left:right] = weight
     return m / m.mean()
@@ -36,7 +34,7 @@ def lower_face_map(size: int, weight: float, device: torch.device | str = "cpu")
     across, down = (place - LOWER_FACE[0]) / LOWER_FACE[2], (place - LOWER_FACE[1]) / LOWER_FACE[3]
     distance = torch.hypot(across[None, :], down[:, None])
     ramp = ((LOWER_FACE_END - distance) / (LOWER_FACE_END - LOWER_FACE_BEGIN)).clamp(0.0, 1.0)
-    m = 1.0 + (weight - 1.0) * ramp * ramp * (3.0 - 2.0 * ramp)
+    m = 1.0 + (weight - 1.0) * smoothstep(ramp)
     return (m / m.mean())[None, None]
 
 

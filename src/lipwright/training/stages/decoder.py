@@ -22,6 +22,7 @@ from lipwright.data.augment import NONE, crop_batch
 from lipwright.data.clip_windows import ReferenceRule
 from lipwright.data.codes import CodeCorpus, load_vqgan
 from lipwright.errors import LipwrightError
+from lipwright.face_regions import MOUTH_BOX, cut_box
 from lipwright.media.mel import AudioSpec
 from lipwright.models.gallery_generator import GalleryGenerator
 from lipwright.models.vqgan import VQGAN
@@ -29,7 +30,6 @@ from lipwright.training.code_windows import CodeBatch, CodeExample, CodeWindows
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.perceptual import build_perceptual
 from lipwright.training.losses.reconstruction import (
-    MOUTH_BOX,
     gradient_l1,
     mouth_weight_map,
     weighted_l1,
@@ -258,8 +258,7 @@ def _lower(x: Tensor) -> Tensor:
 
 
 def _mouth(x: Tensor) -> Tensor:
-    left, top, right, bottom = (round(v * x.shape[-1]) for v in MOUTH_BOX)
-    return x[:, :, top:bottom, left:right]
+    return cut_box(x, MOUTH_BOX)
 
 
 def _edges(x: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from lipwright.data.clip_windows import ReferenceRule
 from lipwright.data.codes import CodeCorpus, load_vqgan
 from lipwright.errors import LipwrightError
+from lipwright.face_regions import CODE_CELLS, MOUTH_BOX, cut_box, pixel_box
 from lipwright.media.mel import AudioSpec, speech_of
 from lipwright.models.expert import SyncExpert
 from lipwright.models.gallery_generator import GalleryGenerator, soft_codes
@@ -28,7 +29,6 @@ from lipwright.training.code_windows import CodeBatch, CodeExample, CodeWindows
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.codes import cell_weights, code_cross_entropy, code_l1
 from lipwright.training.losses.reconstruction import (
-    MOUTH_BOX,
     gradient_l1,
     mouth_weight_map,
     weighted_l1,
@@ -355,10 +355,9 @@ class GeneratorStage:
                 self.vqgan.decode(x * sigma).float()
                 for x in (drawn, first_reference(batch)[:n], batch.target[:n])
             )
-        left, top, right, bottom = (round(v * real.shape[-1]) for v in MOUTH_BOX)
 
         def psnr(x: Tensor) -> float:
-            error = (x - real)[:, :, top:bottom, left:right].square().mean()
+            error = cut_box(x - real, MOUTH_BOX).square().mean()
             return float(10 * torch.log10(4.0 / error.clamp_min(1e-9)))
 
         return {"psnr": psnr(ours), "copy_psnr": psnr(copy)}
@@ -429,5 +428,6 @@ def first_reference(batch: CodeBatch) -> Tensor:
 
 def mouth_hits(logits: Tensor, index: Tensor) -> Tensor:
     """Share of mouth cells whose most likely entry is the true one; rows from :data:`CE_ROW` on."""
-    rows = slice(8 - CE_ROW, 15 - CE_ROW)
-    return (logits[:, :, rows, 4:12].argmax(1) == index[:, rows, 4:12]).float().mean()
+    left, top, right, bottom = pixel_box(MOUTH_BOX, CODE_CELLS)
+    cells = slice(top - CE_ROW, bottom - CE_ROW), slice(left, right)
+    return (logits[:, :, *cells].argmax(1) == index[:, *cells]).float().mean()

@@ -26,6 +26,7 @@ from lipwright.data.clip_windows import ClipWindows, ReferenceRule, WindowBatch
 from lipwright.data.landmarks import LandmarkCorpus
 from lipwright.data.packed import ClipRow
 from lipwright.errors import LipwrightError
+from lipwright.face_regions import MOUTH_BOX, pixel_box
 from lipwright.models.landmark_discriminator import LandmarkDiscriminator
 from lipwright.models.landmark_space import MIRROR
 from lipwright.models.landmark_video import Drawn, LandmarkVideo
@@ -33,7 +34,6 @@ from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.dynamic_pixel import BETA, dynamic_pixel_loss
 from lipwright.training.losses.landmark_regression import landmark_loss, landmark_weights
 from lipwright.training.losses.reconstruction import (
-    MOUTH_BOX,
     gradient_l1,
     lower_face_map,
     weighted_l1,
@@ -265,7 +265,7 @@ class LandmarkVideoStage:
 
     def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
         """On validation identities: L1 and PSNR, also of the example itself, and where alpha is."""
-        left, top, right, bottom = (round(v * self.packed.size) for v in MOUTH_BOX)
+        left, top, right, bottom = pixel_box(MOUTH_BOX, self.packed.size)
         inside = torch.zeros(self.packed.size, self.packed.size, dtype=torch.bool)
         inside[top:bottom, left:right] = True
         sums: dict[str, list[float]] = {}

@@ -33,13 +33,14 @@ from lipwright.data.codes import lip_motions
 from lipwright.data.packed import PackedCorpus
 from lipwright.data.talking import TalkingBatch, TalkingClips
 from lipwright.errors import LipwrightError
+from lipwright.face_regions import MOUTH_BOX, cut_box, lower_half
 from lipwright.media.mel import SILENCE, STEPS_PER_FRAME, AudioSpec
 from lipwright.models.memory import effective_slots, sharpness
 from lipwright.models.memory_lips import LipEncoder
 from lipwright.models.memory_mover import ReferenceMover
 from lipwright.models.memory_talker import MemoryTalker
 from lipwright.models.pixel_discriminators import QualityDiscriminator
-from lipwright.models.pixel_expert import PixelExpert, lower_half
+from lipwright.models.pixel_expert import PixelExpert
 from lipwright.training.losses.audio_visual import audio_visual_loss
 from lipwright.training.losses.memory_align import align_loss
 from lipwright.training.losses.memory_store import store_loss
@@ -47,7 +48,6 @@ from lipwright.training.losses.motion import correlation_loss, motion_loss
 from lipwright.training.losses.perceptual import build_perceptual
 from lipwright.training.losses.quality_adversarial import adversarial_loss, discriminator_loss
 from lipwright.training.losses.reconstruction import (
-    MOUTH_BOX,
     gradient_l1,
     mouth_weight_map,
     weighted_l1,
@@ -185,7 +185,7 @@ class MemoryStage:
             if self.perceptual is not None:
                 perceptual = self.perceptual.to(target.device)
                 with context.autocast():
-                    seen = perceptual(mouth_box(image), mouth_box(target))
+                    seen = perceptual(cut_box(image, MOUTH_BOX), cut_box(target, MOUTH_BOX))
                 out[name] = out[name] + self.config.loss.perceptual_weight * seen
         return out
 
@@ -373,12 +373,6 @@ def _check_mover(config: MemoryConfig, mover: ReferenceMover) -> None:
             "model.move needs lips where the corpus says they are: set jitter.shift, scale, turn "
             "and flip to 0."
         )
-
-
-def mouth_box(faces: Tensor) -> Tensor:
-    """The mouth box of (B, 3, S, S) crops."""
-    left, top, right, bottom = (round(v * faces.shape[-1]) for v in MOUTH_BOX)
-    return faces[:, :, top:bottom, left:right]
 
 
 def _frozen_expert(path: Path | None, least: float) -> tuple[PixelExpert | None, str]:

@@ -27,11 +27,11 @@ from lipwright.data.clip_windows import ReferenceRule
 from lipwright.data.packed import PackedCorpus
 from lipwright.data.pixels import PixelBatch, PixelWindows
 from lipwright.errors import LipwrightError
+from lipwright.face_regions import lower_half
 from lipwright.media.mel import AudioSpec
-from lipwright.methods.pixel import STILLS, stack_input
 from lipwright.models.pixel_discriminators import JointDiscriminator, QualityDiscriminator
-from lipwright.models.pixel_expert import PixelExpert, lower_half
-from lipwright.models.pixel_unet import PixelUNet
+from lipwright.models.pixel_expert import PixelExpert
+from lipwright.models.pixel_unet import STILLS, PixelUNet, stack_input
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.contrastive import contrastive
 from lipwright.training.losses.reconstruction import mouth_weight_map, weighted_l1

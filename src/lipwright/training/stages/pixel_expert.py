@@ -20,8 +20,9 @@ from lipwright.data.augment import NONE, Jitter
 from lipwright.data.clip_windows import ReferenceRule
 from lipwright.data.packed import PackedCorpus
 from lipwright.data.pixels import PixelBatch, PixelWindows
+from lipwright.face_regions import lower_half
 from lipwright.media.mel import AudioSpec
-from lipwright.models.pixel_expert import PixelExpert, lower_half
+from lipwright.models.pixel_expert import PixelExpert
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.sync import sync_accuracy, sync_loss
 from lipwright.training.stages.matching import (

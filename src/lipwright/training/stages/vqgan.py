@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from lipwright.data.augment import NONE, Jitter, crop_batch
 from lipwright.data.clip_windows import ClipWindows
 from lipwright.data.packed import PackedCorpus
+from lipwright.face_regions import blank_lower_half
 from lipwright.models.cosine_quantiser import CosineQuantiser
 from lipwright.models.discriminator import PatchDiscriminator
 from lipwright.models.quantiser import perplexity
-from lipwright.models.vq_pipeline import blank_lower_half
 from lipwright.models.vqgan import VQGAN
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.adversarial import (

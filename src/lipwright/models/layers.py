@@ -1,9 +1,11 @@
-"""Building blocks of the VQGAN encoder and decoder.
+"""Layers that several networks share.
 
-The block plan follows the convolutional autoencoder of VQGAN (Esser et al., "Taming Transformers",
-CVPR 2021, section 3.1), which Gupta et al. (WACV 2023, section 3.1) use unchanged: pre-activation
-residual blocks with group normalisation, single-head self-attention at the lowest resolution,
-asymmetric padding before a strided convolution, nearest-neighbour upsampling.
+Blocks of convolution and batch normalisation as Wav2Lip has them (:class:`ConvBlock`,
+:class:`UpBlock`), feature-wise modulation (:class:`FiLM`), and the blocks of the VQGAN: their plan
+follows the convolutional autoencoder of Esser et al. ("Taming Transformers", CVPR 2021, section
+3.1), which Gupta et al. (WACV 2023, section 3.1) use unchanged: pre-activation residual blocks with
+group normalisation, single-head self-attention at the lowest resolution, asymmetric padding before
+a strided convolution, nearest-neighbour upsampling.
 """
 
 from __future__ import annotations
@@ -93,6 +95,70 @@ class Upsample(nn.Module):
         return out
 
 
+class ConvBlock(nn.Module):
+    """conv, batch normalisation, optional identity, ReLU (Wav2Lip's block)."""
+
+    def __init__(
+        self,
+        c_in: int,
+        c_out: int,
+        kernel: int | tuple[int, int] = 3,
+        stride: int | tuple[int, int] = 1,
+        padding: int = 1,
+        residual: bool = False,
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(c_in, c_out, kernel, stride, padding)
+        self.norm = nn.BatchNorm2d(c_out)
+        self.residual = residual
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, c_in, H, W) -> (B, c_out, H', W')."""
+        h: Tensor = self.norm(self.conv(x))
+        return F.relu(h + x if self.residual else h)
+
+
+def residuals(channels: int, n: int) -> list[nn.Module]:
+    """``n`` residual blocks of one convolution each."""
+    return [ConvBlock(channels, channels, residual=True) for _ in range(n)]
+
+
+class UpBlock(nn.Module):
+    """Transposed convolution, batch normalisation, ReLU; doubles the side by default."""
+
+    def __init__(
+        self, c_in: int, c_out: int, kernel: int = 3, stride: int = 2, padding: int = 1
+    ) -> None:
+        super().__init__()
+        self.conv = nn.ConvTranspose2d(c_in, c_out, kernel, stride, padding, stride - 1)
+        self.norm = nn.BatchNorm2d(c_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, c_in, H, W) -> (B, c_out, H', W')."""
+        return F.relu(self.norm(self.conv(x)))
+
+
+class FiLM(nn.Linear):
+    """Feature-wise linear modulation (Perez et al., AAAI 2018): x (1 + scale) + shift.
+
+    Scale and shift of every channel are a linear function of the condition. The layer *is* that
+    function, so that its weights are named like those of a linear layer.
+
+    Args:
+        condition: length of the condition.
+        channels: of the maps.
+    """
+
+    def __init__(self, condition: int, channels: int) -> None:
+        super().__init__(condition, 2 * channels)
+
+    def modulate(self, x: Tensor, condition: Tensor) -> Tensor:
+        """Maps (B, C, h, w) and conditions (B, D) -> (B, C, h, w)."""
+        scale, shift = self(condition)[:, :, None, None].chunk(2, dim=1)
+        out: Tensor = x * (1.0 + scale) + shift
+        return out
+
+
 def initialise_normal(module: nn.Module, std: float = 0.02) -> None:
     """Weights from N(0, std), batch-norm gains from N(1, std), biases zero (PatchGAN's rule)."""
     for m in module.modules():
@@ -120,8 +186,3 @@ def contiguous(module: M) -> M:
 def count_parameters(module: nn.Module) -> int:
     """Number of trainable and frozen parameters (buffers not counted)."""
     return sum(p.numel() for p in module.parameters())
-
-
-def l2_normalise(x: Tensor, dim: int = 1) -> Tensor:
-    """X / max(|x|, 1e-6) along ``dim``, in float32."""
-    return F.normalize(x.float(), dim=dim, eps=1e-6)

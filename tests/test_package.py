@@ -33,7 +33,7 @@ MAY_USE: dict[str, set[str]] = {
     "openvino_core": set(),
     "printable": _MEDIA,
     "html_page": {*LEAVES, "files"},
-    "lock": LEAVES,
+    "lock": {*LEAVES, "files"},
     "files": {*LEAVES, "files"},
     "media": _MEDIA,
     "weights": {*LEAVES, "files", "weights"},
@@ -49,7 +49,7 @@ MAY_USE: dict[str, set[str]] = {
     "evaluation": {*_JOB, "html_page", "data", "training", "evaluation"},
     "demo": {*_JOB, "animation"},
     "client": {*LEAVES},
-    "serving": {*_JOB, "animation", "client", "demo", "serving"},
+    "serving": {*_JOB, "animation", "client", "demo", "evaluation", "serving"},
 }
 """What each room may import; ``lipwright`` itself (the version) is free. ``cli`` may use all."""
 

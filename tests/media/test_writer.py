@@ -82,6 +82,15 @@ def test_matroska_counts_in_milliseconds(
         assert abs(got - Fraction(pts, 90_000)) <= Fraction(1, 2000)
 
 
+def test_webm_takes_faster_frames_than_its_encoder(make_video: MakeVideo, tmp_path: Path) -> None:
+    source = make_video("in.mkv", fps=500, frames=6, time_base=Fraction(1, 1000))
+    out = tmp_path / "out.webm"
+    with VideoReader(source) as reader, VideoWriter(out, reader.info) as writer:
+        for frame in reader:
+            writer.write(frame.native, frame.pts, frame.duration)
+    assert times(out) == [Fraction(2 * i, 1000) for i in range(6)]
+
+
 def test_a_late_start_is_kept(make_video: MakeVideo, tmp_path: Path) -> None:
     source = make_video("in.mkv", pts=[500, 540, 580], time_base=Fraction(1, 1000))
     transcode(source, tmp_path / "out.mkv")

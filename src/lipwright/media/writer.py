@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 
 _LIMITED = 1
 
+MOST_SVT_RATE = Fraction(240)
+"""Frames per second that SVT-AV1 takes at most; the timestamps of the frames say what is true."""
+
 
 class VideoWriter:
     """Encode frames one after another and mux the speech beside them.
@@ -225,8 +228,11 @@ class VideoWriter:
 
     def _add_video(self, threads: int) -> av.VideoStream:
         info, encoding = self._info, self._encoding
+        rate = self._rate.limit_denominator(1_000_000)
+        if encoding.codec == "libsvtav1":
+            rate = min(rate, MOST_SVT_RATE)
         stream: av.VideoStream = self._output.add_stream(  # type: ignore[assignment,unused-ignore]
-            encoding.codec, rate=self._rate.limit_denominator(1_000_000)
+            encoding.codec, rate=rate
         )
         context = stream.codec_context
         stream.width, stream.height = encoding.size

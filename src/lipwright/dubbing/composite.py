@@ -35,6 +35,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.dubbing.light import in_light_of
 from lipwright.dubbing.motion import flow_between, move
 from lipwright.dubbing.options import Detail
 from lipwright.media.warping import scale_of, softened
@@ -113,6 +114,9 @@ def prepare(
         # It has its own colours and grain; only the light of this frame is missing.
         size = max(1, len(source) // LIGHT_SHRINK)
         here, there = (_resized(picture, size, cv2.INTER_AREA) for picture in (source, restored))
+        moved = in_light_of(restored, there, here)
+        if moved is not restored:
+            restored, there = moved, _resized(moved, size, cv2.INTER_AREA)
         error = np.clip(here - there, -LIGHT_LIMIT, LIGHT_LIMIT)
         light = rim_colour(error, _resized(mask, size, cv2.INTER_AREA))
         drawn = restored + _resized(light, len(restored), cv2.INTER_LINEAR)

@@ -1,0 +1,61 @@
+"""A drawn face in the light of its frame.
+
+A face that is a mixture of reference frames comes in their light. Inside a shot the light may
+change (exposure, a lamp, a cloud): then the drawn mouth would stand out like a patch. What the
+drawn face and the source show alike, whatever the mouth does, is the nose with the cheeks beside
+it; there the mean and the spread of every channel say how the tones differ, and the drawn face is
+given those of the source, as in Reinhard et al., "Color Transfer between Images" (2001), here in
+RGB. Small differences are left alone: they are noise, and the rim of the mask knows them better.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipwright.geometry import smoothstep
+
+Array = NDArray[np.float32]
+
+LEFT, RIGHT, TOP, BOTTOM = 0.32, 0.68, 0.32, 0.54
+"""Nose and inner cheeks in parts of the crop's side: below the eyes, above the lips, and face even
+when the head is turned."""
+SAME_LIGHT, OTHER_LIGHT = 0.04, 0.07
+"""Tones that differ by less than the first are left; from the second on they are moved in full
+(10 and 18 of 255 levels)."""
+GAIN = 2.0
+"""The spread is changed by no more than this, or its inverse."""
+LEAST_SPREAD = 0.01
+
+
+def in_light_of(drawn: Array, there: Array, here: Array) -> Array:
+    """The drawn face with the tones of the source.
+
+    Args:
+        drawn: (k S, k S, 3) in [0, 1].
+        there: (s, s, 3) the same, smaller.
+        here: (s, s, 3) the source face.
+
+    Returns:
+        ``drawn`` itself where the light is the same.
+    """
+    a, b = _middle(there), _middle(here)
+    mean_a, mean_b = a.mean(axis=0), b.mean(axis=0)
+    spread_a = np.maximum(a.std(axis=0), LEAST_SPREAD)
+    spread_b = np.maximum(b.std(axis=0), LEAST_SPREAD)
+    change = float(np.abs(mean_b - mean_a).max())
+    share = smoothstep(min(1.0, max(0.0, (change - SAME_LIGHT) / (OTHER_LIGHT - SAME_LIGHT))))
+    if share <= 0.0:
+        return drawn
+    gain = np.clip(spread_b / spread_a, 1 / GAIN, GAIN)
+    gain, offset = 1 + share * (gain - 1), share * (mean_b - gain * mean_a)
+    return np.asarray(np.clip(drawn * gain + offset, 0.0, 1.0), np.float32)
+
+
+def _middle(face: Array) -> Array:
+    side = len(face)
+    rows, columns = (slice(round(low * side), round(high * side)) for low, high in _SPANS)
+    return face[rows, columns].reshape(-1, 3)
+
+
+_SPANS = ((TOP, BOTTOM), (LEFT, RIGHT))

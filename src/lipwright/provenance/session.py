@@ -13,7 +13,14 @@ from lipwright.errors import LipwrightError
 from lipwright.media.info import VideoInfo
 from lipwright.provenance.record.certificate import Credentials, load_credentials, local_credentials
 from lipwright.provenance.record.consent import Consent, first_run_notice, parse_consent
-from lipwright.provenance.record.manifest import Input, Statement, finish, is_beside, sidecar_path
+from lipwright.provenance.record.manifest import (
+    Input,
+    Statement,
+    finish,
+    foreign_sidecar,
+    is_beside,
+    sidecar_path,
+)
 from lipwright.provenance.record.registry import (
     Entry,
     HashedFile,
@@ -34,6 +41,8 @@ UNMARKABLE = (
 STALE = (
     "{} belongs to an earlier output of that name; delete it, or 'verify' will call this broken."
 )
+
+FOREIGN = "{} does not fit {} as it is now; the history in it is not taken over."
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,10 @@ class Provenance:
         self._credentials: Credentials | None = None
         if options.manifest:
             self._credentials = _credentials(options)
+            for item in self.inputs:
+                foreign = foreign_sidecar(item.path)
+                if foreign is not None:
+                    self.warnings.append(FOREIGN.format(foreign, item.path))
         else:
             self.notices.append(NO_MANIFEST)
         self._marker: Marker | None = None

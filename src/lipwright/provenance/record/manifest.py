@@ -7,6 +7,8 @@ suffix ``.c2pa`` beside the video, where C2PA readers look for it.
 from __future__ import annotations
 
 import contextlib
+import io
+import json
 import os
 import secrets
 from collections.abc import Sequence
@@ -44,6 +46,7 @@ MIME_TYPES = {
 }
 """What c2pa can read; of these it embeds into ``EMBEDDABLE``."""
 EMBEDDABLE = (".mp4", ".m4v", ".mov", ".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
+_MANIFEST_TYPE = "application/c2pa"
 _OTHER_TYPES = {".mkv": "video/x-matroska", ".webm": "video/webm"}
 
 # Nothing is fetched from the network, and no thumbnails are made.
@@ -208,28 +211,42 @@ def definition(statement: Statement, out: Path) -> dict[str, Any]:
 
 
 def _builder(statement: Statement, out: Path, context: Any) -> Any:
-    """A builder with all ingredients; those that c2pa can read keep their own manifests."""
+    """A builder with all ingredients; those that c2pa can read keep their own manifests.
+
+    A Matroska file keeps the one that lies beside it, as long as that vouches for the file.
+    """
     import c2pa
 
     described = definition(statement, out)
     unreadable: set[int] = set()
     while True:
         plain, readable = [], []
+        stored: dict[str, bytes] = {}
         for number, item in enumerate(statement.inputs):
             suffix = item.path.suffix.lower()
             kind = MIME_TYPES.get(suffix)
-            ingredient = {
+            ingredient: dict[str, Any] = {
                 "title": item.hashed.name,
                 "relationship": "inputTo" if number else "parentOf",
                 "label": _label(number, item),
                 "instance_id": f"sha256:{item.hashed.sha256}",
             }
             if kind is None or number in unreadable:
-                other = kind or _OTHER_TYPES.get(suffix, "application/octet-stream")
+                other = kind or _other_type(suffix)
+                history = None if kind else _history(item.path, suffix, context)
+                if history is not None:
+                    # Builder.add_ingredient takes a manifest as a file, but drops what is in it.
+                    name = f"{_label(number, item)}{SIDECAR}"
+                    stored[name] = history.content
+                    ingredient["manifest_data"] = {"format": _MANIFEST_TYPE, "identifier": name}
+                    ingredient["active_manifest"] = history.active
+                    ingredient["validation_results"] = history.results
                 plain.append({**ingredient, "format": other})
             else:
                 readable.append((number, ingredient, kind, item.path))
         builder = c2pa.Builder({**described, "ingredients": plain}, context=context)
+        for name, content in stored.items():
+            builder.add_resource(name, io.BytesIO(content))
         for number, ingredient, kind, path in readable:
             try:
                 with path.open("rb") as stream:
@@ -241,6 +258,62 @@ def _builder(statement: Statement, out: Path, context: Any) -> Any:
                 break
         else:
             return builder
+
+
+def find_sidecar(path: Path) -> Path | None:
+    """The ``.c2pa`` file beside a file that cannot hold its manifest; None where there is none."""
+    for candidate in (sidecar_path(path), path.with_name(path.name + SIDECAR)):
+        with contextlib.suppress(OSError):  # such as a name that is too long
+            if candidate != path and candidate.is_file():
+                return candidate
+    return None
+
+
+def foreign_sidecar(path: Path) -> Path | None:
+    """A manifest beside an input that does not fit it as it is, so that no history is taken over.
+
+    None where there is none, or where it fits.
+    """
+    import c2pa
+
+    suffix = path.suffix.lower()
+    beside = None if suffix in MIME_TYPES else find_sidecar(path)
+    if beside is None:
+        return None
+    with c2pa.Context.from_dict(SETTINGS) as context:
+        return beside if _history(path, suffix, context) is None else None
+
+
+@dataclass(frozen=True)
+class _History:
+    """A manifest store, the label of its newest manifest, and what checking it gave."""
+
+    content: bytes
+    active: str
+    results: dict[str, Any]
+
+
+def _history(path: Path, suffix: str, context: Any) -> _History | None:
+    """The manifest beside a file, if it vouches for the file as it is now."""
+    import c2pa
+
+    beside = find_sidecar(path)
+    if beside is None:
+        return None
+    try:
+        with path.open("rb") as stream:
+            content = beside.read_bytes()
+            with c2pa.Reader(_other_type(suffix), stream, content, context=context) as reader:
+                store = json.loads(reader.json())
+                if reader.get_validation_state() not in ("Valid", "Trusted"):
+                    return None
+                return _History(content, store["active_manifest"], store["validation_results"])
+    except (c2pa.C2paError, OSError, KeyError):
+        return None
+
+
+def _other_type(suffix: str) -> str:
+    return _OTHER_TYPES.get(suffix, "application/octet-stream")
 
 
 def _label(number: int, item: Input) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from lipwright.errors import LipwrightError
 from lipwright.files.user_folders import home
 from lipwright.provenance.record.certificate import CERTIFICATE_FILE, COMMON_NAME
-from lipwright.provenance.record.manifest import MIME_TYPES, PREFIX, SETTINGS, SIDECAR, sidecar_path
+from lipwright.provenance.record.manifest import MIME_TYPES, PREFIX, SETTINGS, find_sidecar
 from lipwright.provenance.watermark.grid import SCHEME
 
 ManifestState = Literal["trusted", "valid", "broken"]
@@ -109,10 +109,9 @@ def read_manifest(path: Path, trust_anchors: Path | None = None) -> ManifestRepo
 
 
 def _sidecar(path: Path) -> tuple[str, bytes] | None:
-    for candidate in (sidecar_path(path), path.with_name(path.name + SIDECAR)):
-        if candidate != path and candidate.is_file():
-            with contextlib.suppress(OSError):
-                return candidate.name, candidate.read_bytes()
+    candidate = find_sidecar(path)
+    with contextlib.suppress(OSError):
+        return (candidate.name, candidate.read_bytes()) if candidate is not None else None
     return None
 
 

@@ -6,6 +6,8 @@ import html
 from collections.abc import Sequence
 from pathlib import Path
 
+from lipwright.printable import printable
+
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem; padding: 0 1rem;
        color: #222; background: #fff; }
@@ -21,7 +23,7 @@ def head(title: str, style: str) -> list[str]:
     return [
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
         "<meta name='viewport' content='width=device-width'>",
-        f"<title>{html.escape(title)}</title><style>{STYLE}{style}</style></head><body>",
+        f"<title>{html.escape(printable(title))}</title><style>{STYLE}{style}</style></head><body>",
     ]
 
 
@@ -29,7 +31,9 @@ def table(top: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
     """A table with one line of headings; everything is escaped."""
 
     def line(cells: Sequence[object], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(str(c))}</{tag}>" for c in cells) + "</tr>"
+        return (
+            "<tr>" + "".join(f"<{tag}>{html.escape(printable(c))}</{tag}>" for c in cells) + "</tr>"
+        )
 
     return "<table>" + line(top, "th") + "".join(line(row, "td") for row in rows) + "</table>"
 

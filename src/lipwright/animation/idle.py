@@ -34,6 +34,7 @@ BLINK_SECONDS = 0.30
 DOWN, UP = 0.25, 0.5  # shares of a blink in which the lid moves down, and up again
 BLINK_EVERY = (2.0, 5.0)  # seconds between two blinks, drawn evenly
 LID_SKIN = 1.3  # how far the skin that follows the lid reaches up, in heights of the open eye
+_BAND = 256  # rows that are moved at a time
 LEAST_EYE = 0.06  # of its width: an eye that is open less is closed already
 
 
@@ -66,14 +67,8 @@ def idle_frames(
         seed: of the times of the blinks and the phases of the sway.
     """
     points = np.asarray(landmarks[:, :2], np.float64)
-    height, width = picture.shape[:2]
     face = float(np.linalg.norm(points[CHIN] - points[FOREHEAD]))
     centre = (points[CHIN] + points[FOREHEAD]) / 2
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    right, down = x - np.float32(centre[0]), y - np.float32(centre[1])
-    distance = np.hypot(right / (REACH[0] * face), down / (REACH[1] * face))
-    fade = np.clip(1.6 - distance, 0.0, 1.0)
-    weight = (fade * fade * (3.0 - 2.0 * fade)).astype(np.float32)
     rng = np.random.default_rng(seed)
     phases = rng.uniform(0.0, 2.0 * np.pi, 4)
     blinks = _blinks(seconds, rng)
@@ -81,14 +76,39 @@ def idle_frames(
     for index in range(int(np.ceil(seconds * float(rate)))):
         time = float(index / rate)
         turn, shift = _pose(time, phases, face)
-        from_x = x + weight * (turn * down - np.float32(shift[0]))
-        from_y = y + weight * (-turn * right - np.float32(shift[1]))
         closed = _closed(time, blinks)
-        if closed > 0.0:
-            for eye in eyes:
-                _close(eye, closed, from_x, from_y)
-        made = cv2.remap(picture, from_x, from_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        yield np.asarray(made, np.uint8)
+        made = np.empty_like(picture)
+        for top in range(0, picture.shape[0], _BAND):
+            made[top : top + _BAND] = _moved(picture, top, centre, face, turn, shift, eyes, closed)
+        yield made
+
+
+def _moved(
+    picture: NDArray[np.uint8],
+    top: int,
+    centre: NDArray[np.float64],
+    face: float,
+    turn: np.float32,
+    shift: Array,
+    eyes: list[_Eye],
+    closed: float,
+) -> NDArray[np.uint8]:
+    """A band of rows of the moved picture; the maps of a whole one would take gigabytes."""
+    rows = min(_BAND, picture.shape[0] - top)
+    y, x = np.mgrid[top : top + rows, 0 : picture.shape[1]].astype(np.float32)
+    right, down = x - np.float32(centre[0]), y - np.float32(centre[1])
+    distance = np.hypot(right / (REACH[0] * face), down / (REACH[1] * face))
+    fade = np.clip(1.6 - distance, 0.0, 1.0)
+    if not fade.any() and closed == 0.0:
+        return picture[top : top + rows]
+    weight = (fade * fade * (3.0 - 2.0 * fade)).astype(np.float32)
+    from_x = x + weight * (turn * down - np.float32(shift[0]))
+    from_y = y + weight * (-turn * right - np.float32(shift[1]))
+    if closed > 0.0:
+        for eye in eyes:
+            _close(eye, closed, from_x, from_y)
+    made = cv2.remap(picture, from_x, from_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(made, np.uint8)
 
 
 def _pose(time: float, phases: NDArray[np.float64], face: float) -> tuple[np.float32, Array]:

@@ -9,6 +9,7 @@ import typer
 
 from lipwright.cli.options import takes_dub_options
 from lipwright.dubbing.options import DubOptions
+from lipwright.printable import printable
 
 
 def register(app: typer.Typer) -> None:
@@ -53,4 +54,4 @@ def animate(
 
         found = run(image, speech, out, options, observer, fps=options.fps, idle=idle)
     for line in [] if quiet else closing_lines(found):
-        print(line)
+        print(printable(line))

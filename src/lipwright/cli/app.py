@@ -34,6 +34,7 @@ from lipwright.cli import (
 )
 from lipwright.cli.plain_help import command_of
 from lipwright.errors import Interrupted, LipwrightError
+from lipwright.printable import printable
 
 INTERRUPTED, TERMINATED = 130, 143
 _asked_to_end: list[int] = []
@@ -147,5 +148,5 @@ def _one_line(error: BaseException) -> str:
 def _fail(error: BaseException, sentence: str, code: int, debug: bool) -> NoReturn:
     if debug:
         traceback.print_exception(error, file=sys.stderr)
-    print(f"lipwright: {sentence}", file=sys.stderr)
+    print(f"lipwright: {printable(sentence)}", file=sys.stderr)
     sys.exit(code)

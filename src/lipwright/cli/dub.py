@@ -10,6 +10,7 @@ import typer
 
 from lipwright.cli.options import takes_dub_options
 from lipwright.dubbing.options import DubOptions
+from lipwright.printable import printable
 
 
 def register(app: typer.Typer) -> None:
@@ -48,7 +49,7 @@ def dub(
 
         found = run(video, speech, out, options, observer)
     for line in [] if quiet else closing_lines(found):
-        print(line)
+        print(printable(line))
 
 
 def demo(
@@ -73,7 +74,7 @@ def demo(
     if quiet:
         return
     for line in closing_lines(report):
-        print(line)
+        print(printable(line))
     print(f"Source {files.source}, speech {files.speech}, contact sheet {files.sheet}.")
     print(
         "Play the comparison with sound: at the right the mouth should follow the voice and rest "

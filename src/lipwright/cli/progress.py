@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.text import Text
 
 from lipwright.cli.text import clock
+from lipwright.printable import printable
 
 TITLES = {
     "load": "Loading the model",
@@ -109,7 +110,8 @@ class DubProgress:
 
     def notice(self, line: str) -> None:
         """Told by the job before the work begins: something that the user should read."""
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        shown = printable(line)
+        self._console.print(shown, highlight=False, markup=False, soft_wrap=True)
 
 
 class QuietProgress:
@@ -137,7 +139,7 @@ class QuietProgress:
 
     def notice(self, line: str) -> None:
         """Print the line on standard error."""
-        print(line, file=sys.stderr)
+        print(printable(line), file=sys.stderr)
 
 
 def describe(done: int, total: int | None, fps: float) -> str:

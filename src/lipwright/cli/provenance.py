@@ -12,6 +12,7 @@ import typer
 from lipwright.cli.options import Region
 from lipwright.cli.progress import frame_counter
 from lipwright.errors import LipwrightError
+from lipwright.printable import printable
 
 NOTHING_FOUND = 3
 _COLOURS: dict[str, str] = {
@@ -153,7 +154,7 @@ def _tell(
     if headline:
         typer.secho(headline, fg=colour, bold=True)
     for sentence in sentences:
-        print(sentence)
+        print(printable(sentence))
     if report is not None:
         try:
             report.write_text(text + "\n", encoding="utf-8")

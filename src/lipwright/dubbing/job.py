@@ -135,7 +135,7 @@ class _Dub:
                     codec=options.codec,
                 )
                 found: list[str] = []
-                wave = self._wave(found)
+                wave = self._levelled(self._wave(found), found)
                 self._say([*losses(info, kind, encoding), *found])
                 method = method or self._load_method()
                 enhance = _enhancer(options.enhance)
@@ -213,6 +213,20 @@ class _Dub:
                 "less of it with --speech-offset."
             )
         return wave[-samples:]
+
+    def _levelled(self, wave: NDArray[np.float32], notices: list[str]) -> NDArray[np.float32]:
+        """The speech at a level that methods know; what is muxed keeps its own."""
+        gain = gate.speech_gain(gate.band_level(wave, SAMPLE_RATE))
+        if not gain:
+            return wave
+        if abs(gain) >= 1.0:
+            notices.append(
+                f"The speech {self.speech} is {'quiet' if gain > 0 else 'loud'}; for the mouth it "
+                f"was {'raised' if gain > 0 else 'lowered'} by {abs(gain):.0f} dB, in the output "
+                "it sounds as it is."
+            )
+        wave *= np.float32(10.0 ** (gain / 20.0))
+        return wave
 
     def _load_method(self) -> Method:
         from lipwright.methods.registry import load_method

@@ -148,21 +148,30 @@ def magnitude_blocks(samples: Array, n_fft: int) -> Iterator[tuple[slice, Array]
     columns = 1 + samples.size // HOP
     # Half a window of zeros on either side. (Reflection, librosa's old default, would mirror
     # speech into the time before it starts.)
-    padded = np.pad(samples, (n_fft // 2, n_fft // 2 + HOP))
     hann = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
     for first in range(0, columns, _BLOCK):
         count = min(_BLOCK, columns - first)
-        part = padded[first * HOP : (first + count - 1) * HOP + n_fft]
+        begin = first * HOP - n_fft // 2
+        part = zero_padded(samples, begin, begin + (count - 1) * HOP + n_fft)
         frames = sliding_window_view(part, n_fft)[::HOP] * hann
         magnitude = np.abs(np.fft.rfft(frames, axis=1)).astype(np.float32)
         yield slice(first, first + count), magnitude.T
 
 
+def zero_padded(samples: Array, begin: int, end: int) -> Array:
+    """Samples ``begin`` to ``end - 1``; those that lie outside are zeros."""
+    inside = samples[max(begin, 0) : max(end, 0)]
+    before = min(max(-begin, 0), end - begin)
+    return np.pad(inside, (before, end - begin - before - inside.size))
+
+
 def _pre_emphasis(wave: Array) -> Array:
-    """Raise the treble: y[n] = x[n] - 0.97 x[n-1], with x[-1] = 0."""
-    result = wave.copy()
-    result[1:] -= np.float32(PRE_EMPHASIS) * wave[:-1]
-    return result
+    """Raise the treble in place: y[n] = x[n] - 0.97 x[n-1], with x[-1] = 0; block by block."""
+    step = _BLOCK * HOP
+    for first in reversed(range(1, wave.size, step)):  # what lies before is still as it was
+        last = min(first + step, wave.size)
+        wave[first:last] -= np.float32(PRE_EMPHASIS) * wave[first - 1 : last - 1]
+    return wave
 
 
 def _normalise(magnitude: Array) -> Array:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from lipwright.errors import LipwrightError
 from lipwright.files.user_folders import home
+from lipwright.printable import printable_values
 from lipwright.provenance.record.certificate import CERTIFICATE_FILE, COMMON_NAME
 from lipwright.provenance.record.manifest import MIME_TYPES, PREFIX, SETTINGS, find_sidecar
 from lipwright.provenance.watermark.grid import SCHEME
@@ -128,7 +129,9 @@ def _unreadable(error: Exception, path: Path) -> ManifestReport | None:
     return None
 
 
-def _report(store: dict[str, Any], state: str | None, sidecar: str | None) -> ManifestReport:
+def _report(stored: dict[str, Any], state: str | None, sidecar: str | None) -> ManifestReport:
+    # Whoever made the file wrote this; it goes to terminals and pages.
+    store: dict[str, Any] = printable_values(stored)
     active = store.get("manifests", {}).get(store.get("active_manifest"), {})
     problems = [
         _WORDS.get(status.get("code", ""), status.get("explanation") or status.get("code", ""))

@@ -32,7 +32,7 @@ MAY_USE: dict[str, set[str]] = {
     **{leaf: set() for leaf in LEAVES},
     "openvino_core": set(),
     "printable": _MEDIA,
-    "html_page": {*LEAVES, "files"},
+    "html_page": {*LEAVES, "files", "printable"},
     "lock": {*LEAVES, "files"},
     "files": {*LEAVES, "files"},
     "media": _MEDIA,

@@ -12,14 +12,16 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from fractions import Fraction
 from pathlib import Path
 
-import torch
+import numpy as np
 
 from clips import SIZES, machine, make_clip, make_speech
 from lipwright.dubbing.job import dub
 from lipwright.dubbing.options import DubOptions
 from lipwright.media.info import probe
+from lipwright.media.mel import windows
 from lipwright.media.reader import VideoReader
 from lipwright.media.writer import VideoWriter
 from lipwright.methods.base import Method
@@ -41,22 +43,23 @@ def transcode_seconds(video: Path, out: Path, crf: int) -> tuple[int, float]:
 
 def model_fps(method: Method, batch: int, seconds: float) -> float:
     """Faces per second of the method alone, on random faces, warmed up."""
-    torch.manual_seed(0)
-    faces = torch.rand(batch, 3, method.size, method.size) * 2 - 1
-    audio = torch.rand(batch, 80, method.audio.steps) * 8 - 4
-    if getattr(method, "listens", False):  # done once per job, before anything is drawn
-        audio = method.listen(audio[0])[:, :1].T.expand(batch, -1)  # type: ignore[attr-defined]
-    with torch.inference_mode():
-        side = getattr(method, "reference_size", method.size)
-        state = method.start(torch.rand(8, 3, side, side) * 2 - 1)
-        for _ in range(2):
-            method.render(faces, audio, state)
-        began = time.perf_counter()
-        done = 0
-        while time.perf_counter() - began < seconds:
-            method.render(faces, audio, state)
-            done += batch
-        return done / (time.perf_counter() - began)
+    rng = np.random.default_rng(0)
+    faces = rng.uniform(-1, 1, (batch, 3, method.size, method.size)).astype(np.float32)
+    features = method.speech_features(rng.uniform(-0.1, 0.1, 16_000).astype(np.float32))
+    if method.info.whole_speech:
+        audio = features[:, :batch].T
+    else:
+        audio = windows(features, [Fraction(n, 25) for n in range(batch)], method.info.audio)
+    side = method.info.reference_size
+    state = method.start(rng.uniform(-1, 1, (8, 3, side, side)).astype(np.float32))
+    for _ in range(2):
+        method.render(faces, audio, state)
+    began = time.perf_counter()
+    done = 0
+    while time.perf_counter() - began < seconds:
+        method.render(faces, audio, state)
+        done += batch
+    return done / (time.perf_counter() - began)
 
 
 def main() -> None:
@@ -64,7 +67,7 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", default=list(SIZES), choices=list(SIZES))
     parser.add_argument("--seconds", type=int, default=8, help="length of the clips (default 8)")
     parser.add_argument("--runs", type=int, default=1, help="the fastest of so many is shown")
-    parser.add_argument("--method", default="vq")
+    parser.add_argument("--method", default=None)
     parser.add_argument("--weights", type=Path, help="checkpoint instead of the default")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--backend", default="auto")

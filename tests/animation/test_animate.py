@@ -11,7 +11,6 @@ import av
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from lipwright import LipwrightError, animate
 from lipwright.animation.idle import EYES, idle_frames
@@ -19,28 +18,27 @@ from lipwright.cli.options import frame_rate
 from lipwright.dubbing.options import DubOptions
 from lipwright.dubbing.report import Report
 from lipwright.media.mel import AudioSpec
-from lipwright.methods.base import Rendered
+from lipwright.methods.base import Method, MethodInfo, Rendered
 from tests.dubbing import clips
 
 SIZE = (192, 160)
 PLAIN = DubOptions(watermark=False, manifest=False, lossless=True)
 
 
-class Talker:
+class Talker(Method):
     """Makes the whole crop brighter while there is sound; counts the frames that it has seen."""
 
-    name, size, model_id, stateless = "talker", 32, "talker-0", False
-    audio = AudioSpec()
+    info = MethodInfo("talker", "talker-0", 32, AudioSpec(), "none", stateless=False)
 
-    def start(self, reference: torch.Tensor, lips: object = None) -> dict[str, int]:
+    def start(self, reference: np.ndarray, lips: object = None) -> dict[str, int]:
         return {"seen": 0}
 
-    def render(self, faces: torch.Tensor, audio: torch.Tensor, state: dict[str, int]) -> Rendered:
+    def render(self, faces: np.ndarray, audio: np.ndarray, state: dict[str, int]) -> Rendered:
         made = []
         for face, sound in zip(faces, audio, strict=True):
             state["seen"] += 1
             made.append(face + 0.3 * float(sound.mean() > -3.5) + 0.001 * state["seen"])
-        return Rendered(torch.stack(made).clamp(-1, 1), faces)
+        return Rendered(np.stack(made).clip(-1, 1), faces)
 
 
 @pytest.fixture(autouse=True)
@@ -244,10 +242,19 @@ def test_the_command_passes_its_options_on(
     assert "no frame rate" in capsys.readouterr().err
 
 
-def test_the_default_method_is_the_cascade(place: Path) -> None:
-    """Without weights in this installation the message says so; with them it runs."""
-    import inspect
-
-    from lipwright.cli.animate import animate as command
-
-    assert inspect.signature(command).parameters["method"].default == "landmark"
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (DubOptions(), "landmark"),
+        (DubOptions(method="memory"), "memory"),
+        (DubOptions(weights="x.safetensors"), None),
+    ],
+)
+def test_the_default_method_is_the_cascade(
+    place: Path, monkeypatch: pytest.MonkeyPatch, options: DubOptions, expected: str | None
+) -> None:
+    """A checkpoint says itself which method it is of."""
+    given: list[DubOptions] = []
+    monkeypatch.setattr("lipwright.animation.job.dub", lambda *a, **_: given.append(a[3]))
+    animate(place / "p.png", place / "s.wav", place / "o.mkv", options)
+    assert given[0].method == expected

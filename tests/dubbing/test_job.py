@@ -16,7 +16,6 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-import torch
 
 from lipwright.dubbing import contact_sheet as cs
 from lipwright.dubbing import job as jobs
@@ -25,7 +24,7 @@ from lipwright.dubbing.report import Report
 from lipwright.errors import Interrupted, LipwrightError
 from lipwright.media.mel import SILENCE, AudioSpec
 from lipwright.media.reader import VideoReader
-from lipwright.methods.base import Rendered
+from lipwright.methods.base import Method, MethodInfo, Rendered
 from tests.dubbing import clips
 from tests.dubbing.clips import Actor
 
@@ -46,33 +45,31 @@ def _wait_for_a_segment(notes: Path) -> None:
 
 
 @dataclass
-class Talker:
+class Talker(Method):
     """Darkens the mouth by the loudness of the speech; remembers what it saw if told to."""
 
-    size: int = 64
+    side: int = 64
     recurrent: bool = False
     fail_at: int | None = None
     fail_after: Path | None = None  # wait until this list of segments names a finished one
-    name: str = "talker"
-    model_id: str = "talker-1"
-    audio: AudioSpec = field(default_factory=AudioSpec)
     seen: int = 0
     started: int = 0
     references: list[tuple[int, ...]] = field(default_factory=list)
     loudness: list[float] = field(default_factory=list)
 
-    @property
-    def stateless(self) -> bool:
-        return not self.recurrent
+    def __post_init__(self) -> None:
+        self.info = MethodInfo(
+            "talker", "talker-1", self.side, AudioSpec(), "none", stateless=not self.recurrent
+        )
 
-    def start(self, reference: torch.Tensor, lips: object = None) -> dict[str, int]:
+    def start(self, reference: np.ndarray, lips: object = None) -> dict[str, int]:
         self.started += 1
         self.references.append(tuple(reference.shape))
-        assert reference.abs().max() <= 1
+        assert np.abs(reference).max() <= 1
         return {"frames": 0}
 
-    def render(self, faces: torch.Tensor, audio: torch.Tensor, state: Any) -> Rendered:
-        out = faces.clone()
+    def render(self, faces: np.ndarray, audio: np.ndarray, state: Any) -> Rendered:
+        out = faces.copy()
         for b in range(faces.shape[0]):
             if self.fail_at is not None and self.seen >= self.fail_at:
                 if self.fail_after is not None:
@@ -83,8 +80,8 @@ class Talker:
             loud = float((audio[b].mean() - SILENCE) / 4)
             self.loudness.append(loud)
             memory = 0.1 * (state["frames"] % 50) / 50 if self.recurrent else 0.0
-            top, left = 9 * self.size // 16, 3 * self.size // 8
-            mouth = out[b, :, top : 3 * self.size // 4, left : 5 * self.size // 8]
+            top, left = 9 * self.side // 16, 3 * self.side // 8
+            mouth = out[b, :, top : 3 * self.side // 4, left : 5 * self.side // 8]
             mouth -= 0.2 + 0.5 * loud + memory
             mouth[0] += 0.1
         return Rendered(out, faces)
@@ -94,6 +91,9 @@ class Talker:
 class Watcher:
     calls: list[tuple[str, int, int | None, float]] = field(default_factory=list)
     stop_at: int | None = None
+
+    def notice(self, line: str) -> None:
+        pass
 
     def progress(self, stage: str, done: int, total: int | None, fps: float) -> None:
         self.calls.append((stage, done, total, fps))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lipwright.dubbing import lip_warp
-from lipwright.models.lip_space import DEAD_ZONE, MAX_MOTION, compensate_dead_zone
+from lipwright.lip_motion import DEAD_ZONE, MAX_MOTION, compensate_dead_zone
 
 S = 128
 

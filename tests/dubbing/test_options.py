@@ -42,7 +42,6 @@ def test_every_option_is_described_and_reaches_both_commands() -> None:
             continue
         text = isinstance(field.default, Fraction)
         assert default == (str(field.default) if text else field.default)
-    assert animate["method"].default == "landmark"
 
 
 def test_the_frames_depend_on_all_options_but_these() -> None:

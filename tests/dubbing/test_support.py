@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from lipwright.dubbing import render
 from lipwright.dubbing.plan import SEEN, PlannedFace
 from lipwright.faces.paste import OUTLINE_POINTS
 from lipwright.media.mel import AudioSpec
-from lipwright.methods.base import Rendered
+from lipwright.methods.base import Method, MethodInfo, Rendered
 
 
 def outline(middle: float) -> np.ndarray:
@@ -93,16 +92,15 @@ def test_a_look_with_a_closed_mouth_covers_the_chin_of_an_open_one() -> None:
     assert support(np.ones(1), narrow[None], frame)[round(float(chin[1])) - 1, 32] < 0.9
 
 
-class TwoReferences:
+class TwoReferences(Method):
     """Restores the source from two looks that count alike."""
 
-    size = 64
-    audio = AudioSpec()
+    info = MethodInfo("two", "two", 64, AudioSpec(), "none")
 
-    def start(self, reference: torch.Tensor, lips: object) -> None:
+    def start(self, reference: np.ndarray, lips: object = None) -> None:
         assert len(reference) == 2
 
-    def render(self, faces: torch.Tensor, audio: torch.Tensor, state: None) -> Rendered:
+    def render(self, faces: np.ndarray, audio: np.ndarray, state: None) -> Rendered:
         return Rendered(faces, restored=faces, weights=np.full((len(faces), 2), 0.5))
 
 
@@ -126,7 +124,7 @@ def test_looks_of_shots_that_have_passed_are_forgotten() -> None:
         activity=np.ones(2),
         plan=SimpleNamespace(references=lambda track: [picture, picture]),
     )
-    audio_features = torch.zeros(80, 100)
+    audio_features = np.zeros((80, 100), np.float32)
     job: Any = SimpleNamespace(
         schedule=schedule, method=TwoReferences(), audio_features=audio_features, enhance=None
     )

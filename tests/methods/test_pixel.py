@@ -14,12 +14,13 @@ from torch import Tensor
 
 from lipwright.errors import LipwrightError
 from lipwright.media.mel import AudioSpec
-from lipwright.methods.pixel import PixelMethod, load_pixel, published_mel
+from lipwright.methods.pixel import load_pixel, published_mel
 from lipwright.methods.registry import load_method
 from lipwright.models.pixel_unet import PixelUNet, stack_input
 from lipwright.models.published import wav2lip
 from lipwright.weights.checkpoint import save_checkpoint
 from lipwright.weights.published import find_published, load_state
+from tests.methods.tensors import TensorMethod
 
 KINDS = ("wav2lip", "lipgan", "speech2vid")
 
@@ -67,8 +68,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
 def test_renders_and_does_not_depend_on_the_batch(kind: str, backend: str, tmp_path: Path) -> None:
-    method = load_method(checkpoint(tmp_path, kind), "cpu", backend)
-    assert isinstance(method, PixelMethod)
+    method = TensorMethod(load_method(checkpoint(tmp_path, kind), "cpu", backend))
     assert (method.name, method.size) == (kind, 48)
     faces, mel = torch.rand(5, 3, 48, 48) * 2 - 1, torch.randn(5, 80, 20)
     state = method.start(torch.rand(3, 3, 48, 48) * 2 - 1)
@@ -102,7 +102,7 @@ def test_stills_are_spread_over_the_looks(tmp_path: Path) -> None:
 
 
 def test_published_wav2lip_draws_its_box_in_bgr(published: Path) -> None:
-    method = load_method("wav2lip", "cpu", "torch", weights=published)
+    method = TensorMethod(load_method("wav2lip", "cpu", "torch", weights=published))
     assert method.audio == AudioSpec(20, 0)
     assert method.model_id.startswith("wav2lip-published-")
     faces = torch.rand(1, 3, 128, 128) * 2 - 1
@@ -123,7 +123,7 @@ def test_published_wav2lip_draws_its_box_in_bgr(published: Path) -> None:
         drawn = net.eval()(torch.cat([masked, small], 1), published_mel(mel))
     large = torch.nn.functional.interpolate(drawn, (125, 98), mode="bilinear")[:, [2, 1, 0]]
     assert torch.allclose(out[:, :, 0:125, 15:113], large * 2 - 1, atol=1e-4)
-    compiled = load_method("wav2lip", "cpu", "openvino", weights=published)
+    compiled = TensorMethod(load_method("wav2lip", "cpu", "openvino", weights=published))
     again = compiled.render(faces, mel, compiled.start(faces)).faces
     assert (again - out).abs().mean() < 0.02  # bfloat16 where the processor has it
 
@@ -146,7 +146,7 @@ def test_resampled_mel_is_close_to_the_published_front_end() -> None:
 
 def test_errors_say_what_to_do(tmp_path: Path, published: Path) -> None:
     with pytest.raises(LipwrightError, match="without weights; train it"):
-        load_method("lipgan", "cpu", "torch")
+        TensorMethod(load_method("lipgan", "cpu", "torch"))
     with pytest.raises(LipwrightError, match="a checkpoint of 'lipgan', not of 'wav2lip'"):
         load_pixel("wav2lip", checkpoint(tmp_path, "lipgan"))
     with pytest.raises(LipwrightError, match="there is no checkpoint"):

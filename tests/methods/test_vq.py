@@ -10,17 +10,18 @@ import pytest
 import torch
 
 from lipwright.errors import LipwrightError
-from lipwright.media.mel import windows
-from lipwright.methods.base import Method, ReferenceLips
+from lipwright.lip_motion import NeutralMouth
+from lipwright.media.mel import mel_spectrogram, windows
+from lipwright.methods.base import ReferenceLips
 from lipwright.methods.engine import build_engine, choose_device
-from lipwright.methods.registry import DEFAULTS, load_method, shipped
-from lipwright.methods.vq import VQMethod
+from lipwright.methods.registry import SHIPPED, load_method, shipped
 from lipwright.models.gallery_generator import GalleryGenerator
-from lipwright.models.lip_space import LipSpace, NeutralMouth
+from lipwright.models.lip_space import LipSpace
 from lipwright.models.speech_lips import SpeechToLips
 from lipwright.models.vq_pipeline import CodeEncoder
 from lipwright.models.vqgan import VQGAN
 from lipwright.weights.checkpoint import save_checkpoint
+from tests.methods.tensors import TensorMethod
 
 FACE = {
     "channels": [8, 16],
@@ -71,13 +72,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def inputs(n: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     g = torch.Generator().manual_seed(1)
     faces = torch.rand(n, 3, 64, 64, generator=g) * 2 - 1
-    return faces, torch.rand(n, 80, 20, generator=g) * 8 - 4, torch.rand(4, 3, 64, 64, generator=g)
+    return faces, torch.randn(n, 3, generator=g), torch.rand(4, 3, 64, 64, generator=g)
 
 
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
 def test_result_does_not_depend_on_the_batch_size(checkpoint: Path, backend: str) -> None:
-    method = load_method(checkpoint, "cpu", backend)
-    assert isinstance(method, Method)
+    method = TensorMethod(load_method(checkpoint, "cpu", backend))
     faces, mel, reference = inputs(11)
     state = method.start(reference)
     whole = method.render(faces, mel, state)
@@ -94,22 +94,18 @@ def test_result_does_not_depend_on_the_batch_size(checkpoint: Path, backend: str
     assert whole.weights.sum(1) == pytest.approx(1.0, abs=2e-2)
 
 
-def test_what_was_listened_to_is_drawn_as_its_windows_are(checkpoint: Path) -> None:
+def test_motions_of_a_recording_are_those_of_its_windows(checkpoint: Path) -> None:
     method = load_method(checkpoint, "cpu", "torch")
-    assert isinstance(method, VQMethod)
-    assert method.listens
-    faces, _, reference = inputs(3)
-    mel = torch.rand(80, 40, generator=torch.Generator().manual_seed(5)) * 6 - 4
+    assert method.info.whole_speech
+    wave = torch.randn(6400, generator=torch.Generator().manual_seed(5)).numpy() * 0.1
     columns = [0, 13, 39]
-    predicted = method.listen(mel)
-    assert predicted.shape == (3, 40)
-    times = [Fraction(c, 100) for c in columns]
-    state = method.start(reference)
-    by_window = method.render(faces, windows(mel, times, method.audio), state)
-    at_once = method.render(faces, predicted[:, columns].T, state)
-    assert torch.allclose(by_window.faces, at_once.faces, atol=1e-4)
-    other = method.render(faces, 0.0 * predicted[:, columns].T, state)
-    assert not torch.allclose(other.faces, at_once.faces, atol=1e-3)
+    predicted = method.speech_features(wave)
+    assert predicted.shape == (3, 41)
+    cut = windows(mel_spectrogram(wave), [Fraction(c, 100) for c in columns], method.audio)
+    speech = method.speech  # type: ignore[attr-defined]
+    with torch.no_grad():
+        each = torch.cat([speech(torch.from_numpy(w)[None]) for w in cut])
+    assert np.allclose(predicted[:, columns].T, each, atol=1e-4)
 
 
 def test_backends_agree(checkpoint: Path) -> None:
@@ -117,14 +113,12 @@ def test_backends_agree(checkpoint: Path) -> None:
     from lipwright.methods.engine import OpenVinoEngine
 
     faces, mel, reference = inputs(8)
-    ours = load_method(checkpoint, "cpu", "torch")
-    assert isinstance(ours, VQMethod)
+    ours = TensorMethod(load_method(checkpoint, "cpu", "torch"))
     expected = ours.render(faces, mel, ours.start(reference))
     for precision, tolerance in (("f32", 2e-3), ("bf16", 8e-2)):
         references = OpenVinoEngine(ours.references.module, precision)  # type: ignore[attr-defined]
         frames = OpenVinoEngine(ours.frames.module, precision)  # type: ignore[attr-defined]
-        predicted = ours._audio_features(mel)
-        a, b, *_ = frames(faces, predicted, *references(reference, torch.zeros(len(reference), 3)))
+        a, b, *_ = frames(faces, mel, *references(reference, torch.zeros(len(reference), 3)))
         assert (a - expected.faces).abs().mean() < tolerance
         assert (b - expected.restored).abs().mean() < tolerance
 
@@ -136,7 +130,7 @@ def test_the_first_run_of_a_graph_draws_what_later_runs_draw(
     faces, mel, reference = inputs(3)
     made = []
     for _ in range(2):
-        method = load_method(checkpoint, "cpu", "openvino")
+        method = TensorMethod(load_method(checkpoint, "cpu", "openvino"))
         made.append(method.render(faces, mel, method.start(reference)).restored)
     assert len(list((tmp_path / "graphs").glob("*.xml"))) == 1
     assert torch.equal(*made)
@@ -144,8 +138,7 @@ def test_the_first_run_of_a_graph_draws_what_later_runs_draw(
 
 def test_what_the_autoencoder_missed_is_put_back(checkpoint: Path) -> None:
     """With a single look the restored face is that look, whatever the speech."""
-    method = load_method(checkpoint, "cpu", "torch")
-    assert isinstance(method, VQMethod)
+    method = TensorMethod(load_method(checkpoint, "cpu", "torch"))
     generator = method.frames.module.generator  # type: ignore[attr-defined]
     for p in generator.correction.parameters():  # copy the look and nothing else
         torch.nn.init.zeros_(p)
@@ -157,7 +150,7 @@ def test_what_the_autoencoder_missed_is_put_back(checkpoint: Path) -> None:
 
 
 def test_mouth_of_the_source_does_not_leak(checkpoint: Path) -> None:
-    method = load_method(checkpoint, "cpu", "torch")
+    method = TensorMethod(load_method(checkpoint, "cpu", "torch"))
     faces, mel, reference = inputs(2)
     state = method.start(reference)
     changed = faces.clone()
@@ -170,7 +163,7 @@ def test_mouth_of_the_source_does_not_leak(checkpoint: Path) -> None:
 
 
 def test_what_the_lips_do_in_the_looks_matters(checkpoint: Path) -> None:
-    method = load_method(checkpoint, "cpu", "torch")
+    method = TensorMethod(load_method(checkpoint, "cpu", "torch"))
     faces, mel, reference = inputs(2)
     rest = NeutralMouth(0.01, np.zeros((40, 2)))
     openings = np.array([0.01, 0.03, 0.06, 0.1])
@@ -186,18 +179,18 @@ def test_wrong_checkpoints_are_refused_in_one_sentence(checkpoint: Path, tmp_pat
     text = tmp_path / "text.safetensors"
     text.write_text("hello")
     with pytest.raises(LipwrightError, match="not a readable safetensors"):
-        load_method(text)
+        TensorMethod(load_method(text))
     with pytest.raises(LipwrightError, match="no method and no checkpoint"):
-        load_method(tmp_path / "missing.safetensors")
+        TensorMethod(load_method(tmp_path / "missing.safetensors"))
     other = tmp_path / "other.safetensors"
     save_checkpoint(other, {"method": "expert", "networks": {}}, {"x": torch.nn.Linear(1, 1)})
     with pytest.raises(LipwrightError, match="not a dubbing method"):
-        load_method(other)
+        TensorMethod(load_method(other))
     data = bytearray(checkpoint.read_bytes())
     cut = tmp_path / "cut.safetensors"
     cut.write_bytes(data[: len(data) // 2])
     with pytest.raises(LipwrightError):
-        load_method(cut)
+        TensorMethod(load_method(cut))
 
 
 def test_devices_and_backends_by_name() -> None:
@@ -208,7 +201,7 @@ def test_devices_and_backends_by_name() -> None:
     assert choose_device("cpu").type == "cpu"
 
 
-@pytest.mark.parametrize("name", sorted(DEFAULTS))
+@pytest.mark.parametrize("name", sorted(SHIPPED))
 def test_every_default_is_shipped_and_loads(name: str) -> None:
     assert shipped(name).stat().st_size < 25_000_000
     assert load_method(name, "cpu", "torch").name == name

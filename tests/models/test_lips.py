@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from lipwright.models.lip_space import BOUND, LipSpace, NeutralMouth
+from lipwright.lip_motion import BOUND, NeutralMouth
+from lipwright.models.lip_space import LipSpace
 from lipwright.models.speech_lips import SpeechToLips
 
 

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from lipwright.dubbing.options import DubOptions
 from lipwright.errors import LipwrightError
+from lipwright.methods.registry import DEFAULT
 from lipwright.serving.options import OMITTED, form_fields, settings_model, to_dub_options
 
 
@@ -64,4 +65,4 @@ def test_what_the_model_cannot_know_is_checked_after_it() -> None:
 def test_the_form_has_them_all_but_the_face() -> None:
     assert {f.name for f in form_fields()} | {"face"} == set(settings_model().model_fields)
     assert all(f.help and f.title for f in form_fields())
-    assert next(f for f in form_fields() if f.name == "method").choices[0] == DubOptions().method
+    assert next(f for f in form_fields() if f.name == "method").choices[0] == DEFAULT

@@ -71,7 +71,9 @@ def animate(
         LipwrightError: whatever the user can understand and mend.
         Interrupted: Ctrl-C.
     """
-    options = replace(options or DubOptions(method="landmark"), fps=Fraction(fps))
+    options = replace(options or DubOptions(), fps=Fraction(fps))
+    if options.method is None and options.weights is None:
+        options = replace(options, method="landmark")
     options.check()
     picture, speech, out = Path(image), Path(speech), Path(out)
     if not probe(picture).is_still:

@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
     app.command(no_args_is_help=True)(animate)
 
 
-@takes_dub_options(still=True, method="landmark")
+@takes_dub_options(still=True)
 def animate(
     image: Annotated[Path, typer.Argument(help="Picture of a face: photograph or drawing.")],
     speech: Annotated[Path, typer.Argument(help="Any file with a sound track.")],

@@ -228,11 +228,11 @@ def _shipped_models() -> Iterator[Finding]:
 
     for name, use in SHIPPED.items():
         try:
-            method = load_method(name, device="cpu", backend="torch")
+            method = load_method(name, device="cpu")
         except LipwrightError as error:
             yield Finding(f"method {name}", "problem", str(error), "reinstall lipwright")
             continue
-        drawn = int(getattr(method, "reference_size", method.size))
+        drawn = method.info.reference_size
         yield Finding(
             f"method {name}", "ok", f"{method.model_id}, mouth drawn at {drawn} px a face ({use})"
         )

@@ -62,7 +62,7 @@ def _shipped_rows() -> Iterator[tuple[str, ...]]:
     from lipwright.methods import registry
     from lipwright.weights import checkpoint
 
-    for method, name in registry.DEFAULTS.items():
+    for method, name in registry.SHIPPED.items():
         purpose = f"default of the method {method}"
         try:
             path = registry.shipped(method)

@@ -22,8 +22,9 @@ from lipwright.data.packed import PackedCorpus
 from lipwright.errors import LipwrightError
 from lipwright.face_regions import blank_lower_half
 from lipwright.files.whole import write_json
+from lipwright.lip_motion import NeutralMouth
 from lipwright.models.layers import channels_last
-from lipwright.models.lip_space import LipSpace, NeutralMouth
+from lipwright.models.lip_space import LipSpace
 from lipwright.models.quantiser import codebook_sigma
 from lipwright.models.vqgan import VQGAN
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint

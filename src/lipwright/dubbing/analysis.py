@@ -38,10 +38,10 @@ from lipwright.faces.cuts import CutDetector
 from lipwright.faces.landmarks import PatchSampler
 from lipwright.faces.paste import OUTLINE_POINTS
 from lipwright.faces.tracker import FaceObservation
+from lipwright.lip_motion import NeutralMouth
 from lipwright.media.info import VideoInfo
 from lipwright.media.reader import Frame, VideoReader
 from lipwright.media.region import sample_crop
-from lipwright.methods.base import NeutralMouth
 
 THUMBNAIL_SIDE = 960
 """Longest side of the pictures in which faces are looked for: a quarter of 4K."""

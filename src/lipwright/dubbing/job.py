@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from lipwright import __version__
@@ -43,7 +42,6 @@ from lipwright.lock import OutputLock
 from lipwright.media import limits
 from lipwright.media.audio import SAMPLE_RATE, load_speech
 from lipwright.media.encoding import choose_encoding, kind_of, losses
-from lipwright.media.features import speech_features
 from lipwright.media.info import VideoInfo, probe
 from lipwright.methods.base import Method
 
@@ -119,7 +117,6 @@ class _Dub:
         options, began = self.options, time.perf_counter()
         self._check()
         with OutputLock(self.out), _scratch(self.out) as scratch:
-            torch.manual_seed(options.seed)
             self._tell("load")
             with self._timed("load"):
                 info = probe(
@@ -148,9 +145,7 @@ class _Dub:
                 self.report.warnings += plan.warnings
                 self._tell("listen")
                 with self._timed("listen"):
-                    audio_features = torch.from_numpy(speech_features(wave, method.audio))
-                    if getattr(method, "listens", False):
-                        audio_features = method.listen(audio_features)  # type: ignore[attr-defined]
+                    audio_features = method.speech_features(wave)
                 level = gate.band_level(wave, SAMPLE_RATE)
                 del wave
                 job = Job(
@@ -257,9 +252,8 @@ class _Dub:
                 self._notice(sentence)
 
     def _notice(self, line: str) -> None:
-        tell = getattr(self.observer, "notice", None)
-        if tell is not None:
-            tell(line)
+        if self.observer is not None:
+            self.observer.notice(line)
 
     def _tell(self, stage: Stage) -> None:
         """Tell of a stage that counts no frames."""
@@ -320,7 +314,7 @@ class _Dub:
         report.seconds = round(float(line.end), 6)
         report.rate = round(float(len(line) / line.end), 6)
         report.model = {"name": method.name, "id": method.model_id}
-        report.settings |= self.options.shaping() | {"backend": _backend(method)}
+        report.settings |= self.options.shaping() | {"backend": method.info.backend}
 
     def _identity(self, method: Method) -> dict[str, Any]:
         """All that shapes the encoded frames; equal for a job and its continuation."""
@@ -329,7 +323,7 @@ class _Dub:
             "video": asdict(Source.of(self.video)),
             "speech": asdict(Source.of(self.speech)),
             "method": [method.name, method.size, method.model_id],
-            "backend": _backend(method),
+            "backend": method.info.backend,
             "options": self.options.shaping(),
         }
 
@@ -407,12 +401,7 @@ def segment_frames(info: VideoInfo) -> int:
     return min(248, max(24, 8 * round(SEGMENT_SECONDS * info.average_rate / 8)))
 
 
-def _backend(method: Method) -> str:
-    """The runtime, device and precision that were chosen, for example ``openvino (bf16)``."""
-    return str(getattr(method, "backend", "none"))
-
-
-def _enhancer(name: str) -> Callable[[torch.Tensor], torch.Tensor] | None:
+def _enhancer(name: str) -> Callable[[NDArray[np.float32]], NDArray[np.float32]] | None:
     if name == "none":
         return None
     try:
@@ -421,7 +410,7 @@ def _enhancer(name: str) -> Callable[[torch.Tensor], torch.Tensor] | None:
         raise LipwrightError(
             f"There is no post-processing {name!r} in this version; use --enhance none."
         ) from None
-    enhancer: Callable[[torch.Tensor], torch.Tensor] = registry.load_enhancer(name)
+    enhancer: Callable[[NDArray[np.float32]], NDArray[np.float32]] = registry.load_enhancer(name)
     return enhancer
 
 

@@ -36,14 +36,19 @@ class DubOptions:
     has docs/cli.md. ``watermark=True`` is ``"face"``, False leaves the mark out.
     """
 
-    method: str = field(
-        default="vq",
-        metadata=described("Method of lip-sync.", "Model", shapes=False, metavar="NAME"),
+    method: str | None = field(
+        default=None,
+        metadata=described(
+            "Method of lip-sync; by default that of the checkpoint, or vq (animate: landmark).",
+            "Model",
+            shapes=False,
+            metavar="NAME",
+        ),
     )
     weights: str | Path | None = field(
         default=None,
         metadata=described(
-            "Checkpoint to use instead of the method's default.",
+            "Checkpoint to use instead of the shipped one; it says which method it is of.",
             "Model",
             shapes=False,
             metavar="PATH",
@@ -392,5 +397,5 @@ class Observer(Protocol):
         ...
 
     def notice(self, line: str) -> None:
-        """A line that the user should read before the work begins. May be left out."""
+        """A line that the user should read before the work begins."""
         ...

@@ -18,9 +18,7 @@ from typing import Any, Protocol
 import av
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from lipwright.dubbing import composite
 from lipwright.dubbing.frames import FrameStore, frame_bytes
@@ -30,10 +28,11 @@ from lipwright.dubbing.plan import PlannedFace
 from lipwright.dubbing.queues import ThreadGroup
 from lipwright.dubbing.schedule import Schedule
 from lipwright.faces import alignment, paste
+from lipwright.lip_motion import NeutralMouth
 from lipwright.media.info import VideoInfo
 from lipwright.media.mel import SILENCE, column_at, windows
 from lipwright.media.region import RegionEdit, crop_to_storage, sample_crop
-from lipwright.methods.base import Method, NeutralMouth, ReferenceLips
+from lipwright.methods.base import Method, ReferenceLips
 
 QUEUE_BYTES = 96 << 20
 """Bound of each of the three queues: 30 frames of 1080p, 7 of 4K."""
@@ -105,8 +104,7 @@ class Job:
         store: its frames.
         schedule: what is to be done with each output frame.
         method: draws the faces.
-        audio_features: (80, T) spectrogram of the speech, or what the method made of it
-            (`Method.listen`).
+        audio_features: (C, T) what the method made of the speech (``Method.speech_features``).
         enhance: makes (B, 3, S, S) faces better, or None.
         marker: writes the watermark, or None.
         batch_size: frames per window.
@@ -118,8 +116,8 @@ class Job:
     store: FrameStore
     schedule: Schedule
     method: Method
-    audio_features: Tensor
-    enhance: Callable[[Tensor], Tensor] | None = None
+    audio_features: Picture
+    enhance: Callable[[Picture], Picture] | None = None
     marker: Marker | None = None
     batch_size: int = 8
     segment: int = 250
@@ -138,7 +136,7 @@ def render(
     decoded, drawn, finished = (threads.queue(QUEUE_BYTES) for _ in range(3))
     face_renderer = FaceRenderer(job)
     begin = start
-    if start < len(job.schedule) and not getattr(job.method, "stateless", False):
+    if start < len(job.schedule) and not job.method.info.stateless:
         # A recurrent method has to see the shot from its beginning again, in the same windows.
         begin = job.schedule.shot_pass(start) // job.segment * job.segment
     written = [start]
@@ -193,7 +191,7 @@ def preview(job: Job, frames: list[int]) -> Iterator[tuple[av.VideoFrame, av.Vid
     """
     from lipwright.media.planes import private_copy
 
-    stateless = getattr(job.method, "stateless", False)
+    stateless = job.method.info.stateless
     face_renderer = FaceRenderer(job)
     for k in frames:
         begin = k
@@ -244,7 +242,6 @@ class FaceRenderer:
         self._states: dict[tuple[int, int], Any] = {}
         self._references: dict[int, Picture] = {}
 
-    @torch.inference_mode()
     def draw(self, window: list[Work]) -> None:
         """Fill in ``generated`` and ``baseline`` of all faces of a window."""
         job = self._job
@@ -257,18 +254,18 @@ class FaceRenderer:
         for key, members in groups.items():
             if key not in self._states:
                 self._states[key] = job.method.start(*self._reference(key[0]))
-            faces = torch.from_numpy(np.stack([face.source for _, face in members]))
-            faces = faces.permute(0, 3, 1, 2) * 2.0 - 1.0
+            sources = np.stack([face.source for _, face in members])
+            faces = np.ascontiguousarray(sources.transpose(0, 3, 1, 2)) * np.float32(2) - 1
             made = job.method.render(faces, self._audio([k for k, _ in members]), self._states[key])
-            generated = made.faces.float().cpu()
+            generated = made.faces
             if job.enhance is not None:
                 generated = job.enhance(generated)
             pictures = _pictures(generated)
             steps = made.step if made.lips is not None else None
-            copies = None if made.baseline is None else _pictures(made.baseline.float().cpu())
+            copies = None if made.baseline is None else _pictures(made.baseline)
             restored = None
             if made.restored is not None and job.enhance is None:
-                restored = _pictures(made.restored.float().cpu())
+                restored = _pictures(made.restored)
             for i, (_, face) in enumerate(members):
                 face.generated = pictures[i]
                 face.baseline = None if copies is None else copies[i]
@@ -297,27 +294,24 @@ class FaceRenderer:
             self._references[planned.track] = np.stack(masks).astype(np.float32)
         return composite.support(weights, self._references[planned.track], face_mask(planned, MAP))
 
-    def _audio(self, frames: list[int]) -> Tensor:
-        """(B, 80, W) windows, or (B, K) of what was listened to, at rest where nobody speaks."""
-        schedule, audio_features = self._job.schedule, self._job.audio_features
+    def _audio(self, frames: list[int]) -> Picture:
+        """(B, C, W) windows, or (B, K) single columns, at rest where nobody speaks."""
+        schedule, features = self._job.schedule, self._job.audio_features
         times = [schedule.timeline.time(k) for k in frames]
-        activity = torch.from_numpy(schedule.activity[frames]).to(audio_features)
-        if getattr(self._job.method, "listens", False):
-            columns = torch.tensor([column_at(time) for time in times])
-            activity = activity * (
-                columns < audio_features.shape[1]
-            )  # behind the end nothing is said
-            return (
-                audio_features[:, columns.clamp_max(audio_features.shape[1] - 1)].T
-                * activity[:, None]
-            )
-        audio = windows(audio_features, times, self._job.method.audio)
-        return SILENCE + activity[:, None, None] * (audio - SILENCE)
+        activity = np.asarray(schedule.activity[frames], np.float32)
+        if self._job.method.info.whole_speech:
+            columns = np.array([column_at(time) for time in times])
+            activity = activity * (columns < features.shape[1])  # behind the end nothing is said
+            picked: Picture = features[:, columns.clip(max=features.shape[1] - 1)].T
+            return np.asarray(picked * activity[:, None], np.float32)
+        audio = windows(features, times, self._job.method.info.audio)
+        silence = np.float32(SILENCE)
+        return silence + activity[:, None, None] * (audio - silence)
 
-    def _reference(self, number: int) -> tuple[Tensor, ReferenceLips]:
+    def _reference(self, number: int) -> tuple[Picture, ReferenceLips]:
         """(R, 3, S, S) in [-1, 1], and what the lips do there."""
         schedule, method = self._job.schedule, self._job.method
-        side = getattr(method, "reference_size", method.size)
+        side = method.info.reference_size
         track = schedule.track(number)
         references = []
         for picture in schedule.plan.references(track):
@@ -325,19 +319,19 @@ class FaceRenderer:
                 how = cv2.INTER_AREA if side < picture.shape[0] else cv2.INTER_CUBIC
                 picture = np.asarray(cv2.resize(picture, (side, side), interpolation=how), np.uint8)
             references.append(picture)
-        stack = torch.from_numpy(np.stack(references)).permute(0, 3, 1, 2)
+        stack = np.stack(references).transpose(0, 3, 1, 2).astype(np.float32)
         lips = ReferenceLips(
             np.array([opening for _, opening in track.references]),
             np.stack(track.reference_lips),
             NeutralMouth(track.rest_opening, track.rest),
         )
-        return stack.float() / 127.5 - 1.0, lips
+        return np.ascontiguousarray(stack) / np.float32(127.5) - 1, lips
 
 
-def _pictures(faces: Tensor) -> list[Picture]:
+def _pictures(faces: Picture) -> list[Picture]:
     """(B, 3, S, S) in [-1, 1] -> (S, S, 3) each in [0, 1]."""
-    unit = ((faces + 1.0) / 2.0).clamp(0.0, 1.0).permute(0, 2, 3, 1)
-    return list(np.ascontiguousarray(unit.numpy(), dtype=np.float32))
+    unit = ((faces + np.float32(1)) / np.float32(2)).clip(0.0, 1.0)
+    return list(np.ascontiguousarray(unit.transpose(0, 2, 3, 1), dtype=np.float32))
 
 
 def composite_faces(work: Work, job: Job) -> None:

@@ -1,23 +1,62 @@
 """The contract between a lip-sync network and the pipeline that dubs a video with it.
 
-A method sees aligned square face crops and windows of speech features; it knows nothing of files,
-tracks, time stamps or pasting. Everything above this line (``lipwright.dubbing``) knows nothing of
-networks.
+A method sees aligned square face crops and speech features, as NumPy arrays; it knows nothing of
+files, tracks, time stamps or pasting. Everything above this line (``lipwright.dubbing``) knows
+nothing of networks and runtimes.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
+from lipwright.lip_motion import NeutralMouth
+from lipwright.media.features import audio_spec, speech_features
 from lipwright.media.mel import AudioSpec
-from lipwright.models.lip_space import NeutralMouth
+from lipwright.weights.header import Header
 
-__all__ = ["Method", "NeutralMouth", "ReferenceLips", "Rendered"]
+Array = NDArray[np.float32]
+
+BATCH = 8
+"""Frames per call of a network; smaller batches are filled up, so that every frame is computed by
+the same kernels whatever batch it came in."""
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """What the pipeline has to know of a method; nothing of it changes while the method lives.
+
+    Attributes:
+        name: registry name, for example ``"vq"``.
+        model_id: name and content hash of the checkpoint, for reports and manifests.
+        size: side S of the square face crop in pixels.
+        audio: which window of the speech features one frame sees.
+        backend: runtime and arithmetic, for example ``"openvino (bf16)"``; equal backends give the
+            same frames.
+        reference_size: side S' of the reference frames that :meth:`Method.start` wants; 0 for S.
+        stateless: whether a frame depends on nothing but itself, its speech and the references.
+        whole_speech: whether a frame takes one column of :meth:`Method.speech_features` instead of
+            a window of them.
+    """
+
+    name: str
+    model_id: str
+    size: int
+    audio: AudioSpec
+    backend: str
+    reference_size: int = 0
+    stateless: bool = True
+    whole_speech: bool = False
+
+    def __post_init__(self) -> None:
+        if self.reference_size == 0:
+            object.__setattr__(self, "reference_size", self.size)
 
 
 @dataclass(frozen=True)
@@ -36,13 +75,13 @@ class Rendered:
         lips: (B, 40, 2) or None: where the drawn lip contours lie, in parts of S.
         step: (B, 40, 2) or None: how far they are from where speech wants them, which the method
             could not draw; the pipeline warps the face so far.
-        weights: (B, R) or None: how much each of the looks given to ``start`` has to do with what
-            was drawn; they sum to 1. Where most of them show no face, the source stays.
+        weights: (B, R) or None: how much each of the references given to ``start`` has to do with
+            what was drawn; they sum to 1. Where most of them show no face, the source stays.
     """
 
-    faces: Tensor
-    baseline: Tensor | None = None
-    restored: Tensor | None = None
+    faces: Array
+    baseline: Array | None = None
+    restored: Array | None = None
     lips: NDArray[np.float64] | None = None
     step: NDArray[np.float64] | None = None
     weights: NDArray[np.float64] | None = None
@@ -50,7 +89,7 @@ class Rendered:
 
 @dataclass(frozen=True)
 class ReferenceLips:
-    """What the lips do in the R looks of a face, read off landmarks.
+    """What the lips do in the R reference frames of a face, read off landmarks.
 
     Attributes:
         openings: (R,) gap of the inner lips in parts of the face's height.
@@ -63,49 +102,123 @@ class ReferenceLips:
     rest: NeutralMouth
 
 
-@runtime_checkable
-class Method(Protocol):
+class Method(ABC):
     """Audio-driven lip-sync on aligned crops.
 
-    Attributes:
-        name: registry name, for example ``"vq"``.
-        size: side S of the square face crop in pixels.
-        audio: which window of the mel spectrogram one frame sees.
-        model_id: name and content hash of the checkpoint, for reports and manifests.
-
-    A method whose attribute ``listens`` is there and true also has ``listen(features)``: the whole
-    speech (80, T) once, to (K, T) numbers of which 0 is a mouth at rest. :meth:`render` then takes
-    those of each frame, (B, K), in the place of its window; which is cheaper, for the windows of
-    neighbouring frames overlap.
+    A method sets ``info`` when it is made and has :meth:`start` and :meth:`render`; the other hooks
+    have defaults that suit most methods.
     """
 
-    name: str
-    size: int
-    audio: AudioSpec
-    model_id: str
+    info: MethodInfo
 
-    def start(self, reference: Tensor, lips: ReferenceLips | None = None) -> Any:
+    def speech_features(self, wave: Array) -> Array:
+        """Features of a whole recording, 100 columns a second.
+
+        By default the log-mel spectrogram or the MFCC that ``info.audio`` names. A method with
+        ``info.whole_speech`` gives (K, T) numbers of which 0 is a mouth at rest.
+
+        Args:
+            wave: (n,) float32 in [-1, 1] at 16 kHz.
+
+        Returns:
+            (C, 1 + n // 160) float32.
+        """
+        return speech_features(wave, self.info.audio)
+
+    @abstractmethod
+    def start(self, reference: Array, lips: ReferenceLips | None = None) -> Any:
         """Prepare one face track.
 
         Args:
-            reference: (R, 3, S', S') in [-1, 1], R >= 1 looks of this face from the source video;
-                S' is the method's ``reference_size`` where it has one, S else.
+            reference: (R, 3, S', S') float32 in [-1, 1], R >= 1 reference frames of this face from
+                the source video, S' = ``info.reference_size``.
             lips: what the lips do in them, where the caller knows it.
 
         Returns:
             A state object to be passed to :meth:`render`.
         """
-        ...
 
-    def render(self, faces: Tensor, audio: Tensor, state: Any) -> Rendered:
+    @abstractmethod
+    def render(self, faces: Array, audio: Array, state: Any) -> Rendered:
         """Draw the faces speaking.
 
         Frames of one track arrive in order, in batches; the state carries what a recurrent method
         needs, so that the result does not depend on the batch size.
 
         Args:
-            faces: (B, 3, S, S) in [-1, 1], the aligned source frames (head pose, light, identity).
-            audio: (B, 80, W) log-mel windows, W = ``audio.steps``; or see above.
+            faces: (B, 3, S, S) float32 in [-1, 1], the aligned source frames (head pose, light,
+                identity).
+            audio: (B, C, W) windows of the speech features, W = ``info.audio.steps``; or (B, K)
+                single columns of them for a method with ``info.whole_speech``.
             state: what :meth:`start` returned.
         """
-        ...
+
+    def close(self) -> None:
+        """Let go of what the method holds; may be called twice. By default nothing is held."""
+        return
+
+    # Shorthands for what is asked most often.
+
+    @property
+    def name(self) -> str:
+        """``info.name``."""
+        return self.info.name
+
+    @property
+    def size(self) -> int:
+        """``info.size``."""
+        return self.info.size
+
+    @property
+    def audio(self) -> AudioSpec:
+        """``info.audio``."""
+        return self.info.audio
+
+    @property
+    def model_id(self) -> str:
+        """``info.model_id``."""
+        return self.info.model_id
+
+
+def audio_of(header: Header) -> AudioSpec:
+    """The window of speech that a checkpoint's header describes."""
+    audio = header.section("audio")
+    return audio_spec(
+        audio.choice("features", ("mel", "mfcc"), "mel"),
+        audio.whole("steps", 1, 2000),
+        audio.whole("before", -2000, 2000),
+    )
+
+
+def in_full_batches(
+    run: Callable[..., tuple[Array, ...]], *inputs: Array, size: int = BATCH
+) -> tuple[Array, ...]:
+    """Call a network on batches of exactly ``size`` rows.
+
+    Args:
+        run: takes arrays of ``size`` rows, one for each of ``inputs``, gives arrays of as many.
+        inputs: arrays of N >= 1 rows; the last batch is filled up with its last row.
+        size: rows per call.
+
+    Returns:
+        What ``run`` gave, N rows each.
+    """
+    parts = []
+    for first in range(0, len(inputs[0]), size):
+        rows = [array[first : first + size] for array in inputs]
+        count = len(rows[0])
+        if count < size:
+            rows = [np.concatenate([r, np.repeat(r[-1:], size - count, axis=0)]) for r in rows]
+        parts.append([made[:count] for made in run(*rows)])
+    return tuple(np.concatenate(made) for made in zip(*parts, strict=True))
+
+
+def resized(pictures: Array, side: int) -> Array:
+    """(N, 3, H, H) -> (N, 3, side, side), by areas when smaller and bilinear when larger."""
+    if pictures.shape[-1] == side:
+        return pictures
+    how = cv2.INTER_AREA if side < pictures.shape[-1] else cv2.INTER_LINEAR
+    planes = [
+        cv2.resize(plane, (side, side), interpolation=how) for row in pictures for plane in row
+    ]
+    return np.asarray(np.stack(planes), np.float32).reshape(*pictures.shape[:2], side, side)

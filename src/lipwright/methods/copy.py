@@ -6,34 +6,26 @@ tested without a network.
 
 from __future__ import annotations
 
-from torch import Tensor
+from pathlib import Path
 
 from lipwright.media.mel import AudioSpec
-from lipwright.methods.base import ReferenceLips, Rendered
+from lipwright.methods.base import Array, Method, MethodInfo, ReferenceLips, Rendered
 
 
-class CopyMethod:
-    """Returns the source faces.
-
-    Attributes:
-        name: ``copy``.
-        size: side of the crops in pixels.
-        audio: window of the mel spectrogram, which is ignored.
-        model_id: there is no checkpoint.
-        stateless: frames do not depend on one another.
-    """
-
-    name = "copy"
-    stateless = True
+class CopyMethod(Method):
+    """Returns the source faces."""
 
     def __init__(self, size: int = 256) -> None:
-        self.size = size
-        self.audio = AudioSpec()
-        self.model_id = "copy"
+        self.info = MethodInfo("copy", "copy", size, AudioSpec(), "none")
 
-    def start(self, reference: Tensor, lips: ReferenceLips | None = None) -> None:
-        """There is nothing to prepare. ``reference``: (R, 3, S, S)."""
+    def start(self, reference: Array, lips: ReferenceLips | None = None) -> None:
+        """There is nothing to prepare."""
 
-    def render(self, faces: Tensor, audio: Tensor, state: None) -> Rendered:
-        """Return ``faces`` (B, 3, S, S) as both the speaking face and its baseline."""
+    def render(self, faces: Array, audio: Array, state: None) -> Rendered:
+        """Return ``faces`` as both the speaking face and its baseline."""
         return Rendered(faces, faces)
+
+
+def load_copy(path: Path | None, device: str, backend: str) -> CopyMethod:
+    """Build it; there is nothing to load."""
+    return CopyMethod()

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lipwright.errors import LipwrightError
-from lipwright.media.features import MfccSpec, audio_spec
+from lipwright.media.features import MfccSpec
 from lipwright.media.mel import SILENCE
-from lipwright.methods.base import ReferenceLips, Rendered
+from lipwright.methods.base import Array, Method, MethodInfo, ReferenceLips, Rendered, audio_of
 from lipwright.methods.engine import Engine, build_engine
 from lipwright.models.landmark_audio import LandmarkAudio
 from lipwright.models.landmark_audio import State as AudioState
@@ -89,7 +89,7 @@ class VideoStep(nn.Module):
         return drawn.colour[:, 0], drawn.alpha[:, 0], drawn.state
 
 
-class LandmarkMethod:
+class LandmarkMethod(Method):
     """The contract of :class:`lipwright.methods.base.Method` for the landmark cascade.
 
     Args:
@@ -98,9 +98,6 @@ class LandmarkMethod:
         backend: ``auto``, ``torch`` or ``openvino``.
         read_points: another source of landmarks than the network of ``lipwright.faces``.
     """
-
-    name = "landmark"
-    stateless = False
 
     def __init__(
         self,
@@ -116,23 +113,29 @@ class LandmarkMethod:
                 "cascade; join its stages with 'lipwright train landmark' first."
             )
         self.space, self.speech, video = build_networks(checkpoint)
-        self.size = int(header["size"])
-        self.audio = audio_spec(**header["audio"])
-        self.model_id = checkpoint.model_id
-        self.gain = torch.tensor(header["gain"], dtype=torch.float32)
-        self.spoken = torch.tensor(header["spoken"], dtype=torch.bool)
-        self.project = bool(header["project"])
+        fields, count = checkpoint.fields, self.space.components
+        self.gain = torch.tensor(fields.numbers("gain", count, -100.0, 100.0))
+        self.spoken = torch.tensor(fields.flags("spoken", count))
+        self.project = fields.flag("project")
         self.moved = video.moved
         self._start = torch.zeros(1, video.gru.hidden, video.side, video.side)
         self.step: Engine = build_engine(
-            VideoStep(video).eval(), device, backend, f"{self.model_id} step"
+            VideoStep(video).eval(), device, backend, f"{checkpoint.model_id} step"
         )
-        self.backend = self.step.name
+        self.info = MethodInfo(
+            name="landmark",
+            model_id=checkpoint.model_id,
+            size=checkpoint.fields.whole("size", 16, 1024),
+            audio=audio_of(checkpoint.fields),
+            backend=self.step.name,
+            stateless=False,
+        )
         self._read_points = read_points
 
-    def start(self, reference: Tensor, lips: ReferenceLips | None = None) -> LandmarkState:
-        """Find the shape at rest from looks (R, 3, S, S) in [-1, 1], R >= 1, and the example."""
-        points = torch.stack([self.points(example) for example in reference])
+    def start(self, reference: Array, lips: ReferenceLips | None = None) -> LandmarkState:
+        """Find the shape at rest from (R, 3, S, S) reference frames, R >= 1, and the example."""
+        pictures = torch.from_numpy(np.ascontiguousarray(reference))
+        points = torch.stack([self.points(picture) for picture in pictures])
         shapes, _ = self.space.align(points)
         state = LandmarkState(self.space.neutral(shapes), self._start)
         if len(reference) > 1:
@@ -141,7 +144,7 @@ class LandmarkMethod:
             else:
                 far = (shapes - state.neutral).square().sum((1, 2)).numpy()
             best = int(np.argmin(far))
-            state.example_frame, state.example_points = reference[best].clone(), points[best]
+            state.example_frame, state.example_points = pictures[best].clone(), points[best]
         return state
 
     def points(self, face: Tensor) -> Tensor:
@@ -153,13 +156,14 @@ class LandmarkMethod:
         return torch.from_numpy(np.asarray(found, np.float32))
 
     @torch.inference_mode()
-    def render(self, faces: Tensor, audio: Tensor, state: LandmarkState) -> Rendered:
+    def render(self, faces: Array, audio: Array, state: LandmarkState) -> Rendered:
         """Draw (B, 3, S, S) faces with (B, C, steps) speech.
 
         The baseline is the source itself: where alpha is 0, VG-net copies it exactly.
         """
-        made = [self._frame(f, a, state) for f, a in zip(faces, audio, strict=True)]
-        return Rendered(torch.stack(made), faces)
+        pictures, sounds = (torch.from_numpy(np.ascontiguousarray(x)) for x in (faces, audio))
+        made = [self._frame(f, a, state) for f, a in zip(pictures, sounds, strict=True)]
+        return Rendered(torch.stack(made).numpy(), faces)
 
     def _frame(self, face: Tensor, sound: Tensor, state: LandmarkState) -> Tensor:
         if state.face is None or state.points is None or not torch.equal(face, state.face):
@@ -223,22 +227,11 @@ def build_networks(checkpoint: Checkpoint) -> tuple[LandmarkSpace, LandmarkAudio
     Raises:
         LipwrightError: header or weights are damaged.
     """
-    try:
-        networks = checkpoint.header["networks"]
-        space = LandmarkSpace(**networks["space"])
-        audio = LandmarkAudio(**networks["audio"])
-        video = LandmarkVideo(**networks["video"])
-        for name in ("audio", "gain", "spoken", "project", "size"):
-            checkpoint.header[name]
-    except (KeyError, TypeError, ValueError) as error:
-        raise LipwrightError(
-            f"the header of {checkpoint.path} is incomplete or wrong ({error}); the file is "
-            "damaged or from another version."
-        ) from error
-    for name, network in (("space", space), ("audio", audio), ("video", video)):
-        checkpoint.load_into(name, network)
-        network.eval().requires_grad_(False)
-    return space, audio, video
+    return (
+        checkpoint.build("space", LandmarkSpace),
+        checkpoint.build("audio", LandmarkAudio),
+        checkpoint.build("video", LandmarkVideo),
+    )
 
 
 def mesh_reader() -> PointReader:

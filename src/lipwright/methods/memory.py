@@ -15,8 +15,16 @@ import torch
 from torch import Tensor, nn
 
 from lipwright.errors import LipwrightError
-from lipwright.media.mel import SILENCE, AudioSpec
-from lipwright.methods.base import ReferenceLips, Rendered
+from lipwright.media.mel import SILENCE
+from lipwright.methods.base import (
+    Array,
+    Method,
+    MethodInfo,
+    ReferenceLips,
+    Rendered,
+    audio_of,
+    in_full_batches,
+)
 from lipwright.methods.engine import Engine, build_engine
 from lipwright.methods.memory_references import (
     choose_references,
@@ -26,11 +34,6 @@ from lipwright.methods.memory_references import (
 )
 from lipwright.models.memory_talker import MemoryTalker
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
-
-BATCH = 8
-"""Frames per call of the network; smaller batches are filled up, so that every frame is computed by
-the same kernels whatever batch it came in."""
-
 
 MOUTH = (0.5, 0.71, 0.28, 0.205)
 """Centre and radii of the ellipse of a crop in which the drawn mouth is shown, in parts of S."""
@@ -107,12 +110,12 @@ class MemoryState:
     (R, D) poses.
     """
 
-    reference: Tensor
-    lips: tuple[Tensor, ...] = ()
-    poses: Tensor | None = None
+    reference: Array
+    lips: tuple[Array, ...] = ()
+    poses: Array | None = None
 
 
-class MemoryMethod:
+class MemoryMethod(Method):
     """The contract of :class:`lipwright.methods.base.Method` for the Audio-Lip Memory.
 
     Args:
@@ -120,9 +123,6 @@ class MemoryMethod:
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         backend: ``auto``, ``torch`` or ``openvino``.
     """
-
-    name = "memory"
-    stateless = True
 
     def __init__(self, checkpoint: Checkpoint, device: str = "auto", backend: str = "auto") -> None:
         header = checkpoint.header
@@ -133,20 +133,23 @@ class MemoryMethod:
             )
         talker = build_talker(checkpoint)
         self.mover = talker.mover
-        self.size = talker.size
-        self.audio = AudioSpec(**header["audio"])
-        self.model_id = checkpoint.model_id
-        drawer = MemoryDrawer(talker, float(header.get("articulation", 1.0)))
+        drawer = MemoryDrawer(talker, checkpoint.fields.number("articulation", 0.0, 20.0, 1.0))
         drawer.eval().requires_grad_(False)
-        self.engine: Engine = build_engine(drawer, device, backend, self.model_id)
-        self.backend = self.engine.name
+        self.engine: Engine = build_engine(drawer, device, backend, checkpoint.model_id)
+        self.info = MethodInfo(
+            name="memory",
+            model_id=checkpoint.model_id,
+            size=checkpoint.fields.whole("size", 16, 1024),
+            audio=audio_of(checkpoint.fields),
+            backend=self.engine.name,
+        )
 
-    def start(self, reference: Tensor, lips: ReferenceLips | None = None) -> MemoryState:
-        """Choose of (R, 3, S, S) looks, R >= 1, that with the median opening.
+    def start(self, reference: Array, lips: ReferenceLips | None = None) -> MemoryState:
+        """Choose of (R, 3, S, S) reference frames, R >= 1, that with the median opening.
 
         One for the whole face: a reference whose mouth went along with the source's would tell the
         source's speech. Without ``lips`` it is the middle one. Where references are moved, which
-        takes their own mouths away, further looks serve other poses of the head.
+        takes their own mouths away, further ones serve other poses of the head.
         """
         if lips is not None and len(lips.openings) != len(reference):
             lips = None
@@ -154,36 +157,32 @@ class MemoryMethod:
         index = [median_reference(openings) if openings else len(reference) // 2]
         if self.mover is None:
             return MemoryState(reference[index])
-        space = self.mover.space
+        space = self.mover.space.motions
         if lips is None:  # a closed mouth in the middle
-            where = torch.full((1, space.basis.shape[0] // 2, 2), 0.64)
-            return MemoryState(reference[index], (where, torch.zeros(1, space.dim)))
+            where = np.full((1, len(space.basis) // 2, 2), 0.64, np.float32)
+            return MemoryState(reference[index], (where, np.zeros((1, space.dim), np.float32)))
         poses = pose_of(reference)
         index = choose_references(poses, openings)
         shapes = np.asarray(lips.shapes, np.float64)[index]
         motion = space.encode(np.asarray(lips.openings)[index], shapes, lips.rest)
-        moved = (torch.from_numpy(shapes).float(), torch.from_numpy(motion))
-        return MemoryState(reference[index], moved, poses[index])
+        return MemoryState(reference[index], (shapes.astype(np.float32), motion), poses[index])
 
-    def render(self, faces: Tensor, audio: Tensor, state: MemoryState) -> Rendered:
+    def render(self, faces: Array, audio: Array, state: MemoryState) -> Rendered:
         """Draw (B, 3, S, S) faces with (B, 80, steps) speech.
 
         The baseline is the source itself, which is what there is outside the ellipse.
         """
-        drawn = []
-        for start in range(0, len(faces), BATCH):
-            x, mel = faces[start : start + BATCH], audio[start : start + BATCH]
-            missing = BATCH - len(x)
-            if missing:
-                x = torch.cat([x, x[-1:].expand(missing, -1, -1, -1)])
-                mel = torch.cat([mel, mel[-1:].expand(missing, -1, -1)])
-            nearest = torch.zeros(BATCH, dtype=torch.long)
+
+        def draw(pictures: Array, mel: Array) -> tuple[Array, ...]:
+            nearest = np.zeros(len(pictures), np.int64)
             if state.poses is not None:
-                nearest = nearest_reference(x, state.poses)
-            known = (t[nearest] for t in (state.reference, *state.lips))
-            inputs = (x, next(known), mel, *known)
-            drawn.append(self.engine(*inputs)[0][: BATCH - missing])
-        return Rendered(torch.cat(drawn), faces)
+                nearest = nearest_reference(pictures, state.poses)
+            reference, *moved = (known[nearest] for known in (state.reference, *state.lips))
+            inputs = (pictures, reference, mel, *moved)
+            tensors = (torch.from_numpy(np.ascontiguousarray(x)) for x in inputs)
+            return (self.engine(*tensors)[0].numpy(),)
+
+        return Rendered(in_full_batches(draw, faces, audio)[0], faces)
 
 
 def mouth_mask(size: int) -> Tensor:
@@ -201,16 +200,7 @@ def build_talker(checkpoint: Checkpoint) -> MemoryTalker:
     Raises:
         LipwrightError: header or weights are damaged.
     """
-    try:
-        talker = MemoryTalker(**checkpoint.header["networks"]["talker"])
-        AudioSpec(**checkpoint.header["audio"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise LipwrightError(
-            f"the header of {checkpoint.path} is incomplete or wrong ({error}); the file is "
-            "damaged or from another version."
-        ) from error
-    checkpoint.load_into("talker", talker)
-    return talker.eval().requires_grad_(False)
+    return checkpoint.build("talker", MemoryTalker)
 
 
 def load_memory(path: Path, device: str = "auto", backend: str = "auto") -> MemoryMethod:

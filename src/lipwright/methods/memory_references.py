@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
 
 MIDDLE = (0.3, 0.7)
 """Looks whose openings rank between these shares are middling."""
@@ -25,11 +26,13 @@ CLEARLY = 0.6
 """Another look serves when its distance is less than this share of the first one's."""
 
 
-def pose_of(faces: Tensor) -> Tensor:
+def pose_of(faces: Array) -> Array:
     """(B, 3, S, S) in [-1, 1] -> (B, 128) unit vectors of the upper halves, coarse and grey."""
-    grey = faces[:, :, : faces.shape[2] // 2].float().mean(dim=1, keepdim=True)
-    coarse = F.adaptive_avg_pool2d(grey, (8, 16)).flatten(1)
-    return F.normalize(coarse - coarse.mean(dim=1, keepdim=True), dim=1, eps=1e-6)
+    grey = faces[:, :, : faces.shape[2] // 2].mean(axis=1)
+    coarse = [cv2.resize(row, (16, 8), interpolation=cv2.INTER_AREA).ravel() for row in grey]
+    vectors = np.stack(coarse) - np.mean(coarse, axis=1, keepdims=True)
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(length, 1e-6), np.float32)
 
 
 def median_reference(openings: Sequence[float]) -> int:
@@ -37,7 +40,7 @@ def median_reference(openings: Sequence[float]) -> int:
     return int(np.argsort(openings, kind="stable")[len(openings) // 2])
 
 
-def choose_references(poses: Tensor, openings: Sequence[float]) -> list[int]:
+def choose_references(poses: Array, openings: Sequence[float]) -> list[int]:
     """Indices of the looks that serve, that with the median opening first.
 
     Args:
@@ -49,16 +52,16 @@ def choose_references(poses: Tensor, openings: Sequence[float]) -> list[int]:
     middling = [int(i) for i, r in zip(order, ranks, strict=True) if MIDDLE[0] <= r <= MIDDLE[1]]
     chosen = [median_reference(openings)]
     while len(chosen) < MOST:  # the one that is farthest from those there are
-        away = (1.0 - poses[middling] @ poses[chosen].T).amin(dim=1) if middling else poses[:0, 0]
+        away = (1.0 - poses[middling] @ poses[chosen].T).min(axis=1) if middling else poses[:0, 0]
         if not len(away) or float(away.max()) < APART:
             break
         chosen.append(middling[int(away.argmax())])
     return chosen
 
 
-def nearest_reference(faces: Tensor, poses: Tensor) -> Tensor:
-    """(B,) which of (K, D) looks serves for each of (B, 3, S, S) faces."""
+def nearest_reference(faces: Array, poses: Array) -> NDArray[np.int64]:
+    """(B,) which of (K, D) references serves for each of (B, 3, S, S) faces."""
     away = 1.0 - pose_of(faces) @ poses.T
-    best = away.argmin(dim=1)
-    clearly = away.gather(1, best[:, None])[:, 0] < CLEARLY * away[:, 0]
-    return torch.where(clearly, best, torch.zeros_like(best))
+    best = away.argmin(axis=1)
+    clearly = away[np.arange(len(away)), best] < CLEARLY * away[:, 0]
+    return np.where(clearly, best, 0)

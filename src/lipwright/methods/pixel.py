@@ -15,15 +15,25 @@ detector would have boxed, at 96 px, in BGR, and a window of 200 ms that begins 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lipwright.errors import LipwrightError
 from lipwright.media.mel import AudioSpec
-from lipwright.methods.base import ReferenceLips, Rendered
+from lipwright.methods.base import (
+    Array,
+    Method,
+    MethodInfo,
+    ReferenceLips,
+    Rendered,
+    audio_of,
+    in_full_batches,
+)
 from lipwright.methods.engine import build_engine
 from lipwright.models.pixel_unet import STILLS, PixelUNet, stack_input
 from lipwright.models.published import wav2lip as published
@@ -31,7 +41,6 @@ from lipwright.weights.checkpoint import file_sha256, load_checkpoint
 from lipwright.weights.published import load_into, load_state
 
 KINDS = ("wav2lip", "lipgan", "speech2vid")
-BATCH = 8
 PUBLISHED_SIZE = 128
 PUBLISHED_BOX = (0.12, 0.0, 0.88, 0.98)
 """Left, top, right, bottom in parts of our crop: what S3FD with 10 px of padding would box."""
@@ -97,13 +106,11 @@ def published_mel(mel: Tensor) -> Tensor:
 class PixelState:
     """Stills of one face, (1, 15, S, S) in [0, 1]."""
 
-    stills: Tensor
+    stills: Array
 
 
-class PixelMethod:
+class PixelMethod(Method):
     """A pixel baseline; ``name`` is its kind."""
-
-    stateless = True
 
     def __init__(
         self,
@@ -114,46 +121,35 @@ class PixelMethod:
         device: str = "auto",
         backend: str = "auto",
     ) -> None:
-        self.name = drawer.kind
-        self.size = size
-        self.audio = audio
-        self.model_id = model_id
         self.engine = build_engine(drawer.eval().requires_grad_(False), device, backend, model_id)
-        self.backend = self.engine.name
+        self.info = MethodInfo(drawer.kind, model_id, size, audio, self.engine.name)
 
-    def start(self, reference: Tensor, lips: ReferenceLips | None = None) -> PixelState:
-        """Keep five of (R, 3, S, S) looks, spread evenly; fewer are repeated."""
-        index = torch.linspace(0, len(reference) - 1, STILLS).round().long()
-        return PixelState(reference[index].flatten(0, 1)[None] * 0.5 + 0.5)
+    def start(self, reference: Array, lips: ReferenceLips | None = None) -> PixelState:
+        """Keep five of (R, 3, S, S) reference frames, spread evenly; fewer are repeated."""
+        index = np.round(np.linspace(0, len(reference) - 1, STILLS)).astype(int)
+        chosen = reference[index]
+        return PixelState(
+            chosen.reshape(1, -1, *chosen.shape[2:]) * np.float32(0.5) + np.float32(0.5)
+        )
 
-    def render(self, faces: Tensor, audio: Tensor, state: PixelState) -> Rendered:
+    def render(self, faces: Array, audio: Array, state: PixelState) -> Rendered:
         """Draw (B, 3, S, S) faces with (B, 80, steps) speech; no baseline, as published."""
-        drawn = []
-        for start in range(0, len(faces), BATCH):
-            x, mel = faces[start : start + BATCH], audio[start : start + BATCH]
-            missing = BATCH - len(x)
-            if missing:  # full batches: the same kernels whatever batch a frame came in
-                x = torch.cat([x, x[-1:].expand(missing, -1, -1, -1)])
-                mel = torch.cat([mel, mel[-1:].expand(missing, -1, -1)])
-            if self.name == "speech2vid":
-                x = state.stills.expand(len(x), -1, -1, -1)
-            drawn.append(self.engine(x, mel)[0][: BATCH - missing])
-        return Rendered(torch.cat(drawn))
+
+        def draw(pictures: Array, mel: Array) -> tuple[Array, ...]:
+            if self.info.name == "speech2vid":
+                pictures = np.repeat(state.stills, len(mel), axis=0)
+            inputs = (torch.from_numpy(np.ascontiguousarray(x)) for x in (pictures, mel))
+            return (self.engine(*inputs)[0].numpy(),)
+
+        return Rendered(in_full_batches(draw, faces, audio)[0])
 
 
-def load_pixel(
-    kind: str, path: Path | None, device: str = "auto", backend: str = "auto"
-) -> PixelMethod:
+def load_pixel(kind: str, path: Path, device: str = "auto", backend: str = "auto") -> PixelMethod:
     """Load a baseline: a checkpoint trained here, or a published Wav2Lip file.
 
     Raises:
-        LipwrightError: no path, or not a checkpoint of this kind.
+        LipwrightError: not a checkpoint of this kind.
     """
-    if path is None:
-        raise LipwrightError(
-            f"the method '{kind}' comes without weights; train it with 'lipwright train {kind}', "
-            "or give a checkpoint with --weights."
-        )
     if kind == "wav2lip" and path.suffix != ".safetensors":
         network = published.published_generator()
         load_into(
@@ -169,15 +165,12 @@ def load_pixel(
         raise LipwrightError(
             f"{path} is a checkpoint of '{header.get('method')}', not of '{kind}'."
         )
-    try:
-        network = PixelUNet(**header["networks"]["generator"])
-        audio = AudioSpec(**header["audio"])
-        size = int(header["size"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise LipwrightError(
-            f"the header of {path} is incomplete or wrong ({error}); the file is damaged or from "
-            "another version."
-        ) from error
-    checkpoint.load_into("generator", network)
+    network = checkpoint.build("generator", PixelUNet)
+    size, audio = checkpoint.fields.whole("size", 16, 1024), audio_of(checkpoint.fields)
     drawer = PixelDrawer(network, kind)
     return PixelMethod(drawer, size, audio, checkpoint.model_id, device, backend)
+
+
+load_wav2lip = partial(load_pixel, "wav2lip")
+load_lipgan = partial(load_pixel, "lipgan")
+load_speech2vid = partial(load_pixel, "speech2vid")

@@ -1,61 +1,64 @@
-"""Methods by name or by checkpoint."""
+"""Methods by name or by checkpoint.
+
+A method is declared once, by an entry of :data:`METHODS`: its name, the function that builds it and
+the file that ships with the package. Adding one touches its own files and this table.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import resources
+from dataclasses import dataclass
+from importlib import import_module, resources
 from pathlib import Path
 
 from lipwright.errors import LipwrightError
 from lipwright.methods.base import Method
 
-DEFAULTS = {"memory": "memory-tiny.safetensors", "vq": "vq-tiny.safetensors"}
-"""Shipped checkpoint of each method, in ``lipwright/weights/shipped``."""
+DEFAULT = "vq"
+"""What ``dub`` takes when neither a method nor a checkpoint is named."""
 
 
-def _copy(path: Path | None, device: str, backend: str) -> Method:
-    from lipwright.methods.copy import CopyMethod
+@dataclass(frozen=True)
+class MethodEntry:
+    """A method of this package.
 
-    return CopyMethod()
+    Attributes:
+        name: as on the command line and in the header of its checkpoints.
+        loader: ``module:function``; imported when the method is wanted. The function takes the
+            checkpoint's path (None where there is none), device and backend.
+        shipped: its checkpoint in ``lipwright/weights/shipped``; None if it has none.
+        weightless: whether it needs no checkpoint at all.
+    """
 
+    name: str
+    loader: str
+    shipped: str | None = None
+    weightless: bool = False
 
-def _vq(path: Path | None, device: str, backend: str) -> Method:
-    from lipwright.methods.vq import load_vq
-
-    return load_vq(path or shipped("vq"), device, backend)
-
-
-def _landmark(path: Path | None, device: str, backend: str) -> Method:
-    from lipwright.methods.landmark import load_landmark
-
-    return load_landmark(path or shipped("landmark"), device, backend)
-
-
-def _memory(path: Path | None, device: str, backend: str) -> Method:
-    from lipwright.methods.memory import load_memory
-
-    return load_memory(path or shipped("memory"), device, backend)
-
-
-def _pixel(kind: str) -> Callable[[Path | None, str, str], Method]:
-    def build(path: Path | None, device: str, backend: str) -> Method:
-        from lipwright.methods.pixel import load_pixel
-
-        return load_pixel(kind, path, device, backend)
-
-    return build
+    def load(self, path: Path | None, device: str, backend: str) -> Method:
+        """Build the method."""
+        module, function = self.loader.split(":")
+        made = getattr(import_module(module), function)(path, device, backend)
+        assert isinstance(made, Method)
+        return made
 
 
-BUILDERS: dict[str, Callable[[Path | None, str, str], Method]] = {
-    "copy": _copy,
-    "vq": _vq,
-    "landmark": _landmark,
-    "memory": _memory,
-    "wav2lip": _pixel("wav2lip"),
-    "lipgan": _pixel("lipgan"),
-    "speech2vid": _pixel("speech2vid"),
+METHODS = {
+    entry.name: entry
+    for entry in (
+        MethodEntry("vq", "lipwright.methods.vq:load_vq", "vq-tiny.safetensors"),
+        MethodEntry("memory", "lipwright.methods.memory:load_memory", "memory-tiny.safetensors"),
+        MethodEntry(
+            "landmark", "lipwright.methods.landmark:load_landmark", "landmark-tiny.safetensors"
+        ),
+        MethodEntry("wav2lip", "lipwright.methods.pixel:load_wav2lip"),
+        MethodEntry("lipgan", "lipwright.methods.pixel:load_lipgan"),
+        MethodEntry("speech2vid", "lipwright.methods.pixel:load_speech2vid"),
+        MethodEntry("copy", "lipwright.methods.copy:load_copy", weightless=True),
+    )
 }
-"""Each imports its method only when it is wanted."""
+"""All methods by name."""
+SHIPPED = {name: entry.shipped for name, entry in METHODS.items() if entry.shipped is not None}
+"""Files of ``lipwright/weights/shipped`` by method."""
 
 
 def shipped(name: str) -> Path:
@@ -64,7 +67,12 @@ def shipped(name: str) -> Path:
     Raises:
         LipwrightError: this installation has none.
     """
-    file = DEFAULTS.get(name, f"{name}-tiny.safetensors")
+    file = METHODS[name].shipped if name in METHODS else None
+    if file is None:
+        raise LipwrightError(
+            f"the method '{name}' comes without weights; train it with 'lipwright train {name}', "
+            "or give a checkpoint with --weights."
+        )
     path = Path(str(resources.files("lipwright.weights") / "shipped" / file))
     if not path.is_file():
         raise LipwrightError(
@@ -75,7 +83,7 @@ def shipped(name: str) -> Path:
 
 
 def load_method(
-    name_or_path: str | Path,
+    name_or_path: str | Path | None = None,
     device: str = "auto",
     backend: str = "auto",
     weights: str | Path | None = None,
@@ -84,29 +92,44 @@ def load_method(
 
     Args:
         name_or_path: a method's name for its shipped default, or the path of a checkpoint, whose
-            header says which method it is.
+            header says which method it is; None for the method of ``weights``, or the default.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         backend: ``auto``, ``torch`` or ``openvino``.
-        weights: another checkpoint for the named method.
+        weights: a checkpoint; it has to be of the named method, if one is named.
 
     Raises:
         LipwrightError: no such method or file, a damaged checkpoint, an absent device.
     """
-    name = str(name_or_path)
-    if name in BUILDERS:
-        return BUILDERS[name](Path(weights) if weights is not None else None, device, backend)
-    path = Path(name_or_path)
-    if not path.exists():
-        known = ", ".join(sorted(BUILDERS))
-        raise LipwrightError(
-            f"there is no method and no checkpoint '{name}'; choose one of {known}, or a file."
-        )
+    name = None if name_or_path is None else str(name_or_path)
+    if name in METHODS:
+        entry, path = METHODS[name], Path(weights) if weights is not None else None
+    elif weights is None and name is None:
+        entry, path = METHODS[DEFAULT], None
+    else:
+        path = Path(weights if name is None else name)  # type: ignore[arg-type]
+        entry = METHODS[method_of(path)]
+    if path is None and not entry.weightless:
+        path = shipped(entry.name)
+    return entry.load(path, device, backend)
+
+
+def method_of(path: Path) -> str:
+    """The method that a checkpoint's header names.
+
+    Raises:
+        LipwrightError: no such file, no checkpoint, or not of a dubbing method.
+    """
     from lipwright.weights.checkpoint import read_header
 
+    if not path.exists():
+        known = ", ".join(sorted(METHODS))
+        raise LipwrightError(
+            f"there is no method and no checkpoint '{path}'; choose one of {known}, or a file."
+        )
     method = str(read_header(path).get("method"))
-    if method not in BUILDERS:
+    if method not in METHODS:
         raise LipwrightError(
             f"{path} is a checkpoint of '{method}', which is not a dubbing method; "
             "for VQ lip-sync join the stages with 'lipwright train vq'."
         )
-    return BUILDERS[method](path, device, backend)
+    return method

@@ -8,28 +8,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from lipwright.errors import LipwrightError
-from lipwright.media.mel import AudioSpec
-from lipwright.methods.base import ReferenceLips, Rendered
+from lipwright.lip_motion import compensate_dead_zone
+from lipwright.methods.base import (
+    Array,
+    Method,
+    MethodInfo,
+    ReferenceLips,
+    Rendered,
+    audio_of,
+    in_full_batches,
+    resized,
+)
 from lipwright.methods.engine import Engine, build_engine
 from lipwright.models.gallery_generator import GalleryGenerator
 from lipwright.models.generator import CodeGenerator
-from lipwright.models.lip_space import LipSpace, compensate_dead_zone
+from lipwright.models.lip_space import LipSpace
 from lipwright.models.speech_lips import SpeechToLips
 from lipwright.models.vq_pipeline import CodeEncoder, FrameRenderer, ReferenceEncoder
 from lipwright.models.vqgan import VQGAN
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
-
-BATCH = 8
-"""Frames per call of the network; smaller batches are filled up, so that every frame is computed by
-the same kernels whatever batch it came in."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class VQState:
     rest: NDArray[np.float64] | None = None
 
 
-class VQMethod:
+class VQMethod(Method):
     """The contract of :class:`lipwright.methods.base.Method` for VQ lip-sync.
 
     Args:
@@ -49,9 +54,6 @@ class VQMethod:
         backend: ``auto``, ``torch`` or ``openvino``.
     """
 
-    name = "vq"
-    stateless = True
-
     def __init__(self, checkpoint: Checkpoint, device: str = "auto", backend: str = "auto") -> None:
         header = checkpoint.header
         if header["method"] != "vq":
@@ -59,70 +61,53 @@ class VQMethod:
                 f"{checkpoint.path} is a checkpoint of '{header['method']}', not of a dubbing "
                 "method; join the stages with 'lipwright train vq' first."
             )
-        self.size = int(header["size"])
-        self.reference_size = self.size * int(header.get("finer", 1))
-        self.audio = AudioSpec(**header["audio"])
-        self.model_id = checkpoint.model_id
         references, frames, self.speech, self.space = build_networks(checkpoint)
         # Looks are encoded once per face: compiling a graph for them would take longer than that.
         self.references: Engine = build_engine(references, device, "torch", fast=backend != "torch")
-        self.frames: Engine = build_engine(frames, device, backend, f"{self.model_id} frames")
-        self.backend = self.frames.name
+        self.frames: Engine = build_engine(frames, device, backend, f"{checkpoint.model_id} frames")
+        size = checkpoint.fields.whole("size", 16, 1024)
+        self.info = MethodInfo(
+            name="vq",
+            model_id=checkpoint.model_id,
+            size=size,
+            audio=audio_of(checkpoint.fields),
+            backend=self.frames.name,
+            reference_size=size * checkpoint.fields.whole("finer", 1, 8, 1),
+            whole_speech=self.speech is not None,  # the paper's generator hears the mel itself
+        )
 
-    def start(self, reference: Tensor, lips: ReferenceLips | None = None) -> VQState:
-        """Encode looks (R, 3, S', S') in [-1, 1], S' = ``reference_size``, R >= 1.
-
-        Without ``lips`` all are taken to rest.
-        """
-        motions = torch.zeros(len(reference), self.space.dim)
+    def start(self, reference: Array, lips: ReferenceLips | None = None) -> VQState:
+        """Encode reference frames; without ``lips`` all are taken to rest."""
+        motions = np.zeros((len(reference), self.space.dim), np.float32)
         if lips is not None:
-            motions = torch.from_numpy(self.space.encode(lips.openings, lips.shapes, lips.rest))
-        side = self.reference_size
-        if reference.shape[-1] != side:
-            reference = F.interpolate(
-                reference, size=(side, side), mode="bilinear", align_corners=False, antialias=True
-            )
+            motions = self.space.encode(lips.openings, lips.shapes, lips.rest)
         rest = None if lips is None else np.asarray(lips.rest.shape, np.float64)
-        return VQState(self.references(reference, motions), rest)
-
-    @property
-    def listens(self) -> bool:
-        """Whether :meth:`listen` is there; the paper's generator hears the mel itself."""
-        return self.speech is not None
+        inputs = torch.from_numpy(resized(reference, self.info.reference_size))
+        return VQState(self.references(inputs, torch.from_numpy(motions)), rest)
 
     @torch.inference_mode()
-    def listen(self, mel: Tensor) -> Tensor:
-        """(80, T) log-mel of the whole speech -> (K, T), what the lips do at every column.
+    def speech_features(self, wave: Array) -> Array:
+        """(n,) samples -> (K, T), what the lips do at every column; 0 is rest.
 
-        0 is rest. In float32, whatever the pictures are drawn in: in bfloat16 the motions tremble.
+        In float32, whatever the pictures are drawn in: in bfloat16 the motions tremble.
         """
-        assert self.speech is not None
-        return self.speech.dense(mel.float())
+        mel = super().speech_features(wave)
+        if self.speech is None:
+            return mel
+        return np.asarray(self.speech.dense(torch.from_numpy(mel)).numpy(), np.float32)
 
-    @torch.inference_mode()
-    def _audio_features(self, audio: Tensor) -> Tensor:
-        if self.speech is None or audio.ndim == 2:
-            return audio
-        return torch.cat([self.speech(window[None].float()) for window in audio])
+    def render(self, faces: Array, audio: Array, state: VQState) -> Rendered:
+        """Draw (B, 3, S, S) faces by (B, K) motions, the paper's generator by (B, 80, steps)."""
 
-    def render(self, faces: Tensor, audio: Tensor, state: VQState) -> Rendered:
-        """Draw (B, 3, S, S) faces with (B, 80, steps) speech, or (B, K) that was listened to."""
-        n = len(faces)
-        audio = self._audio_features(audio)
-        parts: list[tuple[Tensor, ...]] = []
-        for start in range(0, n, BATCH):
-            x, mel = faces[start : start + BATCH], audio[start : start + BATCH]
-            missing = BATCH - len(x)
-            if missing:
-                x = torch.cat([x, x[-1:].expand(missing, -1, -1, -1)])
-                mel = torch.cat([mel, mel[-1:].expand(missing, *mel.shape[1:])])
-            drawn = self.frames(x, mel, *state.references)
-            parts.append(tuple(picture[: BATCH - missing] for picture in drawn))
-        made = tuple(torch.cat(p) for p in zip(*parts, strict=True))
+        def draw(*inputs: Array) -> tuple[Array, ...]:
+            tensors = [torch.from_numpy(np.ascontiguousarray(x)) for x in inputs]
+            return tuple(made.numpy() for made in self.frames(*tensors, *state.references))
+
+        made = in_full_batches(draw, faces, audio)
         if len(made) == 2:  # the paper's generator: speaking faces, and the baseline
             return Rendered(*made)
         speaking, restored = made[:2]
-        wanted, shown, weights = (m.float().cpu().double().numpy() for m in made[2:])
+        wanted, shown, weights = (m.astype(np.float64) for m in made[2:])
         if state.rest is None:
             return Rendered(speaking, restored=restored, weights=weights)
         lips = state.rest + self.space.contours(shown)
@@ -139,45 +124,26 @@ def build_networks(
     Raises:
         LipwrightError: header or weights are damaged.
     """
-    header = checkpoint.header
-    try:
-        networks = header["networks"]
-        face = VQGAN(**networks["face"])
-        pose = CodeEncoder(VQGAN(**networks["pose"]))
-        generator: GalleryGenerator | CodeGenerator
-        speech: SpeechToLips | None = None
-        if header["arch"] == "gallery":
-            generator = GalleryGenerator(**networks["generator"])
-            speech = SpeechToLips(**networks["speech"])
-            space = LipSpace(generator.lip_dim)
-        else:
-            generator, space = CodeGenerator(**networks["generator"]), LipSpace()
-        sigma, finer = header["sigma"], int(header.get("finer", 1))
-    except (KeyError, TypeError, ValueError) as error:
-        raise LipwrightError(
-            f"the header of {checkpoint.path} is incomplete or wrong ({error}); the file is "
-            "damaged or from another version."
-        ) from error
-    checkpoint.load_into("face", face)
-    checkpoint.load_into("pose", pose)
-    checkpoint.load_into("generator", generator)
-    if speech is not None:
-        checkpoint.load_into("speech", speech)
-        speech.eval().requires_grad_(False)
+    fields = checkpoint.fields
+    face = checkpoint.build("face", VQGAN)
+    pose = checkpoint.build("pose", lambda **arguments: CodeEncoder(VQGAN(**arguments)))
+    generator: GalleryGenerator | CodeGenerator
+    speech: SpeechToLips | None = None
+    space = LipSpace()
+    if fields.choice("arch", ("gallery", "paper")) == "gallery":
+        generator = checkpoint.build("generator", GalleryGenerator)
+        speech = checkpoint.build("speech", SpeechToLips)
+        space = LipSpace(generator.lip_dim)
         checkpoint.load_into("space", space)
-    references = ReferenceEncoder(
-        face, pose, generator, float(sigma["face"]), float(sigma["pose"]), finer
-    )
-    frames = FrameRenderer(
-        face,
-        pose,
-        generator,
-        float(sigma["face"]),
-        float(sigma["pose"]),
-        header["snap"],
-        float(header.get("articulation", 1.0)),
-        finer,
-    )
+    else:
+        generator = checkpoint.build("generator", CodeGenerator)
+    finer = fields.whole("finer", 1, 8, 1)
+    sigma = fields.section("sigma")
+    of_face, of_pose = sigma.number("face", 1e-6, 1e6), sigma.number("pose", 1e-6, 1e6)
+    references = ReferenceEncoder(face, pose, generator, of_face, of_pose, finer)
+    snap: Any = fields.choice("snap", ("soft", "raw", "entry"))
+    articulation = fields.number("articulation", 0.0, 20.0, 1.0)
+    frames = FrameRenderer(face, pose, generator, of_face, of_pose, snap, articulation, finer)
     for graph in (references, frames):
         graph.eval().requires_grad_(False)
     return references, frames, speech, space

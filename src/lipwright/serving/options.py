@@ -74,17 +74,16 @@ class FormField:
 @cache
 def methods() -> tuple[str, ...]:
     """Names of the methods that this installation has weights for, the default one first."""
-    from lipwright.methods.registry import BUILDERS, shipped
+    from lipwright.methods.registry import DEFAULT, METHODS, shipped
 
     found = []
-    for name in BUILDERS:
+    for name in METHODS:
         try:
             shipped(name)
         except LipwrightError:
             continue
         found.append(name)
-    default = DubOptions().method
-    return tuple(sorted(found, key=lambda name: (name != default, name)))
+    return tuple(sorted(found, key=lambda name: (name != DEFAULT, name)))
 
 
 @cache
@@ -107,6 +106,8 @@ def settings_model() -> type[BaseModel]:
         elif hint is int:
             limits = {"ge": info.low, "le": info.high if info.high is not None else 2**31 - 1}
         default = str(option.default) if hint is Fraction else option.default
+        if name == "method":
+            default = methods()[0]
         made[name] = (kind, Field(default, description=info.help, **limits))
     return create_model(
         "Options",

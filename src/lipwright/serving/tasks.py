@@ -15,7 +15,7 @@ import yaml
 from lipwright.dubbing.options import DubOptions, Observer
 from lipwright.errors import LipwrightError
 from lipwright.methods.base import Method
-from lipwright.methods.registry import load_method
+from lipwright.methods.registry import DEFAULT, load_method
 from lipwright.serving.files import path_of, remove, result_path
 from lipwright.serving.options import to_dub_options
 from lipwright.serving.settings import Settings
@@ -161,7 +161,7 @@ def _options(settings: Settings, job: Job, **more: Any) -> DubOptions:
 
 def _method(options: DubOptions) -> Method:
     """A method that stays loaded for the next job."""
-    name = options.method
+    name = options.method or DEFAULT
     if name not in _loaded:
         _loaded[name] = load_method(name, options.device, options.backend)
         while len(_loaded) > MOST_METHODS:

@@ -8,12 +8,14 @@ each network by name), ``audio``, ``size``, ``training`` (what it was trained on
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -21,6 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lipwright.errors import LipwrightError
+from lipwright.weights.header import Header, check_container, check_header
 
 FORMAT = 1
 ARCHITECTURES = {"looks": "gallery"}
@@ -31,6 +34,13 @@ PARTS = {
     "look_motion": "reference_motion",
 }
 """Former names of layers in tensor names, and their names today."""
+
+_DAMAGE = (
+    *(ArithmeticError, AssertionError, AttributeError, IndexError, KeyError, MemoryError),
+    *(RuntimeError, TypeError, ValueError),
+)
+"""What constructors of networks say to arguments without sense."""
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,41 @@ class Checkpoint:
     def model_id(self) -> str:
         """``method/size-hash``, short enough for a report and exact enough to find the file."""
         return f"{self.header['method']}-{self.header.get('size', '')}-{self.sha256[:12]}"
+
+    @property
+    def fields(self) -> Header:
+        """The header for typed access."""
+        return Header(self.header, self.path)
+
+    def build(self, name: str, factory: Callable[..., Network]) -> Network:
+        """The network ``name`` with the weights of the file, in eval mode and without gradients.
+
+        It is first laid out without memory and compared with the tensors that are there, so that a
+        header can ask for no more than the file holds.
+
+        Args:
+            name: of the network, in the header and in the names of its tensors.
+            factory: takes the constructor arguments that the header gives.
+
+        Raises:
+            LipwrightError: header and weights do not fit each other, or not this version.
+        """
+        arguments = self.fields.arguments(name)
+        try:
+            with contextlib.suppress(NotImplementedError), torch.device("meta"):
+                plan = factory(**arguments).state_dict()
+                there = self.network(name)
+                odd = [k for k, v in plan.items() if k not in there or there[k].shape != v.shape]
+                if odd:
+                    raise LipwrightError(
+                        f"{self.path} does not fit the network '{name}' that its own header "
+                        f"describes ({odd[0]}); the file is damaged or from another version."
+                    )
+            module = factory(**arguments)
+        except _DAMAGE as error:
+            self.fields.fail(f"networks.{name}: {' '.join(str(error).split())}")
+        self.load_into(name, module)
+        return module.eval().requires_grad_(False)
 
     def network(self, name: str) -> dict[str, Tensor]:
         """State dict of one network, in float32.
@@ -122,6 +167,7 @@ def read_header(path: Path) -> dict[str, Any]:
         raise LipwrightError(
             f"there is no checkpoint at {path}; check the path given by --weights."
         )
+    check_container(path)
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
@@ -131,9 +177,9 @@ def read_header(path: Path) -> dict[str, Any]:
             "another kind."
         ) from error
     try:
-        header = json.loads(metadata["lipwright"])
+        header: dict[str, Any] = json.loads(metadata["lipwright"])
         version = int(header["format"])
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise LipwrightError(
             f"{path} was not written by lipwright (no header); give a lipwright checkpoint."
         ) from error
@@ -142,8 +188,10 @@ def read_header(path: Path) -> dict[str, Any]:
             f"{path} has checkpoint format {version}, this lipwright reads up to {FORMAT}; "
             "upgrade lipwright."
         )
-    assert isinstance(header, dict)
-    if header.get("arch") in ARCHITECTURES:
+    if version < 1:
+        Header(header, path).fail(f"format is {version}")
+    check_header(header, path)
+    if isinstance(header.get("arch"), str) and header["arch"] in ARCHITECTURES:
         header["arch"] = ARCHITECTURES[header["arch"]]
     return header
 

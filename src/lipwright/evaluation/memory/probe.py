@@ -14,9 +14,9 @@ from torch.nn import functional as F
 from lipwright.data.packed import ClipRow, PackedCorpus
 from lipwright.data.talking import REACH
 from lipwright.errors import LipwrightError
+from lipwright.lip_motion import NeutralMouth
 from lipwright.media.mel import SILENCE, STEPS_PER_FRAME
 from lipwright.methods.memory import build_talker
-from lipwright.models.lip_space import NeutralMouth
 from lipwright.models.memory_lips import LipEncoder, fold_time
 from lipwright.weights.checkpoint import load_checkpoint
 

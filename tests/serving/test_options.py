@@ -27,7 +27,7 @@ def test_what_reaches_files_or_marks_is_not_offered() -> None:
 
 
 def test_defaults_are_those_of_dub() -> None:
-    assert to_dub_options(settings_model()().model_dump()) == DubOptions()
+    assert to_dub_options(settings_model()().model_dump()) == DubOptions(method=DEFAULT)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from lipwright.evaluation.memory.labels import (
     read_alignment,
 )
 from lipwright.evaluation.memory.probe import Probe
+from lipwright.media.mel import windows
 from lipwright.training.config import parse
 from lipwright.training.stages.memory import MemoryStage
 from lipwright.training.stages.memory_config import MemoryConfig
@@ -138,14 +140,17 @@ def test_the_probe_hears_what_the_stage_hears(checkpoint: Path, corpus: Path) ->
     stage = MemoryStage(parse(MemoryConfig, CONFIG, "test"), packed)
     network = stage.network.eval()
     assert isinstance(network, TrainedMemory)
-    mel = stage.clips._speech(row, 10, 5)  # five frames, as one stretch: the last window's centre
     steps, before = probe.talker.audio.steps, probe.talker.audio.before
     assert before <= 40
     window = torch.from_numpy(packed.clip_mel(row).astype(np.float32))[:, 40 - before :][:, :steps]
     with torch.no_grad():
         feature = probe.talker.audio(window[None])
         assert np.allclose(probe.talker.memory.address_audio(feature), heard.audio[10], atol=1e-5)
-    assert mel.shape == (80, 20)
+    # The stage cuts its windows with the one function for it.
+    spec = stage.clips.audio
+    assert (spec.steps, spec.before) == (steps, before)
+    cut = windows(packed.speech(row), [Fraction(10, 25)], spec)
+    assert torch.allclose(torch.as_tensor(cut[0]).float(), window)
 
 
 @pytest.mark.parametrize("edit", [None, "blue:ay", "0:5"])

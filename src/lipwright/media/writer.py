@@ -29,6 +29,7 @@ from lipwright.media.tracks import Track, kept_streams, speech_track
 log = logging.getLogger(__name__)
 
 _LIMITED = 1
+_ABSURD_TICKS = 1 << 48
 
 MOST_SVT_RATE = Fraction(240)
 """Frames per second that SVT-AV1 takes at most; the timestamps of the frames say what is true."""
@@ -268,6 +269,9 @@ class VideoWriter:
     def _mux(self, packets: list[av.Packet[av.VideoStream]]) -> None:
         """Put packets into the file; the newest is held back until it is known not to be last."""
         for packet in packets:
+            ahead = (packet.pts or 0) - (packet.dts or 0)
+            if ahead > _ABSURD_TICKS:  # x265 does so for clips of one or two frames
+                packet.dts = packet.pts
             if packet.pts in self._durations:
                 packet.duration = self._durations.pop(packet.pts)
             if self._first_dts is None:

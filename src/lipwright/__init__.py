@@ -20,6 +20,7 @@ from lipwright.errors import LipwrightError
 
 if TYPE_CHECKING:
     from lipwright.animation.job import animate
+    from lipwright.dubbing.dubber import Dubber
     from lipwright.dubbing.job import dub
     from lipwright.dubbing.options import DubOptions
     from lipwright.dubbing.report import Report
@@ -30,6 +31,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "DubOptions",
+    "Dubber",
     "LipwrightError",
     "Report",
     "__version__",
@@ -44,6 +46,7 @@ __all__ = [
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 _HOMES = {
+    "Dubber": "lipwright.dubbing.dubber",
     "DubOptions": "lipwright.dubbing.options",
     "Report": "lipwright.dubbing.report",
     "animate": "lipwright.animation.job",

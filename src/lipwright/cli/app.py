@@ -20,6 +20,7 @@ import typer
 from lipwright import __version__
 from lipwright.cli import (
     animate,
+    batch,
     doctor,
     dub,
     evaluate,
@@ -77,6 +78,7 @@ def options(
 dub.register(app)
 animate.register(app)
 faces.register(app)
+batch.register(app)
 weights.register(app)
 training.register(app)
 evaluate.register(app)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import Field
 from fractions import Fraction
 from pathlib import Path
@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 import typer
 
 from lipwright.dubbing.option_info import GROUPS, OptionInfo, options_of
+from lipwright.dubbing.option_text import FRACTIONS, frame_rate, time_of
 from lipwright.dubbing.options import Backend, Detail, Device, DubOptions, Length, Region
-from lipwright.errors import LipwrightError
 
 __all__ = [
     "Backend",
@@ -29,45 +29,8 @@ __all__ = [
 _OFF = "no_"
 
 
-def frame_rate(text: str) -> Fraction:
-    """A frame rate from ``25``, ``29.97`` or ``30000/1001``.
-
-    Raises:
-        LipwrightError: it is none.
-    """
-    try:
-        return Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        raise LipwrightError(
-            f"'{text}' is no frame rate; write --fps 25 or --fps 30000/1001."
-        ) from None
-
-
-def time_of(text: str) -> Fraction:
-    """Seconds from ``12.5``, ``1:02.5`` or ``0:01:02.5``, exactly.
-
-    Raises:
-        LipwrightError: it is no time.
-    """
-    sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
-    try:
-        parts = [Fraction(part) for part in digits.split(":")]
-        if len(parts) > 3 or any(part < 0 for part in parts):
-            raise ValueError
-    except (ValueError, ZeroDivisionError):
-        raise LipwrightError(f"'{text}' is no time; write seconds, or 1:02.5.") from None
-    seconds = Fraction(0)
-    for part in parts:
-        seconds = 60 * seconds + part
-    return sign * seconds
-
-
-_FRACTIONS = {"RATE": frame_rate, "TIME": time_of}
-"""What reads the text of an option that is a fraction, by its metavar."""
-
-
 def takes_dub_options(
-    *, still: bool = False, **defaults: Any
+    *, still: bool = False, without: Collection[str] = (), **defaults: Any
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make a command that takes every option of ``DubOptions`` beside its own.
 
@@ -75,6 +38,7 @@ def takes_dub_options(
 
     Args:
         still: only those that mean something for a still picture.
+        without: options that the command has not.
         defaults: other defaults than those of ``DubOptions``.
     """
 
@@ -88,7 +52,7 @@ def takes_dub_options(
         declared = {
             name: option
             for name, option in options_of(DubOptions).items()
-            if option[1].still or not still
+            if (option[1].still or not still) and name not in without
         }
         made = [
             parameter
@@ -103,7 +67,7 @@ def takes_dub_options(
                 if info.off is not None and given.pop(_OFF + name):
                     value = False
                 if hint is Fraction:
-                    value = _FRACTIONS[info.metavar or ""](value)
+                    value = FRACTIONS[info.metavar or ""](value)
                 elif _is_list(hint):
                     value = tuple(value or ())
                 values[name] = value

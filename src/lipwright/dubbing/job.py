@@ -31,7 +31,7 @@ from lipwright.dubbing.marks import marks
 from lipwright.dubbing.options import DubOptions, Observer, Stage
 from lipwright.dubbing.plan import Plan, Source
 from lipwright.dubbing.preview import write_preview
-from lipwright.dubbing.render import Job, render
+from lipwright.dubbing.render import Job, StartedFaces, render
 from lipwright.dubbing.report import Report
 from lipwright.dubbing.schedule import Schedule, select
 from lipwright.dubbing.segments import Segments
@@ -63,6 +63,7 @@ def dub(
     *,
     method: Method | None = None,
     tracker: Tracker | None = None,
+    started: StartedFaces | None = None,
 ) -> Report:
     """Give a video's mouths to a speech.
 
@@ -74,6 +75,7 @@ def dub(
         observer: is told of the progress.
         method: one that is loaded already, instead of ``options.method``.
         tracker: another face tracker than the default.
+        started: faces of earlier jobs with this method, see ``dubbing.dubber``.
 
     Returns:
         What was done to every frame.
@@ -85,7 +87,7 @@ def dub(
     job = _Dub(Path(video), Path(speech), Path(out), options or DubOptions(), observer)
     try:
         with limits.applied(limits.parse(job.options.limit)):
-            return job.run(method, tracker)
+            return job.run(method, tracker, started)
     except KeyboardInterrupt:
         raise Interrupted(job.last_words()) from None
     except OSError as error:  # the libraries below raise LipwrightError for all that is foreseen
@@ -112,7 +114,9 @@ class _Dub:
         self.report = Report(str(video), str(speech), str(out))
         self._kept: Segments | None = None
 
-    def run(self, method: Method | None, tracker: Tracker | None) -> Report:
+    def run(
+        self, method: Method | None, tracker: Tracker | None, started: StartedFaces | None
+    ) -> Report:
         """Everything."""
         options, began = self.options, time.perf_counter()
         self._check()
@@ -159,6 +163,7 @@ class _Dub:
                     batch_size=options.batch_size,
                     segment=segment_frames(info),
                     detail=options.detail,
+                    started=started,
                 )
                 self._describe(schedule, method)
                 if provenance is None:

@@ -11,6 +11,7 @@ the very batches of an uninterrupted one.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -24,7 +25,7 @@ from lipwright.dubbing import composite
 from lipwright.dubbing.frames import FrameStore, frame_bytes
 from lipwright.dubbing.lip_warp import warp_lips
 from lipwright.dubbing.options import Detail
-from lipwright.dubbing.plan import PlannedFace
+from lipwright.dubbing.plan import Plan, PlannedFace
 from lipwright.dubbing.queues import ThreadGroup
 from lipwright.dubbing.schedule import Schedule
 from lipwright.faces import alignment, paste
@@ -95,6 +96,32 @@ class Work:
     faces: list[Face] = field(default_factory=list)
 
 
+class StartedFaces:
+    """What a method without a memory made of the reference frames of faces, for later jobs.
+
+    Holds the faces of one video, and of one method; who changes the method has to clear it.
+    """
+
+    def __init__(self) -> None:
+        self._of: object = None
+        self._states: dict[int, Any] = {}
+
+    def state(self, plan: Plan, track: int, start: Callable[[], Any]) -> Any:
+        """The state of a face, started unless it was before."""
+        of = plan.source, json.dumps(plan.settings, sort_keys=True)
+        if of != self._of:
+            self.clear()
+            self._of = of
+        if track not in self._states:
+            self._states[track] = start()
+        return self._states[track]
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._of = None
+        self._states.clear()
+
+
 @dataclass(frozen=True)
 class Job:
     """What a render needs to know.
@@ -110,6 +137,7 @@ class Job:
         batch_size: frames per window.
         segment: frames per segment of the output.
         detail: see ``composite.prepare``.
+        started: faces that earlier jobs with this method have started, or None.
     """
 
     info: VideoInfo
@@ -122,6 +150,7 @@ class Job:
     batch_size: int = 8
     segment: int = 250
     detail: Detail = "keep"
+    started: StartedFaces | None = None
 
 
 def render(
@@ -253,7 +282,7 @@ class FaceRenderer:
         last_pass = job.schedule.shot_pass(window[-1].k)
         for key, members in groups.items():
             if key not in self._states:
-                self._states[key] = job.method.start(*self._reference(key[0]))
+                self._states[key] = self._start(key[0])
             sources = np.stack([face.source for _, face in members])
             faces = np.ascontiguousarray(sources.transpose(0, 3, 1, 2)) * np.float32(2) - 1
             made = job.method.render(faces, self._audio([k for k, _ in members]), self._states[key])
@@ -283,6 +312,17 @@ class FaceRenderer:
         self._references = {
             number: masks for number, masks in self._references.items() if number in tracks
         }
+
+    def _start(self, track: int) -> Any:
+        """State of a face of which nothing has been drawn in this shot."""
+        job = self._job
+
+        def start() -> Any:
+            return job.method.start(*self._reference(track))
+
+        if job.started is None or not job.method.info.stateless:
+            return start()
+        return job.started.state(job.schedule.plan, track, start)
 
     def _support(self, planned: PlannedFace, weights: NDArray[np.float64]) -> Picture:
         track = self._job.schedule.track(planned.track)

@@ -1,0 +1,199 @@
+"""Run what is missing of a table of jobs.
+
+Jobs of the same video run one after another as far as possible, and the first of them alone: it
+makes the plan of the video, which the others read from the cache.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lipwright.batch import worker
+from lipwright.batch.record import Outcome, Record, identity_of
+from lipwright.batch.table import BatchJob
+from lipwright.dubbing.dubber import Dubber
+from lipwright.dubbing.options import DubOptions, Observer
+from lipwright.errors import Interrupted
+from lipwright.lock import OutputLock
+
+Told = Callable[[BatchJob, Outcome | None], None]
+
+
+@dataclass
+class BatchResult:
+    """How a batch ended.
+
+    Attributes:
+        outcomes: by job, in the order of the table.
+        skipped: numbers of the jobs that were done before.
+    """
+
+    outcomes: list[tuple[BatchJob, Outcome]] = field(default_factory=list)
+    skipped: set[int] = field(default_factory=set)
+
+    @property
+    def failed(self) -> list[BatchJob]:
+        """Jobs that failed."""
+        return [job for job, outcome in self.outcomes if outcome.error]
+
+
+def run_batch(
+    table: Path,
+    jobs: list[BatchJob],
+    common: DubOptions | None = None,
+    *,
+    workers: int = 1,
+    retries: int = 0,
+    observer: Observer | None = None,
+    tell: Told = lambda job, outcome: None,
+) -> BatchResult:
+    """Do all jobs that are not done.
+
+    Args:
+        table: the file that they came from; what is done is recorded beside it.
+        jobs: of :func:`lipwright.batch.table.read_table`.
+        common: options of jobs that say nothing else.
+        workers: processes. With one, everything happens in this process.
+        retries: so many times a failed job is tried again.
+        observer: is told of the progress inside a job; with one worker only.
+        tell: called with a job and None when it begins, and with its outcome when it has ended.
+
+    Raises:
+        LipwrightError: another batch works on this table, or the record cannot be written.
+        Interrupted: Ctrl-C; what was done is kept.
+    """
+    with OutputLock(table.with_name(table.name + ".batch")):
+        record = Record(table)
+        batch = _Batch(record, common or DubOptions(), retries, tell)
+        waiting = batch.pending(jobs)
+        try:
+            if workers > 1 and len(waiting) > 1:
+                batch.in_processes(waiting, workers)
+            else:
+                batch.here(waiting, observer)
+        except (KeyboardInterrupt, Interrupted):
+            raise Interrupted(batch.last_words(len(jobs))) from None
+        result = batch.result
+        result.outcomes.sort(key=lambda entry: entry[0].number)
+        return result
+
+
+class _Batch:
+    def __init__(self, record: Record, common: DubOptions, retries: int, tell: Told) -> None:
+        self._record, self._common = record, common
+        self._retries, self._tell = retries, tell
+        self._identities: dict[int, str] = {}
+        self.result = BatchResult()
+
+    def pending(self, jobs: list[BatchJob]) -> list[BatchJob]:
+        """Jobs that are to be done, those of one video together."""
+        missing: dict[Path, list[BatchJob]] = {}
+        for job in jobs:
+            problem = worker.check_inputs(job)
+            if problem:
+                self._end(job, Outcome("", str(job.out.absolute()), error=problem))
+                continue
+            identity = identity_of(job, self._options(job))
+            self._identities[job.number] = identity
+            done = self._record.done(identity)
+            if done is None:
+                missing.setdefault(job.video.resolve(), []).append(job)
+            else:
+                self.result.skipped.add(job.number)
+                self.result.outcomes.append((job, done))
+                self._tell(job, done)
+        return [job for group in missing.values() for job in group]
+
+    def here(self, jobs: list[BatchJob], observer: Observer | None) -> None:
+        """Do jobs in this process."""
+        dubber = Dubber(observer=observer)
+        for job in jobs:
+            self._tell(job, None)
+            identity = self._identities[job.number]
+            self._end(job, worker.run_job(dubber, job, self._options(job), identity, self._retries))
+
+    def in_processes(self, jobs: list[BatchJob], workers: int) -> None:
+        """Do jobs in several processes; one that dies costs the jobs it had, not the batch."""
+        waiting = deque(jobs)
+        deaths: dict[int, int] = {}
+        while waiting:
+            lost = self._with_pool(waiting, workers)
+            for job in reversed(lost):
+                deaths[job.number] = deaths.get(job.number, 0) + 1
+                if deaths[job.number] > 1 + self._retries:
+                    sentence = f"The process died {deaths[job.number]} times during this job; is "
+                    sentence += "there enough memory? Fewer --workers need less."
+                    self._end(job, self._failed(job, sentence))
+                else:
+                    waiting.appendleft(job)
+            workers = max(1, workers - 1) if lost else workers
+
+    def _with_pool(self, waiting: deque[BatchJob], workers: int) -> list[BatchJob]:
+        """Work until nothing waits, or a process dies; gives the jobs that were lost then."""
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        running: dict[Future[Outcome], BatchJob] = {}
+        planned: set[Path] = set()
+        context = multiprocessing.get_context("spawn")
+        share = max(1, (cores or 1) // workers)
+        pool = ProcessPoolExecutor(workers, context, worker.begin, (share,))
+        try:
+            while waiting or running:
+                while len(running) < workers:
+                    job = next_job(waiting, planned, running.values())
+                    if job is None:
+                        break
+                    self._tell(job, None)
+                    given = self._options(job), self._identities[job.number], self._retries
+                    try:
+                        running[pool.submit(worker.work, job, *given)] = job
+                    except BrokenProcessPool:
+                        waiting.appendleft(job)
+                        raise
+                finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    self._end(running[future], future.result())
+                    planned.add(running.pop(future).video.resolve())
+        except BrokenProcessPool:
+            return list(running.values())
+        finally:
+            started = list((getattr(pool, "_processes", None) or {}).values())
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in started:  # a job that is still at work resumes next time
+                process.terminate()
+        return []
+
+    def _options(self, job: BatchJob) -> DubOptions:
+        return worker.options_of_job(job, self._common)
+
+    def _failed(self, job: BatchJob, sentence: str) -> Outcome:
+        return Outcome(self._identities[job.number], str(job.out.absolute()), error=sentence)
+
+    def _end(self, job: BatchJob, outcome: Outcome) -> None:
+        if outcome.job:
+            self._record.add(outcome)
+        self.result.outcomes.append((job, outcome))
+        self._tell(job, outcome)
+
+    def last_words(self, count: int) -> str:
+        """What an interrupted batch says."""
+        done = sum(not outcome.error for _, outcome in self.result.outcomes)
+        return f"Interrupted; {done} of {count} jobs are done: the same command does the rest."
+
+
+def next_job(
+    waiting: deque[BatchJob], planned: set[Path], running: Iterable[BatchJob]
+) -> BatchJob | None:
+    """Take out the next job whose video has a plan, or is nobody's at the moment."""
+    busy = {job.video.resolve() for job in running} - planned
+    for place, job in enumerate(waiting):
+        if job.video.resolve() not in busy:
+            del waiting[place]
+            return job
+    return None

@@ -1,0 +1,217 @@
+"""A table of jobs: CSV, or YAML with defaults.
+
+CSV: a head line, then a job a line. The columns are ``video``, ``speech``, ``out`` and options of
+``lipwright dub``; an empty cell is the default.
+
+YAML::
+
+    defaults: {crf: 18}
+    out: "done/{video}-{speech}.mp4"
+    jobs:
+      - {video: a.mp4, speech: [one.wav, two.wav], face: all}
+      - {video: b.mp4, speech: "speeches/*.wav"}
+
+In both, ``speech`` may name several files (a pattern with ``*``; in CSV also ``one.wav;two.wav``):
+a job for each. ``out`` may hold ``{video}`` and ``{speech}``, the names without folder and suffix,
+``{number}``, counted from 1, and any column. Paths begin at the table's folder.
+"""
+
+from __future__ import annotations
+
+import csv
+import glob
+import io
+import string
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lipwright.dubbing.option_text import option_name, options_from
+from lipwright.dubbing.options import DubOptions
+from lipwright.errors import LipwrightError
+from lipwright.files.yaml_text import parse_yaml
+
+FILES = ("video", "speech", "out")
+NOT_HERE = {
+    "preview": "look at a preview with 'lipwright dub'",
+    "resume": "a batch always resumes",
+}
+MOST_JOBS = 100_000
+
+
+@dataclass(frozen=True)
+class BatchJob:
+    """One dub.
+
+    Attributes:
+        number: from 1, in the order of the table.
+        video: the file.
+        speech: the file.
+        out: the video to write.
+        options: what the table says, by name.
+    """
+
+    number: int
+    video: Path
+    speech: Path
+    out: Path
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return f"{self.video.name} with {self.speech.name}"
+
+
+def read_table(
+    path: Path, out: str | None = None, common: DubOptions | None = None
+) -> list[BatchJob]:
+    """The jobs of a table.
+
+    Args:
+        path: .csv, .yaml or .yml.
+        out: template for jobs that name no output.
+        common: options of jobs that say nothing else, for the check of the values.
+
+    Raises:
+        LipwrightError: the table cannot be read, or some jobs make no sense; all that is wrong in
+            one message.
+    """
+    rows, template = _rows(path)
+    template = out or template
+    jobs: list[BatchJob] = []
+    problems: list[str] = []
+    places: dict[Path, int] = {}
+    for where, row in rows:
+        try:
+            for video, speech, cells in _expanded(path.parent, row, where):
+                number = len(jobs) + 1
+                if number > MOST_JOBS:
+                    raise LipwrightError(f"{path} has more than {MOST_JOBS:,} jobs; split it.")
+                target = path.parent / _named(template, video, speech, number, cells, where)
+                job = BatchJob(number, video, speech, target, _options(cells, common, where))
+                other = places.setdefault(target.absolute(), number)
+                if other != number:
+                    raise LipwrightError(
+                        f"{where} writes {target}, which job {other} writes too; give another "
+                        "name, or a template with {video} and {speech}."
+                    )
+                jobs.append(job)
+        except LipwrightError as error:
+            problems.append(str(error))
+    if problems:
+        more = f" ({len(problems) - 10} more)" if len(problems) > 10 else ""
+        raise LipwrightError("\n  ".join(problems[:10]) + more)
+    if not jobs:
+        raise LipwrightError(f"The table {path} holds no jobs.")
+    return jobs
+
+
+def _rows(path: Path) -> tuple[list[tuple[str, dict[str, Any]]], str | None]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not a text file"
+        raise LipwrightError(f"The table {path} cannot be read ({reason}).") from error
+    if path.suffix.lower() in (".yaml", ".yml"):
+        return _yaml_rows(path, text)
+    if path.suffix.lower() != ".csv":
+        raise LipwrightError(f"The table {path} is neither .csv nor .yaml.")
+    reader = csv.DictReader(io.StringIO(text), skipinitialspace=True)
+    columns = reader.fieldnames or []
+    missing = [name for name in ("video", "speech") if name not in map(option_name, columns)]
+    if missing:
+        raise LipwrightError(
+            f"The table {path} lacks the column {' and '.join(missing)}; its first line has to "
+            "name video, speech, out and any options."
+        )
+    rows = []
+    for number, cells in enumerate(reader, 1):
+        where = f"Row {number} of {path.name}"
+        if None in cells:
+            raise LipwrightError(f"{where} has more cells than the first line names.")
+        rows.append((where, {k: v for k, v in cells.items() if v is not None and v.strip()}))
+    return rows, None
+
+
+def _yaml_rows(path: Path, text: str) -> tuple[list[tuple[str, dict[str, Any]]], str | None]:
+    data = parse_yaml(text, f"The table {path}")
+    if isinstance(data, list):
+        data = {"jobs": data}
+    jobs = data.get("jobs") if isinstance(data, dict) else None
+    if not isinstance(jobs, list) or not all(isinstance(job, dict) for job in jobs):
+        raise LipwrightError(f"The table {path} needs a list 'jobs' of mappings.")
+    strange = set(data) - {"jobs", "defaults", "out"}
+    if strange:
+        raise LipwrightError(
+            f"The table {path} has '{sorted(map(str, strange))[0]}' beside jobs, defaults and out."
+        )
+    defaults = data.get("defaults") or {}
+    if not isinstance(defaults, dict):
+        raise LipwrightError(f"In the table {path}, defaults is no mapping.")
+    rows = [
+        (f"Job {number} of {path.name}", {**defaults, **job}) for number, job in enumerate(jobs, 1)
+    ]
+    return rows, data.get("out")
+
+
+def _expanded(
+    folder: Path, row: Mapping[str, Any], where: str
+) -> Iterator[tuple[Path, Path, dict[str, Any]]]:
+    """Video, speech and the other cells of every job that a row stands for."""
+    cells = {option_name(str(name)): value for name, value in row.items()}
+    for name in ("video", "speech"):
+        if not cells.get(name):
+            raise LipwrightError(f"{where} names no {name}.")
+    video = folder / str(cells.pop("video"))
+    given = cells.pop("speech")
+    names = given if isinstance(given, list) else str(given).split(";")
+    for name in map(str.strip, map(str, names)):
+        found = [folder / name]
+        if any(sign in name for sign in "*?["):
+            found = [Path(match) for match in sorted(glob.glob(str(folder / name)))]
+            if not found:
+                raise LipwrightError(f"{where}: no file fits '{name}'.")
+        for speech in found:
+            yield video, speech, dict(cells)
+
+
+def _named(
+    template: str | None,
+    video: Path,
+    speech: Path,
+    number: int,
+    cells: Mapping[str, Any],
+    where: str,
+) -> str:
+    """The output's name."""
+    pattern = str(cells["out"]) if cells.get("out") else template
+    if not pattern:
+        raise LipwrightError(f"{where} names no out; add it, or give a template with --out.")
+    words = {**{k: str(v) for k, v in cells.items() if k != "out"}}
+    words |= {"video": video.stem, "speech": speech.stem, "number": str(number)}
+    try:
+        for _, name, _, _ in string.Formatter().parse(pattern):
+            if name is not None and name not in words:
+                raise LipwrightError(
+                    f"{where}: the output '{pattern}' has {{{name}}}, but there are only "
+                    f"{', '.join(sorted(words))}."
+                )
+        return pattern.format_map(words)
+    except ValueError as error:
+        raise LipwrightError(f"{where}: the output '{pattern}' is no template ({error}).") from None
+
+
+def _options(cells: Mapping[str, Any], common: DubOptions | None, where: str) -> dict[str, Any]:
+    given = {name: value for name, value in cells.items() if name not in FILES}
+    for name, why in NOT_HERE.items():
+        if name in given:
+            raise LipwrightError(f"{where} has the column '{name}'; {why}.")
+    options = options_from(given, where)
+    try:
+        values = {**vars(common or DubOptions()), **options}
+        DubOptions(**values).check()
+    except LipwrightError as error:
+        raise LipwrightError(f"{where}: {error}") from None
+    return options

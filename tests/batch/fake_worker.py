@@ -1,0 +1,36 @@
+"""A worker process that draws with a tiny method and a scripted tracker."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from lipwright.batch import worker
+from lipwright.dubbing.dubber import Dubber
+from tests.dubbing.clips import ScriptedTracker
+from tests.dubbing.test_job import Talker, face
+
+DIES = "LIPWRIGHT_TEST_WORKER_DIES"
+"""A file; the first worker that finds it removes it and dies."""
+
+
+class Mortal(Talker):
+    def render(self, *arguments: Any) -> Any:
+        omen = Path(os.environ.get(DIES, ""))
+        if omen.is_file():
+            omen.unlink()
+            os._exit(9)
+        return super().render(*arguments)
+
+
+def begin(threads: int) -> None:
+    worker.begin(threads)
+    Dubber._face_tracker = lambda self: ScriptedTracker(face)  # type: ignore[assignment,method-assign,return-value]
+    Dubber.method = lambda self, options=None: Mortal()  # type: ignore[method-assign,assignment]
+
+
+def work(job: Any, *rest: Any) -> Any:
+    if job.number == 2:
+        os._exit(9)
+    return worker.run_job(worker._dubber[0], job, *rest)

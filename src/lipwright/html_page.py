@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from pathlib import Path
 
 from lipwright.printable import printable
 
@@ -36,10 +35,3 @@ def table(top: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
         )
 
     return "<table>" + line(top, "th") + "".join(line(row, "td") for row in rows) + "</table>"
-
-
-def write_page_file(path: Path, text: str) -> None:
-    """Write the page, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

@@ -14,8 +14,9 @@ from lipwright.data.extract import warp
 from lipwright.data.labels import default_label, read_labels
 from lipwright.data.packed import PackedCorpus
 from lipwright.data.sources import clip_name, find_sources
-from lipwright.data.storage import read_crops, write_crops
+from lipwright.data.storage import read_crops
 from lipwright.errors import LipwrightError
+from tests.data.crops import write_crops
 from tests.training.tiny import make_corpus
 
 

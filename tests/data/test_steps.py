@@ -20,6 +20,7 @@ from lipwright.data.judge import judge, reason
 from lipwright.data.lettering import has_burned_in_text
 from lipwright.data.rows import PrepareSettings, Work
 from lipwright.data.words import read_cues, said, transcripts
+from lipwright.errors import LipwrightError
 from lipwright.faces import alignment
 from lipwright.media.reader import VideoReader
 from tests.conftest import write_video
@@ -166,3 +167,20 @@ def test_transcripts(tmp_path: Path) -> None:
     assert said("That's a DAMN shame!", ("damn",))
     assert not said("a fundamental thing", ("damn",))
     assert said("he kicked the bucket.", ("kicked the bucket",))
+
+
+def test_a_named_file_that_is_no_video_begins_no_corpus(tmp_path: Path) -> None:
+    from lipwright.data.prepare import prepare
+
+    (tmp_path / "help.txt").write_text("not a video")
+    with pytest.raises(LipwrightError, match=r"help\.txt"):
+        prepare([tmp_path / "help.txt"], tmp_path / "corpus")
+    assert not (tmp_path / "corpus").exists()
+
+
+def test_a_missing_label_file_is_one_plain_sentence(tmp_path: Path) -> None:
+    from lipwright.data.labels import read_labels
+
+    with pytest.raises(LipwrightError, match="there is no label file") as caught:
+        read_labels(tmp_path / "nosuch.csv")
+    assert "Errno" not in str(caught.value)

@@ -10,12 +10,12 @@ import torch
 
 from lipwright.data.predictor import REACH
 from lipwright.data.rows import PrepareSettings, Work
-from lipwright.data.storage import write_crops
 from lipwright.data.sync_expert import expert_curve, load_judge
 from lipwright.errors import LipwrightError
 from lipwright.models.expert import SyncExpert
 from lipwright.models.vqgan import VQGAN
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
+from tests.data.crops import write_crops
 
 VQGAN_MODEL = {
     "channels": [8, 8],

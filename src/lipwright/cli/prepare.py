@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
@@ -10,8 +11,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.progress import TimeRemainingColumn as TimeLeft
 
 from lipwright.cli.text import duration
+from lipwright.data.labels import read_labels
+from lipwright.data.page import counted
 from lipwright.data.prepare import PrepareOptions, planned, prepare
 from lipwright.data.rows import PrepareSettings
+from lipwright.data.sources import find_sources
+from lipwright.errors import Interrupted
 
 TITLES = {
     "probe": "Looking at the sources",
@@ -30,6 +35,18 @@ TIMES_REAL_TIME = 2.5
 CROP_BYTES, PACKED_BYTES = 6_000, 66_000
 
 
+class _ConsoleHandler(logging.Handler):
+    """Prints what data preparation logs above the bars instead of across them."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._to = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one record."""
+        self._to.print(record.getMessage(), markup=False, highlight=False, soft_wrap=True)
+
+
 class Steps:
     """Progress of a preparation: one bar a step on a terminal, lines anywhere else."""
 
@@ -38,6 +55,8 @@ class Steps:
         self._bar: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._shown: dict[str, int] = {}
+        self._logger = logging.getLogger("lipwright")
+        self._handler = _ConsoleHandler(self._console)
         if self._console.is_terminal:
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
             self._bar = Progress(*columns, TimeLeft(), console=self._console)
@@ -45,9 +64,12 @@ class Steps:
     def __enter__(self) -> Steps:
         if self._bar is not None:
             self._bar.start()
+        self._logger.addHandler(self._handler)
+        self._logger.setLevel(logging.INFO)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._logger.removeHandler(self._handler)
         if self._bar is not None:
             self._bar.stop()
 
@@ -67,20 +89,30 @@ class Steps:
 
 def run(sources: list[Path], out: Path, settings: PrepareSettings, options: PrepareOptions) -> None:
     """Prepare, and say what came of it."""
-    with Steps() as steps:
-        summary = prepare(sources, out, settings, options, steps)
+    try:
+        with Steps() as steps:
+            summary = prepare(sources, out, settings, options, steps)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "The preparation was interrupted; the same command goes on from there."
+        ) from None
     print(
-        f"{summary.clips} clips, {summary.minutes} minutes, {summary.identities} identities "
-        f"from {summary.sources} sources in {out}"
+        f"{summary.clips} {counted(summary.clips, 'clip', 'clips')}, {summary.minutes} minutes, "
+        f"{summary.identities} {counted(summary.identities, 'person', 'people')} from "
+        f"{summary.sources} {counted(summary.sources, 'source', 'sources')} in {out}"
     )
     for reason, count in summary.rejected.items():
         print(f"rejected {count}: {reason}")
     print(f"statistics: {out / 'statistics.html'}")
 
 
-def dry_run(sources: list[Path], out: Path, workers: int) -> None:
+def dry_run(sources: list[Path], out: Path, workers: int, labels: Path | None = None) -> None:
     """Say what would be done, how long it may take and how much room it needs."""
     plan = planned(sources, out)
+    if labels is not None:
+        table = read_labels(labels)
+        known = sum(str(path) in table for path in find_sources(sources))
+        print(f"{known} of {plan['sources']} sources have a label in {labels}")
     print(f"{plan['sources']} sources, of which {plan['finished']} are finished in {out}")
     for reason, count in plan["rejected"].items():
         print(f"would be rejected at once {count}: {reason}")

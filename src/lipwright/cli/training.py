@@ -97,9 +97,8 @@ def prepare(
     )
     options = PrepareOptions(labels, workers, ray, expert, drop_words, pack, shards)
     if dry_run:
-        shown.dry_run(sources, out, workers)
+        shown.dry_run(sources, out, workers, labels)
         return
-    _show_log()
     shown.run(sources, out, settings, options)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from lipwright.data.cut import crop_path
 from lipwright.data.rows import Row, Work
 from lipwright.data.sources import FULL_SCALE, sound_of, sound_path
 from lipwright.data.storage import save_arrays
+from lipwright.files.whole import written_whole
 from lipwright.media.mel import SAMPLE_RATE, STEPS_PER_FRAME
 
 
@@ -54,18 +54,13 @@ def tidy(row: Row, work: Work) -> None:
 
 def write_speech(path: Path, wave: NDArray[np.float32]) -> None:
     """Store mono sound at 16 kHz as FLAC, whole or not at all."""
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     samples = np.rint(np.clip(wave, -1, 1) * FULL_SCALE).astype(np.int16)
-    try:
-        with av.open(str(temporary), "w") as container:
-            stream: Any = container.add_stream("flac", rate=SAMPLE_RATE, layout="mono")
-            for start in range(0, len(samples), SAMPLE_RATE):
-                part = np.ascontiguousarray(samples[None, start : start + SAMPLE_RATE])
-                frame = av.AudioFrame.from_ndarray(part, format="s16", layout="mono")
-                frame.sample_rate, frame.pts = SAMPLE_RATE, start
-                frame.time_base = Fraction(1, SAMPLE_RATE)
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with written_whole(path) as temporary, av.open(str(temporary), "w") as container:
+        stream: Any = container.add_stream("flac", rate=SAMPLE_RATE, layout="mono")
+        for start in range(0, len(samples), SAMPLE_RATE):
+            part = np.ascontiguousarray(samples[None, start : start + SAMPLE_RATE])
+            frame = av.AudioFrame.from_ndarray(part, format="s16", layout="mono")
+            frame.sample_rate, frame.pts = SAMPLE_RATE, start
+            frame.time_base = Fraction(1, SAMPLE_RATE)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))

@@ -43,8 +43,17 @@ def read_labels(path: Path) -> dict[str, Label]:
                 )
                 for row in reader
             }
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise LipwrightError(f"the label file {path} cannot be read ({error}).") from error
+    except FileNotFoundError as error:
+        raise LipwrightError(f"there is no label file {path}; check the path.") from error
+    except OSError as error:
+        raise LipwrightError(
+            f"the label file {path} cannot be read ({error.strerror or error}); mend its "
+            "permissions."
+        ) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise LipwrightError(
+            f"the label file {path} is no CSV in UTF-8 ({error}); save it as such."
+        ) from error
     check_split(labels.values(), str(path))
     return labels
 

@@ -10,7 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lipwright.html_page import head, table, write_page_file
+from lipwright.files.whole import write_text
+from lipwright.html_page import head, table
 
 log = logging.getLogger("lipwright.prepare")
 
@@ -25,7 +26,7 @@ IDENTITIES = 40
 
 def write_page(path: Path, numbers: dict[str, Any]) -> None:
     """Write the page, whole or not at all."""
-    write_page_file(path, page(numbers))
+    write_text(path, page(numbers))
 
 
 def page(numbers: dict[str, Any]) -> str:
@@ -50,8 +51,8 @@ def page(numbers: dict[str, Any]) -> str:
         if numbers["rejected"]
         else "<p>Nothing.</p>",
         "<h2>Sound against lips</h2>",
-        f"<p>{numbers['offset_corrected']} clips were moved into step; of "
-        f"{numbers['offset_unsure']} the offset could not be told, and they stay as they were.</p>",
+        f"<p>Clips that were moved into step: {numbers['offset_corrected']}; clips whose offset "
+        f"could not be told, and which stay as they were: {numbers['offset_unsure']}.</p>",
         "<h2>Distributions</h2>",
         _plots(numbers),
         "</body></html>",
@@ -59,12 +60,17 @@ def page(numbers: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
+def counted(number: int, one: str, many: str) -> str:
+    """The noun for a number."""
+    return one if number == 1 else many
+
+
 def _figures(numbers: dict[str, Any]) -> str:
     shown = (
-        ("clips", numbers["clips"]),
+        (counted(numbers["clips"], "clip", "clips"), numbers["clips"]),
         ("minutes", numbers["minutes"]),
-        ("identities", numbers["identities"]),
-        ("sources", numbers["sources"]),
+        (counted(numbers["identities"], "person", "people"), numbers["identities"]),
+        (counted(numbers["sources"], "source", "sources"), numbers["sources"]),
         ("minutes of sources", numbers["source_minutes"]),
         ("minutes with large crops", numbers["hd_minutes"]),
     )

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from lipwright.data.rows import Row, Work, accepted_pieces
 from lipwright.data.sources import sound_of
+from lipwright.files.whole import written_whole
 from lipwright.media.mel import SILENCE, STEPS_PER_FRAME
 
 Array = NDArray[np.float64]
@@ -48,10 +49,8 @@ class Predictor:
 
     def save(self, path: Path) -> None:
         """Write ``.npy``."""
-        temporary = path.with_name(f".{path.name}.part")
-        with temporary.open("wb") as file:
+        with written_whole(path) as temporary, temporary.open("wb") as file:
             np.save(file, self.weights)
-        temporary.replace(path)
 
     @staticmethod
     def load(path: Path) -> Predictor:

@@ -9,6 +9,7 @@ the statistics page, the packed arrays that training reads and, if wanted, shard
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -34,13 +35,13 @@ from lipwright.data.rows import (
     drop_partial_last_line,
     keep_settings,
     read_rows,
-    write_json,
 )
 from lipwright.data.shards import write_shards
 from lipwright.data.sources import find_sources, new_row
 from lipwright.data.statistics import statistics
 from lipwright.data.workers import FAILED, StepFunction, Workers
 from lipwright.data.workers import workers as make_workers
+from lipwright.files.whole import write_json, write_text
 from lipwright.lock import OutputLock
 
 log = logging.getLogger("lipwright.prepare")
@@ -241,11 +242,7 @@ def write_manifest(out: Path, rows: list[Row], known: Labels) -> list[Row]:
         for row in sorted(rows, key=lambda r: str(r["source"]))
         for clip in _clips_of(row)
     ]
-    temporary = out / ".manifest.jsonl.part"
-    temporary.unlink(missing_ok=True)
-    for clip in clips:
-        append_row(temporary, clip)
-    temporary.replace(out / "manifest.jsonl")
+    write_text(out / "manifest.jsonl", "".join(json.dumps(clip) + "\n" for clip in clips))
     return clips
 
 

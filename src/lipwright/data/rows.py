@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lipwright.errors import LipwrightError
+from lipwright.files.whole import write_json
 
 log = logging.getLogger("lipwright.prepare")
 
@@ -110,13 +111,6 @@ def append_row(path: Path, row: Row) -> None:
     """Add a row and hand it to the system at once."""
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    temporary.replace(path)
 
 
 def keep_settings(folder: Path, settings: PrepareSettings) -> None:

@@ -13,6 +13,7 @@ import tarfile
 from pathlib import Path
 
 from lipwright.data.rows import Row
+from lipwright.files.whole import written_whole
 
 LARGEST = 512 * 2**20
 
@@ -30,7 +31,7 @@ def write_shards(out: Path, rows: list[Row], largest: int = LARGEST) -> list[Pat
     """
     folder = out / "shards"
     folder.mkdir(exist_ok=True)
-    for old in (*folder.glob("*.tar"), *folder.glob("*.part")):
+    for old in (*folder.glob("*.tar"), *folder.glob(".*.part*")):
         old.unlink()
     written: list[Path] = []
     accepted = sorted((r for r in rows if not r["reason"]), key=lambda r: str(r["clip"]))
@@ -47,9 +48,8 @@ def write_shards(out: Path, rows: list[Row], largest: int = LARGEST) -> list[Pat
 
 def _write(path: Path, clips: Path, rows: list[Row], largest: int) -> int:
     """Fill one shard; how many rows went in (at least one)."""
-    temporary = path.with_suffix(".part")
     count = 0
-    with tarfile.open(temporary, "w") as tar:
+    with written_whole(path) as temporary, tarfile.open(temporary, "w") as tar:
         for row in rows:
             if count and tar.offset > largest:
                 break
@@ -61,7 +61,6 @@ def _write(path: Path, clips: Path, rows: list[Row], largest: int) -> int:
             shown = {k: v for k, v in row.items() if k != "source"}
             _add(tar, f"{clip}.json", json.dumps(shown).encode())
             count += 1
-    temporary.replace(path)
     return count
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lipwright.data.rows import Row, Work
 from lipwright.errors import LipwrightError
+from lipwright.files.whole import written_whole
 
 VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".m4v", ".ts"}
 FULL_SCALE = 32767.0
@@ -21,13 +22,17 @@ def find_sources(sources: Iterable[Path]) -> list[Path]:
     """Video files among and below the given paths, sorted, absolute.
 
     Raises:
-        LipwrightError: a path does not exist, or nothing was found.
+        LipwrightError: a path does not exist, a named file is no video, or nothing was found.
     """
+    from lipwright.media.info import probe as reference
+
     found: set[Path] = set()
     for path in sources:
         if path.is_dir():
             found |= {p.resolve() for p in path.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES}
         elif path.is_file():
+            if path.suffix.lower() not in VIDEO_SUFFIXES:
+                reference(path)  # a typing mistake is to be known before a corpus is begun
             found.add(path.resolve())
         else:
             raise LipwrightError(f"the source {path} does not exist; check the path.")
@@ -90,10 +95,8 @@ def listen(row: Row, work: Work) -> Row:
     wave = load_speech(Path(row["source"]))
     speech = speech_intervals(wave)
     path = sound_path(work, row)
-    temporary = path.with_suffix(".part")
-    with temporary.open("wb") as file:
+    with written_whole(path) as temporary, temporary.open("wb") as file:
         np.save(file, np.rint(np.clip(wave, -1, 1) * FULL_SCALE).astype(np.int16))
-    temporary.replace(path)
     heard = round(sum(b - a for a, b in speech), 2)
     row = {**row, "speech": speech, "heard": heard}
     if row["seconds"] is None:  # containers that do not tell

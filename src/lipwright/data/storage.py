@@ -10,6 +10,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.files.whole import written_whole
 from lipwright.media.mel import MODEL_FPS
 
 QUALITY = {"crf": "10", "preset": "veryfast"}
@@ -47,18 +48,6 @@ class CropWriter:
         self._temporary.unlink(missing_ok=True)
 
 
-def write_crops(path: Path, crops: NDArray[np.uint8]) -> None:
-    """Store (T, C, C, 3) RGB crops, atomically."""
-    writer = CropWriter(path, crops.shape[1])
-    try:
-        for crop in crops:
-            writer.add(crop)
-    except BaseException:
-        writer.discard()
-        raise
-    writer.close()
-
-
 def read_crops(path: Path) -> NDArray[np.uint8]:
     """(T, C, C, 3) RGB crops that :class:`CropWriter` stored."""
     with av.open(str(path)) as container:
@@ -67,10 +56,5 @@ def read_crops(path: Path) -> NDArray[np.uint8]:
 
 def save_arrays(path: Path, **arrays: NDArray[Any]) -> None:
     """``np.savez_compressed`` that leaves a whole file or none."""
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with written_whole(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from lipwright.evaluation.published_numbers import published_tables, table_markd
 from lipwright.evaluation.sampling import PROTOCOL
 from lipwright.evaluation.table import Rows, as_data, bar_plot, markdown, summarise
 from lipwright.faces.tracker import FaceTracker
+from lipwright.files.whole import file_sha256, write_text, written_whole
 
 VIDEOS = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".m4v"}
 FORMAT = 1
@@ -204,17 +204,6 @@ def versions() -> dict[str, str]:
     return out
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def _plain(values: dict[str, float]) -> dict[str, float | None]:
     return {k: (v if math.isfinite(v) else None) for k, v in values.items()}
 
@@ -222,8 +211,7 @@ def _plain(values: dict[str, float]) -> dict[str, float | None]:
 def _key(pair: Pair, names: list[str], networks: Networks, front: str) -> str:
     digest = hashlib.sha256()
     for path in (pair.result, pair.real):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        digest.update(bytes.fromhex(file_sha256(path)))
     facts = [names, sorted(networks.files.items()), front, PROTOCOL, FORMAT, __version__]
     digest.update(json.dumps(facts).encode())
     return digest.hexdigest()[:32]
@@ -231,9 +219,8 @@ def _key(pair: Pair, names: list[str], networks: Networks, front: str) -> str:
 
 def _write_part(folder: Path, key: str, clip: ClipResult) -> None:
     if clip.features:
-        temporary = folder / f".{key}.{os.getpid()}.npz"
-        np.savez(temporary, allow_pickle=False, **clip.features)
-        os.replace(temporary, folder / f"{key}.npz")
+        with written_whole(folder / f"{key}.npz") as temporary:
+            np.savez(temporary, allow_pickle=False, **clip.features)
     content = {
         "result": _plain(clip.result),
         "real": _plain(clip.real),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lipwright.errors import LipwrightError
-from lipwright.weights.checkpoint import file_sha256
+from lipwright.files.whole import file_sha256
 
 NAMES = ("syncnet", "inception", "i3d", "vgg16", "lpips-heads", "identity", "expert", "vqgan")
 

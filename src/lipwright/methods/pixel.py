@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lipwright.errors import LipwrightError
+from lipwright.files.whole import file_sha256
 from lipwright.media.mel import AudioSpec
 from lipwright.methods.base import (
     Array,
@@ -37,7 +38,7 @@ from lipwright.methods.base import (
 from lipwright.methods.engine import build_engine
 from lipwright.models.pixel_unet import STILLS, PixelUNet, stack_input
 from lipwright.models.published import wav2lip as published
-from lipwright.weights.checkpoint import file_sha256, load_checkpoint
+from lipwright.weights.checkpoint import load_checkpoint
 from lipwright.weights.published import load_into, load_state
 
 KINDS = ("wav2lip", "lipgan", "speech2vid")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from lipwright.files.whole import file_sha256
 from lipwright.models.published.taming import convert, load_taming
-from lipwright.weights.checkpoint import file_sha256, save_checkpoint
+from lipwright.weights.checkpoint import save_checkpoint
 from lipwright.weights.published import load_state
 
 

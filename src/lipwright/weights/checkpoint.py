@@ -9,9 +9,7 @@ each network by name), ``audio``, ``size``, ``training`` (what it was trained on
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lipwright.errors import LipwrightError
+from lipwright.files.whole import file_sha256, written_whole
 from lipwright.weights.header import Header, check_container, check_header
 
 FORMAT = 1
@@ -147,14 +146,10 @@ def save_checkpoint(
                 value = value.to(torch.float16 if half else torch.float32)
             tensors[f"{name}.{key}"] = value.contiguous().clone()
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     header = {"format": FORMAT, **header}
-    try:
+    with written_whole(path) as temporary:
         save_file(tensors, str(temporary), metadata={"lipwright": json.dumps(header)})
         temporary.chmod(0o644)  # the library writes owner-only files
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -207,12 +202,3 @@ def load_checkpoint(path: Path, only: str | None = None) -> Checkpoint:
         names = [n for n in file.keys() if only is None or n.startswith(f"{only}.")]  # noqa: SIM118
         tensors = {name: file.get_tensor(name) for name in names}
     return Checkpoint(path, header, tensors, file_sha256(path))
-
-
-def file_sha256(path: Path) -> str:
-    """Hex sha256 of a file's content."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()

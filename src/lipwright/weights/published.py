@@ -9,7 +9,6 @@ frameworks that lie beside the tensors are replaced by empty stand-ins.
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from torch import Tensor
 
 from lipwright.errors import LipwrightError
 from lipwright.files.user_folders import cache_folder
+from lipwright.files.whole import file_sha256
 from lipwright.weights.fetch import models_folder
 
 
@@ -143,8 +143,7 @@ def find_published(name: str, path: Path | None = None) -> Path:
             f"{row.url} (licence: {row.licence}) and give its path with --weights."
         )
     if row.sha256 is not None and path is None:
-        with found.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = file_sha256(found)
         if not digest.startswith(row.sha256):
             raise LipwrightError(
                 f"{found} is not the published '{name}': its checksum begins with {digest[:8]}, "

@@ -6,7 +6,8 @@ import html
 from pathlib import Path
 from typing import Any
 
-from lipwright.html_page import head, table, write_page_file
+from lipwright.files.whole import write_text
+from lipwright.html_page import head, table
 
 STYLE = "img { max-width: 100%; height: auto; } .note { color: #555; }\n"
 
@@ -52,7 +53,7 @@ def write_page(path: Path, found: dict[str, Any]) -> None:
             ),
         ]
     parts.append("</body></html>")
-    write_page_file(path, "\n".join(parts))
+    write_text(path, "\n".join(parts))
 
 
 def _sounds(information: dict[str, Any] | None) -> str:

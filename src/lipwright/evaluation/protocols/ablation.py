@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from lipwright.errors import LipwrightError
-from lipwright.evaluation.evaluate import write_text
 from lipwright.evaluation.metrics.catalogue import CATALOGUE
 from lipwright.evaluation.protocols.clips import Clip
 from lipwright.evaluation.protocols.run import run_protocol
 from lipwright.evaluation.published_numbers import table_markdown
+from lipwright.files.whole import write_text
 from lipwright.training.stages.run import run_stage
 from lipwright.weights.checkpoint import read_header
 

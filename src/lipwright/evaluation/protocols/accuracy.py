@@ -18,7 +18,7 @@ import torch
 
 from lipwright.errors import LipwrightError
 from lipwright.evaluation.bootstrap import bootstrap_mean
-from lipwright.evaluation.evaluate import versions, write_text
+from lipwright.evaluation.evaluate import versions
 from lipwright.evaluation.experts import Expert, expert_features
 from lipwright.evaluation.faces import watch
 from lipwright.evaluation.measure import aligned_25
@@ -26,6 +26,7 @@ from lipwright.evaluation.metrics.expert_sync import expert_score, pair_accuracy
 from lipwright.evaluation.protocols.clips import Clip
 from lipwright.evaluation.published_numbers import table_markdown
 from lipwright.faces.tracker import FaceTracker
+from lipwright.files.whole import write_text
 from lipwright.media.audio import load_speech
 from lipwright.media.mel import mel_spectrogram
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lipwright.errors import LipwrightError
-from lipwright.evaluation.evaluate import VIDEOS, write_text
+from lipwright.evaluation.evaluate import VIDEOS
+from lipwright.files.whole import write_text
 
 PAIRING_SEED = "lipwright-unpaired-1"
 

@@ -11,7 +11,6 @@ A dub that is there already, made by the same method from the same files, is not
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -22,7 +21,7 @@ import numpy as np
 
 from lipwright.dubbing.job import DubOptions, dub
 from lipwright.errors import LipwrightError
-from lipwright.evaluation.evaluate import Pair, evaluate, write_text
+from lipwright.evaluation.evaluate import Pair, evaluate
 from lipwright.evaluation.metrics.catalogue import CATALOGUE
 from lipwright.evaluation.protocols.clips import (
     Clip,
@@ -31,6 +30,7 @@ from lipwright.evaluation.protocols.clips import (
     write_pairing,
 )
 from lipwright.evaluation.protocols.speech import add_noise, write_wave
+from lipwright.files.whole import file_sha256, write_text
 from lipwright.media.audio import SAMPLE_RATE, load_speech
 from lipwright.media.info import probe
 from lipwright.methods.base import Method
@@ -141,8 +141,8 @@ def dub_all(
         out = folder / f"{n:04d}-{clip.path.stem[:60]}.mp4"
         record = out.with_suffix(".json")
         facts = {
-            "video": _sha(clip.path),
-            "speech": _sha(speech),
+            "video": file_sha256(clip.path),
+            "speech": file_sha256(speech),
             "method": method.model_id,
             "options": options,
         }
@@ -154,11 +154,6 @@ def dub_all(
         results.append(out)
         tell(n + 1, len(spoken))
     return results
-
-
-def _sha(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(path: Path) -> Any:

@@ -11,8 +11,8 @@ import numpy as np
 
 from lipwright.data.codes import CodeCorpus
 from lipwright.data.packed import PackedCorpus
-from lipwright.data.rows import write_json
 from lipwright.errors import LipwrightError
+from lipwright.files.whole import write_json
 from lipwright.training.config import apply_overrides
 from lipwright.training.doctor.facts import Facts, examine
 from lipwright.training.doctor.trial import (
@@ -105,20 +105,19 @@ def _trained(
 
 
 def _print_facts(facts: Facts) -> None:
+    print(f"{'split':<6} {'clips':>6} {'people':>7} {'minutes':>8}")
     for split in facts.clips:
         print(
-            f"{split:<6} {facts.clips[split]:>6} clips  {facts.speakers[split]:>4} speakers  "
-            f"{facts.minutes[split]:>8.1f} minutes"
+            f"{split:<6} {facts.clips[split]:>6} {facts.speakers[split]:>7} "
+            f"{facts.minutes[split]:>8.1f}"
         )
-    print(f"median length {np.median(facts.frames):.0f} frames, still mouths {facts.still:.1%}, ")
     print(
+        f"median length {np.median(facts.frames):.0f} frames, still mouths {facts.still:.1%}, "
         f"copies {sum(len(g) - 1 for g in facts.duplicates)}, people on both sides "
         f"{len(facts.shared)}"
     )
-    print(
-        f"lips and sound agree by {facts.agreement:.2f} (correlation, as they are). Offset of the "
-        f"sound, clips; for {facts.unsure} it cannot be told:"
-    )
+    print(f"correlation of lips and sound, as they are: {facts.agreement:.2f}")
+    print(f"offset of the sound in frames, and clips (for {facts.unsure} it cannot be told):")
     print(bars({k: float(v) for k, v in sorted(facts.offsets.items())}, "{:.0f}"))
 
 
@@ -131,24 +130,25 @@ def _print_trial(trial: Trial, name: str) -> None:
         print(f"training loss {recent:.3f} after {trial.steps} steps; ln 2 is {LN2:.3f}")
     if trial.curve:
         print(f"validation loss {trial.val_loss:.3f}, accuracy {trial.val_accuracy:.1%}")
-        print("cosine by shift of the sound in frames, and how often the right one wins:")
+        print("shift of the sound in frames, cosine, and how often the right sound wins:")
         notes = {s: f"{v:.0%}" for s, v in trial.choice.items()}
-        print(bars(trial.curve, "{:.3f}", notes, low=min(trial.curve.values())))
+        print(bars(trial.curve, "{:.3f}", notes))
 
 
 def bars(
     values: Mapping[int, float],
     form: str,
     notes: Mapping[int, str] | None = None,
-    low: float = 0.0,
 ) -> str:
-    """A bar chart in letters, one line a key; bars begin at ``low``."""
+    """A bar chart in letters, one line a key; bars begin at 0, so that they show no more than the
+    numbers do.
+    """
     if not values:
         return "  (none)"
-    high = max(values.values())
+    high = max(0.0, *values.values())
     lines = []
     for key, value in values.items():
-        length = round(WIDTH * (value - low) / (high - low)) if high > low else 0
+        length = round(WIDTH * max(value, 0.0) / high) if high > 0 else 0
         note = f"  {(notes or {}).get(key, '')}".rstrip()
         lines.append(f"  {key:>4} {'#' * length:<{WIDTH}} {form.format(value)}{note}")
     return "\n".join(lines)

@@ -42,9 +42,9 @@ def reason(piece: Row, settings: PrepareSettings) -> str:
     if piece["overlap"] > settings.max_overlap:
         return f"{OVERLAP}: in {piece['overlap']:.0%} of the frames"
     if piece["text"] > settings.max_text:
-        return f"{LETTERING}: in {piece['text']:.0%} of the looks"
+        return f"{LETTERING}: in {piece['text']:.0%} of the sampled frames"
     if piece["motion"] < settings.min_motion:
         return f"{STILL}: the opening varies by {piece['motion']:.4f} of the face"
     if piece["speech"] < settings.min_speech:
-        return f"{NO_SPEECH}: heard in {piece['speech']:.0%} of the time"
+        return f"{NO_SPEECH}: found in {piece['speech']:.0%} of the time"
     return ""

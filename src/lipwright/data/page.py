@@ -52,7 +52,7 @@ def page(numbers: dict[str, Any]) -> str:
         else "<p>Nothing.</p>",
         "<h2>Sound against lips</h2>",
         f"<p>Clips that were moved into step: {numbers['offset_corrected']}; clips whose offset "
-        f"could not be told, and which stay as they were: {numbers['offset_unsure']}.</p>",
+        f"is unclear, and which stay as they were: {numbers['offset_unsure']}.</p>",
         "<h2>Distributions</h2>",
         _plots(numbers),
         "</body></html>",

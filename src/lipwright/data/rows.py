@@ -34,9 +34,9 @@ class PrepareSettings:
         max_frames: longer pieces are cut in parts of this length.
         max_yaw: median absolute yaw in degrees above which a piece is a profile.
         min_motion: standard deviation of the mouth opening below which the mouth is still.
-        min_speech: share of a piece in which speech must be heard.
+        min_speech: share of a piece in which there must be speech.
         max_overlap: share of frames in which another face may lie over the lower half of this one.
-        max_text: share of looks at the mouth that may show lettering.
+        max_text: share of sampled frames whose mouth may be covered by burned-in text.
         max_offset: sound that is further off than so many frames is not corrected but rejected.
         mark: the invisible watermark of all stored frames, eight hexadecimal digits; or empty.
     """

@@ -101,7 +101,7 @@ def listen(row: Row, work: Work) -> Row:
     row = {**row, "speech": speech, "heard": heard}
     if row["seconds"] is None:  # containers that do not tell
         row["seconds"] = round(float(Fraction(wave.size, SAMPLE_RATE)), 2)
-    return row if speech else {**row, "reason": "no speech: heard nowhere in the file"}
+    return row if speech else {**row, "reason": "no speech: none was found in the file"}
 
 
 def sound_path(work: Work, row: Row) -> Path:

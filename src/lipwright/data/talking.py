@@ -1,8 +1,8 @@
 """Batches for the Audio-Lip Memory: stretches of speech, faces to draw, and lips to store.
 
-From every stretch of n frames the speech is heard as a whole; one or a few consecutive frames of
+From every stretch of n frames the speech is encoded as a whole; one or a few consecutive frames of
 it are drawn, with the two frames before and after that their lip windows need and a reference
-picture from elsewhere in the clip; and of some further frames only the lips are looked at, which
+picture from elsewhere in the clip; and of some further frames only the lips are encoded, which
 costs little and fills the memory.
 """
 

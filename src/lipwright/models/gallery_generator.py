@@ -1,21 +1,21 @@
-"""A lip-sync generator in code space that draws on many looks of the person.
+"""A lip-sync generator in code space that draws on many reference frames of the person.
 
 The paper's generator (:mod:`lipwright.models.generator`) sees one reference frame through a
 bottleneck, and published reviews of it name the result: lips that look alike on everybody. Here a
-few dozen frames of the person ("looks") are encoded once per video. At every cell their codes are
-mixed, and a U-Net corrects the mixture. A look counts the more
+few dozen frames of the person (the gallery) are encoded once per video. At every cell their codes
+are mixed, and a U-Net corrects the mixture. A reference counts the more
 
 * the nearer its lip motion is to the wanted one (a kernel with a learned width per component),
 * the more alike the heads are held (cosine of the Pose-VQGAN's codes),
-* the better its features answer the cell's query (attention over looks; as the crops are aligned,
-  the same cell of every look shows the same part of the face).
+* the better its features answer the cell's query (attention over references; as the crops are
+  aligned, the same cell of every reference shows the same part of the face).
 
 The correction starts at zero, so before its first step the network is a kernel regression over the
 person's own mouths, and it keeps beard, teeth and colours from there.
 
-What the lips shall do is a motion of :class:`~lipwright.models.lip_space.LipSpace`. In training it
-is the true one; at inference :class:`~lipwright.models.speech_lips.SpeechToLips` tells it from
-speech. The network that draws never has to guess, and does not answer doubt with blur;
+The lips follow a motion of :class:`~lipwright.models.lip_space.LipSpace`. In training it
+is the true one; at inference :class:`~lipwright.models.speech_lips.SpeechToLips` predicts it from
+speech. The network that draws does not average over what the speech leaves open, which would blur;
 docs/methods/vq.md compares. Codes and poses are those of Gupta et al. (WACV 2023, section 3.1).
 """
 
@@ -58,7 +58,7 @@ class ReferenceCodes:
         return self.codes, self.keys, self.poses, self.motions
 
     def each(self, n: int) -> ReferenceCodes:
-        """The looks of B faces for n frames of each: (B, ...) -> (B n, ...)."""
+        """The references of B faces for n frames of each: (B, ...) -> (B n, ...)."""
         return ReferenceCodes(*(x.repeat_interleave(n, dim=0) for x in self.pack()))
 
 
@@ -86,7 +86,7 @@ class ModulatedBlock(nn.Module):
 
 
 class ReferenceAttention(nn.Module):
-    """What a frame asks of the looks, cell by cell, and what they answer with."""
+    """Attention over references: a query for every cell of a frame, and keys of the references."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class ReferenceAttention(nn.Module):
         _silence(self.query)  # at first motion and pose alone decide
 
     def keys(self, codes: Tensor, poses: Tensor, motions: Tensor) -> Tensor:
-        """(B, R, C, 16, 16) of looks, see :meth:`GalleryGenerator.encode_references`."""
+        """(B, R, C, 16, 16) of references, see :meth:`GalleryGenerator.encode_references`."""
         b, r = codes.shape[:2]
         predicted = self.reference_motion(F.silu(self.control(motions.flatten(0, 1))))
         x = self.reference_stem(torch.cat([codes, poses], dim=2).flatten(0, 1))
@@ -181,7 +181,7 @@ def _silence(layer: nn.Conv2d) -> None:
 
 
 class GalleryGenerator(nn.Module):
-    """Mixes the codes of looks, cell by cell, and corrects the mixture.
+    """Mixes the codes of references, cell by cell, and corrects the mixture.
 
     Args:
         code_dim: channels D of a face code grid.
@@ -237,7 +237,7 @@ class GalleryGenerator(nn.Module):
         self.log_sharpness = nn.Parameter(torch.tensor(math.log(12.0)), requires_grad=correct)
 
     def encode_references(self, codes: Tensor, poses: Tensor, motions: Tensor) -> ReferenceCodes:
-        """Encode looks, once per video.
+        """Encode references, once per video.
 
         Args:
             codes: (B, R, D, 16, 16) face codes.
@@ -261,8 +261,8 @@ class GalleryGenerator(nn.Module):
             lips: (B, K) motion that the lips shall show, 0 at rest.
 
         Returns:
-            (B, D, 16, 16) code vectors of length sqrt(D), not snapped, and the weights of the looks
-            (B, R), their mean over :data:`MOUTH_CELLS`.
+            (B, D, 16, 16) code vectors of length sqrt(D), not requantised, and the kernel
+            weights of the references (B, R), their mean over :data:`MOUTH_CELLS`.
         """
         score = self.score(pose, references, lips)[:, :, None, None]
         control = seen = None
@@ -279,7 +279,7 @@ class GalleryGenerator(nn.Module):
         return codes, mouth.mean(dim=(2, 3))
 
     def score(self, pose: Tensor, references: ReferenceCodes, lips: Tensor) -> Tensor:
-        """(B, R): how much each look has to say, as log-odds, by its motion and its pose."""
+        """(B, R): how much each reference counts, as log-odds, by its motion and its pose."""
         apart = ((references.motions - lips.unsqueeze(1)).square() * self.nearness).sum(2)
         held = F.normalize(pose[:, :, POSE_CELLS[0], POSE_CELLS[1]].flatten(1).float(), dim=1)
         alike = (references.poses * held.unsqueeze(1)).sum(2)

@@ -7,7 +7,7 @@ of each frame.
 
 Options that are not from the paper: the mel spectrogram as front end (a learnt linear map takes its
 80 bands to as many "coefficients" as MFCC has; it starts as a cosine transform, the rest is the
-same), and beside it the features of a frozen network that has heard many more voices
+same), and beside it the features of a frozen network that was trained on many more voices
 (:mod:`lipwright.models.speech_embedding`).
 """
 

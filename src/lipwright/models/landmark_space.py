@@ -92,7 +92,7 @@ class LandmarkSpace(nn.Module):
         return (self.scale * (shape - self.mean).flatten(-2)) @ self.regression + self.offset
 
     def neutral(self, shapes: Tensor) -> Tensor:
-        """The neutral shape (68, 2) of one face from R >= 1 aligned looks of it (R, 68, 2)."""
+        """The neutral shape (68, 2) of one face from R >= 1 aligned frames of it (R, 68, 2)."""
         return (shapes - self.decode(self.estimate(shapes))).mean(0)
 
     def normalised(self, motion: Tensor) -> Tensor:

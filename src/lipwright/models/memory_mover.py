@@ -54,7 +54,7 @@ class ReferenceMover(nn.Module):
             reference: (B, 3, S, S) in [-1, 1].
             where: (B, P, 2) its lip points, in parts of S.
             motion: (B, K) its lip motion.
-            articulation: by how much what is told is exaggerated; what speech tells of lips is an
+            articulation: gain of the predicted motion; what speech predicts of lips is an
                 average, and averages move less than lips do.
 
         Returns:

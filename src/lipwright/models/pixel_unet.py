@@ -65,7 +65,7 @@ class PixelUNet(nn.Module):
 
     Args:
         size: side S of the crop.
-        faces: pictures stacked in the input (masked target and reference: 2; five looks: 5).
+        faces: pictures stacked in the input (masked target and reference: 2; five stills: 5).
         steps: mel columns of the window.
         width: multiplier of all channel counts; 1 is the published size.
     """

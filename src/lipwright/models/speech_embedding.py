@@ -2,9 +2,9 @@
 
 Lin, Kilgour, Roblek, Sharifi, "Training Keyword Spotters with Limited and Synthesized Speech Data"
 (ICASSP 2020): five blocks of 1x3 and 3x1 convolutions, trained to tell some five thousand spoken
-keywords apart in a very large collection of speech of thousands of people. It has heard far more
-voices than any corpus of aligned faces holds. Its own output lies 80 ms apart; here it is tapped
-where one column is 40 ms, a frame of 25 fps, at two depths.
+keywords apart in a very large collection of speech of thousands of people. It was trained on far
+more voices than any corpus of aligned faces holds. Its own output lies 80 ms apart; here it is
+tapped where one column is 40 ms, a frame of 25 fps, at two depths.
 
 The published network hears 32 bands of *power*, 60 to 3800 Hz, from a 25 ms window. Ours hears the
 80 bands that every method here gets (``media.mel``), and :class:`Bands` turns them

@@ -55,7 +55,7 @@ class ReferenceEncoder(nn.Module):
         generator: either generator.
         face_sigma: standard deviation of the face codebook.
         pose_sigma: of the pose codebook.
-        finer: looks have the side finer * S, and so has what is missed of them.
+        finer: references have the side finer * S, and so has their residual.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ def enlarged(picture: Tensor, times: int) -> Tensor:
 
 
 class FrameRenderer(nn.Module):
-    """Frames, speech and looks to speaking faces.
+    """Frames, speech and references to speaking faces.
 
     Args:
         face, pose: the two VQGANs.
@@ -108,8 +108,9 @@ class FrameRenderer(nn.Module):
         face_sigma, pose_sigma: standard deviations of the codebooks.
         snap: what is decoded: ``raw`` code vectors, the most likely ``entry``, or the ``soft``
             expected entry.
-        articulation: gain of the lip motion. What is told in doubt is told small; the published
-            demo of ATVGnet has a gain for the same reason (Chen et al., CVPR 2019, code).
+        articulation: gain of the lip motion. Uncertain predictions shrink towards the neutral
+            mouth; the published demo of ATVGnet has a gain for the same reason (Chen et al.,
+            CVPR 2019, code).
         finer: see :class:`ReferenceEncoder`.
     """
 
@@ -150,10 +151,10 @@ class FrameRenderer(nn.Module):
 
         Returns:
             With the paper's generator the speaking faces and the reconstruction of the source
-            faces, both (B, 3, S, S) in [-1, 1]. With looks the speaking faces, the same
-            (B, 3, kS, kS) with what the VQGAN missed of the looks that they were mixed from, lip
-            motions (B, K): the wanted one, and the mean of the looks that were mixed, and the
-            weights (B, R) of the looks.
+            faces, both (B, 3, S, S) in [-1, 1]. With a gallery the speaking faces, the same
+            (B, 3, kS, kS) with the residual of the references that they were mixed from, lip
+            motions (B, K): the wanted one, and the mean of the references that were mixed, and the
+            weights (B, R) of the references.
         """
         pose = self.encode_pose(blank_lower_half(faces)) / self.pose_sigma
         if isinstance(self.generator, CodeGenerator):

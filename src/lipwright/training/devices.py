@@ -1,4 +1,4 @@
-"""Which device trains, told before any work."""
+"""Which device trains, checked before any work."""
 
 from __future__ import annotations
 

@@ -36,8 +36,8 @@ def join_vq(
         out: the joined checkpoint.
         options: ``snap`` (soft, raw or entry), default soft; ``articulation``, default 1 (see
             :class:`~lipwright.models.vq_pipeline.FrameRenderer`); ``finer``, default 1: how many
-            times the network's size the looks have.
-        speech: checkpoint of the stage ``speech``, for a generator that is told lip motions.
+            times the network's size the reference frames have.
+        speech: checkpoint of the stage ``speech``, for a generator that follows lip motions.
         decoder: checkpoint of the stage ``decoder``: it has the better generator, and another
             decoder for the face VQGAN.
 
@@ -102,14 +102,14 @@ def _speech(drawn: Checkpoint, path: Path | None, modules: dict[str, Any]) -> Ch
     """Add the networks ``speech`` and ``space``; both stages must mean the same motions."""
     if path is None:
         raise LipwrightError(
-            "a generator that is told lip motions needs the speech network; run the stage 'speech'."
+            "a generator of arch gallery needs the speech network; run the stage 'speech'."
         )
     speech = load_checkpoint(path)
     here, there = (c.network("space") for c in (drawn, speech))
     if any(not torch.allclose(here[k].float(), there[k].float(), atol=1e-3) for k in here):
         raise LipwrightError(
-            f"{path} tells lip motions of another corpus than the generator was trained on; train "
-            "both on the same one."
+            f"{path} predicts lip motions of another corpus than the generator was trained on; "
+            "train both on the same one."
         )
     modules["speech"] = SpeechToLips(**speech.header["networks"]["speech"])
     speech.load_into("speech", modules["speech"])

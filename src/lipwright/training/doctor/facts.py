@@ -42,8 +42,8 @@ class Facts:
         still: share of clips with a still mouth.
         duplicates: groups of clips with the same sound or the same pictures.
         shared: identities in training and validation both.
-        offsets: frames by which the sound comes late, clips by offset, as far as it can be told.
-        unsure: clips whose offset cannot be told.
+        offsets: frames by which the sound comes late, clips by offset, as far as it is clear.
+        unsure: clips whose offset is unclear.
         by_identity: offset of all clips of an identity taken together, where it is sure.
         agreement: correlation of lips with what the sound lets expect, mean over clips, offset 0.
     """

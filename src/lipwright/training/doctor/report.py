@@ -117,7 +117,7 @@ def _print_facts(facts: Facts) -> None:
         f"{len(facts.shared)}"
     )
     print(f"correlation of lips and sound, as they are: {facts.agreement:.2f}")
-    print(f"offset of the sound in frames, and clips (for {facts.unsure} it cannot be told):")
+    print(f"offset of the sound in frames, and clips (for {facts.unsure} it is unclear):")
     print(bars({k: float(v) for k, v in sorted(facts.offsets.items())}, "{:.0f}"))
 
 

@@ -42,7 +42,7 @@ def _of_data(facts: Facts, settings: TrialSettings) -> list[Cause]:
             Cause(
                 3 if facts.off_share() > 0.3 else 2,
                 f"The sound is out of step: {facts.off_share():.0%} of the {sure} clips whose "
-                "offset can be told are off by two frames or more.",
+                "offset is clear are off by two frames or more.",
                 "Prepare the videos with this version of lipwright prepare, which corrects "
                 "offsets, or with --expert once an expert is at hand.",
             )

@@ -55,8 +55,8 @@ class DecoderConfig(Section):
 
     Attributes:
         model: arguments of the generator that are to differ from its checkpoint's.
-        window, looks, fewest_looks, min_distance, other_clip, lip_noise, balance: as of the stage
-            ``generator``.
+        window, references, min_references, min_distance, other_clip, lip_noise, balance: as of the
+            stage ``generator``.
         true_frames: so many frames of a batch are drawn from their true codes too.
     """
 
@@ -101,7 +101,7 @@ class DecoderStage:
         config: see :class:`DecoderConfig`.
         codes: cached code grids.
         face: checkpoint of the Face-VQGAN.
-        generator: checkpoint of the stage ``generator``; of ``arch: looks``.
+        generator: checkpoint of the stage ``generator``; of ``arch: gallery``.
     """
 
     name = "decoder"
@@ -117,8 +117,8 @@ class DecoderStage:
         drawn = load_checkpoint(generator)
         if drawn.header["arch"] != "gallery":
             raise LipwrightError(
-                f"the stage 'decoder' needs a generator of arch looks, but {generator} is of arch "
-                f"{drawn.header['arch']}; leave the stage out."
+                f"the stage 'decoder' needs a generator of arch gallery, but {generator} is of "
+                f"arch {drawn.header['arch']}; leave the stage out."
             )
         self.parents = {**drawn.header["parents"], "generator": drawn.sha256}
         self.arguments = {**drawn.header["networks"]["generator"], **config.model}

@@ -2,8 +2,8 @@
 
 Gupta et al. (WACV 2023, section 3.1): pose code, reference code and 200 ms of speech give the code
 grid of the target frame; L1 in code space plus, once its gate has opened, the sync loss of the
-frozen expert. ``arch: paper`` is that generator; ``arch: looks`` (the default) attends to several
-reference frames, predicts code indices, and is told what the lips do instead of the speech, see
+frozen expert. ``arch: paper`` is that generator; ``arch: gallery`` (the default) attends to several
+reference frames, predicts code indices, and follows a lip motion instead of the speech, see
 :mod:`lipwright.models.gallery_generator`.
 """
 
@@ -49,7 +49,7 @@ class GeneratorLoss(Section):
     """Weights of the terms.
 
     Attributes:
-        l1: code vectors, the paper's term. cross_entropy: code indices (``arch: looks`` only).
+        l1: code vectors, the paper's term. cross_entropy: code indices (``arch: gallery`` only).
         sync: of the expert, in a convex combination with the rest, once the gate is open.
         sync_gate: the gate opens when the validation sync loss falls below.
         min_accuracy: an expert with less validation accuracy is refused.
@@ -75,15 +75,15 @@ class GeneratorConfig(Section):
 
     Attributes:
         arch: ``gallery`` or ``paper``.
-        window: frames of one clip that share their looks; with the sync loss, as many in a row as
-            the expert sees. scattered: take them from all over the clip.
+        window: frames of one clip that share their references; with the sync loss, as many in a
+            row as the expert sees. scattered: take them from all over the clip.
         references: most reference frames; each step draws ``min_references`` to so many.
-        min_distance: frames between a target and a look of the same clip.
-        other_clip: probability that the looks come from another clip of the person.
+        min_distance: frames between a target and any reference of the same clip.
+        other_clip: probability that the references come from another clip of the person.
         silence: probability that a frame with a resting mouth is shown with silent speech
             (``arch: paper``).
         lip_dim: length of a lip motion; lip_noise: deviation of the noise added to motions, so
-            that neither speech nor a landmark network has to be exact (``arch: looks``).
+            that neither speech nor a landmark network has to be exact (``arch: gallery``).
         initial: a generator's checkpoint to start from; layers that it lacks start afresh.
         gain, floor: jitter of the speech level and of its noise floor, in mel units (0.08 = 1 dB).
     """
@@ -303,7 +303,7 @@ class GeneratorStage:
         return None
 
     def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
-        """On validation clips, against copying the first look: code L1, hits, lip correlation."""
+        """On validation clips, beside copying the first reference: code L1, hits, PSNR."""
         assert isinstance(network, TrainedGenerator)
         loss = self.config.loss
         rng = np.random.default_rng(5)
@@ -346,7 +346,7 @@ class GeneratorStage:
     def _mouth_psnr(
         self, network: nn.Module, codes: Tensor, batch: CodeBatch, context: Context
     ) -> dict[str, float]:
-        """Decoded mouth box against the decoded target, dB; beside it the first look's."""
+        """Decoded mouth box against the decoded target, dB; beside it the first reference's."""
         self.vqgan.to(context.device)
         n, sigma = min(12, len(codes)), self.codes.face_sigma
         drawn = self._decoded_as(network, codes[:n], self.codes.face_book.to(context.device))
@@ -363,7 +363,7 @@ class GeneratorStage:
         return {"psnr": psnr(ours), "copy_psnr": psnr(copy)}
 
     def samples(self, network: nn.Module, folder: Path, step: int, context: Context) -> None:
-        """First look, target and prediction, decoded; validation identities."""
+        """First reference, target and prediction, decoded; validation identities."""
         assert isinstance(network, TrainedGenerator)
         rng = np.random.default_rng(3)
         examples = self.held_out.draw(rng, max(1, 12 // self.config.window))
@@ -421,7 +421,7 @@ def build(run: StageRun[GeneratorConfig]) -> GeneratorStage | None:
 
 
 def first_reference(batch: CodeBatch) -> Tensor:
-    """The codes of the first look of every target: what copying would give."""
+    """The codes of the first reference of every target: what copying would give."""
     references = batch.references[:, 0]
     return references.repeat_interleave(len(batch.target) // len(references), dim=0)
 

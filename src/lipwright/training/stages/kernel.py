@@ -1,4 +1,4 @@
-"""The generator that needs no training: a kernel regression over looks.
+"""The generator that needs no training: a kernel regression over reference frames.
 
 With ``model.correct: false`` a :class:`~lipwright.models.gallery_generator.GalleryGenerator` holds
 the widths of its kernel only, which the config gives. The lip space is fitted here. No code has to

@@ -37,7 +37,8 @@ from lipwright.weights.checkpoint import Checkpoint, load_checkpoint, save_check
 
 UPPER, LOWER = 62, 66  # middle of the inner lips
 PREDICTED = 0.02
-"""Share of a coefficient's variance that speech must tell on validation identities, to drive it."""
+"""Share of a coefficient's variance that speech must predict, on validation identities, for it to
+be driven by speech."""
 
 
 class LandmarkAudioConfig(Section):
@@ -262,9 +263,9 @@ def measure(
         how much the prediction is nearer; ``opening``: correlation of the gap between the lips,
         over all frames, each clip about its mean; ``opening_clip``: mean correlation inside a clip;
         ``opening_spread``: how far the lips part, made over real;
-        ``told_k``: share of coefficient k's variance that is told; ``mouth_driven``: as ``mouth``,
-        with the coefficients that speech does not drive (see :data:`PREDICTED`) as they really
-        are, as a dub takes them from the frame, for the prediction and for the mean shape.
+        ``told_k``: share of coefficient k's variance that is predicted; ``mouth_driven``: as
+        ``mouth``, with the coefficients that speech does not drive (see :data:`PREDICTED`) as they
+        really are, as a dub takes them from the frame, for the prediction and for the mean shape.
     """
     out: dict[str, float] = {}
     motion, made = torch.cat(real), torch.cat([space.decode(h) for h in found])

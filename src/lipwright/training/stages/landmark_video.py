@@ -168,11 +168,11 @@ class LandmarkVideoStage:
     def landmarks(
         self, points: Tensor, row: ClipRow, mirror: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """(T, 68, 2) points of a clip's frames, the example first, to what VG-net is told.
+        """(T, 68, 2) points of a clip's frames, the example first, to what VG-net takes.
 
         Returns:
             Normalised landmarks (T, 136), and points in [-1, 1] (T, 68, 2): the example's own, and
-            where these come to lie by the motion that is told.
+            where these come to lie by the driving motion.
         """
         whole = torch.from_numpy(self.corpus.clip_points(row))
         if mirror:

@@ -63,7 +63,7 @@ class MatchingConfig(Section):
     jitter: SpeechJitter = SpeechJitter()
 
     def lips_predicted(self, window: int) -> int:
-        """How many numbers are told of the lips in a window."""
+        """How many numbers of lip motion are predicted for a window."""
         return window * self.lip_dim if self.group and self.lips > 0 else 0
 
 
@@ -72,7 +72,7 @@ class Matching(nn.Module):
 
     Args:
         expert: a sync expert.
-        predicted: how many numbers are told of the lips in a window; 0 for none.
+        predicted: how many numbers of lip motion are predicted for a window; 0 for none.
     """
 
     def __init__(self, expert: SyncExpert | PixelExpert, predicted: int = 0) -> None:
@@ -82,7 +82,7 @@ class Matching(nn.Module):
         self.from_speech = nn.Linear(expert.dim, predicted) if predicted else None
 
     def forward(self, faces: Tensor, mel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Of B windows: unit embeddings of faces and of speech (B, dim), and (2, B, told)."""
+        """Of B windows: unit embeddings of faces and of speech (B, dim), and (2, B, predicted)."""
         seen = F.normalize(self.expert.embed_faces(faces).float(), dim=1, eps=1e-6)
         audio_embedding = F.normalize(self.expert.embed_speech(mel).float(), dim=1, eps=1e-6)
         if self.from_faces is None or self.from_speech is None:
@@ -163,8 +163,9 @@ def matching_measures(network: nn.Module, batch: Batch, config: MatchingConfig) 
     """Held-out measures of one batch.
 
     Returns:
-        ``found``, how often a face finds its own speech among those of its group, and, where lips
-        are told, the correlation of their opening with what faces and what speech tell of it.
+        ``found``, how often a face finds its own speech among those of its group, and, where lip
+        motion is predicted, the correlation of the opening with its prediction from faces and from
+        speech.
     """
     faces, mel, pairs, lips = batch
     seen, audio_embedding, predicted = network(faces, mel)

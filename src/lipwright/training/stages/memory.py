@@ -13,8 +13,8 @@ convince it halfway (Wav2Lip's gate); the discriminator last.
 
 Sync losses need five consecutive drawn frames; on the other steps as many single frames of more
 people are drawn. What is ours and off in the paper's configuration: whole stretches of speech are
-heard at once, further lip windows fill the memory (``stretch``, ``more``), and linear readers must
-tell the lip motion from lip features, recalled and true, and from audio features (``motion``,
+encoded at once, further lip windows fill the memory (``stretch``, ``more``), and linear probes must
+predict the lip motion from lip features, recalled and true, and from audio features (``motion``,
 ``correlation``).
 """
 

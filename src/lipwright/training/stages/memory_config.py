@@ -56,7 +56,7 @@ class MemoryConfig(Section):
         discriminator: arguments of
         :class:`~lipwright.models.pixel_discriminators.QualityDiscriminator`.
         speech_jitter: how speech is varied; none by default.
-        stretch: frames heard at once, 5 or more.
+        stretch: frames whose speech is encoded at once, 5 or more.
         more: further lip windows per stretch.
         min_distance: of the reference from every target, in frames.
         window_every: on every so many steps five frames are drawn; 0 for never.

@@ -1,9 +1,10 @@
-"""Stage ``speech``: what the lips do, told from speech alone.
+"""Stage ``speech``: lip motion, predicted from speech alone.
 
 Trains :class:`~lipwright.models.speech_lips.SpeechToLips` on stretches of clips: squared error of
 the motions and of their steps from frame to frame, and one minus their correlation over the
 stretch. The last is what a viewer sees as being in time, and unlike a squared error it does not
-reward small movements in doubt. Needs neither pictures nor codes, and minutes instead of hours.
+reward small movements where the prediction is uncertain. Needs neither pictures nor codes, and
+minutes instead of hours.
 """
 
 from __future__ import annotations
@@ -135,12 +136,12 @@ class SpeechStage:
         columns = self.audio.steps + STEPS_PER_FRAME * (c.frames - 1)
         real = torch.zeros(c.frames, c.lip_dim)
         valid = torch.ones(c.frames, dtype=torch.bool)
-        if rng.random() < c.silence:  # whatever else was heard, digital silence is rest
+        if rng.random() < c.silence:  # at digital silence the mouth rests
             mel = torch.full((80, columns), SILENCE)
         else:
             whole = self.packed.speech(row)
-            heard = STEPS_PER_FRAME * t + tempo * (torch.arange(columns) - self.audio.before)
-            mel = _between(whole, heard, SILENCE)
+            columns_at = STEPS_PER_FRAME * t + tempo * (torch.arange(columns) - self.audio.before)
+            mel = _between(whole, columns_at, SILENCE)
             motion = torch.from_numpy(self.motion[row.start : row.start + row.frames].T.copy())
             real[:n] = _between(motion, t + tempo * torch.arange(n), 0.0).T
             valid[n:] = False
@@ -153,10 +154,10 @@ class SpeechStage:
         return None
 
     def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
-        """Mean over validation clips: correlation of what is told with what was seen, and gains.
+        """Mean over validation clips: correlation of predicted with real lip motion, and gains.
 
-        ``gain`` is the deviation of the real opening over that of the told one: by so much the
-        told motion would have to grow to be as lively as the real one.
+        ``gain`` is the deviation of the real opening over that of the predicted one: by so much the
+        predicted motion would have to grow to be as lively as the real one.
         """
         predicted, real = [], []
         for row in self.packed.split("val"):

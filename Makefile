@@ -7,6 +7,8 @@
 #   make clean   remove the virtual environment and the caches
 
 PYTHON ?= python3
+# Processes of the test suite; each computes with one thread.
+JOBS ?= auto
 VENV ?= .venv
 BIN := $(VENV)/bin
 # Errors only: a private mirror's notices are no concern of a user.
@@ -19,7 +21,7 @@ demo: $(VENV)/.installed
 	$(BIN)/lipwright demo -o lipwright-demo
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -211,6 +211,7 @@ GIVEN = {
     "consent": "me, a test, today",
     "report": Path("r.json"),
     "resume": True,
+    "compare": Path("side.mp4"),
     "overwrite": False,
     "preview": Path("p.png"),
     "device": "cpu",

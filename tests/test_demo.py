@@ -121,6 +121,7 @@ def test_contact_sheet_has_the_source_above_the_result(tmp_path: Path) -> None:
         source=plain_video(tmp_path / "a.mp4", (200, 40, 40), 25),
         speech=tmp_path / "s.ogg",
         result=plain_video(tmp_path / "b.mp4", (40, 40, 200), 25),
+        comparison=tmp_path / "c.mp4",
         sheet=tmp_path / "sheet.png",
         report=tmp_path / "r.json",
     )

@@ -44,6 +44,7 @@ class DemoFiles:
         source: the portrait moving, mouth as in the photograph.
         speech: the bundled voice.
         result: the dubbed video.
+        comparison: source and result side by side, with the speech.
         sheet: moments of the dub, the source in the upper row and the result in the lower one.
         report: the dub's report in JSON.
     """
@@ -51,6 +52,7 @@ class DemoFiles:
     source: Path
     speech: Path
     result: Path
+    comparison: Path
     sheet: Path
     report: Path
 
@@ -83,6 +85,7 @@ def run_demo(
         source=folder / "source.mp4",
         speech=folder / "speech.ogg",
         result=folder / "dubbed.mp4",
+        comparison=folder / "side-by-side.mp4",
         sheet=folder / "contact-sheet.png",
         report=folder / "report.json",
     )
@@ -96,7 +99,7 @@ def run_demo(
             f"The demo cannot be written into {str(folder)!r} ({error.strerror}); name another "
             "folder with -o."
         ) from error
-    options = DubOptions(report=files.report)
+    options = DubOptions(report=files.report, compare=files.comparison)
     inputs = (files.source, files.speech, files.result)
     watched = None if observer is None else _DemoObserver(observer)
     report = dub(*inputs, options, watched, method=method, tracker=tracker)

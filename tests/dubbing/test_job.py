@@ -524,6 +524,25 @@ def test_a_codec_that_the_file_cannot_hold_is_one_sentence(place: Path) -> None:
     assert listing(place) == ["odd.mp4", "s.wav", "v.mp4"]
 
 
+@pytest.mark.parametrize("out", ["out.mp4", "out.mkv"])
+def test_comparison_shows_source_and_result_with_sound(place: Path, out: str) -> None:
+    report = run(place, out, compare=place / "side.mp4", watermark="both", lossless=False, crf=8)
+    assert listing(place) == [out, "s.wav", "side.mp4", "v.mp4"]
+    assert report.files == {"output": str(place / out), "comparison": str(place / "side.mp4")}
+    with av.open(str(place / "side.mp4")) as made:
+        stream = made.streams.video[0]
+        assert (stream.width, stream.height) == (2 * SIZE[0] + 8, SIZE[1] + 40)
+        assert len(made.streams.audio) == 1
+    side = frames(place / "side.mp4")
+    assert [time for time, _ in clips.decoded(place / "side.mp4")] == [
+        Fraction(k, 25) for k in range(50)
+    ]
+    assert not np.array_equal(side[10][40:, : SIZE[0]], side[10][40:, SIZE[0] + 8 :])
+    for halves, path in ((slice(0, SIZE[0]), "v.mp4"), (slice(SIZE[0] + 8, None), out)):
+        for shown, whole in zip(side, frames(place / path), strict=True):
+            assert np.corrcoef(shown[40:, halves].ravel(), whole.ravel())[0, 1] > 0.97
+
+
 def pairs_of(sheet: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Source and result of every column of the first face of a sheet."""
     top, left = cs.MARGIN + 34, cs.MARGIN + cs.LABELS

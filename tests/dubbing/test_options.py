@@ -20,7 +20,7 @@ RESOLVED = {"method", "weights", "device", "backend"}
 """A job's identity names what these came to."""
 BESIDE = {
     *("manifest", "certificate", "key", "time_stamp", "consent", "report", "resume", "preview"),
-    *("keep_streams", "plan_cache", "overwrite", "limit"),
+    *("keep_streams", "plan_cache", "overwrite", "compare", "limit"),
 }
 """These change the file, or nothing, but no encoded frame."""
 

@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
     app.command(no_args_is_help=True)(batch)
 
 
-@takes_dub_options(without=("preview", "resume", "report"))
+@takes_dub_options(without=("preview", "resume", "report", "compare"))
 def batch(
     table: Annotated[
         Path,

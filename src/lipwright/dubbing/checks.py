@@ -12,7 +12,7 @@ from lipwright.media import limits
 from lipwright.media.encoding import kind_of
 from lipwright.media.source import check_file, open_media
 
-OUTPUTS = ("report", "preview")
+OUTPUTS = ("report", "preview", "compare")
 """Options that name a further file to write."""
 
 
@@ -27,6 +27,8 @@ def check_job(video: Path, speech: Path, out: Path, options: DubOptions) -> None
     others = {name: Path(path) for name, path in given.items() if path is not None}
     check_paths(video, speech, out, others)
     kind_of(out)
+    if options.compare is not None:
+        kind_of(Path(options.compare))
     with limits.applied(limits.parse(options.limit)):
         for path, what in ((video, "video"), (speech, "speech file")):
             with open_media(path, what):

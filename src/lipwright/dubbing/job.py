@@ -26,6 +26,7 @@ from lipwright.dubbing import gate, timeline
 from lipwright.dubbing.analysis import Tracker, analyse, settings
 from lipwright.dubbing.cache import plan_for
 from lipwright.dubbing.checks import check_job
+from lipwright.dubbing.compare import comparison_info, write_comparison
 from lipwright.dubbing.frames import FrameStore
 from lipwright.dubbing.marks import marks
 from lipwright.dubbing.options import DubOptions, Observer, Stage
@@ -366,13 +367,29 @@ class _Dub:
             with self._timed("sign"):
                 provenance.finish(made, self.out)
                 self.report.warnings += provenance.warnings
+            if options.compare is not None:
+                with self._timed("compare"):
+                    self._compare(job, made, scratch, identity, Path(options.compare))
             made.replace(self.out)
-            self.report.files["output"] = str(self.out)
+            self.report.files = {"output": str(self.out), **self.report.files}
             if provenance.sidecar is not None:
                 self.report.files["manifest"] = str(provenance.sidecar)
             done = True
         finally:
             segments.close(keep=options.resume and not done and segments.start > 0)
+
+    def _compare(
+        self, job: Job, made: Path, scratch: Path, identity: dict[str, Any], path: Path
+    ) -> None:
+        """The comparison, marked and signed like the output."""
+        model = f"{job.method.name} {job.method.model_id}"
+        info, own = comparison_info(job.info), {**identity, "comparison": True}
+        marked = marks(self.options, own, model, info, self.video, self.speech, explain=False)
+        target = scratch / f"comparison{path.suffix}"
+        write_comparison(job, made, target, marked, self._progress("compare"))
+        marked.finish(target, path)
+        target.replace(path)
+        self.report.files["comparison"] = str(path)
 
     def _progress(self, stage: Stage, start: int = 0) -> Callable[..., None]:
         """Called with the number of frames done, and all of them where that is known."""

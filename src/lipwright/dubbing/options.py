@@ -203,6 +203,15 @@ class DubOptions:
             still=False,
         ),
     )
+    compare: str | Path | None = field(
+        default=None,
+        metadata=described(
+            "Write source and result side by side, with sound, into this video too.",
+            "Output",
+            shapes=False,
+            metavar="FILE.mp4",
+        ),
+    )
     overwrite: bool = field(
         default=True,
         metadata=described(

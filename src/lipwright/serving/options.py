@@ -24,6 +24,7 @@ OMITTED = {
     "time_stamp": "makes the server call an address",
     "consent": "is a field of the job",
     "report": "is always written",
+    "compare": "names a file of the server",
     "overwrite": "outputs of a server have names of their own",
     "preview": "is a request of its own",
     "resume": "is what the server does after a crash",

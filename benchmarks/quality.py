@@ -29,7 +29,6 @@ from lipwright.dubbing.job import DubOptions, dub
 from lipwright.errors import LipwrightError
 from lipwright.evaluation.experts import Expert, expert_features, load_expert
 from lipwright.evaluation.faces import FaceSeries, crop_transforms, crops, watch
-from lipwright.evaluation.measure import aligned_25
 from lipwright.evaluation.metrics.expert_sync import expert_score, pair_accuracy
 from lipwright.evaluation.mouth import (
     best_lag,
@@ -39,6 +38,7 @@ from lipwright.evaluation.mouth import (
     spread_ratio,
 )
 from lipwright.evaluation.pixels import colour_difference, flicker, lip_colour, psnr, ssim
+from lipwright.evaluation.sampling import aligned_25
 from lipwright.face_regions import MOUTH_BOX, pixel_box
 from lipwright.faces.tracker import FaceTracker
 from lipwright.media.audio import SAMPLE_RATE, load_speech

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -47,7 +47,7 @@ def _clips(
 
 
 def _dubbing(
-    name: str,
+    name: Literal["reconstruction", "unpaired", "silent"],
     clips: Any,
     out: Path,
     method: str,

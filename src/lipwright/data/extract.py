@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.faces.crop_pixels import Affine, finer, warped
 from lipwright.media.info import VideoInfo
 from lipwright.media.region import RegionEdit, crop_to_storage, sample_crop
 
-Affine = NDArray[np.float64]
 ALIAS = 1.25
 """What is left of a reduction beyond whole pixels is averaged 2 x 2 when it is larger than this."""
 
@@ -57,37 +57,4 @@ def _enlarged(
         return sample_crop(frame, info, to_display, (side, side))
     matrix = to_storage.copy()
     matrix[:, 2] -= edit.box[:2]
-    return np.asarray(_warped(np.ascontiguousarray(edit.rgb), matrix, side, cv2.INTER_CUBIC))
-
-
-def finer(to_display: Affine, times: int) -> Affine:
-    """The same crop with ``times`` as many pixels along each axis."""
-    fine = to_display.copy()
-    fine[:, :2] /= times
-    fine[:, 2] -= to_display[:, :2] @ np.full(2, 0.5 - 0.5 / times)
-    return fine
-
-
-def warp(image: NDArray[np.uint8], to_display: Affine, side: int) -> NDArray[np.uint8]:
-    """Sample a (side, side, 3) crop; much smaller crops go through an area average first."""
-    shrink = float(np.sqrt(abs(np.linalg.det(to_display[:, :2]))))
-    k = int(shrink // 1.5)
-    if k >= 2:
-        # Warp at k times the size, then average k x k blocks: an exact box prefilter.
-        big = _warped(image, finer(to_display, k), side * k, cv2.INTER_LINEAR)
-        return np.asarray(cv2.resize(big, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
-    return np.asarray(_warped(image, to_display, side, cv2.INTER_LINEAR), np.uint8)
-
-
-def _warped(
-    image: NDArray[np.uint8] | NDArray[np.float32], matrix: Affine, side: int, method: int
-) -> NDArray[np.generic]:
-    return np.asarray(
-        cv2.warpAffine(
-            image,
-            matrix,
-            (side, side),
-            flags=method | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-    )
+    return np.asarray(warped(np.ascontiguousarray(edit.rgb), matrix, side, cv2.INTER_CUBIC))

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright.data.extract import warp
 from lipwright.errors import LipwrightError
 from lipwright.faces import alignment, measure
+from lipwright.faces.crop_pixels import warp
 from lipwright.faces.cuts import CutDetector
 from lipwright.faces.tracker import FaceObservation, FaceTracker
 from lipwright.media.reader import VideoReader

@@ -19,9 +19,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright.data.extract import warp
 from lipwright.errors import LipwrightError
 from lipwright.evaluation.faces import FaceSeries, crop_transforms
+from lipwright.faces.crop_pixels import warp
 from lipwright.media.reader import VideoReader
 
 CROP = 224
@@ -183,4 +183,24 @@ def sync_pictures(path: Path, series: FaceSeries, front: str) -> Iterator[NDArra
                 picture = np.asarray(cv2.resize(image, (CROP, CROP)))
             while n < len(wanted) and wanted[n] == i:
                 yield picture
+                n += 1
+
+
+def aligned_25(path: Path, series: FaceSeries, size: int) -> Iterator[NDArray[np.uint8]]:
+    """Aligned crops of a video at 25 fps; where the face is lost, the crop stays where it was."""
+    transforms = crop_transforms(series, size)
+    known = np.flatnonzero([m is not None for m in transforms])
+    wanted = at_25(series.times)
+    n = 0
+    with VideoReader(path) as reader:
+        for i, frame in enumerate(reader):
+            if n >= len(wanted):
+                return
+            if wanted[n] != i:
+                continue
+            m = transforms[int(known[np.abs(known - i).argmin()])]
+            assert m is not None
+            crop = warp(frame.thumbnail(1 << 20)[0], m, size)
+            while n < len(wanted) and wanted[n] == i:
+                yield crop
                 n += 1

@@ -10,15 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright.evaluation.bootstrap import Estimate, bootstrap_mean, bootstrap_pairs
-from lipwright.evaluation.metrics.catalogue import CATALOGUE
-from lipwright.evaluation.metrics.frechet import frechet_distance
-from lipwright.evaluation.metrics.fvd import ENOUGH_CLIPS
+from lipwright.evaluation.bootstrap import Estimate, bootstrap_mean
+from lipwright.evaluation.metrics.catalogue import CATALOGUE, metrics_for
 
 Rows = dict[str, dict[str, Estimate]]
 REAL = "real video"
-FID_BOOTSTRAP_LIMIT = 3000
-"""Above so many frames in all the FID's interval is left out: it would take hours."""
 
 
 def summarise(
@@ -35,28 +31,10 @@ def summarise(
         for row, clips in ((REAL, real), (title, result)):
             if any(name in clip for clip in clips):
                 rows[row][name] = bootstrap_mean([c.get(name, math.nan) for c in clips])
-    for kind in ("fid", "fvd"):
-        a, b = features.get(f"{kind}.real", []), features.get(f"{kind}.result", [])
-        count = sum(len(x) for x in a)
-        if kind not in names and f"{kind}_100" not in names:
-            continue
-        if count < 2:
-            continue
-        resamples = 100 if count <= FID_BOOTSTRAP_LIMIT else 0
-        if kind == "fid" and count <= 2048:
-            notes.append(f"FID from {count} frames: 2048 dimensions need more, so it reads high")
-        if kind == "fvd" and count < ENOUGH_CLIPS:
-            notes.append(f"FVD from {count} clips of 16 frames: fewer than {ENOUGH_CLIPS}")
-        if resamples:
-            estimate = bootstrap_pairs(a, b, frechet_distance, resamples)
-        else:
-            value = frechet_distance(np.concatenate(a), np.concatenate(b))
-            estimate = Estimate(value, math.nan, math.nan, len(a))
-        if kind in names:
-            rows[title][kind] = estimate
-        if f"{kind}_100" in names:
-            parts = (estimate.value / 100, estimate.low / 100, estimate.high / 100)
-            rows[title][f"{kind}_100"] = Estimate(*parts, estimate.n)
+    for metric in metrics_for(names):
+        pooled, remarks = metric.over_clips(names, features)
+        rows[title] |= pooled
+        notes += remarks
     return rows, notes
 
 

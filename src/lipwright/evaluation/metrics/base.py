@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.errors import LipwrightError
 
+if TYPE_CHECKING:
+    from lipwright.evaluation.bootstrap import Estimate
+    from lipwright.evaluation.faces import FaceSeries
+    from lipwright.evaluation.networks import Networks
+    from lipwright.evaluation.sampling import Matched
+
+Features = dict[str, NDArray[np.float32]]
 Fidelity = Literal["exact", "adapted", "own"]
 """``exact``: the published definition; ``adapted``: with the deviations named; ``own``: ours."""
+Protocol = Literal["reconstruction", "unpaired", "silent", "noise"]
 Better = Literal["high", "low", "real"]
 """``real``: best where it equals the value of the real videos, which a table always shows."""
 
@@ -31,6 +42,8 @@ class MetricInfo:
         digits: decimals that are worth printing.
         needs: names of the published networks without which it is left out.
         paired: it compares with the real video, so the real video itself has no value.
+        protocols: those that measure it.
+        aim: the best value, where that is a number and not the value of the real video.
     """
 
     name: str
@@ -43,10 +56,214 @@ class MetricInfo:
     digits: int = 2
     needs: tuple[str, ...] = ()
     paired: bool = True
+    protocols: tuple[Protocol, ...] = ("reconstruction", "unpaired")
+    aim: float | None = None
 
     def card(self) -> dict[str, Any]:
         """As plain data for the result file."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two videos of a clip.
+
+    Attributes:
+        path: the file.
+        series: its face.
+    """
+
+    path: Path
+    series: FaceSeries
+
+    @cached_property
+    def speech(self) -> NDArray[np.float32] | None:
+        """(n,) sound at 16 kHz in [-1, 1]; None without sound."""
+        from lipwright.media.audio import load_speech
+
+        try:
+            return load_speech(self.path)
+        except LipwrightError:
+            return None
+
+
+@dataclass(frozen=True)
+class ClipPair:
+    """What a metric may look at.
+
+    Attributes:
+        result: the result.
+        real: the real video.
+        partner: (T,) for each real frame the frame of the result, -1 without one.
+        names: the numbers that are wanted.
+        networks: those that were given.
+        front: front end of SyncNet, ``tracked`` or ``whole``.
+    """
+
+    result: Side
+    real: Side
+    partner: NDArray[np.int64]
+    names: frozenset[str]
+    networks: Networks
+    front: str = "tracked"
+
+    def matched(self, values: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """A property of the series (``opening``, ``lips``) of result and real on matched frames."""
+        both = self.partner >= 0
+        real = getattr(self.real.series, values)[both]
+        return getattr(self.result.series, values)[self.partner[both]], real
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A pair of crops of one moment, and its place in the clip.
+
+    Attributes:
+        crops: both pictures, see there.
+        after_gap: the frame before it was left out (no face, no partner).
+        times_at_25: how often the frame occurs where the clip is seen at 25 frames a second.
+    """
+
+    crops: Matched
+    after_gap: bool
+    times_at_25: int
+
+
+@dataclass
+class ClipResult:
+    """What one clip gave.
+
+    Attributes:
+        result: metric values of the result by name.
+        real: those of the real video that exist without a partner.
+        features: ``NAME.real`` and ``NAME.result``, (N, D) each, for numbers of a set of clips.
+        frames: frames compared.
+        notes: what limits the numbers, one sentence each.
+    """
+
+    result: dict[str, float] = field(default_factory=dict)
+    real: dict[str, float] = field(default_factory=dict)
+    features: Features = field(default_factory=dict)
+    frames: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def without_sound(self, side: Side) -> None:
+        """Note, once, that a video has no sound."""
+        note = f"{side.path.name} has no sound, so its sync was not measured"
+        if note not in self.notes:
+            self.notes.append(note)
+
+
+class Metric:
+    """One measure of one clip: made, given the moments of the clip in order, asked for its values.
+
+    A new metric is a subclass in a file of its own and a line in :mod:`catalogue`.
+
+    Attributes:
+        infos: the numbers that it gives, each with its identity card.
+        also: further values of a clip that have no row in tables.
+        every: :meth:`add` is called with the first of so many moments.
+    """
+
+    infos: ClassVar[tuple[MetricInfo, ...]]
+    also: ClassVar[tuple[str, ...]] = ()
+    every: ClassVar[int] = 1
+
+    def __init__(self, clip: ClipPair) -> None:
+        """Begin a clip."""
+        self.clip = clip
+
+    def add(self, moment: Moment) -> None:
+        """The next moment; metrics of landmarks or sound need none."""
+
+    def finish(self, out: ClipResult) -> None:
+        """Write values, features and notes of the whole clip."""
+
+    @classmethod
+    def over_clips(
+        cls, names: Sequence[str], features: Mapping[str, list[NDArray[np.float32]]]
+    ) -> tuple[dict[str, Estimate], list[str]]:
+        """Numbers that exist for a set of clips only, and notes.
+
+        Args:
+            names: the numbers that are wanted.
+            features: those of all clips by name.
+        """
+        return {}, []
+
+
+class MeanMetric(Metric):
+    """A metric whose value is the mean of one number a moment; NaN is left out."""
+
+    def __init__(self, clip: ClipPair) -> None:
+        super().__init__(clip)
+        self.values: list[float] = []
+
+    def add(self, moment: Moment) -> None:
+        """Measure the moment."""
+        self.values.append(self.value(moment))
+
+    def value(self, moment: Moment) -> float:
+        """The number of one moment."""
+        raise NotImplementedError
+
+    def finish(self, out: ClipResult) -> None:
+        """Mean over the moments."""
+        out.result[self.infos[0].name] = mean(self.values)
+
+
+class FeatureMetric(Metric):
+    """A metric of a set of clips: embeds what it sees of both sides, in batches.
+
+    Attributes:
+        key: begins the names of its features.
+        batch: so many are embedded at once.
+        rest: what does not fill a batch is embedded as well.
+    """
+
+    key: ClassVar[str]
+    batch: ClassVar[int] = 16
+    rest: ClassVar[bool] = True
+
+    def __init__(self, clip: ClipPair) -> None:
+        super().__init__(clip)
+        self._waiting: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = []
+        self._done: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
+
+    def embed(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(B, S, S, 3) pictures -> (N, D) features."""
+        raise NotImplementedError
+
+    def add(self, moment: Moment) -> None:
+        """Keep the moment until there are enough."""
+        self.keep(moment)
+
+    def keep(self, moment: Moment) -> None:
+        """Keep a moment, embed if the batch is full."""
+        self._waiting.append((moment.crops.real, moment.crops.result))
+        if len(self._waiting) == self.batch:
+            self.flush()
+
+    def flush(self) -> None:
+        """Embed what waits."""
+        if self._waiting:
+            real, result = (np.stack(side) for side in zip(*self._waiting, strict=True))
+            self._done.append((self.embed(real), self.embed(result)))
+            self._waiting.clear()
+
+    def finish(self, out: ClipResult) -> None:
+        """Features of both sides."""
+        if self.rest:
+            self.flush()
+        if self._done:
+            real, result = (np.concatenate(side) for side in zip(*self._done, strict=True))
+            out.features |= {f"{self.key}.real": real, f"{self.key}.result": result}
+
+
+def mean(values: Sequence[float]) -> float:
+    """Mean of what is finite; NaN where nothing is."""
+    known = [v for v in values if np.isfinite(v)]
+    return float(np.mean(known)) if known else float("nan")
 
 
 def same_images(a: NDArray[Any], b: NDArray[Any]) -> None:

@@ -14,7 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.errors import LipwrightError
-from lipwright.evaluation.metrics.base import MetricInfo
+from lipwright.evaluation.metrics.base import (
+    ClipPair,
+    ClipResult,
+    Metric,
+    MetricInfo,
+    Moment,
+    mean,
+)
 
 BLOCK = 64
 EDGE_SHARE = 0.002
@@ -91,3 +98,27 @@ def cpbd(grey: NDArray[np.uint8]) -> float:
             sharp += int((blurred <= DETECTED).sum())
             total += int(inside.sum())
     return sharp / total if total else float("nan")
+
+
+class Cpbd(Metric):
+    """CPBD of both sides, every fifth frame."""
+
+    infos = (INFO,)
+    every = 5
+
+    def __init__(self, clip: ClipPair) -> None:
+        super().__init__(clip)
+        self._values: list[tuple[float, float]] = []
+
+    def add(self, moment: Moment) -> None:
+        """Measure both crops."""
+        grey = [
+            np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.uint8)
+            for crop in (moment.crops.real, moment.crops.result)
+        ]
+        self._values.append((cpbd(grey[0]), cpbd(grey[1])))
+
+    def finish(self, out: ClipResult) -> None:
+        """Means of both sides."""
+        out.real[INFO.name] = mean([real for real, _ in self._values])
+        out.result[INFO.name] = mean([result for _, result in self._values])

@@ -12,10 +12,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from lipwright.errors import LipwrightError
-from lipwright.evaluation.metrics.base import MetricInfo, finite_features
+from lipwright.evaluation.experts import expert_features
+from lipwright.evaluation.metrics.base import ClipResult, Metric, MetricInfo, finite_features
+from lipwright.evaluation.sampling import aligned_25
+from lipwright.media.mel import mel_spectrogram
 
 SHIFT = 15
 _SOURCE = "this project, after Gupta et al., WACV 2023, section 3.1"
@@ -30,6 +34,7 @@ COSINE = MetricInfo(
     digits=3,
     needs=_NEEDS,
     paired=False,
+    protocols=("reconstruction", "unpaired", "noise"),
 )
 OFFSET = MetricInfo(
     "expert_offset",
@@ -118,3 +123,30 @@ def pair_accuracy(
         if len(far):
             right += [table[i, i] > threshold, table[i, int(rng.choice(far))] <= threshold]
     return float(np.mean(right)) if right else float("nan")
+
+
+class ExpertSync(Metric):
+    """What a sync expert says about both sides, each with its own sound."""
+
+    infos = (COSINE, OFFSET, ACCURACY)
+
+    def finish(self, out: ClipResult) -> None:
+        """Judge both videos."""
+        expert = self.clip.networks.loaded["expert"]
+        for side, values in ((self.clip.real, out.real), (self.clip.result, out.result)):
+            if side.speech is None:
+                out.without_sound(side)
+                continue
+            mel = torch.from_numpy(mel_spectrogram(side.speech))
+            crops = aligned_25(side.path, side.series, expert.size)
+            try:
+                features = expert_features(expert, crops, mel)
+            except LipwrightError as error:
+                out.notes.append(f"{side.path.name}: {error}")
+                continue
+            score = expert_score(*features)
+            values |= {
+                COSINE.name: score.cosine,
+                OFFSET.name: float(abs(score.offset)),
+                ACCURACY.name: pair_accuracy(*features),
+            }

@@ -8,6 +8,7 @@ same crop in real and result, all matched frames.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -15,7 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lipwright.evaluation.metrics.base import MetricInfo, same_images
+from lipwright.evaluation.bootstrap import Estimate
+from lipwright.evaluation.metrics.base import FeatureMetric, MetricInfo, same_images
+from lipwright.evaluation.metrics.frechet import distance_of_clips
 
 DIMENSIONS = 2048
 INFO = MetricInfo(
@@ -28,6 +31,7 @@ INFO = MetricInfo(
     "computed exactly); biased upwards below 2048 frames, the count is in the result",
     digits=2,
     needs=("inception",),
+    protocols=("reconstruction", "unpaired", "silent"),
 )
 
 
@@ -45,3 +49,30 @@ def fid_features(network: PictureFeatures, crops: NDArray[np.uint8]) -> NDArray[
     same_images(crops, crops)
     x = torch.from_numpy(np.ascontiguousarray(crops)).permute(0, 3, 1, 2).float() / 255.0
     return network.features(x).float().numpy()
+
+
+class Fid(FeatureMetric):
+    """FID of all matched frames of all clips."""
+
+    infos = (INFO,)
+    key = "fid"
+
+    def embed(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See :func:`fid_features`."""
+        return fid_features(self.clip.networks.loaded["inception"], pictures)
+
+    @classmethod
+    def over_clips(
+        cls, names: Sequence[str], features: Mapping[str, list[NDArray[np.float32]]]
+    ) -> tuple[dict[str, Estimate], list[str]]:
+        """The distance, with an interval over clips."""
+        estimate = distance_of_clips(features.get("fid.real", []), features.get("fid.result", []))
+        if estimate is None:
+            return {}, []
+        count = sum(len(x) for x in features["fid.real"])
+        notes: list[str] = []
+        if count <= DIMENSIONS:
+            notes = [
+                f"FID from {count} frames: {DIMENSIONS} dimensions need more, so it reads high"
+            ]
+        return {INFO.name: estimate}, notes

@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright.evaluation.metrics.base import MetricInfo
+from lipwright.evaluation.metrics.base import (
+    ClipPair,
+    ClipResult,
+    Metric,
+    MetricInfo,
+    Moment,
+)
+from lipwright.face_regions import MOUTH_BOX, pixel_box
 
 INFO = MetricInfo(
     "flicker",
@@ -21,6 +28,8 @@ INFO = MetricInfo(
     "own",
     "real",
     "mean absolute second difference in time inside the mouth box, result over real (1 is right)",
+    protocols=("reconstruction", "unpaired", "silent"),
+    aim=1.0,
 )
 
 
@@ -54,3 +63,29 @@ class FlickerMeter:
     def value(self) -> float:
         """Mean over all frames with two neighbours; NaN without any."""
         return self._sum / self._count if self._count else float("nan")
+
+
+class Flicker(Metric):
+    """Flicker of the result's mouth over that of the real one."""
+
+    infos = (INFO,)
+
+    def __init__(self, clip: ClipPair) -> None:
+        super().__init__(clip)
+        self._real, self._result = FlickerMeter(), FlickerMeter()
+
+    def add(self, moment: Moment) -> None:
+        """The mouth box of both crops."""
+        for meter, crop in (
+            (self._real, moment.crops.real),
+            (self._result, moment.crops.result),
+        ):
+            if moment.after_gap:
+                meter.add(None)
+            left, top, right, bottom = pixel_box(MOUTH_BOX, crop.shape[0])
+            meter.add(crop[top:bottom, left:right])
+
+    def finish(self, out: ClipResult) -> None:
+        """Their ratio."""
+        real = self._real.value()
+        out.result[INFO.name] = self._result.value() / real if real else float("nan")

@@ -12,10 +12,13 @@ n1 x n2 instead of D^3.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.errors import LipwrightError
+from lipwright.evaluation.bootstrap import Estimate, bootstrap_pairs
 from lipwright.evaluation.metrics.base import finite_features
 
 
@@ -38,3 +41,28 @@ def frechet_distance(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     cross = np.linalg.svd(x @ y.T, compute_uv=False).sum()
     distance = np.sum((mx - my) ** 2) + np.sum(x**2) + np.sum(y**2) - 2.0 * cross
     return float(max(distance, 0.0))
+
+
+BOOTSTRAP_LIMIT = 3000
+"""Above so many rows in all the interval is left out: it would take hours."""
+
+
+def distance_of_clips(
+    real: Sequence[NDArray[np.float32]], result: Sequence[NDArray[np.float32]]
+) -> Estimate | None:
+    """The distance of two pooled sets of clips, with an interval over clips.
+
+    Args:
+        real: (n_i, D) features of each clip.
+        result: the same clips of the method, same order.
+
+    Returns:
+        None with fewer than two rows.
+    """
+    count = sum(len(x) for x in real)
+    if count < 2:
+        return None
+    if count <= BOOTSTRAP_LIMIT:
+        return bootstrap_pairs(real, result, frechet_distance, 100)
+    value = frechet_distance(np.concatenate(list(real)), np.concatenate(list(result)))
+    return Estimate(value, float("nan"), float("nan"), len(real))

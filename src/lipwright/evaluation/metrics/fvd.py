@@ -9,6 +9,7 @@ FVD/100 under that name.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,7 +17,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lipwright.evaluation.metrics.base import MetricInfo, same_images
+from lipwright.evaluation.bootstrap import Estimate
+from lipwright.evaluation.metrics.base import (
+    FeatureMetric,
+    MetricInfo,
+    Moment,
+    same_images,
+)
+from lipwright.evaluation.metrics.frechet import distance_of_clips
 
 CLIP = 16
 DIMENSIONS = 400
@@ -26,7 +34,15 @@ _HOW = (
     "fps, no overlap, aligned 224 px face crops; fewer than 256 clips are flagged"
 )
 INFO = MetricInfo(
-    "fvd", "FVD", "Unterthiner et al. 2018", "adapted", "low", _HOW, digits=1, needs=("i3d",)
+    "fvd",
+    "FVD",
+    "Unterthiner et al. 2018",
+    "adapted",
+    "low",
+    _HOW,
+    digits=1,
+    needs=("i3d",),
+    protocols=("reconstruction", "unpaired", "silent"),
 )
 HUNDREDTH = MetricInfo(
     "fvd_100",
@@ -36,6 +52,7 @@ HUNDREDTH = MetricInfo(
     "low",
     _HOW,
     needs=("i3d",),
+    protocols=("reconstruction", "unpaired", "silent"),
 )
 
 
@@ -64,3 +81,39 @@ def fvd_features(network: ClipFeatures, clips: NDArray[np.uint8]) -> NDArray[np.
         flat = torch.nn.functional.interpolate(flat, (224, 224), mode="bilinear")
         x = flat.reshape(b, t, c, 224, 224).transpose(1, 2)
     return network.features(x / 127.5 - 1.0).float().numpy()
+
+
+class Fvd(FeatureMetric):
+    """FVD of clips of 16 frames at 25 fps, none of them over a gap."""
+
+    infos = (INFO, HUNDREDTH)
+    key = "fvd"
+    batch = CLIP
+    rest = False
+
+    def add(self, moment: Moment) -> None:
+        """Keep the moment as often as it is seen at 25 fps."""
+        if moment.after_gap:
+            self._waiting.clear()
+        for _ in range(moment.times_at_25):
+            self.keep(moment)
+
+    def embed(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See :func:`fvd_features`."""
+        return fvd_features(self.clip.networks.loaded["i3d"], cut_clips(pictures))
+
+    @classmethod
+    def over_clips(
+        cls, names: Sequence[str], features: Mapping[str, list[NDArray[np.float32]]]
+    ) -> tuple[dict[str, Estimate], list[str]]:
+        """The distance, with an interval over clips."""
+        estimate = distance_of_clips(features.get("fvd.real", []), features.get("fvd.result", []))
+        if estimate is None:
+            return {}, []
+        count = sum(len(x) for x in features["fvd.real"])
+        notes = []
+        if count < ENOUGH_CLIPS:
+            notes = [f"FVD from {count} clips of {CLIP} frames: fewer than {ENOUGH_CLIPS}"]
+        parts = (estimate.value / 100, estimate.low / 100, estimate.high / 100)
+        both = {INFO.name: estimate, HUNDREDTH.name: Estimate(*parts, estimate.n)}
+        return {name: both[name] for name in both if name in names}, notes

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.errors import LipwrightError
-from lipwright.evaluation.metrics.base import MetricInfo
+from lipwright.evaluation.metrics.base import MeanMetric, MetricInfo, Moment
 from lipwright.openvino_core import core
 
 SIDE = 112
@@ -71,3 +71,15 @@ def cosine(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     """Cosine of two vectors; NaN when one is zero."""
     length = float(np.linalg.norm(a) * np.linalg.norm(b))
     return float(a @ b) / length if length > 1e-12 else float("nan")
+
+
+class Identity(MeanMetric):
+    """Cosine of the embeddings of both crops, every fifth frame."""
+
+    infos = (INFO,)
+    every = 5
+
+    def value(self, moment: Moment) -> float:
+        """See :func:`cosine`."""
+        embed = self.clip.networks.loaded["identity"]
+        return cosine(embed(moment.crops.real), embed(moment.crops.result))

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright.evaluation.metrics.base import MetricInfo
+from lipwright.evaluation.metrics.base import MeanMetric, MetricInfo, Moment
 from lipwright.faces.measure import INNER_LIPS, OUTER_LIPS
 
 INFO = MetricInfo(
@@ -52,3 +52,19 @@ def lip_colour(image: NDArray[np.uint8], lips: NDArray[np.float64]) -> NDArray[n
 def colour_difference(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     """CIE 1976 difference of two CIELAB colours; NaN when one is unknown."""
     return float(np.linalg.norm(a - b))
+
+
+class LipColour(MeanMetric):
+    """Colour difference of the lips, frames where both mouths were found."""
+
+    infos = (INFO,)
+
+    def value(self, moment: Moment) -> float:
+        """See :func:`colour_difference`."""
+        crops, ours, theirs = moment.crops, self.clip.result.series, self.clip.real.series
+        if not ours.found[crops.partner]:
+            return float("nan")
+        return colour_difference(
+            lip_colour(crops.real, theirs.lips[crops.index]),
+            lip_colour(crops.result, ours.lips[crops.partner]),
+        )

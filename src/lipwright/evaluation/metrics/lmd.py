@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.errors import LipwrightError
-from lipwright.evaluation.metrics.base import MetricInfo
+from lipwright.evaluation.metrics.base import ClipResult, Metric, MetricInfo
 from lipwright.faces.measure import LIP_POINTS
 
 DLIB_MOUTH = (
@@ -35,6 +35,7 @@ SUM = MetricInfo(
     f"{_HOW}; summed over points",
     "px",
     1,
+    protocols=("reconstruction", "noise"),
 )
 POINT = MetricInfo(
     "lmd_point",
@@ -44,6 +45,7 @@ POINT = MetricInfo(
     "low",
     f"{_HOW}; mean over points",
     "px",
+    protocols=("reconstruction", "noise"),
 )
 
 
@@ -72,3 +74,15 @@ def lmd(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[float, float]:
     x, y = (v[known] - v[known].mean(axis=1, keepdims=True) for v in (a, b))
     distance = np.linalg.norm(x - y, axis=2)
     return float(distance.sum(axis=1).mean()), float(distance.mean())
+
+
+class Lmd(Metric):
+    """LMD of the mouth on matched frames."""
+
+    infos = (SUM, POINT)
+
+    def finish(self, out: ClipResult) -> None:
+        """Sum and mean per point."""
+        result, real = self.clip.matched("lips")
+        total, point = lmd(mouth_points(real), mouth_points(result))
+        out.result |= {SUM.name: total, POINT.name: point}

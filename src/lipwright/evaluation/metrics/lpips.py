@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lipwright.evaluation.metrics.base import MetricInfo, same_images
+from lipwright.evaluation.metrics.base import MeanMetric, MetricInfo, Moment, same_images
 
 INFO = MetricInfo(
     "lpips",
@@ -23,6 +23,7 @@ INFO = MetricInfo(
     "on the aligned 224 px face crop, every fifth frame",
     digits=3,
     needs=("vgg16", "lpips-heads"),
+    protocols=("reconstruction",),
 )
 
 
@@ -43,3 +44,15 @@ def lpips(network: PerceptualDistance, a: NDArray[np.uint8], b: NDArray[np.uint8
         for v in (a, b)
     )
     return float(network.distance(x, y))
+
+
+class Lpips(MeanMetric):
+    """LPIPS of the aligned crops of every fifth frame."""
+
+    infos = (INFO,)
+    every = 5
+
+    def value(self, moment: Moment) -> float:
+        """See :func:`lpips`."""
+        network = self.clip.networks.loaded["vgg16"]
+        return lpips(network, moment.crops.real, moment.crops.result)

@@ -29,8 +29,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lipwright.errors import LipwrightError
-from lipwright.evaluation.metrics.base import MetricInfo, finite_features
+from lipwright.evaluation.metrics.base import (
+    ClipResult,
+    Metric,
+    MetricInfo,
+    Side,
+    finite_features,
+)
 from lipwright.evaluation.mfcc import mfcc, to_int16
+from lipwright.evaluation.sampling import at_25, sync_pictures
 
 SHIFT = 15
 WINDOW = 5
@@ -44,10 +51,26 @@ _DEVIATIONS = (
     "re-encode at 25 fps. Front end 'whole': exact for cropped faces at 25 fps"
 )
 LSE_C = MetricInfo(
-    "lse_c", "LSE-C", _SOURCE, "adapted", "real", _DEVIATIONS, needs=("syncnet",), paired=False
+    "lse_c",
+    "LSE-C",
+    _SOURCE,
+    "adapted",
+    "real",
+    _DEVIATIONS,
+    needs=("syncnet",),
+    paired=False,
+    protocols=("reconstruction", "unpaired", "silent", "noise"),
 )
 LSE_D = MetricInfo(
-    "lse_d", "LSE-D", _SOURCE, "adapted", "real", _DEVIATIONS, needs=("syncnet",), paired=False
+    "lse_d",
+    "LSE-D",
+    _SOURCE,
+    "adapted",
+    "real",
+    _DEVIATIONS,
+    needs=("syncnet",),
+    paired=False,
+    protocols=("reconstruction", "unpaired", "silent", "noise"),
 )
 OFFSET = MetricInfo(
     "lse_offset",
@@ -192,3 +215,33 @@ def sync_features(
     if first < n:
         raise LipwrightError(f"the clip broke off after {first} of {n} positions; check the video.")
     return torch.cat(visual).double().numpy(), torch.cat(speech).double().numpy()
+
+
+class Lse(Metric):
+    """LSE of both sides, each with its own sound."""
+
+    infos = (LSE_C, LSE_D, OFFSET)
+
+    def finish(self, out: ClipResult) -> None:
+        """Judge both videos."""
+        for side, values in ((self.clip.real, out.real), (self.clip.result, out.result)):
+            if side.speech is None:
+                out.without_sound(side)
+                continue
+            try:
+                score = self._score(side, side.speech)
+            except LipwrightError as error:
+                out.notes.append(f"{side.path.name}: {error}")
+                continue
+            out.notes.extend(f"{side.path.name}: {flag}" for flag in score.flags)
+            values |= {
+                LSE_C.name: score.confidence,
+                LSE_D.name: score.distance,
+                OFFSET.name: float(abs(score.offset)),
+            }
+
+    def _score(self, side: Side, wave: NDArray[np.float32]) -> SyncScore:
+        pictures = sync_pictures(side.path, side.series, self.clip.front)
+        count = len(at_25(side.series.times))
+        network = self.clip.networks.loaded["syncnet"]
+        return sync_score(*sync_features(network, pictures, count, wave))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.errors import LipwrightError
-from lipwright.evaluation.metrics.base import MetricInfo
+from lipwright.evaluation.metrics.base import ClipResult, Metric, MetricInfo
 from lipwright.media.mel import SAMPLE_RATE
 
 Series = NDArray[np.float64]
@@ -26,6 +26,7 @@ CORRELATION = MetricInfo(
     "own",
     "high",
     "result against real video, frames where both faces are found, at least 10",
+    protocols=("reconstruction", "noise"),
 )
 ENVELOPE = MetricInfo(
     "envelope_r",
@@ -45,6 +46,7 @@ OFFSET = MetricInfo(
     "absolute value; sign in the per-clip results as opening_lag (positive: result is late)",
     "frames",
     1,
+    protocols=("reconstruction", "noise"),
 )
 SPREAD = MetricInfo(
     "opening_spread",
@@ -53,6 +55,8 @@ SPREAD = MetricInfo(
     "own",
     "real",
     "1 is right; below 1 the mouth mumbles",
+    protocols=("reconstruction", "silent", "noise"),
+    aim=1.0,
 )
 
 
@@ -109,3 +113,36 @@ def spread_ratio(a: Series, b: Series) -> float:
     if len(x) < 2 or len(y) < 2 or y.std() < 1e-9:
         return float("nan")
     return float(x.std() / y.std())
+
+
+class Opening(Metric):
+    """Mouth openings of the result against the real ones, on matched frames."""
+
+    infos = (CORRELATION, OFFSET, SPREAD)
+    also = ("opening_lag",)
+
+    def finish(self, out: ClipResult) -> None:
+        """All three."""
+        result, real = self.clip.matched("opening")
+        lag = best_lag(result, real)
+        out.result |= {
+            CORRELATION.name: correlation(result, real),
+            "opening_lag": float(lag),
+            OFFSET.name: float(abs(lag)),
+            SPREAD.name: spread_ratio(result, real),
+        }
+
+
+class Envelope(Metric):
+    """Mouth opening against the loudness of the speech, for both sides."""
+
+    infos = (ENVELOPE,)
+
+    def finish(self, out: ClipResult) -> None:
+        """Both sides, each with its own sound."""
+        for side, values in ((self.clip.real, out.real), (self.clip.result, out.result)):
+            if side.speech is None:
+                out.without_sound(side)
+            else:
+                loudness = speech_envelope(side.speech, side.series.times)
+                values[ENVELOPE.name] = correlation(side.series.opening, loudness)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright.evaluation.metrics.base import MetricInfo, same_images
+from lipwright.evaluation.metrics.base import MeanMetric, MetricInfo, Moment, same_images
 
 CEILING = 60.0
 """What a clip's mean counts for identical pictures, whose PSNR is infinite."""
@@ -22,6 +22,7 @@ INFO = MetricInfo(
     "on the aligned 224 px face crop; mean over frames of min(PSNR, 60 dB)",
     "dB",
     1,
+    protocols=("reconstruction",),
 )
 
 
@@ -34,3 +35,13 @@ def psnr(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     same_images(a, b)
     error = float(np.mean((a.astype(np.float64) - b.astype(np.float64)) ** 2))
     return float("inf") if error == 0 else float(10 * np.log10(255.0**2 / error))
+
+
+class Psnr(MeanMetric):
+    """PSNR of the aligned crops, mean over frames of min(PSNR, 60 dB)."""
+
+    infos = (INFO,)
+
+    def value(self, moment: Moment) -> float:
+        """See :func:`psnr`."""
+        return min(psnr(moment.crops.real, moment.crops.result), CEILING)

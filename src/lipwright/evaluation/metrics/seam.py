@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright.evaluation.metrics.base import MetricInfo, same_images
+from lipwright.evaluation.metrics.base import MeanMetric, MetricInfo, Moment, same_images
+from lipwright.faces.paste import lower_face_mask
 
 SECTORS = 12
 INFO = MetricInfo(
@@ -21,6 +22,7 @@ INFO = MetricInfo(
     "own",
     "low",
     "mean colour step of (result - real) across the rim of the lower-face mask, 12 sectors, 8-bit",
+    protocols=("reconstruction", "unpaired", "silent"),
 )
 
 
@@ -53,3 +55,17 @@ def seam_step(
         if a.any() and b.any():
             steps.append(np.abs(edit[a].mean(axis=0) - edit[b].mean(axis=0)).mean())
     return float(np.mean(steps)) if steps else float("nan")
+
+
+class SeamStep(MeanMetric):
+    """Step of the edit across the rim of the lower-face mask, every fifth frame."""
+
+    infos = (INFO,)
+    every = 5
+
+    def value(self, moment: Moment) -> float:
+        """See :func:`seam_step`."""
+        crops = moment.crops
+        points = self.clip.real.series.landmarks[crops.index]
+        mask = lower_face_mask(points, crops.transform, crops.real.shape[0])
+        return seam_step(crops.real, crops.result, mask)

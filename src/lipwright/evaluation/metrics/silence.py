@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright.evaluation.metrics.base import MetricInfo
+from lipwright.evaluation.metrics.base import ClipResult, Metric, MetricInfo
 from lipwright.media.mel import SAMPLE_RATE
 
 INFO = MetricInfo(
@@ -24,6 +24,7 @@ INFO = MetricInfo(
     "tenth within 0.3 s, at least 10 frames)",
     digits=4,
     paired=False,
+    protocols=("reconstruction", "unpaired", "silent"),
 )
 LEAST = 10
 DROP = 10 ** (-35 / 20)
@@ -56,3 +57,23 @@ def silence_activity(gap: NDArray[np.float64], silent: NDArray[np.bool_]) -> flo
     """Standard deviation of ``gap`` over silent known frames; NaN with fewer than 10."""
     x = gap[silent & np.isfinite(gap)]
     return float(x.std()) if len(x) >= LEAST else float("nan")
+
+
+class SilenceActivity(Metric):
+    """Activity of the mouth in silence, for both sides."""
+
+    infos = (INFO,)
+
+    def finish(self, out: ClipResult) -> None:
+        """Both sides, each with its own sound."""
+        for side, values in ((self.clip.real, out.real), (self.clip.result, out.result)):
+            if side.speech is None:
+                out.without_sound(side)
+                continue
+            silent = silent_frames(side.speech, side.series.times)
+            value = silence_activity(lip_gap(side.series.landmarks), silent)
+            values[INFO.name] = value
+            if not np.isfinite(value):
+                out.notes.append(
+                    f"{side.path.name} has fewer than {LEAST} silent frames, so no silence activity"
+                )

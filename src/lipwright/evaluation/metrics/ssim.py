@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.errors import LipwrightError
-from lipwright.evaluation.metrics.base import MetricInfo, same_images
+from lipwright.evaluation.metrics.base import MeanMetric, MetricInfo, Moment, same_images
 
 WINDOW = 11
 SETTINGS = "gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255, RGB mean"
@@ -22,6 +22,7 @@ INFO = MetricInfo(
     "high",
     f"scikit-image: {SETTINGS}; on the aligned 224 px face crop, every fifth frame",
     digits=3,
+    protocols=("reconstruction",),
 )
 
 
@@ -51,3 +52,14 @@ def ssim(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
             use_sample_covariance=False,
         )
     )
+
+
+class Ssim(MeanMetric):
+    """SSIM of the aligned crops of every fifth frame."""
+
+    infos = (INFO,)
+    every = 5
+
+    def value(self, moment: Moment) -> float:
+        """See :func:`ssim`."""
+        return ssim(moment.crops.real, moment.crops.result)

@@ -21,10 +21,10 @@ from lipwright.evaluation.bootstrap import bootstrap_mean
 from lipwright.evaluation.evaluate import versions
 from lipwright.evaluation.experts import Expert, expert_features
 from lipwright.evaluation.faces import watch
-from lipwright.evaluation.measure import aligned_25
 from lipwright.evaluation.metrics.expert_sync import expert_score, pair_accuracy
 from lipwright.evaluation.protocols.clips import Clip
 from lipwright.evaluation.published_numbers import table_markdown
+from lipwright.evaluation.sampling import aligned_25
 from lipwright.faces.tracker import FaceTracker
 from lipwright.files.whole import write_text
 from lipwright.media.audio import load_speech

@@ -15,14 +15,19 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from lipwright.dubbing.job import DubOptions, dub
 from lipwright.errors import LipwrightError
+<<<<<<< HEAD
 from lipwright.evaluation.evaluate import Pair, evaluate
 from lipwright.evaluation.metrics.catalogue import CATALOGUE
+=======
+from lipwright.evaluation.evaluate import Pair, evaluate, write_text
+from lipwright.evaluation.metrics.catalogue import CATALOGUE, names_of_protocol
+>>>>>>> a1b8c1c (Metrics as registered objects: measure.py is a loop over them; protocols, tables and checks follow the registry; contract suite)
 from lipwright.evaluation.protocols.clips import (
     Clip,
     pair_unpaired,
@@ -37,26 +42,14 @@ from lipwright.methods.base import Method
 from lipwright.methods.registry import load_method
 
 Tell = Callable[[int, int], None]
-PROTOCOLS = ("reconstruction", "unpaired", "silent")
+Dubbed = Literal["reconstruction", "unpaired", "silent"]
+PROTOCOLS: tuple[Dubbed, ...] = ("reconstruction", "unpaired", "silent")
 LEVELS = (math.inf, 20.0, 10.0, 5.0, 0.0)
-_OWN_MOUTH = {"opening_r", "opening_offset", "opening_spread", "lmd", "lmd_point", "psnr", "ssim"}
-METRICS: dict[str, list[str]] = {
-    "reconstruction": list(CATALOGUE),
-    "unpaired": [n for n in CATALOGUE if n not in _OWN_MOUTH | {"lpips"}],
-    "silent": [
-        *("lse_c", "lse_d", "fid", "fvd", "fvd_100", "silence_activity", "opening_spread"),
-        *("flicker", "seam_step"),
-    ],
-    "noise": [
-        *("lse_c", "lse_d", "expert_cosine", "opening_r", "opening_spread", "opening_offset"),
-        *("lmd", "lmd_point"),
-    ],
-}
 COMPARED = {"reconstruction": ("2", "4"), "unpaired": ("2",), "silent": ("3",)}
 
 
 def run_protocol(
-    name: str,
+    name: Dubbed,
     clips: Sequence[Clip],
     out: Path,
     method: str = "vq",
@@ -106,7 +99,7 @@ def run_protocol(
     evaluate(
         [Pair(r, c.path) for r, (c, _) in zip(results, spoken, strict=True)],
         table,
-        METRICS[name],
+        names_of_protocol(name),
         weights,
         title=drawn.model_id,
         extra=facts,
@@ -192,7 +185,7 @@ def run_noise(
         content = evaluate(
             pairs,
             folder / "table.json",
-            METRICS["noise"],
+            names_of_protocol("noise"),
             weights,
             title=label,
             extra={"protocol": "noise", "snr_db": None if math.isinf(level) else level},
@@ -213,7 +206,7 @@ def _plot_noise(rows: dict[str, Any], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    names = [n for n in METRICS["noise"] if any(n in r for r in rows.values())]
+    names = [n for n in names_of_protocol("noise") if any(n in r for r in rows.values())]
     figure, axes = plt.subplots(1, max(1, len(names)), figsize=(3 * max(1, len(names)), 2.8))
     labels = list(rows)
     for axis, name in zip(np.atleast_1d(axes), names, strict=False):

@@ -11,5 +11,18 @@ class LipwrightError(Exception):
     """
 
 
+def missing_extra(what: str, extra: str) -> LipwrightError:
+    """The one sentence about packages that only an extra brings.
+
+    Args:
+        what: begins the sentence, such as ``The plot``.
+        extra: ``train``, ``evaluate``, ``ray`` or ``serve``.
+    """
+    return LipwrightError(
+        f"{what} needs packages that are not installed; run: python -m pip install "
+        f"'lipwright[{extra}]'."
+    )
+
+
 class Interrupted(LipwrightError):  # noqa: N818 - not an error: the user asked for it
     """The user pressed Ctrl-C; the command line exits with 130."""

@@ -15,11 +15,8 @@ from lipwright.data.packed import PackedCorpus
 from lipwright.data.sources import clip_name, find_sources
 from lipwright.data.storage import read_crops
 from lipwright.errors import LipwrightError
-<<<<<<< HEAD
-from tests.data.crops import write_crops
-=======
 from lipwright.faces.crop_pixels import warp
->>>>>>> a1b8c1c (Metrics as registered objects: measure.py is a loop over them; protocols, tables and checks follow the registry; contract suite)
+from tests.data.crops import write_crops
 from tests.training.tiny import make_corpus
 
 

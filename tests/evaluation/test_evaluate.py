@@ -171,5 +171,10 @@ def test_real_clip_in_one_command(
     with pytest.raises(SystemExit) as left:
         main([str(w) for w in [*words, "--metrics", "psnr,lmd,opening_r,envelope_r"]])
     assert left.value.code == 0
-    assert "| PSNR, dB ↑ | - | 60.0 |" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    lines = [[c.strip() for c in line.split("|")[1:-1]] for line in out.splitlines()]
+    assert ["PSNR, dB ↑", "-", "60.0"] in lines
+    assert out.splitlines()[-1].startswith(f"Table {tmp_path / 't.json'}")
+    assert "published, not comparable" not in out
+    assert "published, not comparable" in (tmp_path / "t.md").read_text(encoding="utf-8")
     assert torch.is_grad_enabled()

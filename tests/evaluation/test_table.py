@@ -13,13 +13,22 @@ from hypothesis import strategies as st
 
 from lipwright.errors import LipwrightError
 from lipwright.evaluation.bootstrap import bootstrap_mean, bootstrap_pairs
-from lipwright.evaluation.evaluate import find_pairs
+from lipwright.evaluation.evaluate import check_table, find_groups, find_pairs, notes_of_clips
 from lipwright.evaluation.metrics.catalogue import CATALOGUE, choose
 from lipwright.evaluation.metrics.frechet import frechet_distance
 from lipwright.evaluation.networks import load_networks, parse_weights
+from lipwright.evaluation.plot import axis_range, dot_plot, level_plot
 from lipwright.evaluation.published_numbers import published_tables, table_markdown
 from lipwright.evaluation.sampling import at_25, match_times, sync_crop
-from lipwright.evaluation.table import bar_plot, cell, markdown, summarise
+from lipwright.evaluation.table import (
+    as_data,
+    cell,
+    cells_of_data,
+    csv_text,
+    markdown,
+    summarise,
+    warnings_about,
+)
 
 
 def test_bootstrap_mean() -> None:
@@ -63,10 +72,39 @@ def test_summary_has_the_real_row_and_flags_small_sets(tmp_path: Path) -> None:
     text = markdown(names, rows)
     assert "| PSNR, dB ↑ | - | 31.0 [30.0, 32.0] |" in text
     assert cell("psnr", None) == "-"
-    bar_plot(names, rows, tmp_path / "plot.png")
+    methods = {"mine": rows["mine"], "a method with a very long name indeed": {}}
+    assert dot_plot(names, rows["real video"], methods, tmp_path / "plot.png")
     assert (tmp_path / "plot.png").stat().st_size > 1000
-    bar_plot([], {"real video": {}}, tmp_path / "none.png")
+    assert not dot_plot([], {}, {"mine": {}}, tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()
+    assert level_plot(names, rows["real video"], methods, tmp_path / "levels.png", "noise")
+    assert cells_of_data(as_data(rows))[0] == ["metric", "real video", "mine"]
+    assert csv_text(names, rows).splitlines()[:2] == [
+        "metric,unit,row,value,low,high,clips",
+        "envelope_r,,real video,0.6,0.5,0.7,2",
+    ]
+
+
+def test_an_aim_that_is_a_number_stands_in_the_place_of_the_real_video() -> None:
+    rows, _ = summarise(["flicker"], [{"flicker": 0.7}], [{}], {}, "mine")
+    assert "| flicker → real | 1 | 0.70 |" in markdown(["flicker"], rows)
+
+
+def test_axes_show_small_differences_as_small() -> None:
+    low, high = axis_range([2.9, 3.0])
+    assert high - low == pytest.approx(0.25 * 3.0 * 1.16)
+    assert axis_range([0.0], digits=1) == pytest.approx((-0.58, 0.58))
+    assert axis_range([0.0, 10.0]) == pytest.approx((-0.8, 10.8))
+    assert warnings_about(1)[0].startswith("Only 1 clip:")
+    assert not warnings_about(10)
+
+
+def test_notes_of_many_clips_are_said_once() -> None:
+    clips = [
+        {"result": f"{n}.mp4", "reference": f"{n}.mkv", "notes": [f"{n}.mkv: short"]}
+        for n in range(3)
+    ]
+    assert notes_of_clips(clips) == ["0.mkv and 2 more: short"]
 
 
 def test_every_metric_says_what_it_is() -> None:
@@ -118,11 +156,36 @@ def test_pairs(tmp_path: Path) -> None:
     assert len(find_pairs([a, a], [a, a])) == 2
     with pytest.raises(LipwrightError, match="1 results and 2 references"):
         find_pairs([a], [a, a])
-    with pytest.raises(LipwrightError, match="there is no video"):
+    with pytest.raises(LipwrightError, match=r"no file or folder .*no\.mp4"):
         find_pairs([a], [tmp_path / "no.mp4"])
+    with pytest.raises(LipwrightError, match=r"no file or folder .*nosuch"):
+        find_pairs([tmp_path / "out"], [tmp_path / "nosuch"])
+    with pytest.raises(LipwrightError, match=r"out is a folder and .*a\.mp4 is a file"):
+        find_pairs([tmp_path / "out"], [a])
     (tmp_path / "empty").mkdir()
     with pytest.raises(LipwrightError, match="no videos in"):
         find_pairs([tmp_path / "empty"], [tmp_path / "ref"])
+
+
+def test_several_folders_are_several_methods(tmp_path: Path) -> None:
+    for folder in ("one", "two", "ref"):
+        (tmp_path / folder).mkdir()
+        for name in ("a.mp4", "b.mp4"):
+            (tmp_path / folder / name).touch()
+    folders = [tmp_path / "one", tmp_path / "two"]
+    groups = find_groups(folders, [tmp_path / "ref"])
+    assert list(groups) == ["one", "two"]
+    assert [p.result.name for p in groups["two"]] == ["a.mp4", "b.mp4"]
+    assert list(find_groups(folders[:1], [tmp_path / "ref"], "mine")) == ["mine"]
+    (tmp_path / "two" / "b.mp4").unlink()
+    with pytest.raises(LipwrightError, match="not the same clips"):
+        find_groups(folders, [tmp_path / "ref"])
+
+
+def test_tables_end_in_json_or_csv(tmp_path: Path) -> None:
+    check_table(tmp_path / "t.csv")
+    with pytest.raises(LipwrightError, match=r"\.json or \.csv"):
+        check_table(tmp_path / "t.xlsx")
 
 
 def test_frames_are_matched_by_time() -> None:

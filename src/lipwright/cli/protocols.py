@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
+from lipwright.cli.evaluate import show_table
 from lipwright.cli.options import Device
+from lipwright.cli.text import print_cells
 from lipwright.errors import LipwrightError
 
 protocol_app = typer.Typer(
@@ -59,11 +62,19 @@ def _dubbing(
     from lipwright.evaluation.networks import parse_weights
     from lipwright.evaluation.protocols.run import run_protocol
 
-    with counter("Protocol " + name, "clips") as tell:
+    with counter("Dubbing, then measuring", "steps") as tell:
         table = run_protocol(
-            name, clips, out, method, checkpoint, parse_weights(weights or []), pairing, tell=tell
+            name,
+            clips,
+            out,
+            method,
+            checkpoint,
+            parse_weights(weights or []),
+            pairing,
+            tell=lambda done, total: tell(done, 2 * total),
+            tell_measured=lambda done, total: tell(total + done, 2 * total),
         )
-    print(table.with_suffix(".md").read_text(encoding="utf-8"), end="")
+    show_table(json.loads(table.read_text(encoding="utf-8")), table)
 
 
 @protocol_app.command(no_args_is_help=True)
@@ -144,6 +155,7 @@ def noise(
     from lipwright.cli.progress import counter
     from lipwright.evaluation.networks import parse_weights
     from lipwright.evaluation.protocols.run import run_noise
+    from lipwright.evaluation.table import cells_of_data
 
     try:
         numbers = [float("inf"), *(float(v) for v in levels.split(","))]
@@ -153,7 +165,11 @@ def noise(
     with counter("Noise", "clips") as tell:
         networks = parse_weights(weights or [])
         table = run_noise(chosen, out, method, checkpoint, networks, numbers, tell=tell)
-    print(f"Table  {table}\nPlot   {table.with_suffix('.png')}")
+    content = json.loads(table.read_text(encoding="utf-8"))
+    for note in content["notes"]:
+        print(f"- {note}")
+    print_cells(cells_of_data(content["rows"]))
+    print(f"\nTable {table}; plot {table.with_suffix('.png')}")
 
 
 @protocol_app.command("expert-accuracy", no_args_is_help=True)

@@ -26,6 +26,15 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     console.print(table)
 
 
+def print_cells(cells: Sequence[Sequence[str]]) -> None:
+    """Print a table of Markdown, its columns in line, whose first row is the head."""
+    widths = [max(len(row[k]) for row in cells) for k in range(len(cells[0]))]
+    for n, row in enumerate(cells):
+        print("| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |")
+        if not n:
+            print("|" + "|".join("-" * (w + 2) for w in widths) + "|")
+
+
 def megabytes(size: int) -> str:
     """Bytes for people: ``1234567`` gives ``1.2 MB``; small ones in kB."""
     return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"

@@ -1,10 +1,11 @@
-"""From the numbers of many clips to a table: estimates with intervals, Markdown, a bar plot."""
+"""From the numbers of many clips to a table: estimates with intervals; Markdown, CSV, JSON."""
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from lipwright.evaluation.metrics.catalogue import CATALOGUE, metrics_for
 
 Rows = dict[str, dict[str, Estimate]]
 REAL = "real video"
+FEW_CLIPS = 10
+"""Below so many clips an interval over clips means nothing."""
 
 
 def summarise(
@@ -40,7 +43,11 @@ def summarise(
 
 def columns_of(names: Sequence[str], rows: Rows) -> list[str]:
     """The metrics that have a value in some row."""
-    return [n for n in names if any(n in row for row in rows.values())]
+    found: Rows = {
+        row: {n: e for n, e in values.items() if math.isfinite(e.value)}
+        for row, values in rows.items()
+    }
+    return [n for n in names if any(n in row for row in found.values())]
 
 
 def heading(name: str) -> str:
@@ -62,14 +69,72 @@ def cell(name: str, estimate: Estimate | None) -> str:
     return text
 
 
-def markdown(names: Sequence[str], rows: Rows) -> str:
-    """One line per metric, one column per row of the table (narrow enough to read)."""
-    shown = columns_of(names, rows)
-    lines = ["| metric | " + " | ".join(rows) + " |", "|---|" + "---|" * len(rows)]
-    for name in shown:
+def table_cells(names: Sequence[str], rows: Rows) -> list[list[str]]:
+    """Head and one line per metric, one column per row of the table (narrow enough to read).
+
+    Where the aim is a number, it stands in the place of the real video's value.
+    """
+    lines = [["metric", *rows]]
+    for name in columns_of(names, rows):
         cells = [cell(name, row.get(name)) for row in rows.values()]
-        lines.append(f"| {heading(name)} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+        aim = CATALOGUE[name].aim
+        if aim is not None and name not in rows.get(REAL, {}):
+            cells[list(rows).index(REAL)] = f"{aim:g}"
+        lines.append([heading(name), *cells])
+    return lines
+
+
+def markdown(names: Sequence[str], rows: Rows) -> str:
+    """The table in Markdown."""
+    head, *lines = table_cells(names, rows)
+    text = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    text += ["| " + " | ".join(line) + " |" for line in lines]
+    return "\n".join(text) + "\n"
+
+
+def csv_text(names: Sequence[str], rows: Rows) -> str:
+    """The table as CSV, a line for every number: metric, unit, row, value, low, high, clips."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(("metric", "unit", "row", "value", "low", "high", "clips"))
+    for name in columns_of(names, rows):
+        for row, values in rows.items():
+            estimate = values.get(name)
+            if estimate is not None and math.isfinite(estimate.value):
+                ends = [
+                    f"{v:.6g}" if math.isfinite(v) else "" for v in (estimate.low, estimate.high)
+                ]
+                unit = CATALOGUE[name].unit
+                writer.writerow((name, unit, row, f"{estimate.value:.6g}", *ends, estimate.n))
+    return file.getvalue()
+
+
+def cells_of_data(data: dict[str, dict[str, dict[str, Any]]]) -> list[list[str]]:
+    """:func:`table_cells` from what :func:`as_data` gave."""
+    return table_cells(list(CATALOGUE), estimates(data))
+
+
+def estimates(data: dict[str, dict[str, dict[str, Any]]]) -> Rows:
+    """Undo :func:`as_data`."""
+
+    def number(x: float | None) -> float:
+        return math.nan if x is None else x
+
+    return {
+        row: {
+            name: Estimate(number(e["value"]), number(e["low"]), number(e["high"]), e["clips"])
+            for name, e in values.items()
+        }
+        for row, values in data.items()
+    }
+
+
+def warnings_about(clips: int) -> list[str]:
+    """What the number of clips makes of the intervals."""
+    if clips >= FEW_CLIPS:
+        return []
+    of = "1 clip" if clips == 1 else f"{clips} clips"
+    return [f"Only {of}: intervals mean nothing below {FEW_CLIPS} clips"]
 
 
 def as_data(rows: Rows) -> dict[str, dict[str, dict[str, Any]]]:
@@ -90,36 +155,3 @@ def as_data(rows: Rows) -> dict[str, dict[str, dict[str, Any]]]:
         }
         for row, values in rows.items()
     }
-
-
-def bar_plot(names: Sequence[str], rows: Rows, path: Path) -> None:
-    """One small bar chart per metric, rows side by side, with their 95 % intervals."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    shown = columns_of(names, rows)
-    if not shown:
-        return
-    wide = min(4, len(shown))
-    high = -(-len(shown) // wide)
-    figure, axes = plt.subplots(high, wide, figsize=(3.2 * wide, 2.6 * high), squeeze=False)
-    for axis in axes.flat[len(shown) :]:
-        axis.axis("off")
-    colours = ["0.55", "tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown"]
-    for axis, name in zip(axes.flat, shown, strict=False):
-        for n, (row, values) in enumerate(rows.items()):
-            e = values.get(name)
-            if e is None or not math.isfinite(e.value):
-                continue
-            axis.bar(n, e.value, color=colours[n % len(colours)], label=row)
-            if math.isfinite(e.low):
-                error = [[max(0.0, e.value - e.low)], [max(0.0, e.high - e.value)]]
-                axis.errorbar(n, e.value, yerr=error, color="black", capsize=3)
-        axis.set_title(heading(name), fontsize=9)
-        axis.set_xticks(range(len(rows)), [r[:18] for r in rows], fontsize=7)
-    figure.tight_layout()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120, metadata={"Software": None})
-    plt.close(figure)

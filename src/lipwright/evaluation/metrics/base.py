@@ -149,7 +149,7 @@ class ClipResult:
 
     def without_sound(self, side: Side) -> None:
         """Note, once, that a video has no sound."""
-        note = f"{side.path.name} has no sound, so its sync was not measured"
+        note = f"{side.path.name}: no sound, so its sync was not measured"
         if note not in self.notes:
             self.notes.append(note)
 

@@ -38,7 +38,7 @@ COSINE = MetricInfo(
 )
 OFFSET = MetricInfo(
     "expert_offset",
-    "abs. expert offset",
+    "expert offset",
     _SOURCE,
     "own",
     "low",

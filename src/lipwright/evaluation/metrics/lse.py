@@ -74,7 +74,7 @@ LSE_D = MetricInfo(
 )
 OFFSET = MetricInfo(
     "lse_offset",
-    "abs. AV offset",
+    "LSE offset",
     _SOURCE,
     "adapted",
     "low",

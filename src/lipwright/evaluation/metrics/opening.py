@@ -39,7 +39,7 @@ ENVELOPE = MetricInfo(
 )
 OFFSET = MetricInfo(
     "opening_offset",
-    "abs. offset",
+    "opening offset",
     "this project: lag of the largest correlation of mouth openings within 15 frames",
     "own",
     "low",

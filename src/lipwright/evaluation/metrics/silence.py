@@ -75,5 +75,5 @@ class SilenceActivity(Metric):
             values[INFO.name] = value
             if not np.isfinite(value):
                 out.notes.append(
-                    f"{side.path.name} has fewer than {LEAST} silent frames, so no silence activity"
+                    f"{side.path.name}: fewer than {LEAST} silent frames, no silence activity"
                 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, missing_extra
 from lipwright.evaluation.metrics.base import MeanMetric, MetricInfo, Moment, same_images
 
 WINDOW = 11
@@ -38,9 +38,7 @@ def ssim(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     try:
         from skimage.metrics import structural_similarity
     except ImportError as error:
-        raise LipwrightError(
-            "SSIM needs scikit-image; install lipwright[evaluate] or leave the metric out."
-        ) from error
+        raise missing_extra("SSIM", "evaluate") from error
     return float(
         structural_similarity(
             a,

@@ -21,13 +21,9 @@ import numpy as np
 
 from lipwright.dubbing.job import DubOptions, dub
 from lipwright.errors import LipwrightError
-<<<<<<< HEAD
 from lipwright.evaluation.evaluate import Pair, evaluate
-from lipwright.evaluation.metrics.catalogue import CATALOGUE
-=======
-from lipwright.evaluation.evaluate import Pair, evaluate, write_text
-from lipwright.evaluation.metrics.catalogue import CATALOGUE, names_of_protocol
->>>>>>> a1b8c1c (Metrics as registered objects: measure.py is a loop over them; protocols, tables and checks follow the registry; contract suite)
+from lipwright.evaluation.metrics.catalogue import names_of_protocol
+from lipwright.evaluation.plot import level_plot
 from lipwright.evaluation.protocols.clips import (
     Clip,
     pair_unpaired,
@@ -35,6 +31,7 @@ from lipwright.evaluation.protocols.clips import (
     write_pairing,
 )
 from lipwright.evaluation.protocols.speech import add_noise, write_wave
+from lipwright.evaluation.table import REAL, estimates, markdown
 from lipwright.files.whole import file_sha256, write_text
 from lipwright.media.audio import SAMPLE_RATE, load_speech
 from lipwright.media.info import probe
@@ -58,6 +55,7 @@ def run_protocol(
     pairing: Path | None = None,
     options: dict[str, Any] | None = None,
     tell: Tell = lambda done, total: None,
+    tell_measured: Tell = lambda done, total: None,
 ) -> Path:
     """Dub all clips as the protocol says and measure the results.
 
@@ -70,7 +68,8 @@ def run_protocol(
         weights: networks of the metrics.
         pairing: a pairing file for ``unpaired`` instead of the rule.
         options: further options of the dub (``enhance``, ``detail``, ...).
-        tell: called with (done, total).
+        tell: called with (done, total) while dubbing.
+        tell_measured: the same while measuring.
 
     Returns:
         The path of ``table.json``.
@@ -103,7 +102,7 @@ def run_protocol(
         weights,
         title=drawn.model_id,
         extra=facts,
-        tell=tell,
+        tell=tell_measured,
         compared=COMPARED[name],
         lenient=True,
     )
@@ -173,6 +172,7 @@ def run_noise(
     """
     drawn = load_method(method, weights=checkpoint)
     rows: dict[str, Any] = {}
+    notes: list[str] = []
     for level in levels:
         label = "clean" if math.isinf(level) else f"{level:g} dB"
         folder = out / label.replace(" ", "")
@@ -192,42 +192,14 @@ def run_noise(
             lenient=True,
             compared=(),
         )
-        rows[label] = content["rows"][label]
+        rows = {REAL: content["rows"][REAL], **rows, label: content["rows"][label]}
+        notes = content["notes"]
     table = out / "noise.json"
-    write_text(table, json.dumps({"method": drawn.model_id, "rows": rows}, indent=1) + "\n")
-    _plot_noise(rows, out / "noise.png")
+    facts = {"method": drawn.model_id, "notes": notes, "rows": rows}
+    write_text(table, json.dumps(facts, indent=1) + "\n")
+    known = estimates(rows)
+    names = names_of_protocol("noise")
+    write_text(table.with_suffix(".md"), markdown(names, known))
+    by_level = {label: row for label, row in known.items() if label != REAL}
+    level_plot(names, known[REAL], by_level, out / "noise.png", "noise")
     return table
-
-
-def _plot_noise(rows: dict[str, Any], path: Path) -> None:
-    """One small plot per metric, signal-to-noise ratio to the right, with intervals."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    names = [n for n in names_of_protocol("noise") if any(n in r for r in rows.values())]
-    figure, axes = plt.subplots(1, max(1, len(names)), figsize=(3 * max(1, len(names)), 2.8))
-    labels = list(rows)
-    for axis, name in zip(np.atleast_1d(axes), names, strict=False):
-        points = [
-            (n, r[name])
-            for n, r in enumerate(rows.values())
-            if name in r and r[name]["value"] is not None
-        ]
-        x = [n for n, _ in points]
-        y = [p["value"] for _, p in points]
-        low = [
-            max(0.0, p["value"] - (p["low"] if p["low"] is not None else p["value"]))
-            for _, p in points
-        ]
-        high = [
-            max(0.0, (p["high"] if p["high"] is not None else p["value"]) - p["value"])
-            for _, p in points
-        ]
-        axis.errorbar(x, y, yerr=[low, high], marker="o", capsize=3)
-        axis.set_xticks(range(len(labels)), labels, fontsize=7)
-        axis.set_title(CATALOGUE[name].title, fontsize=9)
-    figure.tight_layout()
-    figure.savefig(path, dpi=120, metadata={"Software": None})
-    plt.close(figure)

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.errors import LipwrightError
+from lipwright.geometry import smoothstep
 
 if TYPE_CHECKING:
     from lipwright.dubbing.analysis import Tracker
@@ -195,7 +196,7 @@ def moving_portrait(
     right, down = np.meshgrid(x - centre[0], y - centre[1])
     distance = np.hypot(right / (RADIUS[0] * columns), down / (RADIUS[1] * rows))
     fade = np.clip(1.6 - distance, 0.0, 1.0)
-    weight = fade * fade * (3.0 - 2.0 * fade)  # smooth step: 1 in the head, 0 beyond 1.6 radii
+    weight = smoothstep(fade)  # 1 in the head, 0 beyond 1.6 radii
     for index in range(int(np.ceil(seconds * float(rate)))):
         linear, shift = head_pose(float(index / rate), rows)
         # Where this pixel of the moved head comes from: the inverse motion.

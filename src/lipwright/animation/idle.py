@@ -19,6 +19,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.geometry import smoothstep
+
 Array = NDArray[np.float32]
 
 EYES = (
@@ -101,7 +103,7 @@ def _moved(
     fade = np.clip(1.6 - distance, 0.0, 1.0)
     if not fade.any() and closed == 0.0:
         return picture[top : top + rows]
-    weight = (fade * fade * (3.0 - 2.0 * fade)).astype(np.float32)
+    weight = smoothstep(fade).astype(np.float32)
     from_x = x + weight * (turn * down - np.float32(shift[0]))
     from_y = y + weight * (-turn * right - np.float32(shift[1]))
     if closed > 0.0:
@@ -137,7 +139,7 @@ def _closed(time: float, blinks: NDArray[np.float64]) -> float:
     if not part.size:
         return 0.0
     s = min(1.0, float(part[0]) / DOWN, (1.0 - float(part[0])) / UP)
-    return float(s * s * (3.0 - 2.0 * s))
+    return float(smoothstep(s))
 
 
 def _eye(points: NDArray[np.float64], upper: tuple[int, ...], lower: tuple[int, ...]) -> _Eye:

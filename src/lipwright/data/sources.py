@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lipwright.data.rows import Row, Work
 from lipwright.errors import LipwrightError
-from lipwright.files.whole import written_whole
+from lipwright.files.whole import file_sha256, written_whole
 
 VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".m4v", ".ts"}
 FULL_SCALE = 32767.0
@@ -62,8 +62,7 @@ def probe(row: Row, work: Work) -> Row:
     from lipwright.media.info import probe as reference
 
     path = Path(row["source"])
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = file_sha256(path)
     info = reference(path)
     width, height = info.square_size
     row = {

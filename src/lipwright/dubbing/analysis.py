@@ -38,6 +38,7 @@ from lipwright.faces.cuts import CutDetector
 from lipwright.faces.landmarks import PatchSampler
 from lipwright.faces.paste import OUTLINE_POINTS
 from lipwright.faces.tracker import FaceObservation
+from lipwright.geometry import smoothstep
 from lipwright.lip_motion import NeutralMouth
 from lipwright.media.info import VideoInfo
 from lipwright.media.reader import Frame, VideoReader
@@ -286,7 +287,7 @@ def fades(
             share = np.minimum(share, (index + 1) / (frames + 1))
         if stop < usable.size or not ends_with_shot:
             share = np.minimum(share, (index.size - index) / (frames + 1))
-        strength[start:stop] = share * share * (3.0 - 2.0 * share)
+        strength[start:stop] = smoothstep(share)
     return strength
 
 

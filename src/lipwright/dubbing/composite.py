@@ -38,6 +38,7 @@ from numpy.typing import NDArray
 from lipwright.dubbing.light import in_light_of
 from lipwright.dubbing.motion import flow_between, move
 from lipwright.dubbing.options import Detail
+from lipwright.geometry import smoothstep
 from lipwright.media.warping import scale_of, softened
 
 Array = NDArray[np.float32]
@@ -177,7 +178,7 @@ def replacement(change: Array, small: float = SMALL_EDIT, large: float = LARGE_E
 def _ramp(values: NDArray[np.floating], low: float, high: float) -> NDArray[np.floating]:
     """Smoothly from 0 at ``low`` to 1 at ``high``."""
     step = np.clip((values - low) / (high - low), 0.0, 1.0)
-    return np.asarray(step * step * (3.0 - 2.0 * step))
+    return np.asarray(smoothstep(step))
 
 
 def low_frequencies(picture: Array) -> Array:

@@ -19,6 +19,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.geometry import smoothstep
 from lipwright.media.mel import zero_padded
 
 HOP_SECONDS = 0.010
@@ -97,7 +98,7 @@ class SilenceGate:
         ahead = np.where(before + 1 < self.starts.size, self.starts[after] - t, np.inf)
         distance = np.maximum(0.0, np.minimum(past, ahead))
         step = np.clip(1.0 - distance / RAMP_SECONDS, 0.0, 1.0)
-        return np.asarray(step * step * (3.0 - 2.0 * step), dtype=np.float32)
+        return np.asarray(smoothstep(step), dtype=np.float32)
 
 
 def speech_gain(level: NDArray[np.float64]) -> float:

@@ -17,6 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.geometry import smoothstep
+
 Array = NDArray[np.float32]
 
 SMOOTH = 0.015
@@ -98,7 +100,7 @@ def _gain(generated: Array, baseline: Array, flow: Array) -> Array:
     before, after = unlikeness(baseline), unlikeness(move(baseline, flow))
     share = (before - after) / np.maximum(before, 1e-3)
     step = np.clip((share - GAIN_FROM) / (GAIN_FULL - GAIN_FROM), 0.0, 1.0)
-    smooth = cv2.GaussianBlur(step * step * (3.0 - 2.0 * step), (0, 0), width)
+    smooth = cv2.GaussianBlur(smoothstep(step), (0, 0), width)
     return np.asarray(smooth, dtype=np.float32)
 
 

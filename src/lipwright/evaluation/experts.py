@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from lipwright.data.codes import stored_sigma
 from lipwright.errors import LipwrightError
-from lipwright.face_regions import lower_half
+from lipwright.face_regions import lower_half, pixel_box
 from lipwright.media.mel import SILENCE
 from lipwright.models.expert import SyncExpert
 from lipwright.models.pixel_expert import PixelExpert
@@ -109,7 +109,7 @@ class PixelSpaceExpert:
 
         x = crops * 0.5 + 0.5
         if self.published:
-            left, top, right, bottom = (round(v * x.shape[-1]) for v in PUBLISHED_BOX)
+            left, top, right, bottom = pixel_box(PUBLISHED_BOX, x.shape[-1])
             box = x[:, :, top:bottom, left:right].flip(1)
             n = self.network.size
             x = F.interpolate(box, (n, n), mode="bilinear", antialias=True, align_corners=False)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lipwright.errors import LipwrightError
+from lipwright.geometry import smoothstep
 from lipwright.media.features import MfccSpec
 from lipwright.media.mel import SILENCE
 from lipwright.methods.base import Array, Method, MethodInfo, ReferenceLips, Rendered, audio_of
@@ -218,7 +219,7 @@ def around_mouth(points: Tensor, size: int) -> Tensor:
     down = (place - middle[1]) / (0.5 * height + 0.1 * width).clamp_min(1e-3)
     distance = torch.hypot(across[None, :], down[:, None])
     ramp = ((MOUTH_END - distance) / (MOUTH_END - 1.0)).clamp(0.0, 1.0)
-    return (ramp * ramp * (3.0 - 2.0 * ramp))[None, None]
+    return smoothstep(ramp)[None, None]
 
 
 def build_networks(checkpoint: Checkpoint) -> tuple[LandmarkSpace, LandmarkAudio, LandmarkVideo]:

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from lipwright.errors import LipwrightError
+from lipwright.face_regions import MOUTH_ELLIPSE
+from lipwright.geometry import smoothstep
 from lipwright.media.mel import SILENCE
 from lipwright.methods.base import (
     Array,
@@ -35,8 +37,6 @@ from lipwright.methods.memory_references import (
 from lipwright.models.memory_talker import MemoryTalker
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
 
-MOUTH = (0.5, 0.71, 0.28, 0.205)
-"""Centre and radii of the ellipse of a crop in which the drawn mouth is shown, in parts of S."""
 SOFT = 0.25
 """Share of the radius over which it fades into the frame."""
 
@@ -187,11 +187,11 @@ class MemoryMethod(Method):
 
 def mouth_mask(size: int) -> Tensor:
     """(1, 1, S, S) in [0, 1]: 1 about the mouth, smoothly 0 at the rim of the ellipse."""
-    x0, y0, rx, ry = MOUTH
+    x0, y0, rx, ry = MOUTH_ELLIPSE
     at = (torch.arange(size) + 0.5) / size
     radius = (((at - x0) / rx)[None, :] ** 2 + ((at - y0) / ry)[:, None] ** 2).sqrt()
     step = ((1.0 - radius) / SOFT).clamp(0.0, 1.0)
-    return (step * step * (3.0 - 2.0 * step))[None, None]
+    return smoothstep(step)[None, None]
 
 
 def build_talker(checkpoint: Checkpoint) -> MemoryTalker:

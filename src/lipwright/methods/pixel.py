@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lipwright.errors import LipwrightError
+from lipwright.face_regions import pixel_box
 from lipwright.files.whole import file_sha256
 from lipwright.media.mel import AudioSpec
 from lipwright.methods.base import (
@@ -80,7 +81,7 @@ class PixelDrawer(nn.Module):
 
     def _published(self, faces: Tensor, x: Tensor, mel: Tensor) -> Tensor:
         side = PUBLISHED_SIZE  # a plain number, so that the graph can be traced
-        left, top, right, bottom = (round(v * side) for v in PUBLISHED_BOX)
+        left, top, right, bottom = pixel_box(PUBLISHED_BOX, side)
         box = x[:, :, top:bottom, left:right].flip(1)
         n = self.network.size
         small = F.interpolate(box, (n, n), mode="bilinear", antialias=True, align_corners=False)

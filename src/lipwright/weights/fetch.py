@@ -36,6 +36,7 @@ from lipwright.files.user_folders import (
     expanded,
     temporary_folder,
 )
+from lipwright.files.whole import file_sha256
 from lipwright.weights.registry import (
     Download,
     Entry,
@@ -176,7 +177,7 @@ def _from_models_folder(entry: Entry) -> Path | None:
     for name in dict.fromkeys(names):
         bare = folder / name
         if bare.is_file():
-            if _sha256(bare) not in entry.checksums:
+            if file_sha256(bare) not in entry.checksums:
                 raise LipwrightError(
                     f"{str(bare)!r} is not the file that Lipwright knows as {entry.name} (its "
                     "sha256 differs); remove it or fetch it anew"
@@ -186,7 +187,7 @@ def _from_models_folder(entry: Entry) -> Path | None:
         archive = folder / source.carrier.file
         if archive.is_file():
             if source.member is None:
-                if _sha256(archive) == source.sha256:
+                if file_sha256(archive) == source.sha256:
                     return archive
                 continue
             if cached := _from_cache(entry):
@@ -206,7 +207,7 @@ def _from_cache(entry: Entry) -> Path | None:
     # A damaged file in the cache is no error: it is fetched again and replaced.
     for path in (_cached_path(entry), _for_this_process.get(entry.file)):
         with contextlib.suppress(OSError):  # somebody else's cache
-            if path is not None and path.is_file() and _sha256(path) in entry.checksums:
+            if path is not None and path.is_file() and file_sha256(path) in entry.checksums:
                 return path
     return None
 
@@ -419,8 +420,3 @@ def _is_recent(marker: Path) -> bool:
         return time.time() - marker.stat().st_mtime < REMEMBER_SECONDS
     except OSError:
         return False
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

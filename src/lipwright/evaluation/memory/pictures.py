@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lipwright.errors import LipwrightError
+from lipwright.face_regions import MOUTH_PICTURE_BOX, pixel_box
 
 Array = NDArray[np.float32]
-MOUTH = (0.18, 0.5, 0.82, 1.0)
-"""Left, top, right, bottom of what a mouth picture shows, in parts of the crop."""
 
 
 def plotting() -> Any:
@@ -145,7 +144,7 @@ def _pixels(picture: Tensor) -> NDArray[np.uint8]:
 
 
 def _mouth(picture: Tensor) -> NDArray[np.uint8]:
-    left, top, right, bottom = (round(v * picture.shape[-1]) for v in MOUTH)
+    left, top, right, bottom = pixel_box(MOUTH_PICTURE_BOX, picture.shape[-1])
     return _pixels(picture[:, top:bottom, left:right])
 
 

@@ -7,6 +7,7 @@ windows of 25 frames a shift of one frame still shares 24).
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from lipwright.training.stages.matching import (
     MatchingConfig,
     held_out_measures,
     matching_losses,
+    pair_measures,
     varied,
 )
 from lipwright.training.stages.run import StageRun
@@ -173,17 +175,14 @@ class ExpertStage:
 
     def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
         """Loss and accuracy on 50/50 pairs of validation identities, at two minimum offsets."""
-        out: dict[str, float] = {}
-        for name, pairs in (("", self.held_out), ("_offset1", self.held_out_near)):
-            rng = np.random.default_rng(11)
-            losses, accuracies = [], []
-            for _ in range(self.run.validate_batches):
-                grids, mel, labels = pairs.draw(rng, self.run.batch, context.device)
-                cosine = self._cosine(network, grids, mel, context)
-                losses.append(float(sync_loss(cosine, labels)))
-                accuracies.append(float(sync_accuracy(cosine, labels)))
-            out[f"sync_loss{name}"] = float(np.mean(losses))
-            out[f"accuracy{name}"] = float(np.mean(accuracies))
+
+        def judge(pairs: CodePairs, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+            grids, mel, labels = pairs.draw(rng, self.run.batch, context.device)
+            return self._cosine(network, grids, mel, context), labels
+
+        batches = self.run.validate_batches
+        out = pair_measures(partial(judge, self.held_out), batches)
+        out |= pair_measures(partial(judge, self.held_out_near), batches, "_offset1")
         rng = np.random.default_rng(12)
         return out | held_out_measures(
             network,

@@ -31,6 +31,7 @@ from lipwright.training.losses.multiway import (
     multiway_loss,
     pairwise_sync_loss,
 )
+from lipwright.training.losses.sync import sync_accuracy, sync_loss
 from lipwright.training.stages.speech import SpeechJitter, vary_speech
 from lipwright.training.trainer import Context
 
@@ -141,6 +142,28 @@ def matching_losses(
     if step >= config.lips_first:
         loss = loss + matching
     return {**out, "lips_seen": seen_error, "lips_heard": speech_error, "loss": loss}
+
+
+def pair_measures(
+    draw: Callable[[np.random.Generator], tuple[Tensor, Tensor]], batches: int, suffix: str = ""
+) -> dict[str, float]:
+    """Sync loss and accuracy on held-out 50/50 pairs, always the same ones.
+
+    Args:
+        draw: one batch: cosines (B,) and whether they are of matching pairs (B,).
+        batches: how many.
+        suffix: of the names ``sync_loss`` and ``accuracy``.
+    """
+    rng = np.random.default_rng(11)
+    losses, accuracies = [], []
+    for _ in range(batches):
+        cosine, labels = draw(rng)
+        losses.append(float(sync_loss(cosine, labels)))
+        accuracies.append(float(sync_accuracy(cosine, labels)))
+    return {
+        f"sync_loss{suffix}": float(np.mean(losses)),
+        f"accuracy{suffix}": float(np.mean(accuracies)),
+    }
 
 
 def held_out_measures(

@@ -8,6 +8,7 @@ say: that a pixel expert stops learning as resolution grows.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from lipwright.training.stages.matching import (
     MatchingConfig,
     held_out_measures,
     matching_losses,
+    pair_measures,
     varied,
 )
 from lipwright.training.stages.run import StageRun
@@ -132,17 +134,14 @@ class PixelExpertStage:
 
     def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
         """Loss and accuracy on 50/50 pairs of validation identities, at two minimum offsets."""
-        out: dict[str, float] = {}
-        for name, pairs in (("", self.held_out), ("_offset1", self.held_out_near)):
-            rng = np.random.default_rng(11)
-            losses, accuracies = [], []
-            for _ in range(self.run.validate_batches):
-                batch = pairs.draw(rng, self.run.batch, context.device, shifted=True)
-                cosine = self._cosine(network, batch, context)
-                losses.append(float(sync_loss(cosine, batch.labels)))
-                accuracies.append(float(sync_accuracy(cosine, batch.labels)))
-            out[f"sync_loss{name}"] = float(np.mean(losses))
-            out[f"accuracy{name}"] = float(np.mean(accuracies))
+
+        def judge(pairs: PixelWindows, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+            batch = pairs.draw(rng, self.run.batch, context.device, shifted=True)
+            return self._cosine(network, batch, context), batch.labels
+
+        batches = self.run.validate_batches
+        out = pair_measures(partial(judge, self.held_out), batches)
+        out |= pair_measures(partial(judge, self.held_out_near), batches, "_offset1")
         rng = np.random.default_rng(12)
         return out | held_out_measures(
             network,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lipwright.dubbing.options import DubOptions
 from lipwright.errors import LipwrightError
+from lipwright.files.beside import LONGEST
 from lipwright.media import limits
 from lipwright.media.encoding import kind_of
 from lipwright.media.source import check_file, open_media
@@ -29,6 +30,15 @@ def check_job(video: Path, speech: Path, out: Path, options: DubOptions) -> None
     kind_of(out)
     if options.compare is not None:
         kind_of(Path(options.compare))
+    from lipwright.provenance.record.manifest import is_beside, sidecar_path
+
+    if options.manifest and is_beside(out):
+        sidecar = sidecar_path(out)
+        if len(os.fsencode(sidecar.name)) > LONGEST:
+            raise LipwrightError(
+                f"The name of {out} is too long for the manifest beside it, {sidecar.name}; "
+                "shorten it by a few letters, or use --no-manifest."
+            )
     with limits.applied(limits.parse(options.limit)):
         for path, what in ((video, "video"), (speech, "speech file")):
             with open_media(path, what):

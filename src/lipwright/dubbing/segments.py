@@ -25,6 +25,7 @@ from typing import Any
 
 import av
 import av.error
+from av.stream import Disposition
 
 from lipwright.dubbing.timeline import Timeline
 from lipwright.errors import LipwrightError
@@ -203,7 +204,11 @@ class Segments:
             )
             with av.open(f"file:{parts[0]}") as first:
                 picture = output.add_stream_from_template(first.streams.video[0], opaque=True)
+                if first.streams.video[0].codec_context.field_order > 1:
+                    order = self._info.field_order
+                    picture.codec_context.field_order = 2 if order == "tff" else 3
             picture.time_base = line.time_base
+            picture.disposition = Disposition.default
             # The container's declaration: Matroska's default duration, the unit of a time code.
             picture.codec_context.framerate = line.rate if line.is_steady else Fraction(0)
             if self._info.display_matrix is not None:

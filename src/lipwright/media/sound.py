@@ -63,6 +63,33 @@ class Sound:
         return replace(self, samples=self.samples[:, first:last], time=time)
 
 
+_BY_COUNT = {
+    1: ("FC",),
+    2: ("FL", "FR"),
+    3: ("FL", "FR", "FC"),
+    4: ("FL", "FR", "BL", "BR"),
+    5: ("FL", "FR", "FC", "BL", "BR"),
+    6: ("FL", "FR", "FC", "LFE", "BL", "BR"),
+    7: ("FL", "FR", "FC", "LFE", "BC", "SL", "SR"),
+    8: ("FL", "FR", "FC", "LFE", "BL", "BR", "SL", "SR"),
+}
+"""What channels without names are, by their number (RFC 9639, section 9.1.3)."""
+
+
+def channel_names(layout: av.AudioLayout) -> tuple[str, ...]:
+    """Names of the channels; by their number where a file does not tell, else empty.
+
+    Matroska stores no layout for PCM, and WAV need not.
+    """
+    names = tuple(channel.name for channel in layout.channels)
+    if len(names) == layout.nb_channels and _KNOWN.issuperset(names):
+        return names
+    return _BY_COUNT.get(layout.nb_channels, ())
+
+
+_KNOWN = frozenset(channel.name for channel in av.AudioLayout("22.2").channels) | {"DL", "DR"}
+
+
 def aligned_sound(
     container: av.container.InputContainer, stream: av.AudioStream, path: Path, origin: Fraction
 ) -> Iterator[Sound]:
@@ -202,11 +229,7 @@ class _Packer:
             frame = self._packed(frame)
         raw: npt.NDArray[Any] = frame.to_ndarray()
         table = raw if frame.format.is_planar else raw.reshape(-1, count).T
-        names = tuple(channel.name for channel in layout.channels)
-        known = (
-            names if len(names) == count and not any(n.startswith("NONE") for n in names) else ()
-        )
-        return Sound(_as_floats(table), rate, known, time)
+        return Sound(_as_floats(table), rate, channel_names(layout), time)
 
     def _packed(self, frame: av.AudioFrame) -> av.AudioFrame:
         """Interleaved samples of a planar frame, channels and rate as they are."""

@@ -25,7 +25,7 @@ from lipwright.media.choice import pick_audio_stream
 from lipwright.media.clock import retimer
 from lipwright.media.mix import Limiter, placed, stereo_weights
 from lipwright.media.names import Kind
-from lipwright.media.sound import Sound, aligned_sound
+from lipwright.media.sound import Sound, aligned_sound, channel_names
 from lipwright.media.source import open_media
 
 _MP4_AUDIO = {"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"}
@@ -172,7 +172,8 @@ def kept_streams(
         copies[stream.index] = copy
     for stream in container.streams:
         handled = stream.type in ("video", "audio", "subtitle", "attachment")
-        if not handled and not _is_timecode(stream):
+        is_chapters = codec_name(stream) == "bin_data" and bool(container.chapters())
+        if not handled and not _is_timecode(stream) and not is_chapters:
             name = stream.metadata.get("handler_name") or codec_name(stream)
             warnings.append(
                 f"The {stream.type} stream {stream.index} ({name}) of {path} cannot be kept."
@@ -387,7 +388,7 @@ class EncodedSpeech:
         self._output = output
         self._container, self._source = container, stream
         layout = stream.codec_context.layout
-        names = tuple(channel.name for channel in layout.channels)
+        names = channel_names(layout)
         rate = stream.codec_context.sample_rate
         if kind == "webm":
             codec, self._rate = "libopus", 48_000

@@ -1,0 +1,228 @@
+"""What a dub makes of the files that people have: rates, tags, streams, names, history."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from lipwright.dubbing.job import dub
+from lipwright.dubbing.options import DubOptions
+from lipwright.errors import LipwrightError
+from lipwright.files.beside import LONGEST, beside
+from lipwright.methods.copy import CopyMethod
+from lipwright.provenance.record.manifest import find_sidecar
+from tests.dubbing.clips import Actor, ScriptedTracker, write_speech, write_video
+
+RATES = "stream=r_frame_rate,avg_frame_rate"
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIPWRIGHT_HOME", str(tmp_path / "home"))
+
+
+def run(video: Path, speech: Path, out: Path, **options: Any) -> Any:
+    settings = {"length": "video", "plan_cache": False, "watermark": False, **options}
+    return dub(
+        video,
+        speech,
+        out,
+        DubOptions(**settings),
+        method=CopyMethod(),
+        tracker=ScriptedTracker(lambda _: [Actor(1, 40, 20, 110)]),
+    )
+
+
+def ffprobe(path: Path, *entries: str) -> Any:
+    program = shutil.which("ffprobe")
+    if program is None:
+        pytest.skip("no ffprobe")
+    command = [program, "-v", "error", "-of", "json", *entries, str(path)]
+    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+
+
+@pytest.fixture
+def speech(tmp_path: Path) -> Path:
+    return write_speech(tmp_path / "speech.wav", 0.5)
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov"])
+def test_players_read_the_rate_of_the_video(tmp_path: Path, speech: Path, suffix: str) -> None:
+    video = write_video(tmp_path / "v.mp4", 12)
+    out = tmp_path / f"o{suffix}"
+    run(video, speech, out)
+    stream = ffprobe(
+        out, "-select_streams", "v", "-show_entries", "stream=r_frame_rate,avg_frame_rate"
+    )
+    assert stream["streams"][0] == {"r_frame_rate": "25/1", "avg_frame_rate": "25/1"}
+
+
+def test_a_rate_that_milliseconds_hide_is_declared_exactly(tmp_path: Path, speech: Path) -> None:
+    rate = Fraction(60_000, 1001)
+    pts = [round(k / rate * 1000) for k in range(40)]
+    video = write_video(tmp_path / "v.mkv", 40, pts=pts, time_base=Fraction(1, 1000))
+    out = tmp_path / "o.mp4"
+    run(video, speech, out)
+    stream = ffprobe(
+        out, "-select_streams", "v", "-show_entries", "stream=r_frame_rate,avg_frame_rate"
+    )
+    assert set(stream["streams"][0].values()) == {"60000/1001"}
+
+
+def with_tags(path: Path) -> Path:
+    """Half a second of pictures, two sounds (the second is the default), chapters and a title."""
+    with av.open(str(path), "w") as out:
+        pictures = out.add_stream("libx264", rate=25)
+        pictures.width, pictures.height, pictures.pix_fmt = 192, 160, "yuv420p"
+        sounds = [out.add_stream("aac", rate=48_000, layout="mono") for _ in range(2)]
+        for number, (sound, language) in enumerate(zip(sounds, ("eng", "deu"), strict=True)):
+            sound.metadata["language"] = language
+            sound.disposition = number
+        out.metadata["title"] = "My interview"
+        pictures.metadata["timecode"] = "01:00:00:00"
+        chapters = [(0, 240, "Intro"), (240, 480, "Talk")]
+        out.set_chapters(
+            [
+                {
+                    "id": n,
+                    "start": a,
+                    "end": b,
+                    "time_base": Fraction(1, 1000),
+                    "metadata": {"title": title},
+                }
+                for n, (a, b, title) in enumerate(chapters)
+            ]
+        )
+        for index in range(12):
+            rgb = np.full((160, 192, 3), 20 * index, np.uint8)
+            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
+            frame.pts = index
+            out.mux(pictures.encode(frame))
+        for sound in sounds:
+            silence = np.zeros((1, 24_000), np.float32)
+            piece = av.AudioFrame.from_ndarray(silence, format="fltp", layout="mono")
+            piece.sample_rate, piece.pts = 48_000, 0
+            out.mux(sound.encode(piece))
+        for stream in (pictures, *sounds):
+            out.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mp4", ".mkv"])
+def test_tags_chapters_time_code_and_languages_are_kept(
+    tmp_path: Path, speech: Path, suffix: str
+) -> None:
+    video = with_tags(tmp_path / "v.mov")
+    out = tmp_path / f"o{suffix}"
+    report = run(video, speech, out, keep_streams=True)
+    found = ffprobe(out, "-show_chapters", "-show_format", "-show_streams")
+    titles = [chapter["tags"]["title"] for chapter in found["chapters"]]
+    assert titles == ["Intro", "Talk"]
+    assert [float(c["start_time"]) for c in found["chapters"]] == pytest.approx([0, 0.24])
+    tags = {key.lower(): value for key, value in found["format"]["tags"].items()}
+    assert tags["title"] == "My interview"
+    everywhere = json.dumps(found).lower()
+    assert '"timecode": "01:00:00:00"' in everywhere
+    sounds = [s for s in found["streams"] if s["codec_type"] == "audio"]
+    assert len(sounds) == 2  # the speech, and the one that was not replaced
+    assert [s["disposition"]["default"] for s in sounds] == [1, 0]
+    assert sounds[1]["tags"]["language"] == "eng"
+    assert not [w for w in report.warnings if "cannot be kept" in w and "bin_data" not in w]
+
+
+def test_a_matroska_result_that_is_dubbed_again_keeps_its_history(
+    tmp_path: Path, speech: Path
+) -> None:
+    import c2pa
+
+    first, second = tmp_path / "first.mkv", tmp_path / "second.mkv"
+    run(write_video(tmp_path / "v.mp4", 8), speech, first, consent="Anna Example, a test, today")
+    assert find_sidecar(first) == tmp_path / "first.c2pa"
+    run(first, speech, second)
+    with c2pa.Reader(
+        "application/octet-stream", second.open("rb"), (tmp_path / "second.c2pa").read_bytes()
+    ) as reader:
+        store = json.loads(reader.json())
+        assert reader.get_validation_state() in ("Valid", "Trusted")
+    assert len(store["manifests"]) == 2
+    assert "Anna Example" in json.dumps(store)
+    changed = tmp_path / "changed.mkv"
+    changed.write_bytes(first.read_bytes() + b"\0")
+    shutil.copy(tmp_path / "first.c2pa", tmp_path / "changed.c2pa")
+    report = run(changed, speech, tmp_path / "third.mkv")
+    assert any("history in it is not taken over" in line for line in report.warnings)
+
+
+def test_long_legal_names_work(tmp_path: Path, speech: Path) -> None:
+    video = write_video(tmp_path / "v.mp4", 6)
+    for name in ("n" * (LONGEST - 4), "ü" * ((LONGEST - 4) // 2) + "x"):
+        out = tmp_path / f"{name}.mp4"
+        run(video, speech, out)
+        assert out.exists()
+        shutil.copy(out, tmp_path / "in.mp4")
+        with pytest.raises(LipwrightError, match="too long for the manifest"):
+            run(out, speech, out.with_suffix(".mkv"))
+        run(out, speech, out.with_suffix(".mkv"), manifest=False)
+    left = {path.suffix for path in tmp_path.iterdir()}
+    assert left <= {".mp4", ".mkv", ".c2pa", ".wav", ""}
+
+
+def test_names_beside_an_output() -> None:
+    assert beside(Path("/a/b.mp4"), "work") == Path("/a/.b.mp4.work")
+    long = [beside(Path("/a") / ("é" * 120 + f"{n}.mp4"), "lipwright-parts") for n in range(3)]
+    assert len({*long}) == 3
+    assert all(len(path.name.encode()) <= LONGEST for path in long)
+
+
+def test_interlaced_sources_stay_so_or_are_made_whole(tmp_path: Path, speech: Path) -> None:
+    options = {"crf": "12", "preset": "ultrafast", "x264-params": "bff=1"}
+    video = write_video(tmp_path / "i.mp4", 8, options=options)
+    entries = ("-select_streams", "v", "-show_entries", "frame=interlaced_frame,top_field_first")
+    out = tmp_path / "o.mp4"
+    run(video, speech, out)
+    frames = ffprobe(out, *entries)["frames"]
+    kept = {(f["interlaced_frame"], f["top_field_first"]) for f in frames}
+    assert len(frames) == 8
+    assert {flags[0] for flags in kept} == {1}
+    whole = tmp_path / "w.mp4"
+    run(video, speech, whole, deinterlace=True)
+    frames = ffprobe(whole, *entries)["frames"]
+    assert [f["interlaced_frame"] for f in frames] == [0] * 8
+
+
+def test_stretches_of_noise_are_no_speech_and_quiet_speech_is_raised(tmp_path: Path) -> None:
+    import wave
+
+    noise = np.random.default_rng(0).standard_normal(16_000) * 10 ** (-71 / 20) * 32_768
+    with wave.open(str(tmp_path / "n.wav"), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(np.rint(noise).astype("<i2").tobytes())
+    video = write_video(tmp_path / "v.mp4", 25)
+    report = run(video, tmp_path / "n.wav", tmp_path / "o.mp4")
+    assert report.counts()["synced"] == 0
+    loud = write_speech(tmp_path / "loud.wav", 1.0)
+    with wave.open(str(loud)) as file:
+        samples = np.frombuffer(file.readframes(16_000), "<i2")
+    with wave.open(str(tmp_path / "soft.wav"), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes((samples / 60).astype("<i2").tobytes())
+    spoken = run(video, loud, tmp_path / "a.mp4").counts()["synced"]
+    soft = run(video, tmp_path / "soft.wav", tmp_path / "b.mp4")
+    assert soft.counts()["synced"] >= spoken - 2
+    assert any("raised by" in line for line in soft.warnings)
+
+
+def test_the_job_uses_the_streams_that_were_chosen(tmp_path: Path, speech: Path) -> None:
+    video = with_tags(tmp_path / "v.mov")
+    report = run(video, video, tmp_path / "o.mp4", speech_stream=1)
+    assert any("stream 1 was used" in line for line in report.warnings)
+    by_default = run(video, video, tmp_path / "p.mp4")
+    assert any("stream 2 was used" in line for line in by_default.warnings)

@@ -1,0 +1,261 @@
+"""Pictures as people have them: several streams, no times, interlaced, HDR, stills of all kinds."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from lipwright.errors import LipwrightError
+from lipwright.media.encoding import choose_encoding, losses
+from lipwright.media.info import probe
+from lipwright.media.reader import VideoReader
+from lipwright.media.writer import VideoWriter
+from tests.conftest import MakeVideo
+
+
+def ffprobe(path: Path, *entries: str) -> Any:
+    """What another program says of the video stream of a file."""
+    program = shutil.which("ffprobe")
+    if program is None:
+        pytest.skip("no ffprobe")
+    command = [program, "-v", "error", "-select_streams", "v:0", "-of", "json", *entries, str(path)]
+    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+
+
+def two_streams(path: Path, default: int) -> Path:
+    """Grey 60 at 64x48 and grey 180 at 32x32, one of them marked as default."""
+    with av.open(str(path), "w") as out:
+        streams = []
+        for number, (width, height) in enumerate([(64, 48), (32, 32)]):
+            stream = out.add_stream("ffv1", rate=25)
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            stream.disposition = 1 if number == default else 0
+            streams.append(stream)
+        for stream, grey in zip(streams, (60, 180), strict=True):
+            for index in range(3):
+                frame = av.VideoFrame(stream.width, stream.height, "yuv420p")
+                for plane, value in zip(frame.planes, (grey, 128, 128), strict=True):
+                    plane.update(bytes([value]) * plane.buffer_size)
+                frame.pts = index
+                out.mux(stream.encode(frame))
+            out.mux(stream.encode(None))
+    return path
+
+
+def test_the_default_stream_is_taken_and_another_can_be_chosen(tmp_path: Path) -> None:
+    for default, size in ((0, (64, 48)), (1, (32, 32))):
+        path = two_streams(tmp_path / f"{default}.mkv", default)
+        info = probe(path)
+        assert (info.width, info.height) == size
+        assert probe(path, stream=1 - default).stream_index == 1 - default
+        with VideoReader(path) as reader:
+            assert f"stream {default} was used" in reader.warnings[0]
+            assert "0: ffv1 64x48" in reader.warnings[0]
+    with pytest.raises(LipwrightError, match="no video stream 7; its video streams are 0: ffv1"):
+        probe(path, stream=7)
+
+
+def test_places_of_avi_become_even_times(tmp_path: Path) -> None:
+    path = tmp_path / "b.avi"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.max_b_frames = 2
+        for index in range(20):
+            frame = av.VideoFrame(64, 48, "yuv420p")
+            for plane, value in zip(frame.planes, (20 + 10 * index, 128, 128), strict=True):
+                plane.update(bytes([value]) * plane.buffer_size)
+            frame.pts = index
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    with VideoReader(path) as reader:
+        frames = list(reader)
+        assert not reader.warnings
+        assert not reader.info.can_jump
+    assert [frame.time for frame in frames] == [Fraction(k, 25) for k in range(20)]
+    greys = [int(bytes(frame.native.planes[0])[2000]) for frame in frames]
+    assert greys == sorted(greys)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".pgm", ".bmp"])
+def test_gray_stills_are_full_range(tmp_path: Path, suffix: str) -> None:
+    ramp = np.tile(np.arange(0, 256, 2, np.uint8), (64, 1))
+    path = tmp_path / f"g{suffix}"
+    Image.fromarray(ramp).save(path, **({"quality": 100} if suffix == ".jpg" else {}))
+    with VideoReader(path) as reader:
+        shown, _ = next(iter(reader)).thumbnail(1024)
+    assert np.abs(shown.astype(int) - ramp[..., None]).max() <= (2 if suffix == ".jpg" else 1)
+
+
+def test_tags_hold_for_the_output_only_where_its_format_can_have_them(tmp_path: Path) -> None:
+    ramp = np.tile(np.arange(0, 256, 2, np.uint8), (64, 1))
+    Image.fromarray(ramp).save(tmp_path / "g.png")
+    Image.fromarray(np.stack([ramp] * 3, axis=2)).save(tmp_path / "c.png")
+    for name in ("g", "c"):
+        out = tmp_path / f"{name}.mp4"
+        with VideoReader(tmp_path / f"{name}.png") as reader, VideoWriter(out, reader.info) as made:
+            made.write(next(iter(reader)).native, 0, 1)
+        stream = ffprobe(out, "-show_entries", "stream=color_space,color_range,pix_fmt")
+        assert stream["streams"][0]["color_space"] == "smpte170m"
+        with VideoReader(out) as reader:
+            shown, _ = next(iter(reader)).thumbnail(1024)
+        assert np.abs(shown.astype(int) - ramp[..., None]).mean() < 2
+
+
+@pytest.mark.parametrize("suffix", [".heic", ".avif"])
+def test_photographs_of_phones_are_pictures(tmp_path: Path, suffix: str) -> None:
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
+    picture = np.zeros((96, 64, 3), np.uint8)
+    picture[:48] = (200, 60, 40)  # the upper half red, the lower half dark
+    path = tmp_path / f"p{suffix}"
+    Image.fromarray(picture).save(path, quality=95)
+    with VideoReader(path) as reader:
+        assert reader.info.is_still
+        assert reader.info.display_size == (64, 96)
+        shown, _ = next(iter(reader)).thumbnail(1024)
+    assert np.abs(shown[10:40].reshape(-1, 3).mean(axis=0) - (200, 60, 40)).max() < 6
+    assert shown[60:].mean() < 12
+
+
+def test_a_damaged_photograph_ends_in_one_sentence(tmp_path: Path) -> None:
+    good = tmp_path / "p.avif"
+    Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(good)
+    bad = tmp_path / "bad.avif"
+    bad.write_bytes(good.read_bytes()[:120])
+    with pytest.raises(LipwrightError, match="damaged picture"):
+        probe(bad)
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".gif", ".avif", ".png"])
+def test_animated_pictures_are_videos(tmp_path: Path, suffix: str) -> None:
+    frames = [Image.fromarray(np.full((64, 64, 3), 40 * n, np.uint8)) for n in range(1, 6)]
+    path = tmp_path / f"a{suffix}"
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=40, loop=0)
+    with VideoReader(path) as reader:
+        assert not reader.info.is_still
+        got = [(frame.time, int(frame.thumbnail(64)[0].mean())) for frame in reader]
+    assert [time for time, _ in got] == [Fraction(k, 25) for k in range(5)]
+    assert [grey for _, grey in got] == pytest.approx([40, 80, 120, 160, 200], abs=4)
+
+
+def hdr_clip(path: Path) -> Path:
+    """Four frames of HEVC 10 bit in PQ with static metadata, by x265."""
+    parameters = (
+        "log-level=none:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc:"
+        "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50):"
+        "max-cll=1000,400"
+    )
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx265", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p10le"
+        stream.codec_context.options = {"x265-params": parameters, "preset": "ultrafast"}
+        for index in range(4):
+            frame = av.VideoFrame(64, 64, "yuv420p10le")
+            for plane in frame.planes:
+                plane.update(np.full(plane.buffer_size // 2, 512, np.uint16).tobytes())
+            frame.pts = index
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm"])
+def test_static_hdr_metadata_is_kept(tmp_path: Path, suffix: str) -> None:
+    info = probe(hdr_clip(tmp_path / "h.mp4"))
+    assert info.hdr.light == (1000, 400)
+    assert info.hdr.display is not None
+    assert info.hdr.display.brightest == 1000
+    assert info.hdr.display.darkest == Fraction(1, 200)
+    assert info.hdr.display.green == (Fraction(265, 1000), Fraction(690, 1000))
+    out = tmp_path / f"o{suffix}"
+    with VideoReader(info.path) as reader, VideoWriter(out, reader.info) as made:
+        for frame in reader:
+            made.write(frame.native, frame.pts, frame.duration)
+    kept = probe(out).hdr
+    assert kept.light == (1000, 400)
+    assert kept.display is not None
+    assert float(kept.display.brightest) == pytest.approx(1000, rel=1e-3)
+    assert float(kept.display.green[1]) == pytest.approx(0.69, abs=1e-4)
+    frames = ffprobe(out, "-show_frames", "-read_intervals", "%+#1")["frames"][0]
+    if suffix != ".webm":
+        kinds = {data.get("side_data_type") for data in frames.get("side_data_list", [])}
+        assert "Mastering display metadata" in kinds
+        assert "Content light level metadata" in kinds
+
+
+def test_what_is_lost_is_known_before(make_video: MakeVideo, tmp_path: Path) -> None:
+    hdr = probe(hdr_clip(tmp_path / "h.mp4"))
+    eight = losses(hdr, "mp4", choose_encoding("mp4", hdr, pixels="8"))
+    assert any("HDR metadata" in line for line in eight)
+    assert any("HDR (PQ)" in line for line in eight)
+    assert losses(hdr, "mp4", choose_encoding("mp4", hdr)) == []
+    wide = probe(make_video("w.mkv", pix_fmt="yuv422p10le"))
+    assert "--pixels 8" in losses(wide, "mp4", choose_encoding("mp4", wide))[0]
+    assert losses(wide, "mp4", choose_encoding("mp4", wide, pixels="8")) == []
+    clear = probe(make_video("c.mkv", pix_fmt="yuva420p"))
+    assert clear.has_alpha
+    assert "transparency" in losses(clear, "mp4", choose_encoding("mp4", clear))[0]
+    assert losses(clear, "mkv", choose_encoding("mkv", clear, lossless=True)) == []
+    plain = probe(make_video("p.mp4"))
+    assert losses(plain, "mp4", choose_encoding("mp4", plain)) == []
+
+
+@pytest.fixture
+def interlaced(make_video: MakeVideo) -> Path:
+    """Even rows show a bar at the left, odd rows, half a frame later, further to the right."""
+
+    def paint(index: int, planes: list[np.ndarray]) -> None:
+        for plane in planes[1:]:
+            plane[:] = 128
+        planes[0][:] = 50
+        for row in range(planes[0].shape[0]):
+            left = 8 + 4 * index + 2 * (row % 2)
+            planes[0][row, left : left + 8] = 200
+
+    return make_video(
+        "i.mp4",
+        size=(64, 64),
+        frames=8,
+        paint=paint,
+        options={"preset": "ultrafast", "crf": "4", "x264-params": "tff=1"},
+    )
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
+def test_interlaced_stays_interlaced(interlaced: Path, tmp_path: Path, suffix: str) -> None:
+    info = probe(interlaced)
+    assert info.field_order == "tff"
+    out = tmp_path / f"o{suffix}"
+    with VideoReader(interlaced) as reader, VideoWriter(out, reader.info) as made:
+        for frame in reader:
+            made.write(frame.native, frame.pts, frame.duration)
+    frames = ffprobe(out, "-show_entries", "frame=interlaced_frame,top_field_first")["frames"]
+    assert {(f["interlaced_frame"], f["top_field_first"]) for f in frames} == {(1, 1)}
+    assert probe(out).field_order == "tff"
+    assert "--deinterlace" in losses(info, "webm", choose_encoding("webm", info))[0]
+
+
+def test_deinterlacing_keeps_the_times_and_removes_the_combs(interlaced: Path) -> None:
+    with VideoReader(interlaced) as reader:
+        raw = [(f.time, np.frombuffer(f.native.planes[0], np.uint8).copy()) for f in reader]
+    with VideoReader(interlaced, deinterlace=True) as reader:
+        assert reader.info.field_order == "progressive"
+        whole = [(f.time, np.frombuffer(f.native.planes[0], np.uint8).copy()) for f in reader]
+    assert [time for time, _ in whole] == [time for time, _ in raw]
+
+    def combs(plane: np.ndarray) -> float:
+        rows = plane.reshape(64, -1)[:, :64].astype(int)
+        return float(np.abs(rows[1:-1] - (rows[:-2] + rows[2:]) / 2).mean())
+
+    assert combs(whole[4][1]) < 0.4 * combs(raw[4][1])

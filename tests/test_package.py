@@ -44,7 +44,8 @@ MAY_USE: dict[str, set[str]] = {
     "dubbing": _JOB - {"models"},
     "animation": {*_JOB, "animation"} - {"models", "provenance"},
     "data": {*_INFERENCE, "html_page", "lock", "provenance", "data"},
-    "training": {*_INFERENCE, "lock", "data", "training"},
+    # Joining a checkpoint exports the graphs of its method.
+    "training": {*_INFERENCE, "lock", "methods", "data", "training"},
     # Training in evaluation is that of the ablation protocol, which trains its variants.
     "evaluation": {*_JOB, "html_page", "data", "training", "evaluation"},
     "demo": {*_JOB, "animation"},

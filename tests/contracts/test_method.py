@@ -171,7 +171,7 @@ def test_inputs_stay_as_they_are(load: Loader) -> None:
 def test_speech_moves_the_mouth(load: Loader, variant: str) -> None:
     if variant == "copy":
         pytest.skip("changes nothing")
-    method = load()
+    method = load("torch")  # in bfloat16 random networks hardly let anything through
     faces, audio, references, lips = inputs(method)
     a = method.render(faces, audio, method.start(references, lips))
     b = method.render(faces, -3.0 * audio, method.start(references, lips))

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from lipwright.errors import LipwrightError
 from lipwright.lip_motion import NeutralMouth
 from lipwright.media.mel import mel_spectrogram, windows
 from lipwright.methods.base import ReferenceLips
 from lipwright.methods.engine import build_engine, choose_device
+from lipwright.methods.graphs import export_graphs
 from lipwright.methods.registry import SHIPPED, load_method, shipped
+from lipwright.methods.vq_networks import build_networks
 from lipwright.models.gallery_generator import GalleryGenerator
 from lipwright.models.lip_space import LipSpace
 from lipwright.models.speech_lips import SpeechToLips
 from lipwright.models.vq_pipeline import CodeEncoder
 from lipwright.models.vqgan import VQGAN
-from lipwright.weights.checkpoint import save_checkpoint
+from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
 from tests.methods.tensors import TensorMethod
 
 FACE = {
@@ -102,7 +109,8 @@ def test_motions_of_a_recording_are_those_of_its_windows(checkpoint: Path) -> No
     predicted = method.speech_features(wave)
     assert predicted.shape == (3, 41)
     cut = windows(mel_spectrogram(wave), [Fraction(c, 100) for c in columns], method.audio)
-    speech = method.speech  # type: ignore[attr-defined]
+    speech = build_networks(load_checkpoint(checkpoint))[2]
+    assert speech is not None
     with torch.no_grad():
         each = torch.cat([speech(torch.from_numpy(w)[None]) for w in cut])
     assert np.allclose(predicted[:, columns].T, each, atol=1e-4)
@@ -116,8 +124,8 @@ def test_backends_agree(checkpoint: Path) -> None:
     ours = TensorMethod(load_method(checkpoint, "cpu", "torch"))
     expected = ours.render(faces, mel, ours.start(reference))
     for precision, tolerance in (("f32", 2e-3), ("bf16", 8e-2)):
-        references = OpenVinoEngine(ours.references.module, precision)  # type: ignore[attr-defined]
-        frames = OpenVinoEngine(ours.frames.module, precision)  # type: ignore[attr-defined]
+        references = OpenVinoEngine(ours.references.engine.module.encoder, precision)  # type: ignore[attr-defined]
+        frames = OpenVinoEngine(ours.frames.engine.module.renderer, precision)  # type: ignore[attr-defined]
         a, b, *_ = frames(faces, mel, *references(reference, torch.zeros(len(reference), 3)))
         assert (a - expected.faces).abs().mean() < tolerance
         assert (b - expected.restored).abs().mean() < tolerance
@@ -132,14 +140,14 @@ def test_the_first_run_of_a_graph_draws_what_later_runs_draw(
     for _ in range(2):
         method = TensorMethod(load_method(checkpoint, "cpu", "openvino"))
         made.append(method.render(faces, mel, method.start(reference)).restored)
-    assert len(list((tmp_path / "graphs").glob("*.xml"))) == 1
+    assert len(list((tmp_path / "graphs").glob("*.xml"))) == 2
     assert torch.equal(*made)
 
 
 def test_what_the_autoencoder_missed_is_put_back(checkpoint: Path) -> None:
     """With a single look the restored face is that look, whatever the speech."""
     method = TensorMethod(load_method(checkpoint, "cpu", "torch"))
-    generator = method.frames.module.generator  # type: ignore[attr-defined]
+    generator = method.frames.engine.module.renderer.generator  # type: ignore[attr-defined]
     for p in generator.correction.parameters():  # copy the look and nothing else
         torch.nn.init.zeros_(p)
     faces, mel, reference = inputs(3)
@@ -203,5 +211,59 @@ def test_devices_and_backends_by_name() -> None:
 
 @pytest.mark.parametrize("name", sorted(SHIPPED))
 def test_every_default_is_shipped_and_loads(name: str) -> None:
-    assert shipped(name).stat().st_size < 25_000_000
+    assert shipped(name).stat().st_size < 45_000_000
     assert load_method(name, "cpu", "torch").name == name
+
+
+def test_graphs_of_a_checkpoint_draw_what_pytorch_draws(checkpoint: Path, tmp_path: Path) -> None:
+    """At another number of references and another length of speech than they were exported for."""
+    path = tmp_path / "with.safetensors"
+    path.write_bytes(checkpoint.read_bytes())
+    assert export_graphs(path)
+    plain, exported = load_method(checkpoint, "cpu", "torch"), load_method(path, "cpu")
+    assert exported.info.backend.startswith("openvino")
+    wave = np.random.default_rng(0).normal(0, 0.1, 24_000).astype(np.float32)
+    audio = [method.speech_features(wave) for method in (plain, exported)]
+    assert np.abs(audio[0] - audio[1]).max() < 0.02
+    faces, _, _ = inputs(5)
+    reference = torch.rand(7, 3, 64, 64, generator=torch.Generator().manual_seed(4)).numpy()
+    made = []
+    for method in (plain, exported):
+        state = method.start(reference)
+        made.append(method.render(faces.numpy(), audio[0][:, :20:4].T, state))
+    assert np.abs(made[0].faces - made[1].faces).mean() < 0.08  # bfloat16 may turn a code
+    assert np.abs(made[0].weights - made[1].weights).max() < 0.05
+
+
+@pytest.mark.parametrize("part", ["xml", "bin", "digest"])
+def test_a_changed_graph_is_refused(checkpoint: Path, tmp_path: Path, part: str) -> None:
+    path = tmp_path / "with.safetensors"
+    path.write_bytes(checkpoint.read_bytes())
+    export_graphs(path)
+    with safe_open(str(path), "np") as file:
+        header = json.loads(file.metadata()["lipwright"])
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if part == "digest":
+        header["graphs"]["frames"] = "0" * 64
+    else:
+        arrays[f"graph/frames.{part}"][100] ^= 1
+    save_file(arrays, str(path), {"lipwright": json.dumps(header)})
+    with pytest.raises(LipwrightError, match="not the one that it names"):
+        load_method(path, "cpu")
+
+
+def test_the_default_draws_without_pytorch() -> None:
+    """In a process that cannot import it."""
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "import numpy as np, lipwright, lipwright.dubbing.job, lipwright.demo\n"
+        "from lipwright.methods.registry import load_method\n"
+        "method = load_method()\n"
+        "audio = method.speech_features(np.zeros(8000, np.float32))\n"
+        "side = method.info.reference_size\n"
+        "state = method.start(np.zeros((2, 3, side, side), np.float32))\n"
+        "faces = np.zeros((1, 3, method.size, method.size), np.float32)\n"
+        "print(method.render(faces, audio[:, :1].T, state).faces.shape)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "(1, 3, 128, 128)\n", done.stderr

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lipwright.errors import LipwrightError
@@ -142,7 +143,12 @@ def choose_device(device: str) -> torch.device:
 
 
 def build_engine(
-    module: nn.Module, device: str, backend: str, name: str | None = None, fast: bool = False
+    module: nn.Module,
+    device: str,
+    backend: str,
+    name: str | None = None,
+    fast: bool = False,
+    exact: bool = False,
 ) -> Engine:
     """The engine for a device and backend.
 
@@ -152,6 +158,7 @@ def build_engine(
         backend: one of :data:`BACKENDS`.
         name: see :class:`OpenVinoEngine`.
         fast: see :class:`TorchEngine`.
+        exact: float32 arithmetic whatever the processor has.
 
     Raises:
         LipwrightError: unknown backend, or OpenVINO asked for on a GPU or not installed.
@@ -164,10 +171,23 @@ def build_engine(
     if backend == "torch" or where.type != "cpu":
         return TorchEngine(module, where, fast)
     try:
-        return OpenVinoEngine(module, name=name)
+        return OpenVinoEngine(module, "f32" if exact else "auto", name=name)
     except ImportError as error:
         if backend == "openvino":
             raise LipwrightError(
                 "the package openvino is not installed; install it or use --backend torch."
             ) from error
         return TorchEngine(module, where, fast)
+
+
+class ArrayEngine:
+    """An engine of tensors for callers that have arrays."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.name = engine.name
+
+    def __call__(self, *inputs: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+        """Run it."""
+        made = self.engine(*(torch.from_numpy(np.ascontiguousarray(x)) for x in inputs))
+        return tuple(np.asarray(x.float().cpu().numpy(), np.float32) for x in made)

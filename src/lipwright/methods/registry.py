@@ -119,7 +119,7 @@ def method_of(path: Path) -> str:
     Raises:
         LipwrightError: no such file, no checkpoint, or not of a dubbing method.
     """
-    from lipwright.weights.checkpoint import read_header
+    from lipwright.weights.container import read_header
 
     if not path.exists():
         known = ", ".join(sorted(METHODS))

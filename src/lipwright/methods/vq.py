@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from lipwright.errors import LipwrightError
-from lipwright.lip_motion import compensate_dead_zone
+from lipwright.lip_motion import LipMotions, compensate_dead_zone
+from lipwright.media.mel import SILENCE, STEPS_PER_FRAME
 from lipwright.methods.base import (
     Array,
     Method,
@@ -27,21 +26,21 @@ from lipwright.methods.base import (
     in_full_batches,
     resized,
 )
-from lipwright.methods.engine import Engine, build_engine
-from lipwright.models.gallery_generator import GalleryGenerator
-from lipwright.models.generator import CodeGenerator
-from lipwright.models.lip_space import LipSpace
-from lipwright.models.speech_lips import SpeechToLips
-from lipwright.models.vq_pipeline import CodeEncoder, FrameRenderer, ReferenceEncoder
-from lipwright.models.vqgan import VQGAN
-from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
+from lipwright.methods.runtime import load_engines, need_torch
+from lipwright.files.whole import file_sha256
+from lipwright.weights.container import read_arrays, read_header
+from lipwright.weights.header import Header
+
+REFERENCE_ROWS = 4
+"""Reference frames per call of their encoder."""
+_BLOCK = 2048  # columns of a recording that are looked at in one go
 
 
 @dataclass(frozen=True)
 class VQState:
-    """What one face track needs: the encoded reference looks."""
+    """What one face track needs: the encoded references, R rows each."""
 
-    references: tuple[Tensor, ...]
+    references: tuple[Array, ...]
     rest: NDArray[np.float64] | None = None
 
 
@@ -49,104 +48,118 @@ class VQMethod(Method):
     """The contract of :class:`lipwright.methods.base.Method` for VQ lip-sync.
 
     Args:
-        checkpoint: a joined checkpoint (training stage ``vq``).
+        path: a joined checkpoint (training stage ``vq``).
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         backend: ``auto``, ``torch`` or ``openvino``.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: str = "auto", backend: str = "auto") -> None:
-        header = checkpoint.header
+    def __init__(self, path: Path, device: str = "auto", backend: str = "auto") -> None:
+        header = read_header(path)
         if header["method"] != "vq":
             raise LipwrightError(
-                f"{checkpoint.path} is a checkpoint of '{header['method']}', not of a dubbing "
+                f"{path} is a checkpoint of '{header['method']}', not of a dubbing "
                 "method; join the stages with 'lipwright train vq' first."
             )
-        references, frames, self.speech, self.space = build_networks(checkpoint)
-        # Looks are encoded once per face: compiling a graph for them would take longer than that.
-        self.references: Engine = build_engine(references, device, "torch", fast=backend != "torch")
-        self.frames: Engine = build_engine(frames, device, backend, f"{checkpoint.model_id} frames")
-        size = checkpoint.fields.whole("size", 16, 1024)
+        fields = Header(header, path)
+        self.gallery = fields.choice("arch", ("gallery", "paper")) == "gallery"
+        fields.choice("snap", ("soft", "raw", "entry"))
+        for name in ("face", "pose"):
+            fields.section("sigma").number(name, 1e-6, 1e6)
+        size = fields.whole("size", 16, 1024)
+        self.motions: LipMotions | None = None
+        if self.gallery:
+            basis, scale = (x.astype(np.float64) for x in read_arrays(path, list(_SPACE)))
+            if basis.ndim != 2 or scale.shape != (basis.shape[1] + 1,):
+                fields.fail("the space of lip motions does not fit itself")
+            self.motions = LipMotions(basis, scale)
+
+        def modules() -> dict[str, Any]:
+            from lipwright.methods.vq_networks import modules_of
+
+            return dict(modules_of(path))
+
+        # In bfloat16 the motions would tremble.
+        engines = load_engines(path, header, device, backend, modules, exact=("speech",))
+        if not {"references", "frames"} <= set(engines):
+            fields.fail(f"graphs are {', '.join(sorted(engines))}")
+        self._path = path
+        self.references, self.frames = engines["references"], engines["frames"]
+        self.speech = engines.get("speech")
         self.info = MethodInfo(
             name="vq",
-            model_id=checkpoint.model_id,
+            model_id=f"vq-{size}-{file_sha256(path)[:12]}",
             size=size,
-            audio=audio_of(checkpoint.fields),
+            audio=audio_of(fields),
             backend=self.frames.name,
-            reference_size=size * checkpoint.fields.whole("finer", 1, 8, 1),
-            whole_speech=self.speech is not None,  # the paper's generator hears the mel itself
+            reference_size=size * fields.whole("finer", 1, 8, 1),
+            whole_speech=self.gallery,  # the paper's generator hears the mel itself
         )
 
     def start(self, reference: Array, lips: ReferenceLips | None = None) -> VQState:
         """Encode reference frames; without ``lips`` all are taken to rest."""
-        motions = np.zeros((len(reference), self.space.dim), np.float32)
-        if lips is not None:
-            motions = self.space.encode(lips.openings, lips.shapes, lips.rest)
+        dim = self.motions.dim if self.motions is not None else 8
+        motions = np.zeros((len(reference), dim), np.float32)
+        if lips is not None and self.motions is not None:
+            motions = self.motions.encode(lips.openings, lips.shapes, lips.rest)
+        pictures = resized(reference, self.info.reference_size)
+        if not self.gallery:  # one reference, the code grid of the first picture
+            rows = np.repeat(pictures[:1], REFERENCE_ROWS, axis=0)
+            return VQState(self.references(rows, motions[:1].repeat(REFERENCE_ROWS, axis=0)))
         rest = None if lips is None else np.asarray(lips.rest.shape, np.float64)
-        inputs = torch.from_numpy(resized(reference, self.info.reference_size))
-        return VQState(self.references(inputs, torch.from_numpy(motions)), rest)
+        encoded = in_full_batches(self.references, pictures, motions, size=REFERENCE_ROWS)
+        return VQState(encoded, rest)
 
-    @torch.inference_mode()
     def speech_features(self, wave: Array) -> Array:
         """(n,) samples -> (K, T), what the lips do at every column; 0 is rest.
 
-        In float32, whatever the pictures are drawn in: in bfloat16 the motions tremble.
+        A frame's window is four columns from the next frame's, so the four ways to begin are run
+        one after another, in blocks that bound the memory.
         """
         mel = super().speech_features(wave)
-        if self.speech is None:
+        if self.motions is None:
             return mel
-        return np.asarray(self.speech.dense(torch.from_numpy(mel)).numpy(), np.float32)
+        if self.speech is None:
+            need_torch("this checkpoint's speech network")
+            from lipwright.methods.vq_networks import whole_recording
+
+            return whole_recording(self._path, mel)
+        spec, total = self.info.audio, mel.shape[1]
+        padded = np.pad(mel, ((0, 0), (spec.before, spec.steps)), constant_values=SILENCE)
+        out = np.zeros((self.motions.dim, total), np.float32)
+        step = STEPS_PER_FRAME
+        for start in range(0, total, _BLOCK):
+            stop = min(start + _BLOCK, total)
+            longest = len(range(start, stop, step))
+            for first in range(start, min(start + step, stop)):
+                # Blocks of equal length are one compiled graph.
+                end = first + spec.steps + step * (longest - 1)
+                part = padded[:, first:end]
+                lacking = end - first - part.shape[1]
+                part = np.pad(part, ((0, 0), (0, lacking)), constant_values=SILENCE)
+                (rows,) = self.speech(part[None])
+                count = len(range(first, stop, step))
+                out[:, first:stop:step] = rows[:count].T
+        return out
 
     def render(self, faces: Array, audio: Array, state: VQState) -> Rendered:
         """Draw (B, 3, S, S) faces by (B, K) motions, the paper's generator by (B, 80, steps)."""
 
         def draw(*inputs: Array) -> tuple[Array, ...]:
-            tensors = [torch.from_numpy(np.ascontiguousarray(x)) for x in inputs]
-            return tuple(made.numpy() for made in self.frames(*tensors, *state.references))
+            return self.frames(*inputs, *state.references)
 
         made = in_full_batches(draw, faces, audio)
         if len(made) == 2:  # the paper's generator: speaking faces, and the baseline
             return Rendered(*made)
         speaking, restored = made[:2]
         wanted, shown, weights = (m.astype(np.float64) for m in made[2:])
-        if state.rest is None:
+        if state.rest is None or self.motions is None:
             return Rendered(speaking, restored=restored, weights=weights)
-        lips = state.rest + self.space.contours(shown)
-        step = self.space.contours(compensate_dead_zone(wanted - shown))
+        lips = state.rest + self.motions.contours(shown)
+        step = self.motions.contours(compensate_dead_zone(wanted - shown))
         return Rendered(speaking, None, restored, lips, step, weights)
 
 
-def build_networks(
-    checkpoint: Checkpoint,
-) -> tuple[nn.Module, nn.Module, SpeechToLips | None, LipSpace]:
-    """The two inference graphs of a joined checkpoint with its weights, its speech network where it
-    has one, and its lip space.
-
-    Raises:
-        LipwrightError: header or weights are damaged.
-    """
-    fields = checkpoint.fields
-    face = checkpoint.build("face", VQGAN)
-    pose = checkpoint.build("pose", lambda **arguments: CodeEncoder(VQGAN(**arguments)))
-    generator: GalleryGenerator | CodeGenerator
-    speech: SpeechToLips | None = None
-    space = LipSpace()
-    if fields.choice("arch", ("gallery", "paper")) == "gallery":
-        generator = checkpoint.build("generator", GalleryGenerator)
-        speech = checkpoint.build("speech", SpeechToLips)
-        space = LipSpace(generator.lip_dim)
-        checkpoint.load_into("space", space)
-    else:
-        generator = checkpoint.build("generator", CodeGenerator)
-    finer = fields.whole("finer", 1, 8, 1)
-    sigma = fields.section("sigma")
-    of_face, of_pose = sigma.number("face", 1e-6, 1e6), sigma.number("pose", 1e-6, 1e6)
-    references = ReferenceEncoder(face, pose, generator, of_face, of_pose, finer)
-    snap: Any = fields.choice("snap", ("soft", "raw", "entry"))
-    articulation = fields.number("articulation", 0.0, 20.0, 1.0)
-    frames = FrameRenderer(face, pose, generator, of_face, of_pose, snap, articulation, finer)
-    for graph in (references, frames):
-        graph.eval().requires_grad_(False)
-    return references, frames, speech, space
+_SPACE = ("space.basis", "space.scale")
 
 
 def load_vq(path: Path, device: str = "auto", backend: str = "auto") -> VQMethod:
@@ -155,4 +168,4 @@ def load_vq(path: Path, device: str = "auto", backend: str = "auto") -> VQMethod
     Raises:
         LipwrightError: missing, damaged, or of another kind.
     """
-    return VQMethod(load_checkpoint(path), device, backend)
+    return VQMethod(path, device, backend)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from lipwright.errors import LipwrightError
+from lipwright.methods.graphs import export_graphs
 from lipwright.models.gallery_generator import GalleryGenerator
 from lipwright.models.generator import CodeGenerator
 from lipwright.models.lip_space import LipSpace
@@ -96,6 +97,7 @@ def join_vq(
         "licence": "research use only (see LICENSE_weights)",
     }
     save_checkpoint(out, header, modules)
+    export_graphs(out)
 
 
 def _speech(drawn: Checkpoint, path: Path | None, modules: dict[str, Any]) -> Checkpoint:

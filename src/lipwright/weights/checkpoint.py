@@ -16,17 +16,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lipwright.errors import LipwrightError
 from lipwright.files.whole import file_sha256, written_whole
-from lipwright.weights.header import Header, check_container, check_header
+from lipwright.weights.container import FORMAT, GRAPH, read_header
+from lipwright.weights.header import Header
 
-FORMAT = 1
-ARCHITECTURES = {"looks": "gallery"}
-"""Former names of architectures in headers, and their names today."""
+__all__ = ["Checkpoint", "load_checkpoint", "read_header", "save_checkpoint"]
+
+
 PARTS = {
     "centring": "running_mean",
     "look_stem": "reference_stem",
@@ -152,45 +153,6 @@ def save_checkpoint(
         temporary.chmod(0o644)  # the library writes owner-only files
 
 
-def read_header(path: Path) -> dict[str, Any]:
-    """The JSON header of a checkpoint.
-
-    Raises:
-        LipwrightError: not a safetensors file, or not one of ours, or of a newer format.
-    """
-    if not path.is_file():
-        raise LipwrightError(
-            f"there is no checkpoint at {path}; check the path given by --weights."
-        )
-    check_container(path)
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError, ValueError) as error:
-        raise LipwrightError(
-            f"{path} is not a readable safetensors checkpoint ({error}); it may be damaged or of "
-            "another kind."
-        ) from error
-    try:
-        header: dict[str, Any] = json.loads(metadata["lipwright"])
-        version = int(header["format"])
-    except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise LipwrightError(
-            f"{path} was not written by lipwright (no header); give a lipwright checkpoint."
-        ) from error
-    if version > FORMAT:
-        raise LipwrightError(
-            f"{path} has checkpoint format {version}, this lipwright reads up to {FORMAT}; "
-            "upgrade lipwright."
-        )
-    if version < 1:
-        Header(header, path).fail(f"format is {version}")
-    check_header(header, path)
-    if isinstance(header.get("arch"), str) and header["arch"] in ARCHITECTURES:
-        header["arch"] = ARCHITECTURES[header["arch"]]
-    return header
-
-
 def _renamed(key: str) -> str:
     return ".".join(PARTS.get(part, part) for part in key.split("."))
 
@@ -199,6 +161,7 @@ def load_checkpoint(path: Path, only: str | None = None) -> Checkpoint:
     """Read a checkpoint, or ``only`` one network of it (:func:`read_header` has the errors)."""
     header = read_header(path)
     with safe_open(str(path), framework="pt") as file:
-        names = [n for n in file.keys() if only is None or n.startswith(f"{only}.")]  # noqa: SIM118
+        every = [n for n in file.keys() if not n.startswith(GRAPH)]  # noqa: SIM118
+        names = [n for n in every if only is None or n.startswith(f"{only}.")]
         tensors = {name: file.get_tensor(name) for name in names}
     return Checkpoint(path, header, tensors, file_sha256(path))

@@ -1,0 +1,75 @@
+"""Export of a checkpoint's networks to graphs, which go into the checkpoint itself.
+
+Done once, where the checkpoint is joined; see ``weights/container.py`` for what is stored.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.numpy import save_file
+from torch import Tensor, nn
+
+from lipwright.files.whole import written_whole
+from lipwright.weights.container import GRAPH, Graph, read_header
+
+
+@dataclass(frozen=True)
+class Export:
+    """One network to be exported.
+
+    Attributes:
+        module: in eval mode.
+        inputs: examples of the right shapes.
+        free: number of an input -> its dimension that is not known beforehand.
+    """
+
+    module: nn.Module
+    inputs: tuple[Tensor, ...]
+    free: Mapping[int, int]
+
+
+def make_graph(name: str, export: Export) -> Graph:
+    """Trace and convert a network; constants in 16 bits, as checkpoints store them."""
+    import openvino as ov
+
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what the tracer warns of, the tests compare
+        traced = torch.jit.trace(export.module, export.inputs, check_trace=False)  # type: ignore[no-untyped-call]
+        model = ov.convert_model(traced, example_input=export.inputs)
+    shapes: dict[Any, Any] = {}
+    for index, (port, example) in enumerate(zip(model.inputs, export.inputs, strict=True)):
+        shape = list(example.shape)
+        if index in export.free:
+            shape[export.free[index]] = -1
+        shapes[port] = ov.PartialShape(shape)
+    model.reshape(shapes)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "graph.xml"
+        ov.save_model(model, path, compress_to_fp16=True)
+        return Graph(name, path.read_bytes(), path.with_suffix(".bin").read_bytes())
+
+
+def add_graphs(path: Path, exports: Mapping[str, Export]) -> None:
+    """Put graphs into a checkpoint, in the place of those that it holds; written whole or not."""
+    header = read_header(path)
+    with safe_open(str(path), framework="np") as file:
+        arrays = {n: file.get_tensor(n) for n in file.keys() if not n.startswith(GRAPH)}  # noqa: SIM118
+    graphs = [make_graph(name, export) for name, export in exports.items()]
+    for graph in graphs:
+        arrays[f"{GRAPH}{graph.name}.xml"] = np.frombuffer(graph.xml, np.uint8)
+        arrays[f"{GRAPH}{graph.name}.bin"] = np.frombuffer(graph.weights, np.uint8)
+    header["graphs"] = {graph.name: graph.digest for graph in graphs}
+    with written_whole(path) as temporary:
+        save_file(arrays, str(temporary), metadata={"lipwright": json.dumps(header)})
+        temporary.chmod(0o644)

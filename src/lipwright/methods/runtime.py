@@ -1,0 +1,151 @@
+"""What runs the networks of a method: graphs out of its checkpoint, or PyTorch.
+
+On a CPU the graphs that a checkpoint holds are run by OpenVINO, and PyTorch is neither needed nor
+imported. PyTorch (extras ``gpu`` and ``train``) runs what they cannot: a GPU, ``--backend torch``,
+and checkpoints that hold no graphs, such as those of a training that goes on.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipwright.errors import LipwrightError
+from lipwright.openvino_core import core
+from lipwright.files.whole import file_sha256
+from lipwright.weights.container import Graph, read_graphs
+
+Array = NDArray[np.float32]
+
+
+class Engine(Protocol):
+    """A network with arrays in and a tuple of arrays out."""
+
+    name: str
+
+    def __call__(self, *inputs: Array) -> tuple[Array, ...]:
+        """Run it; everything is float32."""
+        ...
+
+
+class GraphEngine:
+    """Runs a graph of a checkpoint on the CPU, compiled once per set of input shapes.
+
+    Args:
+        graph: of the checkpoint.
+        exact: float32 arithmetic, also where the processor has bfloat16.
+    """
+
+    def __init__(self, graph: Graph, exact: bool = False) -> None:
+        self._core, self._graph = core(), graph
+        has_bf16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        self.precision = "bf16" if has_bf16 and not exact else "f32"
+        self.name = f"openvino ({self.precision})"
+        self._compiled: dict[tuple[tuple[int, ...], ...], Any] = {}
+
+    def __call__(self, *inputs: Array) -> tuple[Array, ...]:
+        """Run it."""
+        arrays = [np.ascontiguousarray(x, np.float32) for x in inputs]
+        key = tuple(a.shape for a in arrays)
+        if key not in self._compiled:
+            self._compiled[key] = self._compile(key)
+        result = self._compiled[key](arrays)
+        return tuple(np.array(result[i], np.float32) for i in range(len(result)))
+
+    def _compile(self, shapes: tuple[tuple[int, ...], ...]) -> Any:
+        import openvino as ov
+
+        try:
+            weights = ov.Tensor(np.frombuffer(self._graph.weights, np.uint8))
+            model = self._core.read_model(self._graph.xml, weights)
+            model.reshape(
+                {p: ov.PartialShape(list(s)) for p, s in zip(model.inputs, shapes, strict=True)}
+            )
+        except (RuntimeError, ValueError) as error:
+            raise LipwrightError(
+                f"the graph '{self._graph.name}' of the checkpoint cannot be used "
+                f"({' '.join(str(error).split())[:200]}); the file is damaged or from another "
+                "version."
+            ) from error
+        config = {
+            "INFERENCE_PRECISION_HINT": self.precision,
+            "PERFORMANCE_HINT": "LATENCY",
+            "ENABLE_CPU_PINNING": False,  # several processes would share the first cores
+            # OpenVINO 2026.4 crashes while it fuses element-wise operations of some small shapes.
+            "SNIPPETS_MODE": "DISABLE",
+        }
+        return self._core.compile_model(model, "CPU", config)
+
+
+def has_torch() -> bool:
+    """Whether PyTorch is installed; it is not imported."""
+    try:
+        return find_spec("torch") is not None
+    except ValueError:  # somebody forbade its import
+        return False
+
+
+def has_gpu() -> bool:
+    """Whether ``--device auto`` has to ask PyTorch for a GPU; looks at the machine only."""
+    if not has_torch():
+        return False
+    return sys.platform == "darwin" or Path("/dev/nvidiactl").exists()
+
+
+def load_engines(
+    path: Path,
+    header: dict[str, Any],
+    device: str,
+    backend: str,
+    build: Callable[[], Mapping[str, Any]],
+    exact: tuple[str, ...] = (),
+) -> dict[str, Engine]:
+    """The engines of a checkpoint by name.
+
+    Args:
+        path: of the checkpoint.
+        header: of it.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        backend: ``auto``, ``torch`` or ``openvino``.
+        build: makes the modules of PyTorch by the same names, where they are needed.
+        exact: names of those that are computed in float32.
+
+    Raises:
+        LipwrightError: unknown or absent device or backend, PyTorch is needed and not there.
+    """
+    on_cpu = device == "cpu" or (device == "auto" and not has_gpu())
+    if on_cpu and backend in ("auto", "openvino"):
+        graphs = read_graphs(path, header)
+        if graphs:
+            return {name: GraphEngine(graph, name in exact) for name, graph in graphs.items()}
+    need_torch("this device, backend or checkpoint")
+    from lipwright.methods.engine import ArrayEngine, build_engine, choose_device
+
+    if on_cpu is False and choose_device(device).type == "cpu" and backend != "torch":
+        return load_engines(path, header, "cpu", backend, build, exact)
+    digest = file_sha256(path)
+    return {
+        name: ArrayEngine(
+            build_engine(module, device, backend, f"{digest} {name}", exact=name in exact)
+        )
+        for name, module in build().items()
+    }
+
+
+def need_torch(what: str) -> None:
+    """One sentence where PyTorch is not installed.
+
+    Raises:
+        LipwrightError: it is not.
+    """
+    if not has_torch():
+        raise LipwrightError(
+            f"{what} needs PyTorch, which is not installed; run pip install 'lipwright[gpu]', or "
+            "use --device cpu with a checkpoint that holds its graphs."
+        )

@@ -1,0 +1,140 @@
+"""The networks of VQ lip-sync in PyTorch: for its export to graphs, and where PyTorch runs them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lipwright.methods.export import Export
+from lipwright.models.gallery_generator import GalleryGenerator
+from lipwright.models.generator import CodeGenerator
+from lipwright.models.lip_space import LipSpace
+from lipwright.models.speech_lips import SpeechToLips
+from lipwright.models.vq_pipeline import CodeEncoder, FrameRenderer, ReferenceEncoder
+from lipwright.models.vqgan import VQGAN
+from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
+
+
+class ReferenceRows(nn.Module):
+    """The encoder of reference frames with rows as the leading dimension, so that its outputs for
+    several batches can be laid behind each other.
+    """
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, reference: Tensor, motions: Tensor) -> tuple[Tensor, ...]:
+        """(R, 3, kS, kS), (R, K) -> tensors of R rows; of the paper's, one of a single row."""
+        made: tuple[Tensor, ...] = self.encoder(reference, motions)
+        return made if len(made) == 1 else tuple(each[0] for each in made)
+
+
+class FramesByRows(nn.Module):
+    """The renderer of frames, given what :class:`ReferenceRows` made."""
+
+    def __init__(self, renderer: nn.Module) -> None:
+        super().__init__()
+        self.renderer = renderer
+
+    def forward(self, faces: Tensor, audio: Tensor, *references: Tensor) -> tuple[Tensor, ...]:
+        """See :class:`FrameRenderer`."""
+        rows = references if len(references) == 1 else tuple(r[None] for r in references)
+        made: tuple[Tensor, ...] = self.renderer(faces, audio, *rows)
+        return made
+
+
+class SpeechRows(nn.Module):
+    """The speech network over a stretch of a recording."""
+
+    def __init__(self, network: SpeechToLips) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, mel: Tensor) -> tuple[Tensor]:
+        """(1, 80, steps + 4 (n - 1)) -> (n, K)."""
+        return (self.network.sequence(mel)[0],)
+
+
+def modules_of(path: Path) -> dict[str, nn.Module]:
+    """The networks of a joined checkpoint by the names of its graphs."""
+    references, frames, speech, _ = build_networks(load_checkpoint(path))
+    found: dict[str, nn.Module] = {
+        "references": ReferenceRows(references),
+        "frames": FramesByRows(frames),
+    }
+    if isinstance(speech, SpeechToLips):  # another kind is asked for by whole_recording
+        found["speech"] = SpeechRows(speech)
+    return {name: module.eval() for name, module in found.items()}
+
+
+@torch.inference_mode()
+def whole_recording(path: Path, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(C, T) features -> (K, T) motions by a speech network that has no graph."""
+    speech = build_networks(load_checkpoint(path))[2]
+    assert speech is not None
+    return np.asarray(speech.dense(torch.from_numpy(features)).numpy(), np.float32)
+
+
+def exports_of(path: Path, batch: int, rows: int) -> dict[str, Export]:
+    """What becomes the graphs of a joined checkpoint: modules, example inputs, free dimensions."""
+    checkpoint = load_checkpoint(path)
+    modules, fields = modules_of(path), checkpoint.fields
+    size = fields.whole("size", 16, 1024)
+    side, steps = size * fields.whole("finer", 1, 8, 1), checkpoint.header["audio"]["steps"]
+    dim = checkpoint.header["networks"].get("speech", {}).get("dim", 8)
+    reference = (torch.zeros(rows, 3, side, side), torch.zeros(rows, dim))
+    with torch.inference_mode():
+        encoded = modules["references"](*reference)
+    gallery = fields.choice("arch", ("gallery", "paper")) == "gallery"
+    audio = torch.zeros(batch, dim) if gallery else torch.zeros(batch, 80, steps)
+    found = {
+        "references": Export(modules["references"], reference, {}),
+        "frames": Export(
+            modules["frames"],
+            (torch.zeros(batch, 3, size, size), audio, *encoded),
+            dict.fromkeys(range(2, 2 + len(encoded)), 0) if gallery else {},
+        ),
+    }
+    if "speech" in modules:
+        found["speech"] = Export(modules["speech"], (torch.zeros(1, 80, steps + 40),), {0: 2})
+    return found
+
+
+def build_networks(
+    checkpoint: Checkpoint,
+) -> tuple[nn.Module, nn.Module, SpeechToLips | None, LipSpace]:
+    """The two inference graphs of a joined checkpoint with its weights, its speech network where it
+    has one, and its lip space.
+
+    Raises:
+        LipwrightError: header or weights are damaged.
+    """
+    fields = checkpoint.fields
+    face = checkpoint.build("face", VQGAN)
+    pose = checkpoint.build("pose", lambda **arguments: CodeEncoder(VQGAN(**arguments)))
+    generator: GalleryGenerator | CodeGenerator
+    speech: SpeechToLips | None = None
+    space = LipSpace()
+    if fields.choice("arch", ("gallery", "paper")) == "gallery":
+        generator = checkpoint.build("generator", GalleryGenerator)
+        speech = checkpoint.build("speech", SpeechToLips)
+        space = LipSpace(generator.lip_dim)
+        checkpoint.load_into("space", space)
+    else:
+        generator = checkpoint.build("generator", CodeGenerator)
+    finer = fields.whole("finer", 1, 8, 1)
+    sigma = fields.section("sigma")
+    of_face, of_pose = sigma.number("face", 1e-6, 1e6), sigma.number("pose", 1e-6, 1e6)
+    references = ReferenceEncoder(face, pose, generator, of_face, of_pose, finer)
+    snap: Any = fields.choice("snap", ("soft", "raw", "entry"))
+    articulation = fields.number("articulation", 0.0, 20.0, 1.0)
+    frames = FrameRenderer(face, pose, generator, of_face, of_pose, snap, articulation, finer)
+    for graph in (references, frames):
+        graph.eval().requires_grad_(False)
+    return references, frames, speech, space

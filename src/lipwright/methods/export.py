@@ -6,7 +6,6 @@ Done once, where the checkpoint is joined; see ``weights/container.py`` for what
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import warnings
 from collections.abc import Mapping

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.errors import LipwrightError
-from lipwright.openvino_core import core
 from lipwright.files.whole import file_sha256
+from lipwright.openvino_core import core
 from lipwright.weights.container import Graph, read_graphs
 
 Array = NDArray[np.float32]

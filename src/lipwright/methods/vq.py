@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.errors import LipwrightError
+from lipwright.files.whole import file_sha256
 from lipwright.lip_motion import LipMotions, compensate_dead_zone
 from lipwright.media.mel import SILENCE, STEPS_PER_FRAME
 from lipwright.methods.base import (
@@ -27,7 +28,6 @@ from lipwright.methods.base import (
     resized,
 )
 from lipwright.methods.runtime import load_engines, need_torch
-from lipwright.files.whole import file_sha256
 from lipwright.weights.container import read_arrays, read_header
 from lipwright.weights.header import Header
 

@@ -288,7 +288,7 @@ def test_notices_of_the_job_are_shown_even_when_quiet(
 
     monkeypatch.setattr(job, "dub", fake)
     said = run("dub", "a.mp4", "b.wav", "-o", "c.mp4", *words)[2]
-    assert said.removeprefix("Loading the model ...\n") == "No watermark: [so it goes].\n"
+    assert said.removeprefix("Loading ...\n") == "No watermark: [so it goes].\n"
 
 
 DUB = ("dub", "a.mp4", "b.wav", "-o", "c.mp4")
@@ -383,7 +383,7 @@ def test_a_termination_request_ends_like_ctrl_c_with_its_own_code(tmp_path: Path
     child.terminate()
     _, err = child.communicate()
     assert child.returncode == 143
-    assert err == "Loading the model ...\nlipwright: Interrupted.\n"
+    assert err == "Loading ...\nlipwright: Interrupted.\n"
 
 
 def test_a_missing_video_is_one_sentence_and_leaves_nothing(
@@ -602,7 +602,7 @@ def test_without_a_terminal_progress_is_a_few_lines() -> None:
             observer.progress("render", done, 2000, 10.0)
     lines = text.getvalue().splitlines()
     assert len(lines) == 1 + 4 + 10  # a quarter of a short stage, a tenth of a long one
-    assert lines[0] == "Loading the model ..."
+    assert lines[0] == "Loading ..."
     assert lines[1] == "Looking for faces: 25 %, 10 of 40 frames, 100.0 frames/s, 0:00 left"
     assert lines[-6] == "Drawing mouths: 50 %, 1000 of 2000 frames, 10.0 frames/s, 1:40 left"
     assert "\x1b" not in text.getvalue()

@@ -543,6 +543,28 @@ def test_comparison_shows_source_and_result_with_sound(place: Path, out: str) ->
             assert np.corrcoef(shown[40:, halves].ravel(), whole.ravel())[0, 1] > 0.97
 
 
+@dataclass
+class Bending(Talker):
+    """Places the lips of every other face where they should be, the others 5 % of the crop off."""
+
+    def render(self, faces: np.ndarray, audio: np.ndarray, state: Any) -> Rendered:
+        made = super().render(faces, audio, state)
+        lips = np.full((len(faces), 40, 2), 0.6)
+        step = np.zeros_like(lips)
+        first = self.seen - len(faces)
+        step[(first % 2) :: 2, 7, 1] = 0.05
+        return Rendered(made.faces, made.baseline, lips=lips, step=step)
+
+
+def test_mouths_that_the_references_do_not_show_are_counted_while_somebody_speaks(
+    place: Path,
+) -> None:
+    report = run(place, method=Bending(), batch_size=8)
+    assert report.beyond_references == pytest.approx(0.5, abs=0.03)
+    assert "asks for mouths that this person does not show" in " ".join(report.summary_lines())
+    assert run(place, "other.mkv").beyond_references is None
+
+
 def pairs_of(sheet: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Source and result of every column of the first face of a sheet."""
     top, left = cs.MARGIN + 34, cs.MARGIN + cs.LABELS

@@ -92,3 +92,11 @@ def test_json_has_a_line_for_every_run(tmp_path: Path) -> None:
     assert '\n  [0, 1, "passed_through", "no face found"],\n' in text
     assert '"references": [1, 4]' in text
     assert json.loads(text)["warnings"] == made.warnings
+
+
+def test_a_hint_where_the_speech_asks_for_more_than_the_video_shows() -> None:
+    made = sample()
+    made.beyond_references = 0.04
+    assert len(made.summary_lines()) == 2
+    made.beyond_references = 0.256
+    assert made.summary_lines()[2].startswith("In 26 % of the speaking frames the speech asks for")

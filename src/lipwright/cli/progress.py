@@ -19,7 +19,7 @@ from lipwright.cli.text import clock
 from lipwright.printable import printable
 
 TITLES = {
-    "load": "Loading the model",
+    "load": "Loading",
     "plan": "Looking for faces",
     "listen": "Listening to the speech",
     "render": "Drawing mouths",

@@ -354,7 +354,10 @@ class _Dub:
         done = False
         try:
             with self._timed("render"):
-                render(job, segments, segments.start, self._progress("render", segments.start))
+                tell = self._progress("render", segments.start)
+                beyond = render(job, segments, segments.start, tell)
+                if beyond.faces:
+                    self.report.beyond_references = round(beyond.short / beyond.faces, 4)
             self._tell("join")
             with self._timed("join"):
                 made = scratch / self.out.name

@@ -20,6 +20,8 @@ lost for a moment and its place taken from the frames around. passed_through: un
 
 STATUSES: tuple[Status, ...] = ("synced", "silent", "held", "passed_through")
 
+HINT_SHARE = 0.1
+"""From this share on people are told of mouths that the reference frames do not show."""
 MOST_WARNINGS = 3
 """So many are shown to people; the JSON has all."""
 
@@ -107,6 +109,9 @@ class Report:
         previewed: frames that were drawn for a preview; then no output was written.
         files: what was written, by role: ``output``, ``manifest`` (where it stands beside the
             output), ``comparison``, ``preview``, ``report``.
+        beyond_references: share of the drawn faces, while somebody spoke, whose mouth the reference
+            frames of this person do not offer and which was bent so far; None if the method does
+            not tell. Of a resumed job, its last run.
         replaced: whether there was an output of that name before.
         warnings: sentences about what was not as it should be.
     """
@@ -127,6 +132,7 @@ class Report:
     previewed: int = 0
     files: dict[str, str] = field(default_factory=dict)
     replaced: bool = False
+    beyond_references: float | None = None
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -198,6 +204,13 @@ class Report:
             rendered = self.frames - self.resumed_from
             speed = f", {rendered / spent:.1f} frames/s" if spent > 0 else ""
             lines = [self._became(), f"{self._who()}; took {spent:.1f} s{speed}."]
+        beyond = self.beyond_references or 0.0
+        if beyond >= HINT_SHARE:
+            lines.append(
+                f"In {100 * beyond:.0f} % of the speaking frames the speech "
+                "asks for mouths that this person does not show in the video; a longer source, or "
+                "one with livelier speech, would look better."
+            )
         lines += [f"Warning: {sentence}" for sentence in self.warnings[:MOST_WARNINGS]]
         if self.warnings[MOST_WARNINGS:]:
             lines.append(f"{len(self.warnings) - MOST_WARNINGS} more warnings are in the report.")

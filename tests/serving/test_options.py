@@ -55,10 +55,12 @@ def test_wrong_values_are_refused(wanted: dict[str, object]) -> None:
 
 
 def test_what_the_model_cannot_know_is_checked_after_it() -> None:
-    with pytest.raises(LipwrightError, match="no number"):
+    with pytest.raises(LipwrightError, match="no frame rate"):
         to_dub_options({"fps": "1/0"})
     with pytest.raises(LipwrightError):
         to_dub_options({"face": "nose"})
+    assert to_dub_options({"start": "1:02.5"}).start == Fraction(125, 2)
+    assert to_dub_options({"speech_offset": "-0.25"}).speech_offset == Fraction(-1, 4)
     assert to_dub_options({"fps": "30000/1001"}).fps == Fraction(30000, 1001)
 
 

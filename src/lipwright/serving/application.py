@@ -17,7 +17,7 @@ from lipwright.errors import LipwrightError
 from lipwright.serving import api, pages
 from lipwright.serving.files import TooLargeError
 from lipwright.serving.guard import Guard
-from lipwright.serving.pool import Pool
+from lipwright.serving.pool import Pool, wait_for_old_workers
 from lipwright.serving.retention import Keeper
 from lipwright.serving.service import FullError, MissingError, Service
 from lipwright.serving.settings import Settings
@@ -139,6 +139,7 @@ def serve(settings: Settings) -> None:
     import uvicorn
 
     application = Application(settings)
+    wait_for_old_workers(settings.data)  # says so in one sentence; later it would be a traceback
     uvicorn.run(
         application.asgi,
         host=settings.host,

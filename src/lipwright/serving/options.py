@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from lipwright.dubbing.option_info import GROUPS, choices_of, options_of
+from lipwright.dubbing.option_text import FRACTIONS
 from lipwright.dubbing.options import DubOptions
 from lipwright.errors import LipwrightError
 
@@ -38,6 +39,8 @@ OMITTED = {
 """Options of the command line that a server does not offer, and why."""
 
 LONGEST_WORD = 200
+_TIME = r"-?\d{1,9}(\.\d{1,9})?(:\d{1,2}(\.\d{1,9})?){0,2}"
+_FRACTION = rf"^({_TIME}|\d{{1,9}}/\d{{1,9}})$"
 TITLES = {
     "crf": "Quality (CRF)",
     "fps": "Frames per second",
@@ -101,10 +104,10 @@ def settings_model() -> type[BaseModel]:
         elif name == "watermark":
             kind = Literal[choices_of(hint)]
         elif hint is Fraction:
-            kind, limits = str, {"pattern": r"^-?\d{1,6}(\.\d{1,6})?$|^\d{1,9}/\d{1,9}$"}
+            kind, limits = str, {"pattern": _FRACTION}
         elif hint is str:
-            limits = {"max_length": LONGEST_WORD, "pattern": r"^[A-Za-z0-9,_.:-]+$"}
-        elif hint is int:
+            limits = {"max_length": LONGEST_WORD, "pattern": r"^[A-Za-z0-9,_.:@-]+$"}
+        elif hint is int or int in get_args(hint):
             limits = {"ge": info.low, "le": info.high if info.high is not None else 2**31 - 1}
         default = str(option.default) if hint is Fraction else option.default
         if name == "method":
@@ -125,14 +128,9 @@ def to_dub_options(wanted: dict[str, Any], **more: Any) -> DubOptions:
         LipwrightError: a value that makes no sense.
     """
     values = dict(wanted)
-    for name, (_, _info, hint) in options_of(DubOptions).items():
+    for name, (_, info, hint) in options_of(DubOptions).items():
         if hint is Fraction and name in values:
-            try:
-                values[name] = Fraction(values[name])
-            except (ValueError, ZeroDivisionError):
-                raise LipwrightError(
-                    f"{name} is no number; give 25, 1.5 or 30000/1001, not '{values[name]}'."
-                ) from None
+            values[name] = FRACTIONS[info.metavar or ""](values[name])
     made = DubOptions(**values, **more)
     made.check()
     return made
@@ -151,9 +149,13 @@ def form_fields() -> tuple[FormField, ...]:
             kind = "choice"
         elif hint is bool:
             kind = "flag"
-        elif hint is int:
+        elif hint is int or int in get_args(hint):
             kind = "number"
-        default = str(option.default).lower() if kind == "flag" else str(option.default)
+        default = "" if option.default is None else str(option.default)
+        if name == "method":
+            default = choices[0]
+        elif kind == "flag":
+            default = default.lower()
         title = TITLES.get(name, name.replace("_", " ").capitalize())
         field = (name, title, info.help, info.group, kind, choices, default, info.low, info.high)
         found.append(FormField(*field))

@@ -151,7 +151,7 @@ def api_page(request: Request, service: ServiceDep) -> HTMLResponse:
     """How to use the API."""
     base = str(request.base_url).rstrip("/")
     addresses = [
-        (method, route.path, (inspect.getdoc(route.endpoint) or "").splitlines()[0])
+        (method, route.path, _first_line(route.endpoint))
         for route in api.router.routes
         if isinstance(route, APIRoute)
         for method in sorted(route.methods or ())
@@ -164,6 +164,11 @@ def api_page(request: Request, service: ServiceDep) -> HTMLResponse:
         addresses=addresses,
         **_shared(service),
     )
+
+
+def _first_line(endpoint: Any) -> str:
+    """What an endpoint does, as text for people."""
+    return (inspect.getdoc(endpoint) or "").splitlines()[0].replace("``", "")
 
 
 def mount(web: FastAPI) -> None:

@@ -66,7 +66,7 @@ class Pool:
         Raises:
             LipwrightError: workers of an earlier server do not end.
         """
-        _wait_for_old_workers(self.settings.data)
+        wait_for_old_workers(self.settings.data)
         recovered = self.store.recover()
         if recovered:
             log.info("%d interrupted jobs continue", recovered)
@@ -168,7 +168,7 @@ def _reason(code: int | None) -> str:
     return f"exit code {code}"
 
 
-def _wait_for_old_workers(data: Path) -> None:
+def wait_for_old_workers(data: Path) -> None:
     """Workers of a killed server end within moments; nothing may run twice."""
     try:
         import fcntl

@@ -14,6 +14,7 @@ import yaml
 
 from lipwright.dubbing.options import DubOptions, Observer
 from lipwright.errors import LipwrightError
+from lipwright.media.codecs import CODECS
 from lipwright.methods.base import Method
 from lipwright.methods.registry import DEFAULT, load_method
 from lipwright.serving.files import path_of, remove, result_path
@@ -23,7 +24,7 @@ from lipwright.serving.store import Job, Kind, Store
 
 REPORT, SHEET, PREVIEW = "report.json", "contact-sheet.png", "preview.png"
 MOST_METHODS = 2
-REGISTRY = "This computer's registry knows the id"
+REGISTRY = "This computer's registry knows"
 
 _loaded: OrderedDict[str, Method] = OrderedDict()
 
@@ -56,7 +57,7 @@ def _dub(
     consent = folder / "consent.yaml"
     consent.write_text(yaml.safe_dump(job.request["consent"], allow_unicode=True), "utf-8")
     options = _options(settings, job, consent=str(consent), report=folder / REPORT, resume=True)
-    suffix = ".mkv" if options.lossless else ".mp4"
+    suffix = _suffix(options)
     out = folder / f"{video.stem}-dubbed{suffix}"
     method = _method(options)
     report = dub(video, speech, out, options, observer, method=method)
@@ -138,6 +139,14 @@ def _without_folders(data: Any, *paths: Path) -> Any:
     for path in paths:
         text = text.replace(json.dumps(f"{path.parent}{os.sep}")[1:-1], "")
     return json.loads(text)
+
+
+def _suffix(options: DubOptions) -> str:
+    """The container of the output: MP4 where it can be."""
+    if options.lossless:
+        return ".mkv"
+    suffixes = CODECS[options.codec].suffixes if options.codec != "auto" else ()
+    return ".mp4" if not suffixes or ".mp4" in suffixes else suffixes[0]
 
 
 def _input(settings: Settings, store: Store, job: Job, role: str) -> Path:

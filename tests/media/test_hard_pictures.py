@@ -203,8 +203,12 @@ def test_what_is_lost_is_known_before(make_video: MakeVideo, tmp_path: Path) -> 
     wide = probe(make_video("w.mkv", pix_fmt="yuv422p10le"))
     assert "--pixels 8" in losses(wide, "mp4", choose_encoding("mp4", wide))[0]
     assert losses(wide, "mp4", choose_encoding("mp4", wide, pixels="8")) == []
-    clear = probe(make_video("c.mkv", pix_fmt="yuva420p"))
+    clear = probe(make_video("c.mkv", pix_fmt="yuva420p"))  # the pattern is in its alpha, too
     assert clear.has_alpha
+    Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(tmp_path / "opaque.gif")
+    assert not probe(tmp_path / "opaque.gif").has_alpha
+    deep = probe(make_video("d.mkv", pix_fmt="yuv444p12le", size=(64, 64), codec="ffv1"))
+    assert "HEVC in 12 bit 4:4:4" in losses(deep, "mp4", choose_encoding("mp4", deep))[0]
     assert "transparency" in losses(clear, "mp4", choose_encoding("mp4", clear))[0]
     assert losses(clear, "mkv", choose_encoding("mkv", clear, lossless=True)) == []
     plain = probe(make_video("p.mp4"))

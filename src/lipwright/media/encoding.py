@@ -167,14 +167,19 @@ def losses(info: VideoInfo, kind: Kind, encoding: Encoding) -> list[str]:
     if deep is None:
         return found
     unusual = deep.depth > 8 or (deep.chroma_y == 1 and not deep.is_rgb)
-    if name == "libx264" and unusual and not encoding.options.get("qp"):
+    rare = name == "libx264" and unusual and not encoding.options.get("qp")
+    rare |= name == "libx265" and (deep.depth > 10 or deep.chroma_y == 1)
+    if rare:
         depth = f"{deep.depth} bit " if deep.depth > 8 else ""
         subsampling = "4:4:4" if deep.chroma_x == 1 else "4:2:2" if deep.chroma_y == 1 else "4:2:0"
         found.append(
-            f"The pixels of {path} are kept as H.264 in {depth}{subsampling}, which many players "
-            "and phones cannot show; --pixels 8 makes 8 bit 4:2:0 of them."
+            f"The pixels of {path} are kept as {_FORMATS[name]} in {depth}{subsampling}, which "
+            "many players and phones cannot show; --pixels 8 makes 8 bit 4:2:0 of them."
         )
     return found
+
+
+_FORMATS = {"libx264": "H.264", "libx265": "HEVC"}
 
 
 def _hdr_losses(info: VideoInfo, encoding: Encoding) -> list[str]:

@@ -74,7 +74,7 @@ class VideoInfo:
         field_order: ``tff`` or ``bff`` if the frames consist of two fields, top or bottom first.
         deinterlaced: whether the reader makes whole frames of them.
         hdr: static HDR metadata of the first frame.
-        has_alpha: whether the file holds transparency.
+        has_alpha: whether the file holds transparency, and the first frame uses it.
         can_jump: whether a seek leads to frames with the times that they have otherwise.
     """
 
@@ -249,8 +249,7 @@ def describe(
         start_pts=frame.pts or 0,
         field_order="progressive" if is_still else _field_order(stream, frame),
         hdr=hdr_metadata(frame),
-        has_alpha=any(c.is_alpha for c in frame.format.components)
-        or stream.metadata.get("alpha_mode") == "1",
+        has_alpha=_is_transparent(frame) or stream.metadata.get("alpha_mode") == "1",
         can_jump=clock is None and not stores_decoding_order(container, stream),
     )
     if deinterlace and found.field_order != "progressive":
@@ -264,6 +263,16 @@ def stores_decoding_order(container: av.container.InputContainer, stream: av.Vid
     AVI has no times at all, only places; the frame that is shown n-th has the n-th place.
     """
     return container.format.name == "avi" and bool(stream.codec_context.has_b_frames)
+
+
+def _is_transparent(frame: av.VideoFrame) -> bool:
+    """Whether anything of a frame is transparent; GIF, for one, is always decoded with alpha."""
+    if not any(c.is_alpha for c in frame.format.components):
+        return False
+    small = frame.reformat(
+        min(frame.width, 64), min(frame.height, 64), "rgba", interpolation="AREA"
+    )
+    return bool((small.to_ndarray()[..., 3] < 255).any())
 
 
 def _field_order(stream: av.VideoStream, frame: av.VideoFrame) -> FieldOrder:

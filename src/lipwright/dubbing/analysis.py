@@ -17,7 +17,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.dubbing import covering
+from lipwright.dubbing.covering import is_covered, outside_share
 from lipwright.dubbing.plan import (
+    COVERED,
     LOST,
     MISSING,
     OUTSIDE,
@@ -36,8 +39,8 @@ from lipwright.dubbing.references import Reference, ReferenceSelector, quality
 from lipwright.faces import alignment, measure
 from lipwright.faces.cuts import CutDetector
 from lipwright.faces.landmarks import PatchSampler
-from lipwright.faces.paste import OUTLINE_POINTS
-from lipwright.faces.tracker import FaceObservation
+from lipwright.faces.paste import OUTLINE_POINTS, outline_mask
+from lipwright.faces.tracker import FaceObservation, from_thumbnail
 from lipwright.geometry import smoothstep
 from lipwright.lip_motion import NeutralMouth
 from lipwright.media.info import VideoInfo
@@ -90,6 +93,7 @@ class _Sighting:
     lips: NDArray[np.float32]
     opening: float
     yaw: float
+    covered: float
 
 
 @dataclass
@@ -176,6 +180,7 @@ class _Analyser:
                 measure.lip_shape(face.landmarks).astype(np.float32),
                 float(measure.mouth_opening(face.landmarks)),
                 float(measure.yaw(face.landmarks)),
+                _covered(crop, face.landmarks, image, scale),
             )
             track.sightings.append(sighting)
             if rank < REFERENCE_FACES and self._state(sighting, False) == SEEN:
@@ -193,7 +198,8 @@ class _Analyser:
         picture = sample_crop(frame.native, self._info, to_display, size)
         crop = np.asarray(np.rint(picture * 255.0), np.uint8)
         good = quality(crop, seen.yaw, score)
-        selector.add(Reference(frame.index, seconds, seen.opening, good, crop, seen.lips))
+        hidden = seen.covered + outside_share(seen.crop, self._info.display_size)
+        selector.add(Reference(frame.index, seconds, seen.opening, good, crop, seen.lips, hidden))
 
     def _state(self, seen: _Sighting, turned: bool) -> int:
         """Whether a face can be used; ``turned`` says that it was a profile just before."""
@@ -228,6 +234,7 @@ class _Analyser:
         points = np.zeros((count, len(OUTLINE_POINTS), 2))
         openings = np.zeros(count)
         states = np.full(count, MISSING, np.uint8)
+        usual = float(np.median([sighting.covered for sighting in growing.sightings]))
         for start, stop in _stretches([crop is not None for crop in filled]):
             known = [crop for crop in filled[start:stop] if crop is not None]
             smooth = alignment.smooth(known, SMOOTH_RADIUS)
@@ -240,6 +247,8 @@ class _Analyser:
                     continue
                 states[row] = self._state(sighting, turned)
                 turned = states[row] == TURNED_AWAY
+                if states[row] == SEEN and is_covered(sighting.covered, usual):
+                    states[row] = COVERED
                 to_unit = alignment.invert(smooth[row - start])
                 points[row] = alignment.apply(to_unit, sighting.points)
                 openings[row] = sighting.opening
@@ -263,6 +272,19 @@ class _Analyser:
             rest=settle(rest.shape).astype(np.float32),
             rest_opening=float(settle(np.array(rest.opening))),
         )
+
+
+def _covered(
+    crop: alignment.Affine, landmarks: NDArray[np.float32], image: NDArray[np.uint8], scale: float
+) -> float:
+    """How much of a lower face something is held before, see ``covering.covered_share``."""
+    to_display = alignment.to_pixels(crop, covering.SIDE)
+    small = from_thumbnail(image, scale, to_display, (covering.SIDE, covering.SIDE))
+    points = alignment.apply(alignment.invert(to_display), landmarks[list(OUTLINE_POINTS), :2])
+    mask = outline_mask(points, covering.SIDE, opening=0.0)
+    height, width = (length * scale for length in image.shape[:2])
+    mask *= covering.inside_mask(crop, (width, height))
+    return covering.covered_share(small, mask)
 
 
 def fades(

@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.dubbing.covering import HIDDEN_REFERENCE
+
 BINS = 16
 OPENING_RANGE = 0.24
 """Mouth openings from 0 to this are spread over the bins; wider ones share the last."""
@@ -37,6 +39,7 @@ class Reference:
         quality: the higher the better, comparable inside one track.
         crop: (S, S, 3) uint8 RGB.
         lips: (40, 2) lip contours, as ``faces.measure.lip_shape`` gives them.
+        hidden: share of the lower face that is covered or outside the picture.
     """
 
     frame: int
@@ -45,6 +48,7 @@ class Reference:
     quality: float
     crop: NDArray[np.uint8]
     lips: NDArray[np.floating]
+    hidden: float = 0.0
 
 
 def sharpness(crop: NDArray[np.uint8]) -> float:
@@ -100,7 +104,7 @@ class ReferenceSelector:
 
     def choose(self, count: int = COUNT) -> list[Reference]:
         """Up to ``count`` looks, from the most closed to the most open mouth."""
-        references = [reference for bin_ in self._bins for reference in bin_]
+        references = _shown([reference for bin_ in self._bins for reference in bin_])
         if len(references) <= count:
             return sorted(references, key=lambda reference: (reference.opening, reference.frame))
         openings = np.array([reference.opening for reference in references])
@@ -117,6 +121,14 @@ class ReferenceSelector:
             (references[i] for i in chosen),
             key=lambda reference: (reference.opening, reference.frame),
         )
+
+
+def _shown(references: list[Reference]) -> list[Reference]:
+    """Those of which no more is hidden than of most: what hides a mouth must not be drawn."""
+    if not references:
+        return references
+    least = float(np.percentile([reference.hidden for reference in references], 25))
+    return [r for r in references if r.hidden <= least + HIDDEN_REFERENCE]
 
 
 def _bin(opening: float) -> int:

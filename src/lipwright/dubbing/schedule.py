@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from lipwright.dubbing import report
 from lipwright.dubbing.plan import (
+    COVERED,
     LOST,
     MISSING,
     OUTSIDE,
@@ -34,6 +35,7 @@ _REASONS = {
     TOO_SMALL: report.TOO_SMALL,
     TURNED_AWAY: report.TURNED_AWAY,
     OUTSIDE: report.OUTSIDE,
+    COVERED: report.COVERED,
 }
 
 

@@ -307,7 +307,7 @@ class FaceTracker:
             and in_thumbnail < self.options.sharp_below * self._landmarker.side
         ):
             return self._landmarker(region, patch)
-        return self._landmarker(region, partial(_from_thumbnail, image, scale))
+        return self._landmarker(region, partial(from_thumbnail, image, scale))
 
     def _is_inside(self, box: Box, image: NDArray[np.uint8], scale: float) -> bool:
         """Whether the middle of the face is in the picture."""
@@ -315,9 +315,10 @@ class FaceTracker:
         return bool(0 <= x < image.shape[1] and 0 <= y < image.shape[0])
 
 
-def _from_thumbnail(
+def from_thumbnail(
     image: NDArray[np.uint8], scale: float, to_display: NDArray[np.float64], size: tuple[int, int]
 ) -> NDArray[np.uint8]:
+    """Sample a region of the frame, given in display pixels, from a picture ``scale`` smaller."""
     to_image = to_display / scale
     to_image[:, 2] = (to_display[:, 2] + 0.5) / scale - 0.5
     return sample_patch(image, to_image, size)

@@ -433,7 +433,7 @@ def test_weights_list_names_every_file_with_its_licence(
     assert code == 0
     rows = {line.split("\t")[0]: line.split("\t") for line in out.splitlines()}
     for entry in list_entries():
-        assert rows[entry.name][2:] == ["not here", entry.licence, entry.purpose]
+        assert rows[entry.name][2:5] == ["not here", entry.licence, entry.purpose]
 
 
 def test_weights_list_names_the_shipped_checkpoints_with_their_licence(
@@ -472,7 +472,10 @@ def test_weights_check_is_content_without_what_only_training_needs(
         return [*there, *(fetch.Status(e, None, "a problem", missing=not damaged) for e in rest)]
 
     monkeypatch.setattr(fetch, "check", lambda: found(damaged=False))
-    assert run("weights", "check")[0] == 0
+    code, out, _ = run("weights", "check")
+    assert code == 0
+    assert "landmark-tiny.safetensors: ok, shipped" in out
+    assert out.endswith("All right.\n")
     monkeypatch.setattr(fetch, "check", lambda: found(damaged=True))
     assert run("weights", "check")[0] == 1
 
@@ -768,3 +771,17 @@ def test_watermark_with_an_id_that_is_none_is_one_sentence(
     code, _, err = run("watermark", "embed", tmp_path / "a.png", *words)
     assert code == 1
     assert "coffee" in err
+
+
+def test_weights_list_on_a_terminal_keeps_addresses_whole() -> None:
+    from lipwright.cli.weights import _block, _Row
+
+    row = _Row("syncnet", "", "not here", "none", "LSE", "https://example.org/" + "a" * 90)
+    assert f"    {row.source}" in _block(row)
+
+
+def test_weights_fetch_of_a_published_network_says_where_it_is(run: Callable[..., Result]) -> None:
+    code, _, err = run("weights", "fetch", "syncnet")
+    assert code == 1
+    assert "syncnet_v2.model" in err
+    assert "http" in err

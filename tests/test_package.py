@@ -48,6 +48,7 @@ MAY_USE: dict[str, set[str]] = {
     "training": {*_INFERENCE, "lock", "methods", "data", "training"},
     # Training in evaluation is that of the ablation protocol, which trains its variants.
     "evaluation": {*_JOB, "html_page", "data", "training", "evaluation"},
+    "metrics": {"evaluation"},
     "demo": {*_JOB, "animation"},
     "batch": {*_JOB, "batch"},
     "client": {*LEAVES},

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from lipwright.cli.options import Backend, Device
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, missing_extra
 
 LIMITS, ACCESS, COMPUTE = "Limits", "Access", "Computing"
 
@@ -131,10 +131,7 @@ def check_extra(command: str) -> None:
 
     for package in ("fastapi", "jinja2", "python_multipart", "uvicorn"):
         if find_spec(package) is None:
-            raise LipwrightError(
-                f"'{command}' needs the package {package}; install it with "
-                "pip install 'lipwright[serve]'."
-            )
+            raise missing_extra(f"'{command}'", "serve")
 
 
 def _webhook_secret(data: Path) -> str:

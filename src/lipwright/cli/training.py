@@ -11,7 +11,7 @@ import typer
 
 from lipwright.cli.options import Device
 from lipwright.cli.text import megabytes
-from lipwright.errors import LipwrightError
+from lipwright.errors import missing_extra
 from lipwright.training.stages.registry import summary_line
 
 
@@ -144,10 +144,7 @@ def train(
     With several GPUs: torchrun -m lipwright train ... Needs the extra 'train'.
     """
     if find_spec("accelerate") is None:
-        raise LipwrightError(
-            "Training needs more packages than dubbing; run: "
-            "python -m pip install 'lipwright[train]'."
-        )
+        raise missing_extra("Training", "train")
     if stage == "doctor":
         from lipwright.training.doctor.report import diagnose
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lipwright.cli.text import megabytes, print_table
+from lipwright.cli.text import megabytes
 from lipwright.errors import LipwrightError
 
 weights_app = typer.Typer(
@@ -21,29 +23,53 @@ def register(app: typer.Typer) -> None:
     app.add_typer(weights_app, name="weights")
 
 
+@dataclass(frozen=True)
+class _Row:
+    """One file: ``state`` is shipped, here, not here or missing; ``source`` an address or empty."""
+
+    name: str
+    size: str
+    state: str
+    licence: str
+    purpose: str
+    source: str = ""
+
+
 @weights_app.command("list")
 def list_files() -> None:
     """List the network files: what each is for, its size, its licence and whether it is here."""
     from lipwright.files import user_folders
-    from lipwright.weights import fetch
 
-    rows = [*_shipped_rows()]
-    rows += [
-        (
-            status.entry.name,
-            megabytes(status.entry.size),
-            "here" if status.problem is None else "not here",
-            status.entry.licence + (" (research use only)" if status.entry.research_only else ""),
-            status.entry.purpose,
-        )
-        for status in fetch.check()
-    ]
-    rows += list(_published_rows())
-    print_table(("name", "size", "state", "licence", "purpose"), rows)
+    rows = [*_shipped_rows(), *_fetched_rows(), *_published_rows()]
+    if sys.stdout.isatty():
+        for row in rows:
+            print("\n".join(_block(row)))
+    else:
+        print("\t".join(("name", "size", "state", "licence", "purpose", "source")))
+        for row in rows:
+            print("\t".join((row.name, row.size, row.state, row.licence, row.purpose, row.source)))
     print(f"Cache: {user_folders.cache_folder()}")
 
 
-def _published_rows() -> Iterator[tuple[str, ...]]:
+def _block(row: _Row) -> list[str]:
+    """An entry for a terminal; an address has a line of its own, so that it can be copied."""
+    lines = [f"{row.name:<34} {row.size:>9}  {row.state}"]
+    lines += [f"    {row.purpose}", f"    licence: {row.licence}"]
+    return [*lines, *([f"    {row.source}"] if row.source else []), ""]
+
+
+def _fetched_rows() -> Iterator[_Row]:
+    """Networks that ``weights fetch`` downloads."""
+    from lipwright.weights import fetch
+
+    for status in fetch.check():
+        entry = status.entry
+        licence = entry.licence + (" (research use only)" if entry.research_only else "")
+        state = "here" if status.problem is None else "not here"
+        yield _Row(entry.name, megabytes(entry.size), state, licence, entry.purpose)
+
+
+def _published_rows() -> Iterator[_Row]:
     """Networks that others published; never downloaded, used when they are here."""
     from lipwright.weights import published
 
@@ -52,25 +78,26 @@ def _published_rows() -> Iterator[tuple[str, ...]]:
         try:
             path = published.find_published(name)
         except LipwrightError:
-            yield name, "", "not here", licence, f"{row.purpose}; {row.file} from {row.url}"
+            purpose = f"{row.purpose}; as {row.file} in the folder of LIPWRIGHT_MODELS"
+            yield _Row(name, "", "not here", licence, purpose, row.url)
             continue
-        yield name, megabytes(path.stat().st_size), "here", licence, row.purpose
+        yield _Row(name, megabytes(path.stat().st_size), "here", licence, row.purpose, row.url)
 
 
-def _shipped_rows() -> Iterator[tuple[str, ...]]:
-    """The default checkpoint of every method, which comes with the package."""
+def _shipped_rows() -> Iterator[_Row]:
+    """The checkpoint of every method that comes with the package."""
     from lipwright.methods import registry
     from lipwright.weights import checkpoint
 
     for method, name in registry.SHIPPED.items():
-        purpose = f"default of the method {method}"
+        purpose = f"checkpoint of the method {method}"
         try:
             path = registry.shipped(method)
             licence = str(checkpoint.read_header(path).get("licence", "not stated"))
         except LipwrightError:
-            yield name, "", "missing", "", purpose
+            yield _Row(name, "", "missing", "", purpose)
             continue
-        yield name, megabytes(path.stat().st_size), "shipped", licence, purpose
+        yield _Row(name, megabytes(path.stat().st_size), "shipped", licence, purpose)
 
 
 @weights_app.command("fetch")
@@ -78,8 +105,14 @@ def fetch_files(
     name: Annotated[str, typer.Argument(help="Name of one file, or 'all'.")] = "all",
 ) -> None:
     """Download network files, so that later runs need no network."""
-    from lipwright.weights import fetch
+    from lipwright.weights import fetch, published
 
+    if name in published.TABLE:
+        row = published.TABLE[name]
+        raise LipwrightError(
+            f"'{name}' is not downloaded; get {row.file} from {row.url} and put it into the folder "
+            "that LIPWRIGHT_MODELS names."
+        )
     for path in fetch.fetch(name):
         print(path)
 
@@ -93,6 +126,10 @@ def check_files() -> None:
     from lipwright.weights import fetch
 
     problems = []
+    for shipped in _shipped_rows():
+        print(f"{shipped.name}: {'ok, shipped' if shipped.state == 'shipped' else shipped.state}")
+        if shipped.state != "shipped":
+            problems.append(f"{shipped.name} is missing; reinstall lipwright")
     for status in fetch.check():
         state = "not usable"
         if status.path is not None:
@@ -104,6 +141,7 @@ def check_files() -> None:
             problems.append(status.problem)
     if problems:
         raise LipwrightError("; ".join(problems))
+    print("All right.")
 
 
 @weights_app.command("convert-vqgan", no_args_is_help=True)

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from lipwright.data.rows import Row, Work
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, missing_extra
 
 log = logging.getLogger("lipwright.prepare")
 
@@ -147,9 +147,7 @@ class RayCluster:
             LipwrightError: Ray is not installed, or there is nobody at the address.
         """
         if find_spec("ray") is None:
-            raise LipwrightError(
-                "--ray needs the package ray; run: python -m pip install 'lipwright[ray]'."
-            )
+            raise missing_extra("--ray", "ray")
         import ray
 
         self._ray: Any = ray

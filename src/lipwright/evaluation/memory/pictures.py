@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lipwright.errors import LipwrightError
+from lipwright.errors import missing_extra
 from lipwright.face_regions import MOUTH_PICTURE_BOX, pixel_box
 
 Array = NDArray[np.float32]
@@ -25,9 +25,7 @@ def plotting() -> Any:
     try:
         import matplotlib
     except ImportError as error:
-        raise LipwrightError(
-            "the plots need matplotlib; run: python -m pip install matplotlib."
-        ) from error
+        raise missing_extra("The plots", "evaluate") from error
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 

@@ -39,7 +39,7 @@ FIRST_CHECK = 8
 CERTAIN = 6.0
 """Reading stops early when the bound on chance is so many powers of ten below the accepted one."""
 _JUDGED = 16  # most promising windows of each reading that are judged exactly
-_SAMPLES = 16
+_SAMPLES = 12
 _SAMPLE_SIDE = 640
 
 

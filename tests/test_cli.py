@@ -100,6 +100,42 @@ def test_closing_lines_name_what_was_written(
     assert written_lines(shown) == [f"Replaced {out} (2.0 MB)."]
 
 
+@pytest.mark.usefixtures("no_checks")
+def test_pipes_stand_for_files(
+    monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    given: list[Path] = []
+
+    def fake(video: Path, speech: Path, out: Path, *_: Any) -> Report:
+        given.extend([video, speech, out])
+        assert video.read_bytes() == b"a video"
+        out.write_bytes(b"a dub")
+        return Report(str(video), str(speech), str(out), files={"output": str(out)})
+
+    monkeypatch.setattr(job, "dub", fake)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a video")))
+    with pytest.raises(SystemExit) as left:
+        main(["dub", "-", "b.wav", "-o", "-"])
+    shown = capfdbinary.readouterr()
+    assert left.value.code == 0
+    assert shown.out == b"a dub"
+    assert b"Wrote" in shown.err
+    assert given[1] == Path("b.wav")
+    assert given[2].suffix == ".mp4"
+    assert not given[0].exists()
+    assert not given[2].exists()
+
+
+@pytest.mark.parametrize("words", [("-", "-"), ("-", "b.wav")])
+def test_pipes_that_bring_nothing_are_one_sentence(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, words: tuple[str, str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    code, _, err = run("dub", *words, "-o", "o.mp4")
+    assert code == 1
+    assert "pipe" in err
+
+
 def failing(error: BaseException) -> Callable[..., Report]:
     def fake(*arguments: Any) -> Report:
         raise error

@@ -21,10 +21,15 @@ def register(app: typer.Typer) -> None:
 
 @takes_dub_options()
 def dub(
-    video: Annotated[Path, typer.Argument(help="Video of a talking person, or a still picture.")],
-    speech: Annotated[Path, typer.Argument(help="Any file with a sound track.")],
+    video: Annotated[
+        Path, typer.Argument(help="Video of a talking person, or a still picture; - for a pipe.")
+    ],
+    speech: Annotated[Path, typer.Argument(help="Any file with a sound track; - for a pipe.")],
     out: Annotated[
-        Path, typer.Option("-o", "--out", help="Video to write: .mp4, .mov, .mkv or .webm.")
+        Path,
+        typer.Option(
+            "-o", "--out", help="Video to write: .mp4, .mov, .mkv or .webm; - for a pipe."
+        ),
     ],
     quiet: Annotated[
         bool,
@@ -39,17 +44,23 @@ def dub(
     face passes through unchanged.
     """
     from lipwright.cli.closing import closing_lines
+    from lipwright.cli.pipes import PIPE, real_files
     from lipwright.cli.progress import DubProgress, QuietProgress
     from lipwright.dubbing.checks import check_job
 
-    check_job(video, speech, out, options)
-    with QuietProgress() if quiet else DubProgress() as observer:
-        observer.progress("load", 0, None, 0.0)  # importing PyTorch takes seconds
-        from lipwright.dubbing.job import dub as run
+    said = sys.stderr if out == PIPE else sys.stdout
+    with real_files(video, speech, out, options.lossless) as files:
+        check_job(*files, options)
+        with QuietProgress() if quiet else DubProgress() as observer:
+            observer.progress("load", 0, None, 0.0)  # importing PyTorch takes seconds
+            from lipwright.dubbing.job import dub as run
 
-        found = run(video, speech, out, options, observer)
-    for line in [] if quiet else closing_lines(found):
-        print(printable(line))
+            found = run(*files, options, observer)
+        lines = closing_lines(found)
+        if out == PIPE:
+            lines = [*found.summary_lines(), "Wrote the video to standard output."]
+        for line in [] if quiet else lines:
+            print(line, file=said)
 
 
 def demo(

@@ -565,6 +565,12 @@ def test_mouths_that_the_references_do_not_show_are_counted_while_somebody_speak
     assert run(place, "other.mkv").beyond_references is None
 
 
+def test_a_frame_rate_for_a_video_is_not_left_out_silently(place: Path) -> None:
+    report = run(place, fps=Fraction(30))
+    assert "--fps is for still pictures; this video keeps its own frame rate." in report.warnings
+    assert not run(place, "other.mkv").warnings
+
+
 def pairs_of(sheet: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Source and result of every column of the first face of a sheet."""
     top, left = cs.MARGIN + 34, cs.MARGIN + cs.LABELS

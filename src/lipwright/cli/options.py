@@ -110,6 +110,7 @@ def _parameters(
         metavar=info.metavar,
         help=info.help,
         rich_help_panel=info.group,
+        hidden=info.hidden,
         min=info.low if whole else None,
         max=info.high if whole else None,
     )

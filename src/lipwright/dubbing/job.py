@@ -29,7 +29,7 @@ from lipwright.dubbing.checks import check_job
 from lipwright.dubbing.compare import comparison_info, write_comparison
 from lipwright.dubbing.frames import FrameStore
 from lipwright.dubbing.marks import marks
-from lipwright.dubbing.options import DubOptions, Observer, Stage
+from lipwright.dubbing.options import STILL_RATE, DubOptions, Observer, Stage
 from lipwright.dubbing.plan import Plan, Source
 from lipwright.dubbing.preview import write_preview
 from lipwright.dubbing.render import Job, StartedFaces, render
@@ -305,6 +305,10 @@ class _Dub:
                 cut.pts, cut.last_duration, base, seconds, options.length, info.average_rate
             )
             line = replace(line, source=line.source + cut.first)
+            if options.fps != STILL_RATE:
+                self.report.warnings.append(
+                    "--fps is for still pictures; this video keeps its own frame rate."
+                )
         self.report.warnings += line.notices
         times = line.seconds()
         if self.options.silence_gate:

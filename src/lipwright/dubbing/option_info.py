@@ -29,6 +29,7 @@ class OptionInfo:
         low, high: the range of a number, both ends included; None for no limit.
         still: whether it means anything for a still picture (``lipwright animate``).
         off: help of ``--no-NAME``, for an option with values that False switches off.
+        hidden: not shown by ``--help`` and the documents: nothing can be chosen yet.
     """
 
     help: str
@@ -39,6 +40,7 @@ class OptionInfo:
     high: int | None = None
     still: bool = True
     off: str | None = None
+    hidden: bool = False
 
 
 def described(
@@ -51,9 +53,10 @@ def described(
     high: int | None = None,
     still: bool = True,
     off: str | None = None,
+    hidden: bool = False,
 ) -> Mapping[str, Any]:
     """Metadata of a dataclass field, see :class:`OptionInfo`; ``shapes`` has to be thought of."""
-    return {_KEY: OptionInfo(help, group, shapes, metavar, low, high, still, off)}
+    return {_KEY: OptionInfo(help, group, shapes, metavar, low, high, still, off, hidden)}
 
 
 def info_of(field: Field[Any]) -> OptionInfo:

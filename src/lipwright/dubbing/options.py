@@ -39,7 +39,8 @@ class DubOptions:
     method: str | None = field(
         default=None,
         metadata=described(
-            "Method of lip-sync; by default that of the checkpoint, or vq (animate: landmark).",
+            "Method of lip-sync; by default that of the checkpoint, or vq (animate: landmark). "
+            "copy draws nothing: it shows what the rest of the program does to a video.",
             "Model",
             shapes=False,
             metavar="NAME",
@@ -112,7 +113,7 @@ class DubOptions:
     enhance: str = field(
         default="none",
         metadata=described(
-            "Post-processing of the drawn face.", "Face", shapes=True, metavar="NAME"
+            "Post-processing of the drawn face.", "Face", shapes=True, metavar="NAME", hidden=True
         ),
     )
     crf: int = field(

@@ -46,4 +46,4 @@ def test_silence_and_nothing() -> None:
     assert np.array_equal(whisper_log_power(np.zeros(320)), np.full((80, 3), LOG_SILENCE))
     assert whisper_log_power(np.zeros(0)).shape == (80, 1)
     with pytest.raises(ValueError, match="mono"):
-        whisper_log_power(np.zeros(2, 100))
+        whisper_log_power(np.zeros((2, 100)))

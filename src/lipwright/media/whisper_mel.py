@@ -56,5 +56,7 @@ def whisper_log_power(wave: ArrayLike) -> Array:
     result = np.empty((N_MELS, 1 + samples.size // HOP), np.float32)
     for place, magnitude in magnitude_blocks(samples, N_FFT):
         power = whisper_filters() @ np.square(magnitude)
-        result[:, place] = np.log10(np.maximum(power, SMALLEST_POWER))
+        # (the logarithm of the least float32 power is a rounding below -10)
+        logarithm = np.log10(np.maximum(power, SMALLEST_POWER))
+        result[:, place] = np.maximum(logarithm, LOG_SILENCE)
     return result

@@ -184,7 +184,7 @@ def audio_of(header: Header) -> AudioSpec:
     """The window of speech that a checkpoint's header describes."""
     audio = header.section("audio")
     return audio_spec(
-        audio.choice("features", ("mel", "mfcc"), "mel"),
+        audio.choice("features", ("mel", "mfcc", "whisper"), "mel"),
         audio.whole("steps", 1, 2000),
         audio.whole("before", -2000, 2000),
     )

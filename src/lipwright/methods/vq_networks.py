@@ -15,6 +15,7 @@ from lipwright.models.gallery_generator import GalleryGenerator
 from lipwright.models.generator import CodeGenerator
 from lipwright.models.lip_space import LipSpace
 from lipwright.models.speech_lips import SpeechToLips
+from lipwright.models.speech_networks import SpeechNetwork, build_speech_network
 from lipwright.models.vq_pipeline import CodeEncoder, FrameRenderer, ReferenceEncoder
 from lipwright.models.vqgan import VQGAN
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
@@ -108,7 +109,7 @@ def exports_of(path: Path, batch: int, rows: int) -> dict[str, Export]:
 
 def build_networks(
     checkpoint: Checkpoint,
-) -> tuple[nn.Module, nn.Module, SpeechToLips | None, LipSpace]:
+) -> tuple[nn.Module, nn.Module, SpeechNetwork | None, LipSpace]:
     """The two inference graphs of a joined checkpoint with its weights, its speech network where it
     has one, and its lip space.
 
@@ -119,11 +120,11 @@ def build_networks(
     face = checkpoint.build("face", VQGAN)
     pose = checkpoint.build("pose", lambda **arguments: CodeEncoder(VQGAN(**arguments)))
     generator: GalleryGenerator | CodeGenerator
-    speech: SpeechToLips | None = None
+    speech: SpeechNetwork | None = None
     space = LipSpace()
     if fields.choice("arch", ("gallery", "paper")) == "gallery":
         generator = checkpoint.build("generator", GalleryGenerator)
-        speech = checkpoint.build("speech", SpeechToLips)
+        speech = checkpoint.build("speech", build_speech_network)
         space = LipSpace(generator.lip_dim)
         checkpoint.load_into("space", space)
     else:

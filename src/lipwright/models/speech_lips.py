@@ -29,7 +29,7 @@ _BLOCK = 2048  # columns that are looked at in one go
 _FRONT_FIELD = 12  # mel columns that one output of the convolutional front end depends on
 
 
-class _Context(nn.Module):
+class ContextLayer(nn.Module):
     """Residual block that sees one frame to the left and one to the right."""
 
     def __init__(self, channels: int, dropout: float) -> None:
@@ -81,7 +81,7 @@ class SpeechToLips(nn.Module):
         self.level = nn.BatchNorm1d(FEATURES, affine=False) if embedding else None
         self.join = nn.Conv1d(c * 10 + (FEATURES if embedding else 0), width, 1)
         self.drop = nn.Dropout(dropout)
-        self.context = nn.Sequential(*(_Context(width, dropout) for _ in range(layers)))
+        self.context = nn.Sequential(*(ContextLayer(width, dropout) for _ in range(layers)))
         self.dim = dim
         self.head = nn.Sequential(nn.BatchNorm1d(width), nn.SiLU(), nn.Conv1d(width, dim, 1))
 

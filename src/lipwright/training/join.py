@@ -13,7 +13,7 @@ from lipwright.models.gallery_generator import GalleryGenerator
 from lipwright.models.generator import CodeGenerator
 from lipwright.models.lip_space import LipSpace
 from lipwright.models.quantiser import codebook_sigma
-from lipwright.models.speech_lips import SpeechToLips
+from lipwright.models.speech_networks import build_speech_network
 from lipwright.models.vq_pipeline import CodeEncoder
 from lipwright.models.vqgan import VQGAN
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -113,7 +113,7 @@ def _speech(drawn: Checkpoint, path: Path | None, modules: dict[str, Any]) -> Ch
             f"{path} predicts lip motions of another corpus than the generator was trained on; "
             "train both on the same one."
         )
-    modules["speech"] = SpeechToLips(**speech.header["networks"]["speech"])
+    modules["speech"] = build_speech_network(**speech.header["networks"]["speech"])
     speech.load_into("speech", modules["speech"])
     modules["space"] = LipSpace(drawn.header["networks"]["generator"]["lip_dim"])
     drawn.load_into("space", modules["space"])

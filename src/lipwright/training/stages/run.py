@@ -247,12 +247,14 @@ def _check_single(stage: str, overrides: list[str]) -> None:
 
 
 def _check_embedding(run: StageRun[Any]) -> None:
-    """Find the weights of the speech embedding now, and not after an hour of other stages."""
+    """Find the weights of speech encoders now, and not after an hour of other stages."""
+    from lipwright.weights.fetch import resolve
+
     model = getattr(run.config, "model", None)
     if isinstance(model, Mapping) and model.get("embedding"):
-        from lipwright.weights.fetch import resolve
-
         resolve("speech-embedding")
+    if encoder := getattr(run.config, "encoder", ""):
+        resolve(encoder)
 
 
 def settings_of(run: StageRun[Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from lipwright.data.clip_windows import ClipWindows
 from lipwright.data.codes import lip_motions
 from lipwright.data.packed import ClipRow, PackedCorpus
+from lipwright.data.vary_speech import SpeechVariation
 from lipwright.media.mel import SILENCE, STEPS_PER_FRAME, AudioSpec, windows
 from lipwright.models.speech_embedding import SpeechEmbedding
 from lipwright.models.speech_lips import SpeechToLips
@@ -31,6 +32,9 @@ from lipwright.training.losses.motion import correlation_loss, motion_loss
 from lipwright.training.stages.run import StageRun
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import save_checkpoint
+
+if TYPE_CHECKING:
+    from lipwright.training.stages.speech_encoded import EncodedSpeechStage
 
 MEL_MAX = 4.0
 
@@ -71,6 +75,10 @@ class SpeechConfig(Section):
         frames: length of a stretch.
         silence: share of stretches that are silent, with lips at rest.
         balance: see :func:`~lipwright.data.packed.row_weights`.
+        encoder: a frozen speech encoder to build on (``whisper-tiny-en``; ``model`` is then
+            :class:`~lipwright.models.encoder_lips.EncoderToLips`), or empty.
+        variants: with an encoder, how many varied copies of the speech there are.
+        variation: how far they are varied, in the place of ``jitter``.
     """
 
     model: dict[str, Any] = Field(default_factory=dict)
@@ -82,6 +90,9 @@ class SpeechConfig(Section):
     frames: int = 48
     silence: float = 0.05
     balance: float = 0.5
+    encoder: Literal["", "whisper-tiny-en"] = ""
+    variants: int = 4
+    variation: SpeechVariation = SpeechVariation()
 
 
 class SpeechStage:
@@ -163,13 +174,7 @@ class SpeechStage:
         for row in self.packed.split("val"):
             predicted.append(self._tell(network, row, context))
             real.append(self.motion[row.start : row.start + row.frames])
-        each = np.array([clip_correlations(a, b) for a, b in zip(predicted, real, strict=True)])
-        deviations = [np.mean([m[:, 0].std() for m in motions]) for motions in (predicted, real)]
-        return {
-            "opening_correlation": float(np.nanmean(each[:, 0])),
-            "shape_correlation": float(np.nanmean(each[:, 1:])),
-            "gain": float(deviations[1] / max(float(deviations[0]), 1e-9)),
-        }
+        return motion_measures(predicted, real)
 
     def _tell(self, network: nn.Module, row: ClipRow, context: Context) -> NDArray[np.float32]:
         mel = self.packed.speech(row)
@@ -199,8 +204,12 @@ class SpeechStage:
         save_checkpoint(path, header, {"speech": network.plain, "space": self.space})
 
 
-def build(run: StageRun[SpeechConfig]) -> SpeechStage:
-    """The stage ``speech``."""
+def build(run: StageRun[SpeechConfig]) -> SpeechStage | EncodedSpeechStage:
+    """The stage ``speech``, on the mel spectrogram or on top of a frozen encoder."""
+    if run.config.encoder:
+        from lipwright.training.stages.speech_encoded import EncodedSpeechStage
+
+        return EncodedSpeechStage(run.config, run.corpus, run.folder / "features")
     return SpeechStage(run.config, run.corpus)
 
 
@@ -262,6 +271,24 @@ def vary_speech(mel: Tensor, rng: np.random.Generator, jitter: SpeechJitter) -> 
         first = int(rng.integers(0, bands - jitter.band))
         mel[first : first + int(rng.integers(0, jitter.band))] = mel.mean()
     return mel
+
+
+def motion_measures(
+    predicted: list[NDArray[np.float32]], real: list[NDArray[np.float32]]
+) -> dict[str, float]:
+    """Means over clips: correlations of opening and of the other components, and ``gain``.
+
+    Args:
+        predicted: per clip (n, K).
+        real: the same that was seen.
+    """
+    each = np.array([clip_correlations(a, b) for a, b in zip(predicted, real, strict=True)])
+    deviations = [np.mean([m[:, 0].std() for m in motions]) for motions in (predicted, real)]
+    return {
+        "opening_correlation": float(np.nanmean(each[:, 0])),
+        "shape_correlation": float(np.nanmean(each[:, 1:])),
+        "gain": float(deviations[1] / max(float(deviations[0]), 1e-9)),
+    }
 
 
 def clip_correlations(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 import re
 import sys
 from pathlib import Path
@@ -104,7 +105,7 @@ def _changed(config: Any, name: str) -> list[tuple[str, str]]:
 def _text(value: Any) -> str:
     if value == {} or value is None:
         return "-"
-    return json.dumps(value) if not isinstance(value, str) else value
+    return json.dumps(value, default=asdict) if not isinstance(value, str) else value
 
 
 def _table(rows: list[tuple[str, str]]) -> str:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
 import re
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 

@@ -40,7 +40,7 @@ def main() -> None:
         "face": VQGAN(**networks["face"]),
         "pose": CodeEncoder(VQGAN(**networks["pose"])),
         "generator": GalleryGenerator(**networks["generator"]),
-        "speech": build_speech_network(new.header["networks"]["speech"]),
+        "speech": build_speech_network(**new.header["networks"]["speech"]),
         "space": LipSpace(networks["generator"]["lip_dim"]),
     }
     for name, module in modules.items():

@@ -163,7 +163,7 @@ def check_audio(audio: Header) -> None:
     """Window of speech that a frame sees."""
     audio.whole("steps", 1, 2000)
     audio.whole("before", -2000, 2000)
-    audio.choice("features", ("mel", "mfcc"), "mel")
+    audio.choice("features", ("mel", "mfcc", "whisper"), "mel")
 
 
 def _check_plain(value: Any, top: Header, depth: int = 0) -> None:

@@ -223,7 +223,7 @@ def test_training_learns(finished: Path) -> None:
 def test_shipped_configs_are_valid_and_build(name: str) -> None:
     from lipwright.models.gallery_generator import GalleryGenerator
     from lipwright.models.generator import CodeGenerator
-    from lipwright.models.speech_lips import SpeechToLips
+    from lipwright.models.speech_networks import build_speech_network
     from lipwright.models.vqgan import VQGAN
     from lipwright.training.config import parse
     from lipwright.training.stages.configs import find_config
@@ -244,7 +244,8 @@ def test_shipped_configs_are_valid_and_build(name: str) -> None:
         generator = parse(GeneratorConfig, values["generator"], name)
         if generator.arch == "gallery":
             GalleryGenerator(**generator.model)
-            SpeechToLips(**parse(SpeechConfig, values["speech"], name).model)
+            speech = parse(SpeechConfig, values["speech"], name)
+            build_speech_network("encoder" if speech.encoder else "mel", **speech.model)
         else:
             CodeGenerator(**generator.model)
 

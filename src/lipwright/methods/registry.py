@@ -37,7 +37,15 @@ class MethodEntry:
     def load(self, path: Path | None, device: str, backend: str) -> Method:
         """Build the method."""
         module, function = self.loader.split(":")
-        made = getattr(import_module(module), function)(path, device, backend)
+        try:
+            made = getattr(import_module(module), function)(path, device, backend)
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            raise LipwrightError(
+                f"the method '{self.name}' needs PyTorch, which is not installed; install torch, "
+                f"or use --method {DEFAULT}."
+            ) from error
         assert isinstance(made, Method)
         return made
 

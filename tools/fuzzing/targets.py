@@ -60,7 +60,7 @@ class DarkMouth(CopyMethod):
     def render(self, faces: Any, audio: Any, state: None) -> Any:
         """As the contract of methods says."""
         rendered = super().render(faces, audio, state)
-        drawn = faces.clone()
+        drawn = faces.copy()
         drawn[:, :, 36:48, 24:40] -= 0.3
         return dataclasses.replace(rendered, faces=drawn)
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "lipwright"
 HEAVY = ("torch", "cv2", "av", "openvino", "numpy", "scipy", "pydantic", "c2pa")
 
-LEAVES = {"errors", "geometry", "face_regions", "lip_motion"}
+LEAVES = {"errors", "geometry", "face_regions", "lip_motion", "recording_windows"}
 """Shared facts and the root of all exceptions: they import nothing, and every room may use them."""
 
 _MEDIA = {*LEAVES, "files", "media"}

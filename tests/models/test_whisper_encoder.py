@@ -17,7 +17,8 @@ from lipwright.media import whisper_mel
 from lipwright.models import whisper_encoder
 from lipwright.models.published.ctranslate2_weights import read_variables
 from lipwright.models.published.whisper import read_whisper
-from lipwright.models.whisper_encoder import MARGIN, WINDOW, WhisperEncoder, positions
+from lipwright.models.whisper_encoder import WhisperEncoder, positions
+from lipwright.recording_windows import MARGIN, WINDOW
 from lipwright.weights.fetch import check
 
 

@@ -27,7 +27,8 @@ from lipwright.methods.base import (
     in_full_batches,
     resized,
 )
-from lipwright.methods.runtime import load_engines, need_torch
+from lipwright.methods.encoded_speech import lip_motions
+from lipwright.methods.runtime import load_engines
 from lipwright.weights.container import read_arrays, read_header
 from lipwright.weights.header import Header
 
@@ -79,12 +80,18 @@ class VQMethod(Method):
             return dict(modules_of(path))
 
         # In bfloat16 the motions would tremble.
-        engines = load_engines(path, header, device, backend, modules, exact=("speech",))
+        engines = load_engines(path, header, device, backend, modules, exact=_SPEECH)
         if not {"references", "frames"} <= set(engines):
             fields.fail(f"graphs are {', '.join(sorted(engines))}")
-        self._path = path
         self.references, self.frames = engines["references"], engines["frames"]
-        self.speech = engines.get("speech")
+        self.speech = [engines[name] for name in _SPEECH if name in engines]
+        if self.gallery is not bool(self.speech):
+            fields.fail("the speech network has no graph")
+        self._context = (
+            fields.section("networks").section("speech").whole("layers", 0, 64, 6)
+            if self.gallery
+            else 0
+        )
         self.info = MethodInfo(
             name="vq",
             model_id=f"vq-{size}-{file_sha256(path)[:12]}",
@@ -118,11 +125,10 @@ class VQMethod(Method):
         mel = super().speech_features(wave)
         if self.motions is None:
             return mel
-        if self.speech is None:
-            need_torch("this checkpoint's speech network")
-            from lipwright.methods.vq_networks import whole_recording
-
-            return whole_recording(self._path, mel)
+        if len(self.speech) == 2:
+            encoder, members = self.speech
+            return lip_motions(encoder, members, mel, self._context)
+        (speech,) = self.speech
         spec, total = self.info.audio, mel.shape[1]
         padded = np.pad(mel, ((0, 0), (spec.before, spec.steps)), constant_values=SILENCE)
         out = np.zeros((self.motions.dim, total), np.float32)
@@ -136,7 +142,7 @@ class VQMethod(Method):
                 part = padded[:, first:end]
                 lacking = end - first - part.shape[1]
                 part = np.pad(part, ((0, 0), (0, lacking)), constant_values=SILENCE)
-                (rows,) = self.speech(part[None])
+                (rows,) = speech(part[None])
                 count = len(range(first, stop, step))
                 out[:, first:stop:step] = rows[:count].T
         return out
@@ -160,6 +166,8 @@ class VQMethod(Method):
 
 
 _SPACE = ("space.basis", "space.scale")
+_SPEECH = ("speech", "speech-encoder", "speech-members")
+"""Names of the networks that predict lip motion: one, or an encoder and those on top of it."""
 
 
 def load_vq(path: Path, device: str = "auto", backend: str = "auto") -> VQMethod:

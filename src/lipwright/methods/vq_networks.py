@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lipwright.methods.export import Export
+from lipwright.models.encoder_lips import FEATURES_PER_FRAME, EncoderToLips
 from lipwright.models.gallery_generator import GalleryGenerator
 from lipwright.models.generator import CodeGenerator
 from lipwright.models.lip_space import LipSpace
@@ -18,6 +17,7 @@ from lipwright.models.speech_lips import SpeechToLips
 from lipwright.models.speech_networks import SpeechNetwork, build_speech_network
 from lipwright.models.vq_pipeline import CodeEncoder, FrameRenderer, ReferenceEncoder
 from lipwright.models.vqgan import VQGAN
+from lipwright.models.whisper_encoder import BANDS
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
 
 
@@ -62,6 +62,30 @@ class SpeechRows(nn.Module):
         return (self.network.sequence(mel)[0],)
 
 
+class Single(nn.Module):
+    """A network whose only result comes as a tuple, as all graphs give theirs."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> tuple[Tensor]:
+        """See the network."""
+        return (self.network(x),)
+
+
+class MembersMean(nn.Module):
+    """The mean of the networks on top of a speech encoder."""
+
+    def __init__(self, speech: EncoderToLips) -> None:
+        super().__init__()
+        self.members = speech.members
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, 2 C, n + 2 layers) -> (B, n, K)."""
+        return torch.stack([member(features) for member in self.members]).mean(0)
+
+
 def modules_of(path: Path) -> dict[str, nn.Module]:
     """The networks of a joined checkpoint by the names of its graphs."""
     references, frames, speech, _ = build_networks(load_checkpoint(path))
@@ -69,17 +93,12 @@ def modules_of(path: Path) -> dict[str, nn.Module]:
         "references": ReferenceRows(references),
         "frames": FramesByRows(frames),
     }
-    if isinstance(speech, SpeechToLips):  # another kind is asked for by whole_recording
+    if isinstance(speech, SpeechToLips):
         found["speech"] = SpeechRows(speech)
+    elif speech is not None:
+        found["speech-encoder"] = Single(speech.encoder)
+        found["speech-members"] = Single(MembersMean(speech))
     return {name: module.eval() for name, module in found.items()}
-
-
-@torch.inference_mode()
-def whole_recording(path: Path, features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(C, T) features -> (K, T) motions by a speech network that has no graph."""
-    speech = build_networks(load_checkpoint(path))[2]
-    assert speech is not None
-    return np.asarray(speech.dense(torch.from_numpy(features)).numpy(), np.float32)
 
 
 def exports_of(path: Path, batch: int, rows: int) -> dict[str, Export]:
@@ -102,6 +121,13 @@ def exports_of(path: Path, batch: int, rows: int) -> dict[str, Export]:
             dict.fromkeys(range(2, 2 + len(encoded)), 0) if gallery else {},
         ),
     }
+    if "speech-encoder" in modules:
+        speech = checkpoint.header["networks"]["speech"]
+        inputs = FEATURES_PER_FRAME * int(speech.get("encoder_width", 384))
+        frames = 40 + 2 * int(speech.get("layers", 6))
+        window, columns = torch.zeros(1, BANDS, 400), torch.zeros(1, inputs, frames)
+        found["speech-encoder"] = Export(modules["speech-encoder"], (window,), {0: 2})
+        found["speech-members"] = Export(modules["speech-members"], (columns,), {0: 2})
     if "speech" in modules:
         found["speech"] = Export(modules["speech"], (torch.zeros(1, 80, steps + 40),), {0: 2})
     return found

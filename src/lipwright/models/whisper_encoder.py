@@ -15,16 +15,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lipwright.recording_windows import COLUMNS_PER_FEATURE, recording_windows
+
 BANDS = 80
 LOG_SILENCE = -10.0
 """log10 of the power of digital silence (a test compares it with ``media.whisper_mel``)."""
 DYNAMIC_RANGE = 8.0
 """Powers of ten below a window's loudest value at which the floor lies."""
-COLUMNS_PER_FEATURE = 2
-"""Spectrogram columns (10 ms) per feature column (20 ms)."""
-WINDOW, MARGIN = 2000, 200
-"""Columns that are looked at together in a long recording (20 s), and how many of them at either
-end only serve as context (2 s)."""
+LONGEST = 3000
+"""Spectrogram columns that the encoder can see at once (30 s)."""
 
 
 class WhisperEncoder(nn.Module):
@@ -36,12 +35,16 @@ class WhisperEncoder(nn.Module):
         layers: how many attention layers are kept.
     """
 
+    positions: Tensor
+
     def __init__(self, width: int = 384, heads: int = 6, layers: int = 2) -> None:
         super().__init__()
         self.width = width
         self.conv1 = nn.Conv1d(BANDS, width, 3, padding=1)
         self.conv2 = nn.Conv1d(width, width, 3, stride=COLUMNS_PER_FEATURE, padding=1)
         self.blocks = nn.ModuleList(AttentionLayer(width, heads) for _ in range(layers))
+        table = positions(LONGEST // COLUMNS_PER_FEATURE, width)
+        self.register_buffer("positions", table, persistent=False)
 
     def forward(self, log_power: Tensor) -> Tensor:
         """One window, at most 30 s (T <= 3000): attention sees all of it.
@@ -53,7 +56,7 @@ class WhisperEncoder(nn.Module):
         loudest = log_power.float().amax((1, 2), keepdim=True)
         x = (torch.maximum(log_power.float(), loudest - DYNAMIC_RANGE) + 4.0) / 4.0
         x = F.gelu(self.conv2(F.gelu(self.conv1(x)))).transpose(1, 2)
-        x = x + positions(x.shape[1], self.width).to(x)
+        x = x + self.positions[: x.shape[1]].to(x)
         for block in self.blocks:
             x = block(x)
         return x.transpose(1, 2)
@@ -61,18 +64,12 @@ class WhisperEncoder(nn.Module):
     def recording(self, log_power: Tensor) -> Tensor:
         """A whole recording: (80, T) -> (width, ceil(T / 2)), in windows at fixed places.
 
-        Windows of 20 s of which 2 s at either end are context only, so that a result depends on
-        nothing but the recording: not on batches, and not on where a job was resumed.
+        :mod:`lipwright.recording_windows` says why there.
         """
-        total = log_power.shape[1]
-        step = WINDOW - 2 * MARGIN
         parts = []
-        for first in range(0, max(total, 1), step):
-            start, stop = max(0, first - MARGIN), min(total, first + step + MARGIN)
-            found = self(log_power[None, :, start:stop])[0]
-            skip = (first - start) // COLUMNS_PER_FEATURE
-            wanted = -(-(min(total, first + step) - first) // COLUMNS_PER_FEATURE)
-            parts.append(found[:, skip : skip + wanted])
+        for window in recording_windows(log_power.shape[1]):
+            found = self(log_power[None, :, window.start : window.stop])[0]
+            parts.append(found[:, window.skip : window.skip + window.wanted])
         return torch.cat(parts, dim=1)
 
 

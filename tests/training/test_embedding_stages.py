@@ -87,6 +87,6 @@ def test_without_the_file_one_sentence_says_so(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("out_of_reach")
 def test_training_all_asks_for_the_file_before_anything_else(tmp_path: Path) -> None:
     corpus = make_corpus(tmp_path / "corpus")
-    with pytest.raises(LipwrightError, match="speech-embedding cannot be had"):
+    with pytest.raises(LipwrightError, match="whisper-tiny-en cannot be had"):
         run_stage("all", corpus, "tiny", tmp_path / "run", [], "cpu")
     assert not (tmp_path / "run").exists()

@@ -161,6 +161,9 @@ def test_an_interrupted_batch_says_what_is_done(
     path, jobs = jobs_of(place, THREE)
 
     class Impatient:
+        def notice(self, line: str) -> None:
+            pass
+
         def progress(self, stage: str, done: int, *_: object) -> None:
             if stage == "render" and method.seen > 60:
                 raise KeyboardInterrupt

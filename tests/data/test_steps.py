@@ -118,9 +118,9 @@ GOOD = {
         ({"face_height": 40.0}, "face too small: 40 px high"),
         ({"yaw": 60.0}, "profile view: turned by 60 degrees"),
         ({"overlap": 0.5}, "several overlapping faces: in 50% of the frames"),
-        ({"text": 0.9}, "lettering over the mouth: in 90% of the looks"),
+        ({"text": 0.9}, "lettering over the mouth: in 90% of the sampled frames"),
         ({"motion": 0.001}, "the mouth stays still: the opening varies by 0.0010 of the face"),
-        ({"speech": 0.02}, "no speech: heard in 2% of the time"),
+        ({"speech": 0.02}, "no speech: found in 2% of the time"),
     ],
 )
 def test_reasons(change: dict[str, object], expected: str) -> None:

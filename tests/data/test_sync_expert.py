@@ -44,10 +44,10 @@ def run(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     folder = tmp_path / "run"
     face = folder / "vqgan" / "vqgan.safetensors"
-    save_checkpoint(
-        face, {"networks": {"vqgan": VQGAN_MODEL}, "size": 64}, {"vqgan": VQGAN(**VQGAN_MODEL)}
-    )
+    header = {"method": "vqgan", "networks": {"vqgan": VQGAN_MODEL}, "size": 64}
+    save_checkpoint(face, header, {"vqgan": VQGAN(**VQGAN_MODEL)})
     header = {
+        "method": "expert",
         "networks": {"expert": EXPERT},
         "size": 64,
         "parents": {"vqgan": load_checkpoint(face).sha256},
@@ -82,7 +82,7 @@ def test_a_run_without_expert_is_refused(run: Path) -> None:
     with pytest.raises(LipwrightError, match=r"has no vqgan\.safetensors"):
         load_judge(str(run / "nowhere"))
     vqgan = VQGAN(**VQGAN_MODEL)
-    header = {"networks": {"vqgan": VQGAN_MODEL}, "size": 64}
+    header = {"method": "vqgan", "networks": {"vqgan": VQGAN_MODEL}, "size": 64}
     save_checkpoint(run / "vqgan" / "vqgan.safetensors", header, {"vqgan": vqgan})
     with pytest.raises(LipwrightError, match="another VQGAN"):
         load_judge(str(run))

@@ -126,7 +126,11 @@ def test_looks_of_shots_that_have_passed_are_forgotten() -> None:
     )
     audio_features = np.zeros((80, 100), np.float32)
     job: Any = SimpleNamespace(
-        schedule=schedule, method=TwoReferences(), audio_features=audio_features, enhance=None
+        schedule=schedule,
+        method=TwoReferences(),
+        audio_features=audio_features,
+        enhance=None,
+        started=None,
     )
     face_renderer = render.FaceRenderer(job)
     for k in (0, 1):

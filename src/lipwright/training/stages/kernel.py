@@ -49,7 +49,6 @@ def write_kernel(
         "method": "generator",
         "arch": "gallery",
         "size": packed.size,
-        "audio": {},
         "networks": {"generator": arguments},
         "training": {"steps": 0, "data": packed.summary(), "validation": {}},
         "parents": {n: c.sha256 for n, c in parents.items()},

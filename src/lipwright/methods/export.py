@@ -6,6 +6,7 @@ Done once, where the checkpoint is joined; see ``weights/container.py`` for what
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 import warnings
 from collections.abc import Mapping
@@ -56,7 +57,18 @@ def make_graph(name: str, export: Export) -> Graph:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "graph.xml"
         ov.save_model(model, path, compress_to_fp16=True)
-        return Graph(name, path.read_bytes(), path.with_suffix(".bin").read_bytes())
+        return Graph(name, _named(path.read_bytes(), name), path.with_suffix(".bin").read_bytes())
+
+
+def _named(xml: bytes, name: str) -> bytes:
+    """The description with names that depend on nothing but the network.
+
+    The converter numbers models and layers through the whole life of a process; the same network
+    would be another file, with another hash, each time. Edges go by the layers' ids.
+    """
+    xml = re.sub(rb'<net name="[^"]*"', b'<net name="%s"' % name.encode(), xml, count=1)
+    layer = rb'<layer id="(\d+)" name="[^"]*" type="([^"]*)"'
+    return re.sub(layer, rb'<layer id="\1" name="\2_\1" type="\2"', xml)
 
 
 def add_graphs(path: Path, exports: Mapping[str, Export]) -> None:

@@ -67,7 +67,7 @@ def test_windows_of_frames() -> None:
 def test_the_window_that_a_header_describes() -> None:
     assert audio_spec("mfcc", 28, 12) == SPEC
     assert audio_spec("mel", 20, 8) == AudioSpec()
-    with pytest.raises(ValueError, match="mel or mfcc"):
+    with pytest.raises(ValueError, match="one of mel, mfcc, whisper, not plp"):
         audio_spec("plp", 28, 12)
 
 

@@ -270,7 +270,7 @@ class VideoWriter:
         """Put packets into the file; the newest is held back until it is known not to be last."""
         for packet in packets:
             ahead = (packet.pts or 0) - (packet.dts or 0)
-            if ahead > _ABSURD_TICKS:  # x265 does so for clips of one or two frames
+            if abs(ahead) > _ABSURD_TICKS:  # x265 does so for clips of one or two frames
                 packet.dts = packet.pts
             if packet.pts in self._durations:
                 packet.duration = self._durations.pop(packet.pts)

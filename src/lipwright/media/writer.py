@@ -29,7 +29,7 @@ from lipwright.media.tracks import Track, kept_streams, speech_track
 log = logging.getLogger(__name__)
 
 _LIMITED = 1
-_ABSURD_TICKS = 1 << 48
+_ABSURD_TICKS = 1 << 40
 
 MOST_SVT_RATE = Fraction(240)
 """Frames per second that SVT-AV1 takes at most; the timestamps of the frames say what is true."""

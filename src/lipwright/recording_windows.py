@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 COLUMNS_PER_FEATURE = 2
 """Spectrogram columns (10 ms) per feature column of the encoder (20 ms)."""
+FEATURES_PER_FRAME = 2
+"""Feature columns of the encoder (50 a second) in one video frame (25 fps)."""
 WINDOW, MARGIN = 2000, 200
 """Spectrogram columns of a window, and how many of them at either end only serve as context."""
 

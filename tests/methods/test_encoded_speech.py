@@ -12,7 +12,7 @@ from lipwright.methods.encoded_speech import lip_motions
 from lipwright.methods.export import Export, make_graph
 from lipwright.methods.runtime import GraphEngine
 from lipwright.methods.vq_networks import MembersMean, Single
-from lipwright.models.encoder_lips import FEATURES_PER_FRAME, EncoderToLips
+from lipwright.models.encoder_lips import EncoderToLips
 
 Array = NDArray[np.float32]
 
@@ -53,4 +53,3 @@ def test_graphs_of_any_length_equal_pytorch() -> None:
         expected = net.dense(torch.from_numpy(log_power)).numpy()
     # Constants of graphs have 16 bits.
     assert np.abs(found - expected).max() < 0.02 * np.abs(expected).max()
-    assert FEATURES_PER_FRAME == encoded_speech.FEATURES_PER_FRAME

@@ -11,13 +11,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright.recording_windows import recording_windows
+from lipwright.recording_windows import FEATURES_PER_FRAME, recording_windows
 
 Array = NDArray[np.float32]
 Run = Callable[[Array], tuple[Array, ...]]
 
-FEATURES_PER_FRAME = 2
-"""Feature columns of the encoder (50 a second) in one video frame (25 fps)."""
 FRAMES = 512
 """Video frames per call of the networks, so that memory does not grow with the recording."""
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lipwright.methods.export import Export
-from lipwright.models.encoder_lips import FEATURES_PER_FRAME, EncoderToLips
+from lipwright.models.encoder_lips import EncoderToLips
 from lipwright.models.gallery_generator import GalleryGenerator
 from lipwright.models.generator import CodeGenerator
 from lipwright.models.lip_space import LipSpace
@@ -18,6 +18,7 @@ from lipwright.models.speech_networks import SpeechNetwork, build_speech_network
 from lipwright.models.vq_pipeline import CodeEncoder, FrameRenderer, ReferenceEncoder
 from lipwright.models.vqgan import VQGAN
 from lipwright.models.whisper_encoder import BANDS
+from lipwright.recording_windows import FEATURES_PER_FRAME
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
 
 

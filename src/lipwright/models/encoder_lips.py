@@ -16,10 +16,7 @@ from torch.nn import functional as F
 
 from lipwright.models.speech_lips import ContextLayer
 from lipwright.models.whisper_encoder import WhisperEncoder
-from lipwright.recording_windows import COLUMNS_PER_FEATURE
-
-FEATURES_PER_FRAME = 2
-"""Columns of the encoder (50 a second) in one frame (25 fps)."""
+from lipwright.recording_windows import COLUMNS_PER_FEATURE, FEATURES_PER_FRAME
 
 
 class FeaturesToLips(nn.Module):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import html
 import json
 import shutil
 import tarfile
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from lipwright.data import prepare as module
 from lipwright.data.packed import PackedCorpus
+from lipwright.data.portraits import Portrait, portraits
 from lipwright.data.prepare import PrepareOptions, planned, prepare
 from lipwright.data.rows import PrepareSettings, append_row, drop_partial_last_line, read_rows
 from lipwright.data.storage import read_crops
@@ -134,6 +137,33 @@ def test_statistics(made: Path) -> None:
     page = (made / "statistics.html").read_text()
     assert "the mouth stays still" in page
     assert page.count("<svg") == len(numbers["histograms"]) + 3
+    assert page.count("src='data:image/jpeg;base64,") == numbers["identities"]
+    left_out = [c for c in read_rows(made / "manifest.jsonl") if c["reason"]]
+    assert len(numbers["left_out"]) == len(left_out) == 4
+    assert all(html.escape(c["reason"]) in page for c in left_out)
+    assert str(made.parent) not in page
+
+
+def test_a_picture_of_the_person_is_the_inner_part_of_a_stored_crop(made: Path) -> None:
+    clips = read_rows(made / "manifest.jsonl")
+    settings = PrepareSettings(**json.loads((made / "settings.json").read_text()))
+    (person, *_) = portraits(made / "clips", clips, settings)
+    shown = cv2.imdecode(np.frombuffer(person.jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert shown.shape == (72, 72, 3)
+    longest = max(
+        (c for c in clips if c["identity"] == person.identity and not c["reason"]),
+        key=lambda c: (c["frames"], c["clip"]),
+    )
+    crop = read_crops(made / "clips" / f"{longest['clip']}.mp4")[12]
+    edge = settings.margin(settings.size)
+    inner = crop[edge:-edge, edge:-edge].mean(axis=(0, 1))
+    assert shown[..., ::-1].mean(axis=(0, 1)) == pytest.approx(inner, abs=2)
+
+
+def test_a_lost_crop_is_a_person_without_a_picture(tmp_path: Path) -> None:
+    clip = {"clip": "a", "identity": "<x>", "split": "val", "frames": 50, "reason": ""}
+    (person,) = portraits(tmp_path, [clip], PrepareSettings())
+    assert person == Portrait("<x>", "val", 1, 0.03, b"")
 
 
 def test_nothing_is_left_of_rejected_pieces_or_of_the_steps(made: Path) -> None:

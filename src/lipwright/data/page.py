@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import io
 import logging
@@ -10,27 +11,38 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from lipwright.data.portraits import SIDE, Portrait
 from lipwright.files.whole import write_text
 from lipwright.html_page import head, table
+from lipwright.printable import printable
 
 log = logging.getLogger("lipwright.prepare")
 
 STYLE = """.big { display: flex; flex-wrap: wrap; gap: 2.5rem; margin: 1rem 0; }
 .big div b { display: block; font-size: 1.9rem; line-height: 1.2; }
 .plots { display: flex; flex-wrap: wrap; gap: 1rem; } .plots svg { max-width: 100%; height: auto; }
+.people { display: grid; grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)); gap: 1rem; }
+.people figure { margin: 0; font-size: .8rem; line-height: 1.3; overflow-wrap: anywhere; }
+.people img { border-radius: .3rem; display: block; margin-bottom: .3rem; } .none { color: #666; }
+.pieces summary { cursor: pointer; } .pieces td { text-align: left; }
 """
 BLUE, GREY = "#3567a8", "#8a8a8a"
 IDENTITIES = 40
 """So many people, those with most minutes, are shown by themselves."""
 
 
-def write_page(path: Path, numbers: dict[str, Any]) -> None:
+def write_page(path: Path, numbers: dict[str, Any], people: Sequence[Portrait] = ()) -> None:
     """Write the page, whole or not at all."""
-    write_text(path, page(numbers))
+    write_text(path, page(numbers, people))
 
 
-def page(numbers: dict[str, Any]) -> str:
-    """The page for the output of :func:`lipwright.data.statistics.statistics`."""
+def page(numbers: dict[str, Any], people: Sequence[Portrait] = ()) -> str:
+    """The page for a corpus.
+
+    Args:
+        numbers: as :func:`lipwright.data.statistics.statistics` gives them.
+        people: the pictures of :func:`lipwright.data.portraits.portraits`.
+    """
     parts = [
         *head("Corpus statistics", STYLE),
         "<h1>Corpus statistics</h1>",
@@ -50,6 +62,8 @@ def page(numbers: dict[str, Any]) -> str:
         )
         if numbers["rejected"]
         else "<p>Nothing.</p>",
+        _left_out(numbers),
+        *_people(people, numbers["identities"]),
         "<h2>Sound against lips</h2>",
         f"<p>Clips that were moved into step: {numbers['offset_corrected']}; clips whose offset "
         f"is unclear, and which stay as they were: {numbers['offset_unsure']}.</p>",
@@ -76,6 +90,42 @@ def _figures(numbers: dict[str, Any]) -> str:
     )
     cells = "".join(f"<div><b>{value}</b>{html.escape(name)}</div>" for name, value in shown)
     return f"<div class='big'>{cells}</div>"
+
+
+def _left_out(numbers: dict[str, Any]) -> str:
+    """Every rejected piece by itself, folded away."""
+    pieces = numbers["left_out"]
+    if not pieces:
+        return ""
+    count = sum(v["count"] for v in numbers["rejected"].values())
+    title = f"Piece by piece ({count})"
+    if count > len(pieces):
+        title = f"Piece by piece (the first {len(pieces)} of {count}; the rest in manifest.jsonl)"
+    rows = [(p["source"], p["start"], p["reason"]) for p in pieces]
+    return (
+        f"<details class='pieces'><summary>{html.escape(title)}</summary>"
+        f"{table(('source', 'from, s', 'reason'), rows)}</details>"
+    )
+
+
+def _people(people: Sequence[Portrait], count: int) -> list[str]:
+    if not people:
+        return []
+    title = "People" if count <= len(people) else f"The {len(people)} most frequent of all people"
+    return [f"<h2>{title}</h2>", "<div class='people'>", *map(_person, people), "</div>"]
+
+
+def _person(person: Portrait) -> str:
+    name = html.escape(printable(person.identity))
+    about = f"{person.minutes:g} min, {person.clips} {counted(person.clips, 'clip', 'clips')}"
+    picture = "<span class='none'>no picture</span>"
+    if person.jpeg:
+        data = base64.b64encode(person.jpeg).decode()
+        picture = f"<img src='data:image/jpeg;base64,{data}' alt='' width='{SIDE}' height='{SIDE}'>"
+    return (
+        f"<figure>{picture}<figcaption><b>{name}</b><br>{html.escape(about)}<br>"
+        f"{html.escape(person.split)}</figcaption></figure>"
+    )
 
 
 def _plots(numbers: dict[str, Any]) -> str:

@@ -26,6 +26,7 @@ from lipwright.data import words as listed
 from lipwright.data.labels import Label, check_split, default_label, read_labels
 from lipwright.data.pack import pack_corpus
 from lipwright.data.page import write_page
+from lipwright.data.portraits import portraits
 from lipwright.data.predictor import fit
 from lipwright.data.rows import (
     PrepareSettings,
@@ -144,7 +145,8 @@ def prepare(
         clips = write_manifest(out, rows + others, known)
         numbers = statistics(rows + others, clips)
         write_json(out / "statistics.json", numbers)
-        write_page(out / "statistics.html", numbers)
+        people = portraits(work.clips, clips, settings)
+        write_page(out / "statistics.html", numbers, people)
         _tidy_up(rows, work)
         if options.pack:
             progress("pack", 0, 1)

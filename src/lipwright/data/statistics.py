@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,9 @@ HISTOGRAMS: tuple[tuple[str, str, tuple[float, ...]], ...] = (
     ("motion", "movement of the mouth", (0, 0.004, 0.01, 0.02, 0.03, 0.05, 1)),
 )
 """Key of a clip's row, what it is, and the borders of its bins."""
+
+LEFT_OUT = 500
+"""So many rejected pieces are listed one by one; manifest.jsonl has all of them."""
 
 
 def statistics(rows: Iterable[Row], clips: Sequence[Row]) -> dict[str, Any]:
@@ -55,6 +59,7 @@ def statistics(rows: Iterable[Row], clips: Sequence[Row]) -> dict[str, Any]:
         "minutes_by_identity": _minutes_by(accepted, lambda c: str(c["identity"])),
         "hd_minutes": minutes([c for c in accepted if len(c.get("sizes", ())) > 1]),
         "rejected": _rejected(clips),
+        "left_out": left_out(clips),
         "offsets": {str(k): offsets[k] for k in sorted(offsets)},
         "offset_unsure": sum(1 for c in accepted if c.get("sync") == "unsure"),
         "offset_corrected": sum(1 for c in accepted if c.get("offset")),
@@ -87,6 +92,19 @@ def _rejected(clips: Iterable[Row]) -> dict[str, dict[str, float]]:
     groups = _grouped([c for c in clips if c["reason"]], lambda c: str(c["reason"]).split(":")[0])
     found = {name: {"count": len(part), "minutes": minutes(part)} for name, part in groups.items()}
     return dict(sorted(found.items(), key=lambda item: -item[1]["count"]))
+
+
+def left_out(clips: Iterable[Row]) -> list[dict[str, str | float]]:
+    """What was left out, piece by piece: source, start in seconds, reason; at most LEFT_OUT."""
+    found = sorted(
+        (Path(str(c["source"])).name, round(float(c.get("start") or 0), 2), str(c["reason"]))
+        for c in clips
+        if c["reason"]
+    )
+    return [
+        {"source": source, "start": start, "reason": reason}
+        for source, start, reason in found[:LEFT_OUT]
+    ]
 
 
 def _histogram(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +49,16 @@ class CropWriter:
         self._temporary.unlink(missing_ok=True)
 
 
+def each_crop(path: Path) -> Iterator[NDArray[np.uint8]]:
+    """The RGB crops (C, C, 3) that :class:`CropWriter` stored, one after another."""
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+
+
 def read_crops(path: Path) -> NDArray[np.uint8]:
     """(T, C, C, 3) RGB crops that :class:`CropWriter` stored."""
-    with av.open(str(path)) as container:
-        return np.stack([f.to_ndarray(format="rgb24") for f in container.decode(video=0)])
+    return np.stack(list(each_crop(path)))
 
 
 def save_arrays(path: Path, **arrays: NDArray[Any]) -> None:

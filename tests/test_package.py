@@ -43,7 +43,7 @@ MAY_USE: dict[str, set[str]] = {
     "provenance": {*_MEDIA, "printable", "weights", "faces", "provenance"},
     "dubbing": _JOB - {"models"},
     "animation": {*_JOB, "animation"} - {"models", "provenance"},
-    "data": {*_INFERENCE, "html_page", "lock", "provenance", "data"},
+    "data": {"printable", *_INFERENCE, "html_page", "lock", "provenance", "data"},
     # Joining a checkpoint exports the graphs of its method.
     "training": {*_INFERENCE, "lock", "methods", "data", "training"},
     # Training in evaluation is that of the ablation protocol, which trains its variants.

@@ -4,6 +4,7 @@ with the sync loss on, joined checkpoint, dubbed video. And the shipped configs 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import yaml
 
 from lipwright.data.packed import PackedCorpus
 from lipwright.dubbing.job import DubOptions, dub
+from lipwright.dubbing.render import StartedFaces
+from lipwright.errors import LipwrightError
 from lipwright.methods.registry import load_method
 from lipwright.training.config import read_yaml
 from lipwright.training.stages.configs import find_config
@@ -173,6 +176,36 @@ def test_the_checkpoint_dubs_a_video(finished: Path, tmp_path: Path) -> None:
     assert any((a != b).any() for a, b in zip(after, before, strict=True))
 
 
+def test_the_reference_is_an_option_of_a_dub(finished: Path, tmp_path: Path) -> None:
+    """Every choice draws other frames, also one after the other with one model; the default method,
+    which mixes its references, has no choice."""
+    video, speech = tmp_path / "v.mp4", tmp_path / "s.wav"
+    clips.write_video(video, 12, (160, 160))
+    clips.write_speech(speech, 0.48)
+    plain = DubOptions(watermark=False, manifest=False, lossless=True)
+    method = load_method(finished / "vq.safetensors", device="cpu", backend="torch")
+    started, drawn = StartedFaces(), []
+    for reference in ("auto", "same", "fixed", "gallery"):
+        started.clear()
+        dub(
+            video,
+            speech,
+            tmp_path / f"{reference}.mkv",
+            replace(plain, reference=reference),
+            method=method,
+            tracker=clips.ScriptedTracker(lambda i: [Actor(0, 24, 16, 110)]),
+            started=started,
+        )
+        drawn.append(np.stack([p for _, p in clips.decoded(tmp_path / f"{reference}.mkv")]))
+    auto, same, fixed, gallery = drawn
+    assert np.array_equal(auto, same)
+    assert not np.array_equal(same, fixed)
+    assert not np.array_equal(same, gallery)
+    with pytest.raises(LipwrightError, match="'copy' cannot draw with reference=same"):
+        dub(video, speech, tmp_path / "x.mkv", replace(plain, reference="same", method="copy"))
+    assert not (tmp_path / "x.mkv").exists()
+
+
 @pytest.mark.parametrize("name", ["paper", "paper-small"])
 def test_shipped_configs_of_the_path_are_run_dry(
     name: str, finished: Path, corpus: Path, tmp_path: Path
@@ -203,15 +236,16 @@ def test_shipped_configs_of_the_path_are_run_dry(
             codes[stage] = network.eval().pre(network.encoder(faces))
             assert codes[stage].shape[2:] == (16, 16)
         dim = codes["vqgan"].shape[1]
-        assert codes["pose-vqgan"].shape[1] == dim
-        expert = SyncExpert(**{"code_dim": dim, **sections["expert"]["model"]})
-        cosine = expert(torch.zeros(2, window, dim, 16, 16), torch.zeros(2, 80, 4 * window))
-        assert cosine.shape == (2,)
-        generator = CodeGenerator(
-            **{"code_dim": dim, "audio_steps": 20, **sections["generator"].get("model", {})}
-        )
-        pose = torch.zeros(2, dim, 16, 16)
-        assert generator(pose, pose, torch.zeros(2, 80, 20)).shape == (2, dim, 16, 16)
+        pose_dim = codes["pose-vqgan"].shape[1]
+        inputs = 768 if sections["expert"].get("encoder") else 0
+        model = {"code_dim": dim, "speech_inputs": inputs, **sections["expert"]["model"]}
+        expert = SyncExpert(**model)
+        speech = torch.zeros(2, inputs or 80, window * expert.columns)
+        assert expert(torch.zeros(2, window, dim, 16, 16), speech).shape == (2,)
+        model = {"code_dim": dim, "pose_dim": pose_dim, **sections["generator"].get("model", {})}
+        generator = CodeGenerator(**model)
+        pose, face = (torch.zeros(2, d, 16, 16) for d in (pose_dim, dim))
+        assert generator(pose, face, torch.zeros(2, 80, 20)).shape == (2, dim, 16, 16)
 
 
 def test_resume_of_the_whole_command_runs_nothing_again(
@@ -223,12 +257,27 @@ def test_resume_of_the_whole_command_runs_nothing_again(
     assert PackedCorpus(corpus).rows
 
 
-def test_one_reference_for_all_frames_of_a_window(finished: Path) -> None:
-    """The paper generator sees the first reference of the gallery alone."""
+def test_the_three_choices_of_a_reference(finished: Path) -> None:
+    """Same: the frame itself; fixed: the first of the references; gallery: that of like pose."""
     method = load_method(finished / "vq.safetensors", device="cpu", backend="torch")
+    assert method.info.reference_choices == ("same", "fixed", "gallery")
     rng = np.random.default_rng(0)
     faces, others = (rng.uniform(-1, 1, (3, 3, 32, 32)).astype(np.float32) for _ in range(2))
     speech = np.full((3, 80, 20), -4.0, np.float32)
-    one = method.render(faces, speech, method.start(others[:1])).faces
-    many = method.render(faces, speech, method.start(others)).faces
-    assert np.array_equal(one, many)
+
+    def drawn(choice: str, references: np.ndarray) -> np.ndarray:
+        chosen = method.with_reference(choice)
+        return chosen.render(faces, speech, chosen.start(references)).faces
+
+    # Neither the order nor the number of references matters to a frame that is its own.
+    assert np.array_equal(drawn("same", others), drawn("same", others[1:]))
+    assert np.array_equal(drawn("fixed", others), drawn("fixed", others[:1]))
+    assert not np.array_equal(drawn("fixed", others), drawn("fixed", others[1:]))
+    # Among references that are the frames themselves each finds itself, whatever their order.
+    assert np.allclose(drawn("gallery", faces[::-1]), drawn("same", others), atol=1e-5)
+    assert not np.allclose(drawn("gallery", others), drawn("same", others), atol=1e-5)
+    # Other choices leave the method as it was.
+    unasked = method.render(faces, speech, method.start(others)).faces
+    assert np.array_equal(unasked, drawn("same", others))
+    with pytest.raises(LipwrightError, match="reference=mean; it knows same, fixed, gallery"):
+        method.with_reference("mean")

@@ -26,6 +26,7 @@ from lipwright.lip_motion import NeutralMouth
 from lipwright.models.layers import channels_last
 from lipwright.models.lip_space import LipSpace
 from lipwright.models.quantiser import codebook_sigma
+from lipwright.models.vq_pipeline import CodeEncoder
 from lipwright.models.vqgan import VQGAN
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
 
@@ -33,9 +34,13 @@ log = logging.getLogger("lipwright.train")
 
 
 def load_vqgan(checkpoint: Checkpoint, network: str = "vqgan") -> VQGAN:
-    """The VQGAN of a checkpoint, in eval mode."""
+    """The VQGAN of a checkpoint, in eval mode; without the decoder where it holds none."""
     model = VQGAN(**checkpoint.header["networks"][network])
-    checkpoint.load_into(network, model)
+    if checkpoint.header.get("encoder_only"):
+        checkpoint.load_into(network, CodeEncoder(model))
+        del model.decoder, model.post  # of random numbers: decoding is to fail
+    else:
+        checkpoint.load_into(network, model)
     return model.eval().requires_grad_(False)
 
 
@@ -47,8 +52,12 @@ def cache_codes(
     device: torch.device,
     flip: bool = False,
     batch: int = 64,
+    min_frames: int = 0,
 ) -> None:
-    """Encode every frame of a packed corpus with both VQGANs; resumable by variant.
+    """Encode the frames of a packed corpus with both VQGANs.
+
+    Shorter clips than ``min_frames`` are left out: their grids are zeros, and
+    :class:`CodeCorpus` leaves the clips out, too.
 
     Nothing is done when the folder already holds the codes of the same checkpoints and frames.
     """
@@ -60,6 +69,9 @@ def cache_codes(
         "frames": len(corpus.frames),
         "variants": variants,
     }
+    if min_frames:
+        header["min_frames"] = min_frames
+    wanted = _frames_of(corpus.without_short(min_frames))
     path = out / "header.json"
     if path.is_file() and read_header(path, f"delete {out} to make it again") == header:
         return
@@ -70,8 +82,9 @@ def cache_codes(
         model = channels_last(load_vqgan(checkpoint), device)
         grids: NDArray[np.uint16] | None = None
         for variant in range(variants):
-            for start in range(0, len(corpus.frames), batch):
-                stacked = torch.from_numpy(np.array(corpus.frames[start : start + batch]))
+            for start in range(0, len(wanted), batch):
+                part = wanted[start : start + batch]
+                stacked = torch.from_numpy(np.array(corpus.frames[part]))
                 x = crop_batch(stacked.to(device), corpus.size, NONE)
                 x = x.flip(3) if variant else x
                 x = blank_lower_half(x) if name == "pose" else x
@@ -81,18 +94,23 @@ def cache_codes(
                 if grids is None:
                     shape = (variants, len(corpus.frames), *indices.shape[1:])
                     grids = np.zeros(shape, np.uint16)
-                grids[variant, start : start + batch] = indices.cpu().numpy()
+                grids[variant, part] = indices.cpu().numpy()
                 if start % (batch * 100) == 0:
-                    log.info("codes %s/%d: %d of %d", name, variant, start, len(corpus.frames))
+                    log.info("codes %s/%d: %d of %d", name, variant, start, len(wanted))
         assert grids is not None
         np.save(out / f"{name}.npy", grids)
         books[name] = model.quantiser.codebook.detach().float().cpu().numpy()
-        used = torch.from_numpy(np.unique(grids[0]).astype(np.int64))
+        used = torch.from_numpy(np.unique(grids[0, wanted]).astype(np.int64))
         sigma = codebook_sigma(torch.from_numpy(books[name]), used)
         books[f"{name}_sigma"] = np.array(sigma, np.float32)
         log.info("codes %s: %d of %d entries in use", name, len(used), len(books[name]))
     np.savez(out / "books.npz", allow_pickle=False, **books)
     write_json(path, header)
+
+
+def _frames_of(corpus: PackedCorpus) -> NDArray[np.int64]:
+    """Frame numbers of all clips of a corpus."""
+    return np.concatenate([np.arange(r.start, r.start + r.frames) for r in corpus.rows])
 
 
 def stored_sigma(checkpoint: Checkpoint, book: Tensor) -> float:
@@ -105,7 +123,8 @@ class CodeCorpus:
     """Code grids beside the sound and the mouth measures of a packed corpus.
 
     Attributes:
-        packed: clips, mel, openings.
+        whole: the packed corpus.
+        packed: the same without the clips that were not encoded.
         face, pose: (V, N, 16, 16) uint16.
         face_book, pose_book: (entries, D) float32, divided by their standard deviation.
         face_sigma, pose_sigma: these deviations, over the entries in use (``sigma_c``).
@@ -119,10 +138,12 @@ class CodeCorpus:
                 f"{folder} holds no cached codes; run the stage 'codes' (or 'all') first."
             )
         remedy = f"delete {folder} and run the stage 'codes' again"
-        self.packed = packed
         self.header = read_header(folder / "header.json", remedy)
         if self.header.get("frames") != len(packed.frames):
             raise LipwrightError(f"the codes in {folder} were made from another corpus; {remedy}.")
+        min_frames = int(self.header.get("min_frames", 0))
+        self.whole = packed
+        self.packed = packed = packed.without_short(min_frames) if min_frames else packed
         self.face: NDArray[np.uint16] = read_array(folder / "face.npy", remedy)
         self.pose: NDArray[np.uint16] = read_array(folder / "pose.npy", remedy)
         names = ("face", "pose", "face_sigma", "pose_sigma")

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -74,6 +75,18 @@ class PackedCorpus:
         side = self.size + 2 * self.margin
         if self.frames.shape != (frames, side, side, 3) or len(self.opening) != frames:
             raise LipwrightError(f"the arrays in {folder} do not belong together; {remedy}.")
+
+    def without_short(self, min_frames: int) -> PackedCorpus:
+        """The same arrays with the clips of at least so many frames.
+
+        Raises:
+            LipwrightError: there are none.
+        """
+        out = copy(self)
+        out.rows = [r for r in self.rows if r.frames >= min_frames]
+        if not out.rows:
+            raise LipwrightError(f"{self.folder} has no clip of {min_frames} frames or more.")
+        return out
 
     def split(self, name: str) -> list[ClipRow]:
         """The clips of ``train`` or ``val``.

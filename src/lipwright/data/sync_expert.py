@@ -73,6 +73,11 @@ def load_judge(run: str) -> tuple[VQGAN, SyncExpert, int, float]:
     codes, judge = (load_checkpoint(path) for path in paths)
     if judge.header.get("parents", {}).get("vqgan") != codes.sha256:
         raise LipwrightError(f"the expert in {run} was trained on the codes of another VQGAN.")
+    if judge.header.get("encoder"):
+        raise LipwrightError(
+            f"the expert in {run} hears {judge.header['encoder']}; offsets are judged by one that "
+            "hears the mel spectrogram (expert.encoder='')."
+        )
     vqgan = VQGAN(**codes.header["networks"]["vqgan"])
     codes.load_into("vqgan", vqgan)
     expert = SyncExpert(**judge.header["networks"]["expert"])

@@ -43,6 +43,7 @@ class Dubber:
         self._method: tuple[tuple[str, ...], Method] | None = None
         self._tracker: FaceTracker | None = None
         self._started = StartedFaces()
+        self._reference: str | None = None
 
     def dub(self, video: str | Path, speech: str | Path, out: str | Path, **changes: Any) -> Report:
         """Give a video's mouths to a speech.
@@ -63,6 +64,9 @@ class Dubber:
         options = replace(self.options, **changes)
         options.check()
         method, tracker = self.method(options), self._face_tracker()
+        if options.reference != self._reference:  # another choice starts faces otherwise
+            self._started.clear()
+            self._reference = options.reference
         return dub(
             video,
             speech,

@@ -140,6 +140,8 @@ class _Dub:
                 wave = self._levelled(self._wave(found), found)
                 self._say([*losses(info, kind, encoding), *found])
                 method = method or self._load_method()
+                if options.reference != "auto":
+                    method = method.with_reference(options.reference)
                 enhance = _enhancer(options.enhance)
                 identity = self._identity(method)
                 provenance = self._marks(method, identity, info)

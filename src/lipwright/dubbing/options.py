@@ -18,6 +18,7 @@ Region = Literal["face", "frame", "both"]
 Length = Literal["auto", "video", "speech", "bounce", "loop", "silence", "remap", "cut_off"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Backend = Literal["auto", "torch", "openvino"]
+Reference = Literal["auto", "same", "fixed", "gallery"]
 Detail = Literal["keep", "off"]
 Codec = Literal["auto", "h264", "hevc", "av1", "vp9", "prores"]
 
@@ -108,6 +109,16 @@ class DubOptions:
             "Output",
             shapes=True,
             metavar="TIME",
+        ),
+    )
+    reference: Reference = field(
+        default="auto",
+        metadata=described(
+            "What a face is drawn from by a method with one reference frame (vq-paper). auto: as "
+            "its checkpoint says. same: the frame itself, as published. fixed: the person's frame "
+            "with the most closed mouth. gallery: the frame in which the head is held most alike.",
+            "Face",
+            shapes=True,
         ),
     )
     enhance: str = field(

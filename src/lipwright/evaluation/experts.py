@@ -19,14 +19,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lipwright.data.codes import stored_sigma
+from lipwright.data.encoded_speech import Encode
 from lipwright.errors import LipwrightError
 from lipwright.face_regions import lower_half, pixel_box
-from lipwright.media.mel import SILENCE
+from lipwright.media.mel import SILENCE, STEPS_PER_FRAME, mel_spectrogram
 from lipwright.models.expert import SyncExpert
 from lipwright.models.pixel_expert import PixelExpert
 from lipwright.models.published import wav2lip
 from lipwright.models.vqgan import VQGAN
-from lipwright.weights.checkpoint import load_checkpoint
+from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
 from lipwright.weights.published import load_into, load_state
 
 BATCH = 16
@@ -48,6 +49,11 @@ class Expert(Protocol):
         """Frames of a window."""
         ...
 
+    @property
+    def columns(self) -> int:
+        """Columns of speech per frame."""
+        ...
+
     def frames(self, crops: Tensor) -> Tensor:
         """(B, 3, S, S) RGB aligned crops in [-1, 1] -> per-frame input, stacked by the caller."""
         ...
@@ -56,20 +62,36 @@ class Expert(Protocol):
         """(B, T, ...) per-frame inputs -> (B, D)."""
         ...
 
-    def speech(self, mel: Tensor) -> Tensor:
-        """(B, 80, 4T) log-mel at 100 columns a second -> (B, D)."""
+    def hear(self, wave: NDArray[np.float32]) -> Tensor:
+        """(n,) speech at 16 kHz -> (C, columns of all frames)."""
+        ...
+
+    def speech(self, windows: Tensor) -> Tensor:
+        """(B, C, T columns) of what :meth:`hear` gives -> (B, D)."""
         ...
 
 
 @dataclass
 class CodeExpert:
-    """Our expert in code space."""
+    """Our expert in code space; ``encode`` where it hears a speech encoder instead of the mel."""
 
     network: SyncExpert
     vqgan: VQGAN
     sigma: float
     size: int
     kind: str = "code-space expert"
+    encode: Encode | None = None
+
+    @property
+    def columns(self) -> int:
+        """Columns of speech per frame."""
+        return self.network.columns
+
+    def hear(self, wave: NDArray[np.float32]) -> Tensor:
+        """Log-mel, or the encoder's features."""
+        if self.encode is None:
+            return torch.from_numpy(mel_spectrogram(wave))
+        return torch.from_numpy(self.encode(wave).T)
 
     @property
     def window(self) -> int:
@@ -84,9 +106,9 @@ class CodeExpert:
         """Embed codes."""
         return self.network.embed_faces(windows)
 
-    def speech(self, mel: Tensor) -> Tensor:
+    def speech(self, windows: Tensor) -> Tensor:
         """Embed speech."""
-        return self.network.embed_speech(mel)
+        return self.network.embed_speech(windows)
 
 
 @dataclass
@@ -97,6 +119,7 @@ class PixelSpaceExpert:
     size: int
     published: bool = False
     kind: str = "pixel expert"
+    columns: int = STEPS_PER_FRAME
 
     @property
     def window(self) -> int:
@@ -119,11 +142,15 @@ class PixelSpaceExpert:
         """Embed lower halves."""
         return self.network.embed_faces(windows)
 
-    def speech(self, mel: Tensor) -> Tensor:
+    def hear(self, wave: NDArray[np.float32]) -> Tensor:
+        """Log-mel."""
+        return torch.from_numpy(mel_spectrogram(wave))
+
+    def speech(self, windows: Tensor) -> Tensor:
         """Embed speech."""
         from lipwright.methods.pixel import published_mel
 
-        return self.network.embed_speech(published_mel(mel) if self.published else mel)
+        return self.network.embed_speech(published_mel(windows) if self.published else windows)
 
 
 def load_expert(path: Path, vqgan: Path | None = None) -> Expert:
@@ -166,23 +193,38 @@ def load_expert(path: Path, vqgan: Path | None = None) -> Expert:
     model = VQGAN(**book.header["networks"]["vqgan"])
     book.load_into("vqgan", model)
     sigma = stored_sigma(checkpoint, model.quantiser.codebook)
-    return CodeExpert(expert.eval(), model.eval(), sigma, int(book.header["size"]))
+    size, encode = int(book.header["size"]), encoder_of(checkpoint)
+    return CodeExpert(expert.eval(), model.eval(), sigma, size, encode=encode)
+
+
+def encoder_of(checkpoint: Checkpoint) -> Encode | None:
+    """The speech encoder that an expert in code space was trained to hear; None for the mel.
+
+    Raises:
+        LipwrightError: its weights are not here.
+    """
+    if not checkpoint.header.get("encoder"):
+        return None
+    from lipwright.training.speech_encoding import frame_encoder, load_whisper
+
+    return frame_encoder(load_whisper())
 
 
 @torch.no_grad()
 def expert_features(
-    expert: Expert, crops: Iterable[NDArray[np.uint8]], mel: Tensor
+    expert: Expert, crops: Iterable[NDArray[np.uint8]], heard: Tensor
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Features of every window of a clip.
 
     Args:
         expert: of any kind.
         crops: (S, S, 3) uint8 RGB aligned crops at 25 fps from the clip's start.
-        mel: (80, columns) of the speech; silence is added where it ends early.
+        heard: (C, columns) what ``expert.hear`` made of the speech; where that ends early, silence
+            is added to log-mel, and the last column of an encoder repeated.
 
     Returns:
-        Visual and speech features (N, D), N = frames - T + 1; window i begins at frame i and mel
-        column 4i.
+        Visual and speech features (N, D), N = frames - T + 1; window i begins at frame i and with
+        log-mel at column 4i.
 
     Raises:
         LipwrightError: fewer frames than a window.
@@ -211,12 +253,16 @@ def expert_features(
             f"the expert judges windows of {expert.window} frames, this clip has {len(frames)}; "
             "leave it out."
         )
-    width = 4 * expert.window
-    missing = max(0, 4 * (n - 1) + width - mel.shape[1])
-    mel = F.pad(mel, (0, missing), value=SILENCE)
+    each = expert.columns
+    width = each * expert.window
+    missing = max(0, each * (n - 1) + width - heard.shape[1])
+    if missing:
+        last = heard[:, -1:] if each == 1 else torch.full_like(heard[:, :1], SILENCE)
+        heard = torch.cat([heard, last.expand(-1, missing)], dim=1)
     visual, speech = [], []
     for start in range(0, n, BATCH):
         index = range(start, min(start + BATCH, n))
         visual.append(expert.faces(torch.stack([frames[i : i + expert.window] for i in index])))
-        speech.append(expert.speech(torch.stack([mel[:, 4 * i : 4 * i + width] for i in index])))
+        windows = torch.stack([heard[:, each * i : each * i + width] for i in index])
+        speech.append(expert.speech(windows))
     return torch.cat(visual).double().numpy(), torch.cat(speech).double().numpy()

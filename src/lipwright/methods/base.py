@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.errors import LipwrightError
 from lipwright.lip_motion import NeutralMouth
 from lipwright.media.features import audio_spec, speech_features
 from lipwright.media.mel import AudioSpec
@@ -41,6 +42,8 @@ class MethodInfo:
             same frames.
         reference_size: side S' of the reference frames that :meth:`Method.start` wants; 0 for S.
         stateless: whether a frame depends on nothing but itself, its speech and the references.
+        reference_choices: what :meth:`Method.with_reference` can be asked for; the first is what
+            the method does unasked.
         whole_speech: whether a frame takes one column of :meth:`Method.speech_features` instead of
             a window of them.
     """
@@ -53,6 +56,7 @@ class MethodInfo:
     reference_size: int = 0
     stateless: bool = True
     whole_speech: bool = False
+    reference_choices: tuple[str, ...] = ("gallery",)
 
     def __post_init__(self) -> None:
         if self.reference_size == 0:
@@ -152,6 +156,23 @@ class Method(ABC):
                 single columns of them for a method with ``info.whole_speech``.
             state: what :meth:`start` returned.
         """
+
+    def with_reference(self, choice: str) -> Method:
+        """The same method with another choice of the reference frames that a frame is drawn from.
+
+        Args:
+            choice: ``same``, ``fixed`` or ``gallery``; see docs/methods/vq.md.
+
+        Raises:
+            LipwrightError: the method has no such choice.
+        """
+        choices = self.info.reference_choices
+        if choice not in choices:
+            raise LipwrightError(
+                f"the method '{self.info.name}' cannot draw with reference={choice}; it knows "
+                f"{', '.join(choices)}."
+            )
+        return self
 
     def close(self) -> None:
         """Let go of what the method holds; may be called twice. By default nothing is held."""

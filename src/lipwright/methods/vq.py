@@ -6,6 +6,7 @@ Synchronization" (WACV 2023). See docs/methods/vq.md for what is theirs and what
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ from lipwright.weights.header import Header
 
 REFERENCE_ROWS = 4
 """Reference frames per call of their encoder."""
+PAPER_REFERENCES = ("same", "fixed", "gallery")
+"""Choices for the paper's generator; the first is the paper's own."""
 _BLOCK = 2048  # columns of a recording that are looked at in one go
 
 
@@ -52,9 +55,19 @@ class VQMethod(Method):
         path: a joined checkpoint (training stage ``vq``).
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         backend: ``auto``, ``torch`` or ``openvino``.
+        name: in the registry of methods.
+
+    Attributes:
+        reference: what a frame is drawn from by the paper's generator, which knows one reference
+            (:meth:`with_reference`): the frame itself, as published (``same``), the reference
+            frame with the most closed mouth (``fixed``), or of all reference frames the one in
+            which the head is held most alike, by the cosine of the Pose-VQGAN's codes
+            (``gallery``).
     """
 
-    def __init__(self, path: Path, device: str = "auto", backend: str = "auto") -> None:
+    def __init__(
+        self, path: Path, device: str = "auto", backend: str = "auto", name: str = "vq"
+    ) -> None:
         header = read_header(path)
         if header["method"] != "vq":
             raise LipwrightError(
@@ -64,8 +77,10 @@ class VQMethod(Method):
         fields = Header(header, path)
         self.gallery = fields.choice("arch", ("gallery", "paper")) == "gallery"
         fields.choice("snap", ("soft", "raw", "entry"))
-        for name in ("face", "pose"):
-            fields.section("sigma").number(name, 1e-6, 1e6)
+        first = fields.choice("reference", PAPER_REFERENCES, PAPER_REFERENCES[0])
+        self.reference = "gallery" if self.gallery else first
+        for codes in ("face", "pose"):
+            fields.section("sigma").number(codes, 1e-6, 1e6)
         size = fields.whole("size", 16, 1024)
         self.motions: LipMotions | None = None
         if self.gallery:
@@ -84,7 +99,7 @@ class VQMethod(Method):
         if not {"references", "frames"} <= set(engines):
             fields.fail(f"graphs are {', '.join(sorted(engines))}")
         self.references, self.frames = engines["references"], engines["frames"]
-        self.speech = [engines[name] for name in _SPEECH if name in engines]
+        self.speech = [engines[part] for part in _SPEECH if part in engines]
         if self.gallery is not bool(self.speech):
             fields.fail("the speech network has no graph")
         self._context = (
@@ -93,12 +108,17 @@ class VQMethod(Method):
             else 0
         )
         self.info = MethodInfo(
-            name="vq",
-            model_id=f"vq-{size}-{file_sha256(path)[:12]}",
+            name=name,
+            model_id=f"{name}-{size}-{file_sha256(path)[:12]}",
             size=size,
             audio=audio_of(fields),
             backend=self.frames.name,
             reference_size=size * fields.whole("finer", 1, 8, 1),
+            reference_choices=(
+                ("gallery",)
+                if self.gallery
+                else (first, *(c for c in PAPER_REFERENCES if c != first))
+            ),
             whole_speech=self.gallery,  # the paper's generator hears the mel itself
         )
 
@@ -109,9 +129,11 @@ class VQMethod(Method):
         if lips is not None and self.motions is not None:
             motions = self.motions.encode(lips.openings, lips.shapes, lips.rest)
         pictures = resized(reference, self.info.reference_size)
-        if not self.gallery:  # one reference, the code grid of the first picture
-            rows = np.repeat(pictures[:1], REFERENCE_ROWS, axis=0)
-            return VQState(self.references(rows, motions[:1].repeat(REFERENCE_ROWS, axis=0)))
+        if not self.gallery:
+            if self.reference == "same":  # every frame brings its own
+                return VQState(())
+            if self.reference == "fixed":  # references come from closed to open
+                pictures, motions = pictures[:1], motions[:1]
         rest = None if lips is None else np.asarray(lips.rest.shape, np.float64)
         encoded = in_full_batches(self.references, pictures, motions, size=REFERENCE_ROWS)
         return VQState(encoded, rest)
@@ -149,13 +171,15 @@ class VQMethod(Method):
 
     def render(self, faces: Array, audio: Array, state: VQState) -> Rendered:
         """Draw (B, 3, S, S) faces by (B, K) motions, the paper's generator by (B, 80, steps)."""
+        if not self.gallery:  # speaking faces, and the baseline
+            references = self._reference_codes(faces, state)
+            speaking, baseline = in_full_batches(self.frames, faces, audio, references)
+            return Rendered(speaking, baseline)
 
         def draw(*inputs: Array) -> tuple[Array, ...]:
             return self.frames(*inputs, *state.references)
 
         made = in_full_batches(draw, faces, audio)
-        if len(made) == 2:  # the paper's generator: speaking faces, and the baseline
-            return Rendered(*made)
         speaking, restored = made[:2]
         wanted, shown, weights = (m.astype(np.float64) for m in made[2:])
         if state.rest is None or self.motions is None:
@@ -163,6 +187,25 @@ class VQMethod(Method):
         lips = state.rest + self.motions.contours(shown)
         step = self.motions.contours(compensate_dead_zone(wanted - shown))
         return Rendered(speaking, None, restored, lips, step, weights)
+
+    def _reference_codes(self, faces: Array, state: VQState) -> Array:
+        """(B, D, h, w) face codes of the reference of every frame, for the paper's generator."""
+        if self.reference == "fixed":
+            return np.repeat(state.references[0], len(faces), axis=0)
+        motions = np.zeros((len(faces), 8), np.float32)
+        codes, poses = in_full_batches(self.references, faces, motions, size=REFERENCE_ROWS)
+        if self.reference == "same":
+            return codes
+        seen, known = (p.reshape(len(p), -1) for p in (poses, state.references[1]))
+        seen, known = (p / np.linalg.norm(p, axis=1, keepdims=True) for p in (seen, known))
+        return np.asarray(state.references[0][(seen @ known.T).argmax(axis=1)])
+
+    def with_reference(self, choice: str) -> VQMethod:
+        """See :meth:`Method.with_reference`; both share networks."""
+        super().with_reference(choice)
+        made = copy(self)
+        made.reference = choice
+        return made
 
 
 _SPACE = ("space.basis", "space.scale")
@@ -177,3 +220,18 @@ def load_vq(path: Path, device: str = "auto", backend: str = "auto") -> VQMethod
         LipwrightError: missing, damaged, or of another kind.
     """
     return VQMethod(path, device, backend)
+
+
+def load_vq_paper(path: Path, device: str = "auto", backend: str = "auto") -> VQMethod:
+    """Load a joined checkpoint with the paper's generator.
+
+    Raises:
+        LipwrightError: missing, damaged, of another kind, or with another generator.
+    """
+    method = VQMethod(path, device, backend, name="vq-paper")
+    if method.gallery:
+        method.close()
+        raise LipwrightError(
+            f"{path} has the generator 'gallery', not the paper's; use it with --method vq."
+        )
+    return method

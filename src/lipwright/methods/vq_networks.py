@@ -32,9 +32,11 @@ class ReferenceRows(nn.Module):
         self.encoder = encoder
 
     def forward(self, reference: Tensor, motions: Tensor) -> tuple[Tensor, ...]:
-        """(R, 3, kS, kS), (R, K) -> tensors of R rows; of the paper's, one of a single row."""
+        """(R, 3, kS, kS), (R, K) -> tensors of R rows."""
         made: tuple[Tensor, ...] = self.encoder(reference, motions)
-        return made if len(made) == 1 else tuple(each[0] for each in made)
+        if isinstance(self.encoder.generator, CodeGenerator):
+            return made
+        return tuple(each[0] for each in made)
 
 
 class FramesByRows(nn.Module):
@@ -46,7 +48,8 @@ class FramesByRows(nn.Module):
 
     def forward(self, faces: Tensor, audio: Tensor, *references: Tensor) -> tuple[Tensor, ...]:
         """See :class:`FrameRenderer`."""
-        rows = references if len(references) == 1 else tuple(r[None] for r in references)
+        paper = isinstance(self.renderer.generator, CodeGenerator)
+        rows = references if paper else tuple(r[None] for r in references)
         made: tuple[Tensor, ...] = self.renderer(faces, audio, *rows)
         return made
 
@@ -113,6 +116,8 @@ def exports_of(path: Path, batch: int, rows: int) -> dict[str, Export]:
     with torch.inference_mode():
         encoded = modules["references"](*reference)
     gallery = fields.choice("arch", ("gallery", "paper")) == "gallery"
+    if not gallery:  # a reference for every frame
+        encoded = (encoded[0][:1].expand(batch, -1, -1, -1),)
     audio = torch.zeros(batch, dim) if gallery else torch.zeros(batch, 80, steps)
     found = {
         "references": Export(modules["references"], reference, {}),

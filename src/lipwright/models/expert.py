@@ -14,8 +14,13 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lipwright.errors import LipwrightError
 from lipwright.models.audio_encoder import SpeechEncoder
 from lipwright.models.layers import ConvBlock, residuals
+from lipwright.models.shared_expert import SharedFaces, SharedMel, SharedSpeech
+
+STEPS_PER_FRAME = 4
+"""Mel columns per frame of 25 fps."""
 
 
 class SyncExpert(nn.Module):
@@ -28,6 +33,13 @@ class SyncExpert(nn.Module):
         channels: widths at 16, 8, 4 and 2 cells.
         dim: length of the embeddings.
         audio_channels: widths of the speech encoder.
+        shared: look at every frame with the same weights instead of stacking frames in channels
+            (:mod:`lipwright.models.shared_expert`): not as published, but it learns from far fewer
+            clips. Its widths are those of ``shared_channels`` and ``shared_width``; ``dim`` is then
+            divided among the frames.
+        speech_inputs: with ``shared``, numbers per frame of a speech encoder that is heard instead
+            of the mel; 0 for the mel.
+        dropout: with ``shared``.
     """
 
     def __init__(
@@ -39,9 +51,29 @@ class SyncExpert(nn.Module):
         dim: int = 512,
         audio_channels: Sequence[int] = (32, 64, 128, 256),
         audio_blocks: int = 2,
+        shared: bool = False,
+        shared_channels: Sequence[int] = (80, 112),
+        shared_width: int = 160,
+        speech_inputs: int = 0,
+        dropout: float = 0.2,
     ) -> None:
         super().__init__()
         self.window, self.dim = window, dim
+        self.speech_inputs = speech_inputs
+        self.speech: nn.Module
+        self.shared: SharedFaces | None = None
+        if speech_inputs and not shared:
+            raise LipwrightError("an expert that hears a speech encoder has to be a shared one.")
+        if shared:
+            each = max(1, dim // window)
+            self.dim = each * window
+            self.shared = SharedFaces(code_dim, shared_channels, shared_width, each, dropout)
+            self.speech = (
+                SharedSpeech(speech_inputs, shared_width, each, dropout)
+                if speech_inputs
+                else SharedMel(shared_width, each, dropout)
+            )
+            return
         self.stem = ConvBlock(code_dim, stem, kernel=1, padding=0)
         a, b, c, d = channels
         self.trunk = nn.Sequential(
@@ -62,14 +94,22 @@ class SyncExpert(nn.Module):
 
     def embed_faces(self, codes: Tensor) -> Tensor:
         """(B, T, D, 16, 16) codes with unit component variance -> (B, dim), all >= 0."""
+        if self.shared is not None:
+            seen: Tensor = self.shared(codes)
+            return seen
         b, t, d, h, w = codes.shape
         x = self.stem(codes.reshape(b * t, d, h, w)).reshape(b, -1, h, w)
         out: Tensor = self.head(self.trunk(x)).flatten(1)
         return out
 
-    def embed_speech(self, mel: Tensor) -> Tensor:
-        """(B, 80, 4T) log-mel -> (B, dim), all >= 0."""
-        out: Tensor = self.speech(mel)
+    @property
+    def columns(self) -> int:
+        """Columns of speech per frame."""
+        return 1 if self.speech_inputs else STEPS_PER_FRAME
+
+    def embed_speech(self, speech: Tensor) -> Tensor:
+        """(B, 80, 4T) log-mel, or (B, speech_inputs, T) features -> (B, dim), all >= 0."""
+        out: Tensor = self.speech(speech)
         return out
 
     def forward(self, codes: Tensor, mel: Tensor) -> Tensor:

@@ -22,7 +22,8 @@ class CodeGenerator(nn.Module):
     """U-Net over 16x16 code grids with speech at the bottleneck.
 
     Args:
-        code_dim: channels D of a code grid.
+        code_dim: channels D of a face's code grid.
+        pose_dim: channels D' of a pose code grid; 0 for as many.
         channels: widths at 16, 8, 4, 2 and 1 cells.
         blocks: residual blocks at 16, 8, 4 and 2 cells, in encoder and decoder alike.
         dim: length of the face vector and of the speech vector.
@@ -37,10 +38,12 @@ class CodeGenerator(nn.Module):
         dim: int = 256,
         audio_steps: int = 20,
         audio_channels: Sequence[int] = (32, 64, 128, 256),
+        pose_dim: int = 0,
     ) -> None:
         super().__init__()
+        self.dim = dim
         stages: list[nn.Module] = []
-        width = 2 * code_dim
+        width = (pose_dim or code_dim) + code_dim
         for level, (c, n) in enumerate(zip(channels[:4], blocks, strict=True)):
             stages.append(
                 nn.Sequential(ConvBlock(width, c, stride=1 if level == 0 else 2), *residuals(c, n))
@@ -67,19 +70,23 @@ class CodeGenerator(nn.Module):
         """Draw code grids.
 
         Args:
-            pose: (B, D, 16, 16) Pose-VQGAN codes, unit component variance.
+            pose: (B, D', 16, 16) Pose-VQGAN codes, unit component variance.
             reference: (B, D, 16, 16) Face-VQGAN codes of another frame.
             mel: (B, 80, audio_steps).
 
         Returns:
             (B, D, 16, 16), signed, not snapped to entries.
         """
+        return self.draw(pose, reference, self.speech(mel))
+
+    def draw(self, pose: Tensor, reference: Tensor, heard: Tensor) -> Tensor:
+        """The same from speech vectors (B, dim)."""
         x = torch.cat([pose, reference], dim=1)
         skips: list[Tensor] = []
         for stage in self.down:
             x = stage(x)
             skips.append(x)
-        speech = self.speech(mel)[:, :, None, None]
+        speech = heard[:, :, None, None]
         x = torch.cat([self.mix(torch.cat([x, speech], dim=1)), skips.pop()], dim=1)
         for up in self.up:
             x = torch.cat([up(x), skips.pop()], dim=1)

@@ -45,7 +45,7 @@ class CodeEncoder(nn.Module):
 class ReferenceEncoder(nn.Module):
     """Reference pictures to what the generator attends to.
 
-    For the paper's generator the code grid of the first picture. For
+    For the paper's generator the face and pose codes of every picture. For
     :class:`~lipwright.models.gallery_generator.GalleryGenerator` codes, keys, poses and motions,
     and the residual of each reference frame: the picture less its reconstruction by the VQGAN.
 
@@ -78,12 +78,14 @@ class ReferenceEncoder(nn.Module):
         self.pose_sigma = pose_sigma
 
     def forward(self, reference: Tensor, motions: Tensor) -> tuple[Tensor, ...]:
-        """Looks (R, 3, kS, kS) and (R, K) motions of their lips -> tensors, leading dimension 1."""
+        """Looks (R, 3, kS, kS) and (R, K) motions of their lips -> tensors, leading dimension 1;
+        for the paper's generator, which knows no motions, codes of R rows.
+        """
         small = F.avg_pool2d(reference, self.finer) if self.finer > 1 else reference
         codes = self.encode_face(small) / self.face_sigma
-        if isinstance(self.generator, CodeGenerator):
-            return (codes[:1],)
         poses = self.encode_pose(blank_lower_half(small)) / self.pose_sigma
+        if isinstance(self.generator, CodeGenerator):
+            return codes, poses
         references = self.generator.encode_references(
             codes.unsqueeze(0), poses.unsqueeze(0), motions.unsqueeze(0)
         )
@@ -147,7 +149,8 @@ class FrameRenderer(nn.Module):
             faces: (B, 3, S, S) in [-1, 1].
             predicted: the condition: for the paper's generator the mel windows (B, 80, steps), for
                 a gallery the lip motion (B, K) that a speech network has predicted from it.
-            references: from :class:`ReferenceEncoder`, leading dimension 1.
+            references: from :class:`ReferenceEncoder`, leading dimension 1; for the paper's
+                generator the face codes (B, D, h, w) of one reference per frame.
 
         Returns:
             With the paper's generator the speaking faces and the reconstruction of the source
@@ -158,9 +161,7 @@ class FrameRenderer(nn.Module):
         """
         pose = self.encode_pose(blank_lower_half(faces)) / self.pose_sigma
         if isinstance(self.generator, CodeGenerator):
-            codes: Tensor = self.generator(
-                pose, references[0].expand(len(pose), -1, -1, -1), predicted
-            )
+            codes: Tensor = self.generator(pose, references[0], predicted)
             codes = self._nearest(codes) if self.snap == "entry" else codes
             both = torch.cat([codes * self.face_sigma, self.encode_face(faces)])
             return self._decode(both).chunk(2)

@@ -20,6 +20,7 @@ from lipwright.data.clip_windows import ClipWindow, ClipWindows, ReferenceRule
 from lipwright.data.codes import CodeCorpus
 from lipwright.data.packed import ClipRow
 from lipwright.media.mel import SILENCE, AudioSpec, windows
+from lipwright.training.speech_jitter import SpeechJitter, vary_speech
 
 REST = 0.1
 """Share of a clip's frames, those with the smallest opening, that count as a mouth at rest."""
@@ -68,6 +69,7 @@ class CodeWindows:
         silence: probability that a single frame with a resting mouth is shown with silence.
         lip_noise: deviation of the noise added to lip motions.
         gain, floor: jitter of the speech level and of its noise floor, in mel units.
+        jitter: how speech is varied further, each example as a whole.
         speech: whether the condition is speech (the paper's) or lip motion (ours).
         balance: 0 draws every frame alike, 1 every identity.
     """
@@ -85,11 +87,13 @@ class CodeWindows:
         lip_noise: float = 0.0,
         gain: float = 0.0,
         floor: float = 0.0,
+        jitter: SpeechJitter | None = None,
         speech: bool = False,
         balance: float = 0.5,
     ) -> None:
         self.codes, self.audio, self.speech = codes, audio, speech
         self.silence = silence if speech and window == 1 else 0.0
+        self.jitter = jitter
         self.lip_noise, self.gain, self.floor = lip_noise, gain, floor
         self.clips = ClipWindows(
             rows,
@@ -155,6 +159,8 @@ class CodeWindows:
             mel = self.codes.clip_mel(e.window.row.clip)
             mel = torch.full_like(mel, SILENCE) if e.silent else mel
             if rng is not None:
+                if self.jitter is not None:
+                    mel = vary_speech(mel, rng, self.jitter)
                 mel = jitter_speech(mel, rng, self.gain, self.floor)
             times = [Fraction(int(t), 25) for t in e.window.times]
             speech.append(windows(mel, times, self.audio))

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from lipwright.data.codes import load_vqgan
 from lipwright.errors import LipwrightError
 from lipwright.methods.graphs import export_graphs
 from lipwright.models.gallery_generator import GalleryGenerator
@@ -15,7 +16,6 @@ from lipwright.models.lip_space import LipSpace
 from lipwright.models.quantiser import codebook_sigma
 from lipwright.models.speech_networks import build_speech_network
 from lipwright.models.vq_pipeline import CodeEncoder
-from lipwright.models.vqgan import VQGAN
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 
@@ -37,7 +37,8 @@ def join_vq(
         out: the joined checkpoint.
         options: ``snap`` (soft, raw or entry), default soft; ``articulation``, default 1 (see
             :class:`~lipwright.models.vq_pipeline.FrameRenderer`); ``finer``, default 1: how many
-            times the network's size the reference frames have.
+            times the network's size the reference frames have; ``reference``, default ``same``, of
+            the paper's generator.
         speech: checkpoint of the stage ``speech``, for a generator that follows lip motions.
         decoder: checkpoint of the stage ``decoder``: it has the better generator, and another
             decoder for the face VQGAN.
@@ -54,10 +55,7 @@ def join_vq(
                 f"the generator {drawn.path} was trained on codes of another {name} VQGAN than "
                 f"{part.path}; train it again on fresh codes."
             )
-    models = {}
-    for name, part in parts.items():
-        models[name] = VQGAN(**part.header["networks"]["vqgan"])
-        part.load_into("vqgan", models[name])
+    models = {name: load_vqgan(part) for name, part in parts.items()}
     arch = drawn.header["arch"]
     kind = GalleryGenerator if arch == "gallery" else CodeGenerator
     network = kind(**drawn.header["networks"]["generator"])
@@ -76,6 +74,7 @@ def join_vq(
         "snap": options.get("snap", "soft"),
         "articulation": float(options.get("articulation", 1.0)),
         "finer": int(options.get("finer", 1)),
+        **({"reference": options.get("reference", "same")} if arch == "paper" else {}),
         "sigma": drawn.header.get("sigma")
         or {n: codebook_sigma(m.quantiser.codebook) for n, m in models.items()},
         "networks": {

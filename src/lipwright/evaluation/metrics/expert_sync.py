@@ -12,14 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from lipwright.errors import LipwrightError
 from lipwright.evaluation.experts import expert_features
 from lipwright.evaluation.metrics.base import ClipResult, Metric, MetricInfo, finite_features
 from lipwright.evaluation.sampling import aligned_25
-from lipwright.media.mel import mel_spectrogram
 
 SHIFT = 15
 _SOURCE = "this project, after Gupta et al., WACV 2023, section 3.1"
@@ -137,10 +135,10 @@ class ExpertSync(Metric):
             if side.speech is None:
                 out.without_sound(side)
                 continue
-            mel = torch.from_numpy(mel_spectrogram(side.speech))
+            heard = expert.hear(side.speech)
             crops = aligned_25(side.path, side.series, expert.size)
             try:
-                features = expert_features(expert, crops, mel)
+                features = expert_features(expert, crops, heard)
             except LipwrightError as error:
                 out.notes.append(f"{side.path.name}: {error}")
                 continue

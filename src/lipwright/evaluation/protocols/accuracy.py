@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from lipwright.errors import LipwrightError
 from lipwright.evaluation.bootstrap import bootstrap_mean
@@ -28,7 +27,6 @@ from lipwright.evaluation.sampling import aligned_25
 from lipwright.faces.tracker import FaceTracker
 from lipwright.files.whole import write_text
 from lipwright.media.audio import load_speech
-from lipwright.media.mel import mel_spectrogram
 
 SECOND = 25
 """Frames that windows judged together span."""
@@ -51,11 +49,11 @@ def expert_accuracy(
     skipped: dict[str, str] = {}
     for n, clip in enumerate(clips):
         series = watch(clip.path, tracker)
-        mel = torch.from_numpy(mel_spectrogram(load_speech(clip.path)))
+        wave = load_speech(clip.path)
         for name, expert in experts.items():
             try:
                 crops = aligned_25(clip.path, series, expert.size)
-                features = expert_features(expert, crops, mel)
+                features = expert_features(expert, crops, expert.hear(wave))
             except LipwrightError as error:
                 skipped[f"{clip.path.name}, {name}"] = str(error)
                 continue

@@ -95,6 +95,9 @@ def _trained(
     from lipwright.weights.checkpoint import load_checkpoint
 
     checkpoint = load_checkpoint(out / "expert" / "expert.safetensors")
+    if checkpoint.header.get("encoder"):
+        print(f"The run's expert hears {checkpoint.header['encoder']}; the doctor has mel only.")
+        return None
     expert = SyncExpert(**checkpoint.header["networks"]["expert"])
     checkpoint.load_into("expert", expert)
     pairs = pairs_of(packed, CodeGrids(codes), "val", settings, expert.window)

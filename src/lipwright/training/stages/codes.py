@@ -16,10 +16,13 @@ class CodesConfig(Section):
     Attributes:
         flip: cache the mirrored frames as well.
         batch: frames that are encoded at once.
+        min_frames: shorter clips are left out here and in all stages that read the codes; 0 for
+            none. A generator at T = 25 with references 25 frames away cannot use them anyway.
     """
 
     flip: bool = False
     batch: int = 64
+    min_frames: int = 0
 
 
 def build(run: StageRun[CodesConfig]) -> None:
@@ -32,4 +35,5 @@ def build(run: StageRun[CodesConfig]) -> None:
         torch.device(check_device(run.device)),
         run.config.flip,
         run.config.batch,
+        run.config.min_frames,
     )

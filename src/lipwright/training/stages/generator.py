@@ -21,12 +21,14 @@ from lipwright.data.clip_windows import ReferenceRule
 from lipwright.data.codes import CodeCorpus, load_vqgan
 from lipwright.errors import LipwrightError
 from lipwright.face_regions import CODE_CELLS, MOUTH_BOX, cut_box, pixel_box
-from lipwright.media.mel import AudioSpec, speech_of
+from lipwright.media.mel import AudioSpec
 from lipwright.models.expert import SyncExpert
 from lipwright.models.gallery_generator import GalleryGenerator, soft_codes
 from lipwright.models.generator import CodeGenerator
 from lipwright.training.code_windows import CodeBatch, CodeExample, CodeWindows
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
+from lipwright.training.expert_speech import ExpertSpeech, speech_for
+from lipwright.training.lips_first import LipsFirst, SpeechLips
 from lipwright.training.losses.codes import cell_weights, code_cross_entropy, code_l1
 from lipwright.training.losses.reconstruction import (
     gradient_l1,
@@ -86,6 +88,9 @@ class GeneratorConfig(Section):
             that neither speech nor a landmark network has to be exact (``arch: gallery``).
         initial: a generator's checkpoint to start from; layers that it lacks start afresh.
         gain, floor: jitter of the speech level and of its noise floor, in mel units (0.08 = 1 dB).
+        singles_first: up to this step the batch is of single frames of so many clips, which tell
+            more than windows in a row do; after it come windows, and with them the sync loss.
+        lips: how a generator that hears speech learns what lips do, see :class:`SpeechLips`.
     """
 
     arch: Literal["gallery", "paper"] = "gallery"
@@ -106,34 +111,58 @@ class GeneratorConfig(Section):
     gain: float = 0.4
     floor: float = 1.0
     balance: float = 0.5
+    singles_first: int = 0
+    lips: SpeechLips = SpeechLips()
     initial: Path | None = None
 
 
 class TrainedGenerator(nn.Module):
-    """A generator with the state of its sync gate, and one forward pass for all losses."""
+    """A generator with the state of its sync gate, and one forward pass for all losses.
+
+    Args:
+        generator: either kind.
+        book: (entries, D) the face codebook.
+        entries: whether entries are to be predicted.
+        lips: length of the lip motion that a linear layer, left out of the checkpoint, tells from
+            the speech vector; 0 for none.
+    """
 
     sync_on: Tensor
 
     def __init__(
-        self, generator: GalleryGenerator | CodeGenerator, book: Tensor, entries: bool
+        self,
+        generator: GalleryGenerator | CodeGenerator,
+        book: Tensor,
+        entries: bool,
+        lips: int = 0,
     ) -> None:
         super().__init__()
         self.entries = entries
         self.generator = generator
+        self.tell = None
+        if lips and isinstance(generator, CodeGenerator):
+            self.tell = nn.Linear(generator.dim, lips)
         self.register_buffer("book", book, persistent=False)
         self.register_buffer("sync_on", torch.zeros((), dtype=torch.bool))
 
-    def forward(self, batch: CodeBatch) -> tuple[Tensor, Tensor | None]:
-        """Draw a batch.
+    def forward(self, batch: CodeBatch | Tensor) -> tuple[Tensor, Tensor | None]:
+        """Draw a batch; of speech alone, tell what lips do.
 
         Returns:
-            Code vectors, and the logits of the rows from :data:`CE_ROW` on where entries are to be
-            predicted.
+            Code vectors (with speech alone, lip motions), and the logits of the rows from
+            :data:`CE_ROW` on where entries are to be predicted; with ``lips`` the lip motions.
         """
+        if not isinstance(batch, CodeBatch):
+            assert isinstance(self.generator, CodeGenerator)
+            assert self.tell is not None
+            motions: Tensor = self.tell(self.generator.speech(batch))
+            return motions, None
         each = len(batch.pose) // len(batch.references)
         if isinstance(self.generator, CodeGenerator):
             reference = batch.references[:, 0].repeat_interleave(each, dim=0)
-            return self.generator(batch.pose, reference, batch.condition).float(), None
+            heard = self.generator.speech(batch.condition)
+            told = None if self.tell is None else self.tell(heard)
+            return self.generator.draw(batch.pose, reference, heard).float(), told
         references = self.generator.encode_references(
             batch.references, batch.reference_poses, batch.reference_motions
         ).each(each)
@@ -157,7 +186,11 @@ class GeneratorStage:
     name = "generator"
 
     def __init__(
-        self, config: GeneratorConfig, codes: CodeCorpus, face: Path, expert: Path | None = None
+        self,
+        config: GeneratorConfig,
+        codes: CodeCorpus,
+        face: Path,
+        expert: Path | None = None,
     ) -> None:
         self.config = config
         self.run = config.run
@@ -170,7 +203,7 @@ class GeneratorStage:
             arguments["lip_dim"] = config.lip_dim
         else:
             arguments["audio_steps"] = self.audio.steps
-        if config.arch == "gallery" and codes.pose_book.shape[1] != codes.face_book.shape[1]:
+        if codes.pose_book.shape[1] != codes.face_book.shape[1]:
             arguments["pose_dim"] = codes.pose_book.shape[1]
         self.arguments = arguments
         kind = GalleryGenerator if config.arch == "gallery" else CodeGenerator
@@ -180,15 +213,23 @@ class GeneratorStage:
                 load_checkpoint(config.initial).network("generator"), strict=False
             )
         self.network: nn.Module = TrainedGenerator(
-            generator, codes.face_book, config.loss.cross_entropy > 0
+            generator,
+            codes.face_book,
+            config.loss.cross_entropy > 0,
+            config.lip_dim if config.lips.weight > 0 else 0,
         )
         self.discriminator: nn.Module | None = None
         self.vqgan = load_vqgan(load_checkpoint(face))
         self.clips = self._windows("train", config.balance)
+        self.singles = self._windows("train", config.balance, 1) if config.singles_first else None
         self.held_out = self._windows("val", 1.0)
+        self.lips = None
+        if config.arch == "paper" and config.lips.weight > 0:
+            self.lips = LipsFirst(codes, self.audio, config.lips, config.balance)
+        self.heard: ExpertSpeech | None = None
         self.expert = self._load_expert(expert)
 
-    def _windows(self, split: str, balance: float) -> CodeWindows:
+    def _windows(self, split: str, balance: float, window: int | None = None) -> CodeWindows:
         c = self.config
         rule = ReferenceRule(
             c.references, c.min_distance, c.other_clip, "opening", c.min_references
@@ -197,7 +238,7 @@ class GeneratorStage:
             self.codes,
             self.codes.packed.split(split),
             self.audio,
-            c.window,
+            window or c.window,
             rule,
             scattered=c.scattered,
             silence=c.silence,
@@ -205,6 +246,7 @@ class GeneratorStage:
             gain=c.gain,
             floor=c.floor,
             speech=c.arch == "paper",
+            jitter=c.lips.jitter if c.lips.weight > 0 else None,
             balance=balance,
         )
 
@@ -221,6 +263,8 @@ class GeneratorStage:
             )
         expert = SyncExpert(**checkpoint.header["networks"]["expert"])
         checkpoint.load_into("expert", expert)
+        encoder = checkpoint.header.get("encoder", "")
+        self.heard = speech_for(self.codes.whole, encoder, path.parent / "features")
         if expert.window != self.config.window:
             raise LipwrightError(
                 f"the expert sees {expert.window} frames, the generator is trained on windows of "
@@ -233,14 +277,25 @@ class GeneratorStage:
         """Losses of one batch."""
         c, loss = self.config, self.config.loss
         rng = context.rng(self.run.seed, step)
-        examples = self.clips.draw(rng, max(1, self.run.batch // c.window))
-        batch = self.clips.tensors(examples, rng, context.device)
+        if self.lips is not None and step < c.lips.first:
+            mel, motions = self.lips.draw(rng, context.device)
+            with context.autocast():
+                told, _ = network(mel)
+            error = nn.functional.mse_loss(told.float(), motions)
+            return {"lips": error, "loss": error}
+        singles = self.singles if step < c.singles_first else None
+        clips, each = (self.clips, c.window) if singles is None else (singles, 1)
+        examples = clips.draw(rng, max(1, self.run.batch // each))
+        batch = clips.tensors(examples, rng, context.device)
         with context.autocast():
             codes, logits = network(batch)
         weight = cell_weights(loss.mouth, loss.lower, loss.upper, context.device)
         out = {"l1": code_l1(codes, batch.target, weight)}
         total = loss.l1 * out["l1"]
-        if logits is not None and loss.cross_entropy > 0:
+        if self.lips is not None and logits is not None:
+            out["lips"] = nn.functional.mse_loss(logits.float(), self.lips.of(examples, context))
+            total = total + c.lips.weight * out["lips"]
+        elif logits is not None and loss.cross_entropy > 0:
             index = batch.index[:, CE_ROW:]
             out["ce"] = code_cross_entropy(logits, index, weight[CE_ROW:])
             out["hits"] = mouth_hits(logits, index)
@@ -249,7 +304,7 @@ class GeneratorStage:
             out["pixel"] = self._pixel(network, codes, batch.target, rng, context)
             total = total + loss.pixel * out["pixel"]
         plain = getattr(network, "module", network)
-        if self.expert is not None and bool(plain.sync_on):
+        if self.expert is not None and singles is None and bool(plain.sync_on):
             self.expert.to(context.device)
             mel = self._speech(examples).to(context.device)
             cosine = self.expert(codes.unflatten(0, (-1, c.window)), mel)
@@ -259,14 +314,9 @@ class GeneratorStage:
         return out
 
     def _speech(self, examples: list[CodeExample]) -> Tensor:
-        """(B, 80, 4T) speech of drawn windows, for the expert."""
-        count = self.config.window
-        return torch.stack(
-            [
-                speech_of(self.codes.clip_mel(e.window.row.clip), e.window.first, count)
-                for e in examples
-            ]
-        )
+        """(B, C, columns) speech of drawn windows, as the expert hears it."""
+        assert self.heard is not None
+        return self.heard.of_windows([e.window for e in examples], self.config.window)
 
     def _pixel(
         self,
@@ -322,7 +372,11 @@ class GeneratorStage:
                 "l1": float(code_l1(codes, batch.target, weight)),
                 "copy_l1": float(code_l1(first_reference(batch), batch.target, weight)),
             }
-            if logits is not None:
+            if self.lips is not None and logits is not None:
+                real = self.lips.of(examples, context)[:, 0]
+                both = torch.stack([logits[:, 0].float(), real])
+                row["opening_heard"] = float(torch.corrcoef(both)[0, 1])
+            elif logits is not None:
                 index = batch.index[:, CE_ROW:]
                 row["ce"] = float(code_cross_entropy(logits, index, weight[CE_ROW:]))
                 row["hits"] = float(mouth_hits(logits, index))

@@ -30,8 +30,9 @@ from lipwright.models.speech_embedding import FIELD
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.coefficients import coefficient_loss
 from lipwright.training.losses.motion import correlation_loss
+from lipwright.training.speech_jitter import SpeechJitter, vary_speech
 from lipwright.training.stages.run import StageRun
-from lipwright.training.stages.speech import SpeechJitter, fill_embedding, vary_speech
+from lipwright.training.stages.speech import fill_embedding
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 

@@ -32,7 +32,7 @@ from lipwright.training.losses.multiway import (
     pairwise_sync_loss,
 )
 from lipwright.training.losses.sync import sync_accuracy, sync_loss
-from lipwright.training.stages.speech import SpeechJitter, vary_speech
+from lipwright.training.speech_jitter import SpeechJitter, vary_speech
 from lipwright.training.trainer import Context
 
 Batch = tuple[Tensor, Tensor, NDArray[np.bool_], Tensor | None]

@@ -54,10 +54,11 @@ from lipwright.training.losses.reconstruction import (
 )
 from lipwright.training.losses.visual_visual import visual_visual_loss
 from lipwright.training.pictures import write_sheet
+from lipwright.training.speech_jitter import vary_speech
 from lipwright.training.stages.memory_config import MemoryConfig
 from lipwright.training.stages.memory_network import Made, TrainedMemory, at_places
 from lipwright.training.stages.run import StageRun
-from lipwright.training.stages.speech import clip_correlations, fill_embedding, vary_speech
+from lipwright.training.stages.speech import clip_correlations, fill_embedding
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
-from lipwright.training.stages.speech import SpeechJitter
+from lipwright.training.speech_jitter import SpeechJitter
 
 
 class MemoryLossConfig(Section):

@@ -29,14 +29,13 @@ from lipwright.models.speech_embedding import SpeechEmbedding
 from lipwright.models.speech_lips import SpeechToLips
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.motion import correlation_loss, motion_loss
+from lipwright.training.speech_jitter import SpeechJitter, vary_speech
 from lipwright.training.stages.run import StageRun
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import save_checkpoint
 
 if TYPE_CHECKING:
     from lipwright.training.stages.speech_encoded import EncodedSpeechStage
-
-MEL_MAX = 4.0
 
 
 class SpeechLoss(Section):
@@ -45,26 +44,6 @@ class SpeechLoss(Section):
     motion: float = 1.0
     velocity: float = 1.0
     correlation: float = 1.0
-
-
-class SpeechJitter(Section):
-    """How speech is varied, in mel units (0.08 is 1 dB) and mel bands.
-
-    Attributes:
-        gain: level. tilt: of five points of a smooth equaliser (standard deviation).
-        floor: how far a noise floor may rise above silence.
-        shift, stretch: of the mel axis in bands and as a share: other voices.
-        band: widest band that is blanked.
-        tempo: share by which speech and lips are slowed down or sped up together.
-    """
-
-    gain: float = 0.5
-    tilt: float = 0.15
-    floor: float = 1.5
-    shift: float = 2.0
-    stretch: float = 0.05
-    band: int = 12
-    tempo: float = 0.0
 
 
 class SpeechConfig(Section):
@@ -251,26 +230,6 @@ def fill_embedding(network: nn.Module) -> None:
         state = read_onnx(resolve("speech-embedding"))
         for embedding in wanted:
             embedding.load_state_dict(state)
-
-
-def vary_speech(mel: Tensor, rng: np.random.Generator, jitter: SpeechJitter) -> Tensor:
-    """Another voice, microphone and room for (80, T) log-mel; the same lips."""
-    bands = len(mel)
-    place = np.arange(bands) * (1.0 + rng.uniform(-jitter.stretch, jitter.stretch))
-    place = (place + rng.uniform(-jitter.shift, jitter.shift)).clip(0, bands - 1)
-    low = np.floor(place).astype(np.int64)
-    high = np.minimum(low + 1, bands - 1)
-    share = torch.from_numpy((place - low).astype(np.float32))[:, None]
-    mel = mel[low] * (1 - share) + mel[high] * share
-    knots = rng.normal(0.0, jitter.tilt, 5)
-    curve = np.interp(np.arange(bands), np.linspace(0, bands - 1, 5), knots)
-    mel = mel + torch.from_numpy(curve.astype(np.float32))[:, None]
-    mel = mel + float(rng.uniform(-jitter.gain, jitter.gain))
-    mel = mel.clamp(SILENCE + jitter.floor * float(rng.random()) ** 2, MEL_MAX)
-    if jitter.band:
-        first = int(rng.integers(0, bands - jitter.band))
-        mel[first : first + int(rng.integers(0, jitter.band))] = mel.mean()
-    return mel
 
 
 def motion_measures(

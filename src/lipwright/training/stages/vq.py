@@ -17,11 +17,14 @@ class JoinConfig(Section):
             :class:`~lipwright.models.vq_pipeline.FrameRenderer`).
         articulation: gain of the lip motion at inference.
         finer: how many times the network's side the reference frames have.
+        reference: what the paper's generator draws a frame from unless told otherwise: ``same``,
+            ``fixed`` or ``gallery`` (docs/methods/vq.md).
     """
 
     snap: Literal["soft", "raw", "entry"] = "soft"
     articulation: float = 1.0
     finer: int = 1
+    reference: Literal["same", "fixed", "gallery"] = "same"
 
 
 def build(run: StageRun[JoinConfig]) -> None:

@@ -33,6 +33,7 @@ from lipwright.training.losses.perceptual import build_perceptual
 from lipwright.training.losses.reconstruction import gradient_l1, mouth_weight_map, weighted_l1
 from lipwright.training.pictures import write_sheet
 from lipwright.training.stages.run import StageRun
+from lipwright.training.stages.taken_vqgan import take_vqgan
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
 
@@ -56,6 +57,8 @@ class VQGANConfig(Section):
     Attributes:
         identity_balance: 0 draws every frame alike, 1 every identity.
         initial: a VQGAN's checkpoint to start from.
+        taken_from: a joined checkpoint, or a method that ships one (``vq``), whose VQGAN is taken
+            as it is; then nothing is trained, and the other keys do not matter.
     """
 
     model: dict[str, Any] = Field(default_factory=dict)
@@ -65,6 +68,7 @@ class VQGANConfig(Section):
     run: RunConfig = RunConfig()
     identity_balance: float = 0.5
     initial: Path | None = None
+    taken_from: str = ""
 
 
 class VQGANStage:
@@ -214,8 +218,11 @@ class VQGANStage:
         save_checkpoint(path, header, {"vqgan": network})
 
 
-def build(run: StageRun[VQGANConfig]) -> VQGANStage:
-    """The stage ``vqgan`` or ``pose-vqgan``."""
+def build(run: StageRun[VQGANConfig]) -> VQGANStage | None:
+    """The stage ``vqgan`` or ``pose-vqgan``; None where the network is taken from elsewhere."""
+    if run.config.taken_from:
+        take_vqgan(run.config.taken_from, run.spec.name, run.corpus.size, run.result)
+        return None
     return VQGANStage(run.config, run.corpus, pose=run.spec.name == "pose-vqgan")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import subprocess
 import sys
 import tomllib
@@ -94,6 +95,25 @@ def test_help_loads_nothing_heavy() -> None:
     )
     assert "lipwright.cli.dub" in loaded
     assert not loaded & set(HEAVY)
+
+
+def test_the_command_line_keeps_numpy_to_one_thread_unless_told() -> None:
+    code = (
+        "import os\nfrom lipwright.cli import main\n"
+        "try:\n    main(['--version'])\nexcept SystemExit:\n    pass\n"
+        "print(os.environ['OPENBLAS_NUM_THREADS'])"
+    )
+    for given, expected in ((None, "1"), ("3", "3")):
+        kept = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"}
+        environment = kept if given is None else {**kept, "OPENBLAS_NUM_THREADS": given}
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environment,
+        )
+        assert done.stdout.split()[-1] == expected
 
 
 def test_dub_loads_neither_training_nor_evaluation() -> None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+_PLAIN_WORD = re.compile(r"[a-z]+[ ,']")
+"""What a sentence may begin with; names of keys and options (``loss.sync``, ``--face``) stay."""
+
 
 class LipwrightError(Exception):
     """Something that the user can understand and mend.
@@ -9,6 +14,14 @@ class LipwrightError(Exception):
     The message is one sentence that says what went wrong, where, and what to do. The command
     line prints it on standard error and exits with 1; it shows a traceback with ``--debug`` only.
     """
+
+    @property
+    def sentence(self) -> str:
+        """The message as people read it: a capital first letter, a full stop at the end."""
+        text = str(self)
+        if _PLAIN_WORD.match(text):
+            text = text[0].upper() + text[1:]
+        return text if not text or text[-1] in ".!?" else f"{text}."
 
 
 def missing_extra(what: str, extra: str) -> LipwrightError:

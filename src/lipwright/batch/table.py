@@ -99,7 +99,7 @@ def read_table(
                     )
                 jobs.append(job)
         except LipwrightError as error:
-            problems.append(str(error))
+            problems.append(error.sentence)
     if problems:
         more = f" ({len(problems) - 10} more)" if len(problems) > 10 else ""
         raise LipwrightError("\n  ".join(problems[:10]) + more)

@@ -40,7 +40,7 @@ def run_job(
         except (Interrupted, KeyboardInterrupt):
             raise
         except LipwrightError as error:
-            sentence = str(error)
+            sentence = error.sentence
         except Exception as error:
             text = " ".join(str(error).split())
             sentence = f"Internal error ({type(error).__name__}: {text[:200]})."
@@ -105,5 +105,5 @@ def check_inputs(job: BatchJob) -> str:
         try:
             check_file(Path(path), what)
         except LipwrightError as error:
-            return str(error)
+            return error.sentence
     return ""

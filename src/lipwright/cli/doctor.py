@@ -230,7 +230,7 @@ def _shipped_models() -> Iterator[Finding]:
         try:
             method = load_method(name, device="cpu")
         except LipwrightError as error:
-            yield Finding(f"method {name}", "problem", str(error), "reinstall lipwright")
+            yield Finding(f"method {name}", "problem", error.sentence, "reinstall lipwright")
             continue
         drawn = method.info.reference_size
         yield Finding(

@@ -243,7 +243,7 @@ def get_result(
     try:
         path = result_path(service.settings, service.store, job, role)
     except LipwrightError as error:
-        raise MissingError(str(error)) from None
+        raise MissingError(error.sentence) from None
     kind = "picture" if path.suffix in (".png", ".jpg") else "video"
     kind = "application/json" if path.suffix == ".json" else media_type(kind, path.name)
     return _send(path, kind, path.name, attachment=download == "1")

@@ -97,7 +97,7 @@ def _add_handlers(web: FastAPI) -> None:
             (FullError, 507),
         )
         status = next((code for kind, code in statuses if isinstance(error, kind)), 422)
-        return _problem(request, status, str(error))
+        return _problem(request, status, error.sentence)
 
     @web.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:

@@ -151,7 +151,7 @@ def main() -> None:
         found = probe(paths[0], paths[1]) if task == "probe" else sample(paths[0])
     except LipwrightError as error:
         # The file's place on the server is nobody's business.
-        found = {"error": str(error).replace(str(paths[0]), paths[0].name)}
+        found = {"error": error.sentence.replace(str(paths[0]), paths[0].name)}
     except MemoryError:
         found = {"error": "The file needs more memory than an upload may have."}
     print(json.dumps(found))

@@ -148,6 +148,6 @@ class Deliverer:
             error.close()
             return f"status {error.code}"
         except LipwrightError as error:
-            return str(error)
+            return error.sentence
         except (OSError, ValueError) as error:
             return type(error).__name__

@@ -96,9 +96,10 @@ class Worker:
             self.store.finish(job.id, self.name, "cancelled")
             log.info("job %d (%s) cancelled", job.number, job.kind)
             return
-        except (LipwrightError, MemoryError) as error:
-            sentence = str(error) or "The job needs more memory than there is; use a smaller video."
-            self._fail(job, self._without_places(sentence))
+        except LipwrightError as error:
+            self._fail(job, self._without_places(error.sentence))
+        except MemoryError:
+            self._fail(job, "The job needs more memory than there is; use a smaller video.")
         except Exception as error:
             log.exception("job %d (%s): internal error", job.number, job.kind)
             self._fail(job, f"Internal error ({type(error).__name__}); the server's log says more.")

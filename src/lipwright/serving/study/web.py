@@ -176,7 +176,7 @@ def application(folder: Path, host: str = "127.0.0.1", port: int = 7861) -> ASGI
 
     @web.exception_handler(LipwrightError)
     async def _own(_request: Request, error: LipwrightError) -> Response:
-        return pages.render("study_message.html", 422, detail=str(error))
+        return pages.render("study_message.html", 422, detail=error.sentence)
 
     settings = Settings(data=folder, host=host, port=port, own_access=True)
     return Guard(web, settings)

@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         arguments: the words after the program's name; ``sys.argv[1:]`` by default.
     """
     # NumPy's products here are small, and threads that wait for each other in a busy loop made them
-    # eight times slower, at ten times the processor time, on a machine with other work.
+    # many times slower, and costlier, on a machine with other work.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     words = list(sys.argv[1:] if arguments is None else arguments)
     _asked_to_end.clear()

@@ -15,7 +15,7 @@ RUN useradd --create-home --uid 10001 lipwright \
  && install -d -o lipwright -g lipwright /data
 
 WORKDIR /opt/lipwright
-RUN if [ -n "$TORCH_INDEX" ]; then pip install torch --index-url "$TORCH_INDEX"; fi
+RUN if [ -n "$TORCH_INDEX" ]; then pip install 'torch>=2.6,<2.14' --index-url "$TORCH_INDEX"; fi
 COPY pyproject.toml README.md LICENSE LICENSE_weights ./
 COPY configs configs
 COPY src src

@@ -1,10 +1,14 @@
 """How fast a dub is: plan, model, render and the whole, beside a plain transcode of the same clip.
 
     python benchmarks/dub_speed.py [--sizes 480p 1080p 4k] [--seconds 8]
+    python benchmarks/dub_speed.py --against COMMIT [--pairs 5] [--sizes 1080p] [--seconds 10]
 
 The plain transcode decodes the clip and encodes it again with the writer's own settings, in the
 same run; the ratio is what the dub costs on top of that. Nothing is cached between the runs.
 Goals on 2 cores: 10 fps for the whole dub at 1080p, at most twice the plain transcode in 4K.
+
+With ``--against`` whole commands of this checkout and of another commit run by turns, and processor
+time, wall time and peak memory are compared; processor time means the most on a busy machine.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from clips import SIZES, machine, make_clip, make_speech
+from dub_pairs import compare
 from lipwright.dubbing.job import dub
 from lipwright.dubbing.options import DubOptions
 from lipwright.media.info import probe
@@ -74,7 +79,14 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=DubOptions().batch_size)
     parser.add_argument("--no-marks", action="store_true", help="without watermark and manifest")
     parser.add_argument("--clips", type=Path, help="folder that keeps the generated clips")
+    parser.add_argument("--against", metavar="COMMIT", help="run this commit beside it, in pairs")
+    parser.add_argument("--pairs", type=int, default=5, help="with --against (default 5)")
     given = parser.parse_args()
+    if given.against:
+        extra = ["--no-watermark", "--no-manifest"] if given.no_marks else []
+        extra += ["--method", given.method] if given.method else []
+        compare(given.against, given.sizes, given.seconds, given.pairs, given.clips, extra)
+        return
     options = DubOptions(
         method=given.method,
         weights=given.weights,

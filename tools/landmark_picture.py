@@ -14,7 +14,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from lipwright.demo import load_portrait, speech_samples
@@ -42,10 +41,10 @@ def main() -> None:
     method = load_method("landmark", "cpu", "torch", args.weights)
     assert isinstance(method, LandmarkMethod)
     crop = portrait_crop(method.size)
-    face = torch.from_numpy(crop).permute(2, 0, 1).float() / 127.5 - 1.0
+    face = crop.transpose(2, 0, 1).astype(np.float32) / 127.5 - 1.0
     samples, rate = speech_samples()
     assert rate % SAMPLE_RATE == 0 or rate == SAMPLE_RATE
-    wave = torch.from_numpy(samples[:: rate // SAMPLE_RATE].copy())
+    wave = samples[:: rate // SAMPLE_RATE].copy()
     count = int(len(wave) / SAMPLE_RATE * 25)
     sound = windows(
         speech_features(wave, method.audio), [Fraction(n, 25) for n in range(count)], method.audio
@@ -56,11 +55,11 @@ def main() -> None:
     for n in range(count):
         made = method.render(face[None], sound[n : n + 1], state)
         assert state.alpha is not None
-        alpha = state.alpha[0, 0].numpy()
+        alpha = state.alpha[0, 0]
         alphas.append(alpha)
         if n in shown:
             assert state.driven is not None
-            columns.append(column(crop, state.driven.numpy(), made.faces[0], alpha))
+            columns.append(column(crop, state.driven, made.faces[0], alpha))
     sheet = np.concatenate(columns, axis=1)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(args.out), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
@@ -82,7 +81,7 @@ def portrait_crop(size: int) -> NDArray[np.uint8]:
 def column(
     crop: NDArray[np.uint8],
     points: NDArray[np.float32],
-    made: torch.Tensor,
+    made: NDArray[np.float32],
     alpha: NDArray[np.float32],
 ) -> NDArray[np.uint8]:
     """Landmarks, frame and alpha of one moment, one under another."""
@@ -91,7 +90,7 @@ def column(
     for first, end in PARTS:
         line = np.round(points[first:end] * TILE * 16).astype(np.int32)
         cv2.polylines(base, [line], first in CLOSED, (200, 30, 30), 1, cv2.LINE_AA, 4)
-    drawn = ((made + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+    drawn = np.rint((made + 1) * 127.5).clip(0, 255).astype(np.uint8).transpose(1, 2, 0)
     drawn = cv2.resize(drawn, (TILE, TILE), interpolation=cv2.INTER_CUBIC)
     shade = cv2.resize((alpha * 255).astype(np.uint8), (TILE, TILE))
     return np.concatenate([base, drawn, np.repeat(shade[..., None], 3, axis=2)], axis=0)

@@ -12,7 +12,8 @@ from torch import nn
 
 from lipwright.errors import LipwrightError
 from lipwright.methods.base import NeutralMouth, ReferenceLips
-from lipwright.methods.memory import MemoryDrawer, build_talker, mouth_mask
+from lipwright.methods.graphs import export_graphs
+from lipwright.methods.memory_networks import MemoryDrawer, build_talker, mouth_mask
 from lipwright.methods.registry import load_method
 from lipwright.models.memory_lips import LipEncoder
 from lipwright.models.memory_talker import MemoryTalker
@@ -80,6 +81,19 @@ def test_backends_agree(checkpoint: Path) -> None:
         method = TensorMethod(load_method(checkpoint, "cpu", backend))
         made.append(method.render(faces, mel, method.start(faces[:1])).faces)
     assert float((made[0] - made[1]).abs().mean()) < 0.02  # bfloat16 where the processor has it
+
+
+def test_its_graph_draws_what_pytorch_draws(moving: Path, tmp_path: Path) -> None:
+    path = tmp_path / "with.safetensors"
+    path.write_bytes(moving.read_bytes())
+    assert export_graphs(path)
+    faces, mel = torch.rand(3, 3, 32, 32) * 2 - 1, torch.randn(3, 80, STEPS)
+    made = []
+    for method in (load_method(moving, "cpu", "torch"), load_method(path, "cpu")):
+        state = method.start(faces[:2].numpy(), lips_of_references(2))
+        made.append(method.render(faces.numpy(), mel.numpy(), state).faces)
+    assert np.abs(made[0] - made[1]).mean() < 0.02  # bfloat16 where the processor has it
+    assert np.abs(made[0] - faces.numpy()).mean() > 0.04
 
 
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
@@ -170,8 +184,8 @@ def test_no_lip_encoder_is_built(checkpoint: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(LipEncoder, "__init__", forbidden)
     method = TensorMethod(load_method(checkpoint, "cpu", "torch"))
-    engine: Any = method.engine
-    assert not any(isinstance(m, LipEncoder) for m in engine.module.modules())
+    module = method.engine.engine.module
+    assert not any(isinstance(m, LipEncoder) for m in module.modules())
     method.render(torch.zeros(1, 3, 32, 32), torch.zeros(1, 80, STEPS), method.start(NOBODY))
 
 
@@ -191,7 +205,7 @@ def test_articulation_leads_away_from_rest(tmp_path: Path) -> None:
         loud = torch.randn(8, 80, STEPS)
         assert not torch.allclose(plain(faces, faces, loud)[0], more(faces, faces, loud)[0])
     path = write(tmp_path / "loud.safetensors", articulation=2.0)
-    assert load_method(path, "cpu", "torch").engine.module.articulation == 2.0  # type: ignore[attr-defined]
+    assert load_method(path, "cpu", "torch").engine.engine.module.articulation == 2.0  # type: ignore[attr-defined]
 
 
 def test_the_reference_is_one_look_with_a_middling_mouth(checkpoint: Path) -> None:
@@ -232,5 +246,5 @@ def test_wrong_checkpoints(tmp_path: Path) -> None:
 
 def test_modules_of_the_drawer_need_no_gradient(checkpoint: Path) -> None:
     method = TensorMethod(load_method(checkpoint, "cpu", "torch"))
-    module: nn.Module = method.engine.module  # type: ignore[attr-defined]
+    module: nn.Module = method.engine.engine.module
     assert not any(p.requires_grad for p in module.parameters())

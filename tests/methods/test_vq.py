@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -211,7 +209,7 @@ def test_devices_and_backends_by_name() -> None:
 
 @pytest.mark.parametrize("name", sorted(SHIPPED))
 def test_every_default_is_shipped_and_loads(name: str) -> None:
-    assert shipped(name).stat().st_size < 65_000_000
+    assert shipped(name).stat().st_size < 32_000_000
     assert load_method(name, "cpu", "torch").name == name
 
 
@@ -235,7 +233,7 @@ def test_graphs_of_a_checkpoint_draw_what_pytorch_draws(checkpoint: Path, tmp_pa
     assert np.abs(made[0].weights - made[1].weights).max() < 0.05
 
 
-@pytest.mark.parametrize("part", ["xml", "bin", "digest"])
+@pytest.mark.parametrize("part", ["frames.xml", "frames.parts", "rest", "missing", "digest"])
 def test_a_changed_graph_is_refused(checkpoint: Path, tmp_path: Path, part: str) -> None:
     path = tmp_path / "with.safetensors"
     path.write_bytes(checkpoint.read_bytes())
@@ -245,25 +243,10 @@ def test_a_changed_graph_is_refused(checkpoint: Path, tmp_path: Path, part: str)
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if part == "digest":
         header["graphs"]["frames"] = "0" * 64
+    elif part == "missing":
+        del arrays["graph/frames.parts"]
     else:
-        arrays[f"graph/frames.{part}"][100] ^= 1
+        arrays[f"graph/{part}"][20] ^= 1
     save_file(arrays, str(path), {"lipwright": json.dumps(header)})
     with pytest.raises(LipwrightError, match="not the one that it names"):
         load_method(path, "cpu")
-
-
-def test_the_default_draws_without_pytorch() -> None:
-    """In a process that cannot import it."""
-    code = (
-        "import sys; sys.modules['torch'] = None\n"
-        "import numpy as np, lipwright, lipwright.dubbing.job, lipwright.demo\n"
-        "from lipwright.methods.registry import load_method\n"
-        "method = load_method()\n"
-        "audio = method.speech_features(np.zeros(8000, np.float32))\n"
-        "side = method.info.reference_size\n"
-        "state = method.start(np.zeros((2, 3, side, side), np.float32))\n"
-        "faces = np.zeros((1, 3, method.size, method.size), np.float32)\n"
-        "print(method.render(faces, audio[:, :1].T, state).faces.shape)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stdout == "(1, 3, 128, 128)\n", done.stderr

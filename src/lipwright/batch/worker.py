@@ -77,9 +77,7 @@ class _Silent:
 
 def begin(threads: int) -> None:
     """Prepare a worker process: its share of the cores, and no life without its parent."""
-    import torch
-
-    torch.set_num_threads(max(1, threads))
+    os.environ["OMP_NUM_THREADS"] = str(max(1, threads))  # PyTorch reads it when it is imported
     observer: Observer = _Silent()
     _dubber[:] = [Dubber(observer=observer)]
     threading.Thread(target=_watch_parent, args=(os.getppid(),), daemon=True).start()

@@ -35,7 +35,7 @@ from lipwright.cli import (
     weights,
 )
 from lipwright.cli.plain_help import command_of
-from lipwright.errors import Interrupted, LipwrightError
+from lipwright.errors import Interrupted, LipwrightError, missing_extra
 from lipwright.printable import printable
 
 INTERRUPTED, TERMINATED = 130, 143
@@ -121,6 +121,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except MemoryError as error:
         _fail(error, "Not enough memory; close other programs or use a smaller video.", 1, debug)
     except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == "torch":
+            _fail(error, str(missing_extra("This command", "train")), 1, debug)
         sentence = (
             f"Internal error ({type(error).__name__}: {_one_line(error)}): this is a fault of "
             "lipwright; run again with --debug, and report what that prints to its maintainers."

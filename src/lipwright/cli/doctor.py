@@ -21,7 +21,6 @@ from lipwright.errors import LipwrightError
 State = Literal["ok", "note", "problem"]
 
 LIBRARIES = (
-    ("torch", "torch"),
     ("openvino", "openvino"),
     ("av", "av"),
     ("cv2", "opencv-python-headless"),
@@ -143,7 +142,17 @@ def _libraries() -> Iterator[Finding]:
 
 
 def _torch() -> Iterator[Finding]:
+    if importlib.util.find_spec("torch") is None:
+        yield Finding(
+            "torch",
+            "note",
+            "not installed; dub and animate run on the CPU without it",
+            "for training and GPUs run: python -m pip install 'lipwright[train]' or '[gpu]'",
+        )
+        return
     import torch
+
+    yield Finding("torch", "ok", torch.__version__)
 
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]

@@ -143,7 +143,7 @@ def train(
 
     With several GPUs: torchrun -m lipwright train ... Needs the extra 'train'.
     """
-    if find_spec("accelerate") is None:
+    if find_spec("accelerate") is None or find_spec("torch") is None:
         raise missing_extra("Training", "train")
     if stage == "doctor":
         from lipwright.training.doctor.report import diagnose

@@ -87,13 +87,13 @@ def _published_rows() -> Iterator[_Row]:
 def _shipped_rows() -> Iterator[_Row]:
     """The checkpoint of every method that comes with the package."""
     from lipwright.methods import registry
-    from lipwright.weights import checkpoint
+    from lipwright.weights import container
 
     for method, name in registry.SHIPPED.items():
         purpose = f"checkpoint of the method {method}"
         try:
             path = registry.shipped(method)
-            licence = str(checkpoint.read_header(path).get("licence", "not stated"))
+            licence = str(container.read_header(path).get("licence", "not stated"))
         except LipwrightError:
             yield _Row(name, "", "missing", "", purpose)
             continue

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, missing_extra
 from lipwright.files.whole import file_sha256
+from lipwright.methods.runtime import has_torch
 
 NAMES = ("syncnet", "inception", "i3d", "vgg16", "lpips-heads", "identity", "expert", "vqgan")
 
@@ -71,6 +72,9 @@ def load_networks(given: Mapping[str, Path]) -> Networks:
                 raise
             out.absent[name] = str(error)
             continue
+        if not has_torch():
+            _lacks_torch(name, given, out)
+            continue
         out.loaded[name] = loader(path)
         out.files[name] = f"{path.name} sha256 {file_sha256(path)}"
     _lpips(given, out)
@@ -82,6 +86,8 @@ def load_networks(given: Mapping[str, Path]) -> Networks:
     else:
         out.absent["identity"] = "give a face recognition network with --weights identity=FILE.onnx"
     if "expert" in given:
+        if not has_torch():
+            raise missing_extra("The network 'expert'", "train")
         from lipwright.evaluation.experts import load_expert
 
         out.loaded["expert"] = load_expert(given["expert"], given.get("vqgan"))
@@ -89,6 +95,14 @@ def load_networks(given: Mapping[str, Path]) -> Networks:
     else:
         out.absent["expert"] = "give a trained sync expert with --weights expert=FILE"
     return out
+
+
+def _lacks_torch(name: str, given: Mapping[str, Path], out: Networks) -> None:
+    """Leave a network out where PyTorch is not installed; raise for one that was asked for."""
+    error = missing_extra(f"The network '{name}'", "train")
+    if name in given:
+        raise error
+    out.absent[name] = str(error)
 
 
 def _syncnet(path: Path) -> Any:
@@ -120,7 +134,6 @@ def _i3d(path: Path) -> Any:
 
 
 def _lpips(given: Mapping[str, Path], out: Networks) -> None:
-    from lipwright.models.published import lpips
     from lipwright.weights.published import find_published, load_into, load_state
 
     parts: dict[str, Path] = {}
@@ -133,6 +146,12 @@ def _lpips(given: Mapping[str, Path], out: Networks) -> None:
             out.absent[name] = str(error)
     if len(parts) < 2:
         return
+    if not has_torch():
+        for name in parts:
+            _lacks_torch(name, given, out)
+        return
+    from lipwright.models.published import lpips
+
     network = lpips.LPIPS().eval()
     trunk, heads = (load_state(p) for p in parts.values())
     load_into(network, lpips.convert(trunk, heads), parts["vgg16"], "LPIPS")

@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from torch import Tensor, nn
 
 from lipwright.files.whole import written_whole
-from lipwright.weights.container import GRAPH, Graph, read_header
+from lipwright.weights.container import GRAPH, Graph, pack_graphs, read_header
 
 
 @dataclass(frozen=True)
@@ -72,15 +71,15 @@ def _named(xml: bytes, name: str) -> bytes:
 
 
 def add_graphs(path: Path, exports: Mapping[str, Export]) -> None:
-    """Put graphs into a checkpoint, in the place of those that it holds; written whole or not."""
+    """Put graphs into a checkpoint, in the place of those that it holds; written whole or not.
+
+    What the graphs share with the weights is stored once (``weights/container.py``).
+    """
     header = read_header(path)
     with safe_open(str(path), framework="np") as file:
         arrays = {n: file.get_tensor(n) for n in file.keys() if not n.startswith(GRAPH)}  # noqa: SIM118
-    graphs = [make_graph(name, export) for name, export in exports.items()]
-    for graph in graphs:
-        arrays[f"{GRAPH}{graph.name}.xml"] = np.frombuffer(graph.xml, np.uint8)
-        arrays[f"{GRAPH}{graph.name}.bin"] = np.frombuffer(graph.weights, np.uint8)
-    header["graphs"] = {graph.name: graph.digest for graph in graphs}
+    made, table = pack_graphs(arrays, [make_graph(n, export) for n, export in exports.items()])
+    header["graphs"] = table
     with written_whole(path) as temporary:
-        save_file(arrays, str(temporary), metadata={"lipwright": json.dumps(header)})
+        save_file({**arrays, **made}, str(temporary), metadata={"lipwright": json.dumps(header)})
         temporary.chmod(0o644)

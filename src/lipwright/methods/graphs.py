@@ -11,10 +11,20 @@ from lipwright.weights.container import read_header
 
 def export_graphs(path: Path) -> bool:
     """Put the graphs into a joined checkpoint; False for a method that has none yet."""
-    if read_header(path)["method"] == "vq":
+    method = read_header(path)["method"]
+    if method == "vq":
+        from lipwright.methods import vq_networks
         from lipwright.methods.vq import REFERENCE_ROWS
-        from lipwright.methods.vq_networks import exports_of
 
-        add_graphs(path, exports_of(path, BATCH, REFERENCE_ROWS))
-        return True
-    return False
+        add_graphs(path, vq_networks.exports_of(path, BATCH, REFERENCE_ROWS))
+    elif method == "memory":
+        from lipwright.methods import memory_networks
+
+        add_graphs(path, memory_networks.exports_of(path, BATCH))
+    elif method == "landmark":
+        from lipwright.methods import landmark_networks
+
+        add_graphs(path, landmark_networks.exports_of(path))
+    else:
+        return False
+    return True

@@ -14,24 +14,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isqrt
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from lipwright.errors import LipwrightError
+from lipwright.files.whole import file_sha256
 from lipwright.geometry import smoothstep
 from lipwright.media.features import MfccSpec
 from lipwright.media.mel import SILENCE
 from lipwright.methods.base import Array, Method, MethodInfo, ReferenceLips, Rendered, audio_of
-from lipwright.methods.engine import Engine, build_engine
-from lipwright.models.landmark_audio import LandmarkAudio
-from lipwright.models.landmark_audio import State as AudioState
-from lipwright.models.landmark_space import LandmarkSpace
-from lipwright.models.landmark_video import LandmarkVideo
-from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
+from lipwright.methods.runtime import load_engines
+from lipwright.models.landmark_coordinates import NUMBERS, POINTS, LandmarkArrays
+from lipwright.weights.container import read_arrays, read_header
+from lipwright.weights.header import Header
 
 MOUTH_END = 1.6
 """So far from the middle, in half axes of the mouth, nothing forces the drawn picture any more."""
@@ -45,56 +44,31 @@ class LandmarkState:
 
     Attributes:
         neutral: (68, 2) aligned shape of this face at rest.
+        video: state of VG-net.
+        audio: state of AT-net.
         example_frame: (3, S, S) the example; None: each frame is its own.
         example_points: (68, 2) its landmarks.
-        audio: state of AT-net.
-        video: state of VG-net.
         face: the last frame, and ``points``, its landmarks: equal frames are looked at once.
         alpha: (1, 1, S, S) where the last frame was drawn.
         driven: (68, 2) landmarks that drove it, in parts of the side.
     """
 
-    neutral: Tensor
-    video: Tensor
-    example_frame: Tensor | None = None
-    example_points: Tensor | None = None
-    audio: AudioState | None = None
-    face: Tensor | None = None
-    points: Tensor | None = None
-    alpha: Tensor | None = None
-    driven: Tensor | None = None
-
-
-class VideoStep(nn.Module):
-    """One frame of VG-net as a graph of plain tensors."""
-
-    def __init__(self, network: LandmarkVideo) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(
-        self,
-        picture: Tensor,
-        landmarks: Tensor,
-        example: Tensor,
-        state: Tensor,
-        *points: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw (1, 3, S, S) by landmarks (1, 136): what is drawn, alpha, and the next state.
-
-        ``points`` are the picture's own (1, 68, 2) and where they are to lie, where needed.
-        """
-        here, there = points if points else (None, None)
-        there = None if there is None else there[:, None]
-        drawn = self.network(picture, landmarks[:, None], example, state, here, there)
-        return drawn.colour[:, 0], drawn.alpha[:, 0], drawn.state
+    neutral: Array
+    video: Array
+    audio: tuple[Array, Array]
+    example_frame: Array | None = None
+    example_points: Array | None = None
+    face: Array | None = None
+    points: Array | None = None
+    alpha: Array | None = None
+    driven: Array | None = None
 
 
 class LandmarkMethod(Method):
     """The contract of :class:`lipwright.methods.base.Method` for the landmark cascade.
 
     Args:
-        checkpoint: a joined checkpoint (training stage ``landmark``).
+        path: a joined checkpoint (training stage ``landmark``).
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         backend: ``auto``, ``torch`` or ``openvino``.
         read_points: another source of landmarks than the network of ``lipwright.faces``.
@@ -102,32 +76,44 @@ class LandmarkMethod(Method):
 
     def __init__(
         self,
-        checkpoint: Checkpoint,
+        path: Path,
         device: str = "auto",
         backend: str = "auto",
         read_points: PointReader | None = None,
     ) -> None:
-        header = checkpoint.header
+        header = read_header(path)
         if header["method"] != "landmark":
             raise LipwrightError(
-                f"{checkpoint.path} is a checkpoint of '{header['method']}', not of the landmark "
+                f"{path} is a checkpoint of '{header['method']}', not of the landmark "
                 "cascade; join its stages with 'lipwright train landmark' first."
             )
-        self.space, self.speech, video = build_networks(checkpoint)
-        fields, count = checkpoint.fields, self.space.components
-        self.gain = torch.tensor(fields.numbers("gain", count, -100.0, 100.0))
-        self.spoken = torch.tensor(fields.flags("spoken", count))
+        fields = Header(header, path)
+        self.space = _space(path, fields)
+        count = self.space.components
+        self.gain = np.array(fields.numbers("gain", count, -100.0, 100.0), np.float32)
+        self.spoken = np.array(fields.flags("spoken", count))
         self.project = fields.flag("project")
-        self.moved = video.moved
-        self._start = torch.zeros(1, video.gru.hidden, video.side, video.side)
-        self.step: Engine = build_engine(
-            VideoStep(video).eval(), device, backend, f"{checkpoint.model_id} step"
-        )
+        networks = fields.section("networks")
+        video, audio = networks.section("video"), networks.section("audio")
+        self.moved = video.choice("colour", ("drawn", "moved"), "drawn") == "moved"
+        self._start = _first_states(path, audio.whole("layers", 1, 64, 3))
+
+        def modules() -> dict[str, Any]:
+            from lipwright.methods.landmark_networks import modules_of
+
+            return dict(modules_of(path))
+
+        # The recurrence over a whole speech would add up what bfloat16 rounds.
+        engines = load_engines(path, header, device, backend, modules, exact=("listen",))
+        if set(engines) != {"listen", "draw"}:
+            fields.fail(f"graphs are {', '.join(sorted(engines))}")
+        self.listen, self.step = engines["listen"], engines["draw"]
+        size = fields.whole("size", 16, 1024)
         self.info = MethodInfo(
             name="landmark",
-            model_id=checkpoint.model_id,
-            size=checkpoint.fields.whole("size", 16, 1024),
-            audio=audio_of(checkpoint.fields),
+            model_id=f"landmark-{size}-{file_sha256(path)[:12]}",
+            size=size,
+            audio=audio_of(fields),
             backend=self.step.name,
             stateless=False,
         )
@@ -135,58 +121,58 @@ class LandmarkMethod(Method):
 
     def start(self, reference: Array, lips: ReferenceLips | None = None) -> LandmarkState:
         """Find the shape at rest from (R, 3, S, S) reference frames, R >= 1, and the example."""
-        pictures = torch.from_numpy(np.ascontiguousarray(reference))
-        points = torch.stack([self.points(picture) for picture in pictures])
+        points = np.stack([self.points(picture) for picture in reference])
         shapes, _ = self.space.align(points)
-        state = LandmarkState(self.space.neutral(shapes), self._start)
+        video, hidden, cell = self._start
+        state = LandmarkState(self.space.neutral(shapes), video, (hidden, cell))
         if len(reference) > 1:
             if lips is not None:
                 far = np.abs(np.asarray(lips.openings) - lips.rest.opening)
             else:
-                far = (shapes - state.neutral).square().sum((1, 2)).numpy()
+                far = np.square(shapes - state.neutral).sum((1, 2))
             best = int(np.argmin(far))
-            state.example_frame, state.example_points = pictures[best].clone(), points[best]
+            state.example_frame, state.example_points = reference[best].copy(), points[best]
         return state
 
-    def points(self, face: Tensor) -> Tensor:
+    def points(self, face: Array) -> Array:
         """(68, 2) landmarks of a face (3, S, S), in parts of the side."""
         if self._read_points is None:
             self._read_points = mesh_reader()
-        picture = ((face + 1.0) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0)
-        found = self._read_points(np.ascontiguousarray(picture.cpu().numpy()))
-        return torch.from_numpy(np.asarray(found, np.float32))
+        picture = np.rint((face + 1.0) * 127.5).clip(0, 255).astype(np.uint8)
+        found = self._read_points(np.ascontiguousarray(picture.transpose(1, 2, 0)))
+        return np.asarray(found, np.float32)
 
-    @torch.inference_mode()
     def render(self, faces: Array, audio: Array, state: LandmarkState) -> Rendered:
         """Draw (B, 3, S, S) faces with (B, C, steps) speech.
 
         The baseline is the source itself: where alpha is 0, VG-net copies it exactly.
         """
-        pictures, sounds = (torch.from_numpy(np.ascontiguousarray(x)) for x in (faces, audio))
-        made = [self._frame(f, a, state) for f, a in zip(pictures, sounds, strict=True)]
-        return Rendered(torch.stack(made).numpy(), faces)
+        made = [self._frame(f, a, state) for f, a in zip(faces, audio, strict=True)]
+        return Rendered(np.stack(made), faces)
 
-    def _frame(self, face: Tensor, sound: Tensor, state: LandmarkState) -> Tensor:
-        if state.face is None or state.points is None or not torch.equal(face, state.face):
-            state.face, state.points = face.clone(), self.points(face)
-        shape, matrix = self.space.align(state.points)
+    def _frame(self, face: Array, sound: Array, state: LandmarkState) -> Array:
+        known, here = state.face, state.points
+        if known is None or here is None or not np.array_equal(face, known):
+            here = self.points(face)
+            state.face, state.points = face.copy(), here
+        shape, matrix = self.space.align(here)
         coefficients = self.space.encode(shape - state.neutral)
-        predicted, state.audio = self._listen(sound, state.audio)
+        predicted = self._predict(sound, state)
         # What speech cannot tell (the head's turn) stays as it is in this frame.
-        driving = self.space.decode(torch.where(self.spoken, predicted * self.gain, coefficients))
-        picture, here = state.example_frame, state.example_points
-        if picture is None or here is None:
-            picture, here = face, state.points
+        driving = self.space.decode(np.where(self.spoken, predicted * self.gain, coefficients))
+        picture = face
+        if state.example_frame is not None and state.example_points is not None:
+            picture, here = state.example_frame, state.example_points
         example_shape, example_matrix = self.space.align(here)
         example = example_shape - state.neutral
         if self.project:
             example = self.space.decode(self.space.encode(example))
-        state.driven = self.space.place(driving, state.neutral, matrix)
-        points: list[Tensor] = []
+        driven = self.space.place(driving, state.neutral, matrix)
+        points: list[Array] = []
         if self.moved:
-            there = here + state.driven - self.space.place(example, state.neutral, example_matrix)
+            there = here + driven - self.space.place(example, state.neutral, example_matrix)
             points = [2.0 * p[None] - 1.0 for p in (here, there)]
-        drawn, state.alpha, state.video = self.step(
+        drawn, alpha, state.video = self.step(
             picture[None],
             self.space.normalised(driving)[None],
             self.space.normalised(example)[None],
@@ -196,43 +182,53 @@ class LandmarkMethod(Method):
         if self.moved:
             # Where a smile shows teeth, alpha can be small on the very lips: copied teeth are
             # seldom far wrong, but they do not speak.
-            state.alpha = torch.maximum(state.alpha, around_mouth(state.driven, self.size))
-        frame = state.alpha[0] * drawn[0] + (1.0 - state.alpha[0]) * face.float().cpu()
-        return frame.to(face)
+            alpha = np.maximum(alpha, around_mouth(driven, self.size))
+        state.alpha, state.driven = alpha, driven
+        return np.asarray(alpha[0] * drawn[0] + (1.0 - alpha[0]) * face, np.float32)
 
-    def _listen(self, sound: Tensor, state: AudioState | None) -> tuple[Tensor, AudioState]:
+    def _predict(self, sound: Array, state: LandmarkState) -> Array:
         """Coefficients (K,) of one window (C, steps)."""
         if isinstance(self.audio, MfccSpec):
             sound = sound - SILENCE  # the pipeline's MFCC are shifted to mel's silence
-        example = torch.zeros(1, self.space.components)
-        found, state = self.speech(example, sound.float().cpu()[None, None], state)
-        return found[0, 0], state
+        found, hidden, cell = self.listen(sound[None], *state.audio)
+        state.audio = (hidden, cell)
+        return found[0]
 
 
-def around_mouth(points: Tensor, size: int) -> Tensor:
+def around_mouth(points: Array, size: int) -> Array:
     """(1, 1, S, S): 1 on the mouth of (68, 2) points, in parts of the side, and 0 far from it."""
     mouth = points[48:60]
-    middle, width = mouth.mean(0), mouth[:, 0].max() - mouth[:, 0].min()
-    height = mouth[:, 1].max() - mouth[:, 1].min()
-    place = (torch.arange(size) + 0.5) / size
-    across = (place - middle[0]) / (0.5 * width).clamp_min(1e-3)
-    down = (place - middle[1]) / (0.5 * height + 0.1 * width).clamp_min(1e-3)
-    distance = torch.hypot(across[None, :], down[:, None])
-    ramp = ((MOUTH_END - distance) / (MOUTH_END - 1.0)).clamp(0.0, 1.0)
-    return smoothstep(ramp)[None, None]
+    middle, width = mouth.mean(0), np.ptp(mouth[:, 0])
+    height = np.ptp(mouth[:, 1])
+    place = (np.arange(size, dtype=np.float32) + 0.5) / size
+    across = (place - middle[0]) / max(0.5 * width, 1e-3)
+    down = (place - middle[1]) / max(0.5 * height + 0.1 * width, 1e-3)
+    distance = np.hypot(across[None, :], down[:, None])
+    ramp = ((MOUTH_END - distance) / (MOUTH_END - 1.0)).clip(0.0, 1.0)
+    return np.asarray(smoothstep(ramp)[None, None], np.float32)
 
 
-def build_networks(checkpoint: Checkpoint) -> tuple[LandmarkSpace, LandmarkAudio, LandmarkVideo]:
-    """Space, AT-net and VG-net of a joined checkpoint, with its weights, in eval mode.
+def _space(path: Path, fields: Header) -> LandmarkArrays:
+    """The landmark space of a joined checkpoint."""
+    header = fields.section("networks").section("space")
+    count, scale = header.whole("components", 1, 136, 6), header.number("scale", 1e-3, 1e3, 5.0)
+    arrays = read_arrays(path, [f"space.{name}" for name in NUMBERS])
+    numbers = {n: a.astype(np.float32) for n, a in zip(NUMBERS, arrays, strict=True)}
+    shapes = {n: a.shape for n, a in numbers.items()}
+    flat, wide = (2 * POINTS,), (2 * POINTS, count)
+    wanted = {"mean": (POINTS, 2), "basis": wide, "centre": flat}
+    if shapes != {**wanted, "regression": wide, "offset": (count,)}:
+        fields.fail("the landmark space does not fit itself")
+    return LandmarkArrays(count, scale, **numbers)
 
-    Raises:
-        LipwrightError: header or weights are damaged.
-    """
-    return (
-        checkpoint.build("space", LandmarkSpace),
-        checkpoint.build("audio", LandmarkAudio),
-        checkpoint.build("video", LandmarkVideo),
-    )
+
+def _first_states(path: Path, layers: int) -> tuple[Array, Array, Array]:
+    """Zeros as large as the weights say: state of VG-net, hidden and cell state of AT-net."""
+    names = ["video.gru.from_state.weight", "video.landmark.0.weight", "audio.lstm.weight_hh_l0"]
+    gru, landmark, lstm = read_arrays(path, names)
+    side = isqrt(len(landmark))
+    hidden = np.zeros((layers, 1, lstm.shape[1]), np.float32)
+    return np.zeros((1, gru.shape[1], side, side), np.float32), hidden, hidden
 
 
 def mesh_reader() -> PointReader:
@@ -248,4 +244,4 @@ def load_landmark(path: Path, device: str = "auto", backend: str = "auto") -> La
     Raises:
         LipwrightError: missing, damaged, or of another kind.
     """
-    return LandmarkMethod(load_checkpoint(path), device, backend)
+    return LandmarkMethod(path, device, backend)

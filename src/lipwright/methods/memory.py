@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from lipwright.errors import LipwrightError
-from lipwright.face_regions import MOUTH_ELLIPSE
-from lipwright.geometry import smoothstep
-from lipwright.media.mel import SILENCE
+from lipwright.files.whole import file_sha256
+from lipwright.lip_motion import LipMotions
 from lipwright.methods.base import (
     Array,
     Method,
@@ -27,79 +25,17 @@ from lipwright.methods.base import (
     audio_of,
     in_full_batches,
 )
-from lipwright.methods.engine import Engine, build_engine
 from lipwright.methods.memory_references import (
     choose_references,
     median_reference,
     nearest_reference,
     pose_of,
 )
-from lipwright.models.memory_talker import MemoryTalker
-from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
+from lipwright.methods.runtime import load_engines
+from lipwright.weights.container import read_arrays, read_header
+from lipwright.weights.header import Header
 
-SOFT = 0.25
-"""Share of the radius over which it fades into the frame."""
-
-
-class MemoryDrawer(nn.Module):
-    """The graph of inference: target, reference and speech in, the speaking face out.
-
-    Args:
-        talker: the trained network.
-        articulation: how far from rest the mouth goes: ``rest + articulation (feature - rest)`` for
-            the recalled lip feature and for the audio feature, rest being those of silence, or, of
-            a talker that moves the reference, for the motion that it is moved by. 1 is the paper;
-            what is recalled is an average over slots, and an average of mouths moves less than any
-            of them.
-
-    The networks draw half a face; shown is an ellipse about the mouth, the frame itself round it.
-    """
-
-    rest: Tensor
-    quiet: Tensor
-    mask: Tensor
-
-    def __init__(self, talker: MemoryTalker, articulation: float = 1.0) -> None:
-        super().__init__()
-        self.talker, self.articulation = talker, articulation
-        silent = torch.full((1, 80, talker.audio.steps), SILENCE)
-        with torch.no_grad():
-            quiet = talker.eval().audio(silent)
-            rest, _ = talker.recall(quiet)
-        self.register_buffer("rest", rest)
-        self.register_buffer("quiet", quiet)
-        self.register_buffer("mask", mouth_mask(talker.size))
-
-    def forward(
-        self,
-        target: Tensor,
-        reference: Tensor,
-        mel: Tensor,
-        where: Tensor | None = None,
-        motion: Tensor | None = None,
-    ) -> tuple[Tensor]:
-        """Draw.
-
-        Args:
-            target: (B, 3, S, S) in [-1, 1], of whose lower half the networks see nothing.
-            reference: (B, 3, S, S) in [-1, 1], other moments of this face.
-            mel: (B, 80, steps).
-            where: (B, P, 2) lip points of the references, for a talker that moves them.
-            motion: (B, K) their lip motion.
-
-        Returns:
-            (B, 3, S, S) in [-1, 1], as a tuple of one.
-        """
-        talker = self.talker
-        audio_features = talker.audio(mel)
-        lips, _ = talker.recall(audio_features)
-        moves = talker.mover is not None
-        if self.articulation != 1.0 and not moves:
-            lips = self.rest + self.articulation * (lips - self.rest)
-            audio_features = self.quiet + self.articulation * (audio_features - self.quiet)
-        further = self.articulation if moves else 1.0
-        drawn = talker.draw(lips, audio_features, target, reference, where, motion, further)
-        return (target + self.mask * (drawn - target),)
+_SPACE = ("talker.mover.space.basis", "talker.mover.space.scale")
 
 
 @dataclass(frozen=True)
@@ -119,28 +55,41 @@ class MemoryMethod(Method):
     """The contract of :class:`lipwright.methods.base.Method` for the Audio-Lip Memory.
 
     Args:
-        checkpoint: of the training stage ``memory``.
+        path: a checkpoint of the training stage ``memory``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         backend: ``auto``, ``torch`` or ``openvino``.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: str = "auto", backend: str = "auto") -> None:
-        header = checkpoint.header
+    def __init__(self, path: Path, device: str = "auto", backend: str = "auto") -> None:
+        header = read_header(path)
         if header.get("method") != "memory":
             raise LipwrightError(
-                f"{checkpoint.path} is a checkpoint of '{header.get('method')}', not of the "
+                f"{path} is a checkpoint of '{header.get('method')}', not of the "
                 "Audio-Lip Memory; give one of 'lipwright train memory'."
             )
-        talker = build_talker(checkpoint)
-        self.mover = talker.mover
-        drawer = MemoryDrawer(talker, checkpoint.fields.number("articulation", 0.0, 20.0, 1.0))
-        drawer.eval().requires_grad_(False)
-        self.engine: Engine = build_engine(drawer, device, backend, checkpoint.model_id)
+        fields = Header(header, path)
+        self.motions: LipMotions | None = None
+        if fields.arguments("talker").get("move") is not None:
+            basis, scale = (x.astype(np.float64) for x in read_arrays(path, list(_SPACE)))
+            if basis.ndim != 2 or scale.shape != (basis.shape[1] + 1,):
+                fields.fail("the space of lip motions does not fit itself")
+            self.motions = LipMotions(basis, scale)
+
+        def modules() -> dict[str, Any]:
+            from lipwright.methods.memory_networks import modules_of
+
+            return dict(modules_of(path))
+
+        engines = load_engines(path, header, device, backend, modules)
+        if set(engines) != {"draw"}:
+            fields.fail(f"graphs are {', '.join(sorted(engines))}")
+        self.engine = engines["draw"]
+        size = fields.whole("size", 16, 1024)
         self.info = MethodInfo(
             name="memory",
-            model_id=checkpoint.model_id,
-            size=checkpoint.fields.whole("size", 16, 1024),
-            audio=audio_of(checkpoint.fields),
+            model_id=f"memory-{size}-{file_sha256(path)[:12]}",
+            size=size,
+            audio=audio_of(fields),
             backend=self.engine.name,
         )
 
@@ -155,9 +104,9 @@ class MemoryMethod(Method):
             lips = None
         openings = [float(v) for v in lips.openings] if lips is not None else []
         index = [median_reference(openings) if openings else len(reference) // 2]
-        if self.mover is None:
+        space = self.motions
+        if space is None:
             return MemoryState(reference[index])
-        space = self.mover.space.motions
         if lips is None:  # a closed mouth in the middle
             where = np.full((1, len(space.basis) // 2, 2), 0.64, np.float32)
             return MemoryState(reference[index], (where, np.zeros((1, space.dim), np.float32)))
@@ -178,29 +127,9 @@ class MemoryMethod(Method):
             if state.poses is not None:
                 nearest = nearest_reference(pictures, state.poses)
             reference, *moved = (known[nearest] for known in (state.reference, *state.lips))
-            inputs = (pictures, reference, mel, *moved)
-            tensors = (torch.from_numpy(np.ascontiguousarray(x)) for x in inputs)
-            return (self.engine(*tensors)[0].numpy(),)
+            return self.engine(pictures, reference, mel, *moved)
 
         return Rendered(in_full_batches(draw, faces, audio)[0], faces)
-
-
-def mouth_mask(size: int) -> Tensor:
-    """(1, 1, S, S) in [0, 1]: 1 about the mouth, smoothly 0 at the rim of the ellipse."""
-    x0, y0, rx, ry = MOUTH_ELLIPSE
-    at = (torch.arange(size) + 0.5) / size
-    radius = (((at - x0) / rx)[None, :] ** 2 + ((at - y0) / ry)[:, None] ** 2).sqrt()
-    step = ((1.0 - radius) / SOFT).clamp(0.0, 1.0)
-    return smoothstep(step)[None, None]
-
-
-def build_talker(checkpoint: Checkpoint) -> MemoryTalker:
-    """The talker of a checkpoint with its weights, in eval mode.
-
-    Raises:
-        LipwrightError: header or weights are damaged.
-    """
-    return checkpoint.build("talker", MemoryTalker)
 
 
 def load_memory(path: Path, device: str = "auto", backend: str = "auto") -> MemoryMethod:
@@ -209,4 +138,4 @@ def load_memory(path: Path, device: str = "auto", backend: str = "auto") -> Memo
     Raises:
         LipwrightError: missing, damaged, or of another kind.
     """
-    return MemoryMethod(load_checkpoint(path, only="talker"), device, backend)
+    return MemoryMethod(path, device, backend)

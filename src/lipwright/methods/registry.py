@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module, resources
 from pathlib import Path
 
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, missing_extra
 from lipwright.methods.base import Method
 
 DEFAULT = "vq"
@@ -42,10 +42,7 @@ class MethodEntry:
         except ModuleNotFoundError as error:
             if error.name != "torch":
                 raise
-            raise LipwrightError(
-                f"the method '{self.name}' needs PyTorch, which is not installed; install torch, "
-                f"or use --method {DEFAULT}."
-            ) from error
+            raise missing_extra(f"The method '{self.name}'", "gpu") from error
         assert isinstance(made, Method)
         return made
 

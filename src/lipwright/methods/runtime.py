@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, missing_extra
 from lipwright.files.whole import file_sha256
 from lipwright.openvino_core import core
 from lipwright.weights.container import Graph, read_graphs
@@ -124,7 +124,11 @@ def load_engines(
         graphs = read_graphs(path, header)
         if graphs:
             return {name: GraphEngine(graph, name in exact) for name, graph in graphs.items()}
-    need_torch("this device, backend or checkpoint")
+    if device not in ("auto", "cpu"):
+        need_torch(f"--device {device}")
+    elif backend == "torch":
+        need_torch("--backend torch")
+    need_torch(f"{path}, which holds no graphs,")
     from lipwright.methods.engine import ArrayEngine, build_engine, choose_device
 
     if on_cpu is False and choose_device(device).type == "cpu" and backend != "torch":
@@ -145,7 +149,4 @@ def need_torch(what: str) -> None:
         LipwrightError: it is not.
     """
     if not has_torch():
-        raise LipwrightError(
-            f"{what} needs PyTorch, which is not installed; run pip install 'lipwright[gpu]', or "
-            "use --device cpu with a checkpoint that holds its graphs."
-        )
+        raise missing_extra(what, "gpu")

@@ -132,6 +132,12 @@ class LandmarkAudio(nn.Module):
         Returns:
             (B, T, K) coefficients, and the state behind the last frame.
         """
+        x = self.lstm_input(example, sound, known)
+        out, state = self.lstm(self.dropout(x), state)
+        return self.head(out), state
+
+    def lstm_input(self, example: Tensor, sound: Tensor, known: Tensor | None = None) -> Tensor:
+        """What the LSTM hears, (B, T, example + features); arguments as in :meth:`forward`."""
         b, t = sound.shape[:2]
         audio_features = sound.flatten(0, 1)
         x = self.front(audio_features.transpose(1, 2))  # (B T, steps, bands)
@@ -145,8 +151,7 @@ class LandmarkAudio(nn.Module):
             x = torch.cat([x, self.known(features)], dim=1)
         x = x.unflatten(0, (b, t))
         e = self.example(example)[:, None].expand(-1, t, -1)
-        out, state = self.lstm(self.dropout(torch.cat([e, x], dim=-1)), state)
-        return self.head(out), state
+        return torch.cat([e, x], dim=-1)
 
 
 def _cosines(bands: int) -> Tensor:

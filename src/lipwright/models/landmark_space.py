@@ -1,17 +1,6 @@
-"""The landmark space: motion of the face without its identity and pose, in a few numbers.
+"""The landmark space as part of a network's weights.
 
-Chen et al. (CVPR 2019), after the published code: a face's 68 points are brought to a mean shape by
-a similarity transform (Procrustes), the identity is taken off, what is left is multiplied by 5 and
-projected on the first K = 6 principal components,
-
-    h = (5 m - c) U,        5 m = h U^T + c,        U: (136, K) orthonormal.
-
-Here the transform is fitted to the points that speech does not move (nose, corners of the eyes), so
-that an opening mouth does not shift the rest. The identity is the face's *neutral* shape: the mean
-over a clip in training. A single picture has no mean; its coefficients are estimated by a linear
-regression R on the shape, and its neutral shape is what remains when that motion is taken off:
-
-    h' = (5 (s - mean)) R + b,        neutral = s - (h' U^T + c) / 5.
+The arithmetic is that of :mod:`lipwright.models.landmark_coordinates`.
 """
 
 from __future__ import annotations
@@ -19,24 +8,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lipwright.geometry import inverse_similarity, similarity, transform
+from lipwright.models.landmark_coordinates import MIRROR, POINTS, STABLE, LandmarkCoordinates
 
-POINTS = 68
-STABLE: tuple[int, ...] = (*range(27, 36), 36, 39, 42, 45)
-"""Points of the 68 that speech does not move: the nose and the corners of the eyes."""
-
-MIRROR: tuple[int, ...] = (
-    *range(16, -1, -1),
-    *range(26, 16, -1),
-    *(27, 28, 29, 30, 35, 34, 33, 32, 31),
-    *(45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40),
-    *(54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55),
-    *(64, 63, 62, 61, 60, 67, 66, 65),
-)
-"""Which point takes the place of each in a mirrored picture."""
+__all__ = ["MIRROR", "POINTS", "STABLE", "LandmarkSpace"]
 
 
-class LandmarkSpace(nn.Module):
+class LandmarkSpace(nn.Module, LandmarkCoordinates):
     """Fixed numbers, fitted once by the stage ``landmark-space``; nothing here is learnt by
     descent.
 
@@ -63,51 +40,3 @@ class LandmarkSpace(nn.Module):
         self.register_buffer("deviation", torch.ones(components))
         self.register_buffer("regression", torch.zeros(width, components))
         self.register_buffer("offset", torch.zeros(components))
-
-    def align(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Bring faces to the mean shape.
-
-        Args:
-            points: (..., 68, 2) in any unit.
-
-        Returns:
-            The shapes (..., 68, 2), free of place, size and turn in the plane, and the transforms
-            (..., 2, 3) that made them.
-        """
-        index = list(STABLE)
-        matrix = similarity(points[..., index, :], self.mean[index])
-        return transform(matrix, points), matrix
-
-    def encode(self, motion: Tensor) -> Tensor:
-        """Motion (..., 68, 2), shape minus neutral shape, to coefficients (..., K)."""
-        return (self.scale * motion.flatten(-2) - self.centre) @ self.basis
-
-    def decode(self, coefficients: Tensor) -> Tensor:
-        """Coefficients (..., K) to motion (..., 68, 2)."""
-        flat = (coefficients @ self.basis.T + self.centre) / self.scale
-        return flat.reshape(*flat.shape[:-1], POINTS, 2)
-
-    def estimate(self, shape: Tensor) -> Tensor:
-        """Coefficients (..., K) of single aligned shapes (..., 68, 2) whose neutral is unknown."""
-        return (self.scale * (shape - self.mean).flatten(-2)) @ self.regression + self.offset
-
-    def neutral(self, shapes: Tensor) -> Tensor:
-        """The neutral shape (68, 2) of one face from R >= 1 aligned frames of it (R, 68, 2)."""
-        return (shapes - self.decode(self.estimate(shapes))).mean(0)
-
-    def normalised(self, motion: Tensor) -> Tensor:
-        """What VG-net sees: motion about the mean shape, (..., 68, 2) -> (..., 136)."""
-        return self.scale * (self.mean + motion).flatten(-2)
-
-    def place(self, motion: Tensor, neutral: Tensor, matrix: Tensor) -> Tensor:
-        """Back into the picture, with the face's own identity and pose.
-
-        Args:
-            motion: (..., 68, 2).
-            neutral: (68, 2) of this face.
-            matrix: (..., 2, 3) from :meth:`align`.
-
-        Returns:
-            (..., 68, 2) in the unit of the points that were aligned.
-        """
-        return transform(inverse_similarity(matrix), neutral + motion)

@@ -2,8 +2,15 @@
 
 A checkpoint of a dubbing method holds, beside its weights, the graphs of its networks as OpenVINO
 reads them, so that nothing is traced or converted on a user's machine and PyTorch is not needed to
-dub. A graph is two arrays of bytes, ``graph/NAME.xml`` and ``graph/NAME.bin``; the header's table
-``graphs`` has the SHA-256 of both together.
+dub. Weights are stored once. Of a graph the file has
+
+* ``graph/NAME.xml``, its description, compressed (zlib);
+* ``graph/NAME.parts``, a JSON list, compressed: the graph's constants are these parts one after
+  another. A part ``[array, first, count]`` is so many bytes of an array of the file;
+
+and the bytes that no weight has (folded layers, positions, shapes), of all graphs together, are the
+array ``graph/rest``. The header's table ``graphs`` has the SHA-256 of every graph's description and
+constants as they are when put together.
 """
 
 from __future__ import annotations
@@ -11,9 +18,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import zlib
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +36,15 @@ ARCHITECTURES = {"looks": "gallery"}
 """Former names of architectures in headers, and their names today."""
 GRAPH = "graph/"
 """Names of arrays that belong to graphs begin so."""
+REST = f"{GRAPH}rest"
+"""Bytes of graphs that no weight has."""
 MOST_GRAPH_TEXT = 16 << 20
+MOST_PARTS = 1 << 20
+"""Bytes of a list of parts."""
+MOST_CONSTANTS = 2
+"""The constants of a graph take at most so many times the bytes of the file."""
 _TAG = re.compile(rb'<layer [^>]*type="([A-Za-z0-9_]{1,64})"')
+_OFFSET = re.compile(rb'<data [^>]*offset="(\d{1,18})"')
 _NOT_PLAIN = (b"<!DOCTYPE", b"<!ENTITY", b"<?xml-stylesheet")
 
 
@@ -117,12 +133,115 @@ def read_graphs(path: Path, header: dict[str, Any]) -> dict[str, Graph]:
     table = header.get("graphs", {})
     if not isinstance(table, dict) or len(table) > 16:
         Header(header, path).fail("graphs is no table of at most 16")
+    if not table:
+        return {}
     found = {}
-    for name, digest in table.items():
-        xml, weights = read_arrays(path, [f"{GRAPH}{name}.xml", f"{GRAPH}{name}.bin"])
-        graph = Graph(name, xml.astype(np.uint8).tobytes(), weights.astype(np.uint8).tobytes())
-        plain = len(graph.xml) <= MOST_GRAPH_TEXT and not any(w in graph.xml for w in _NOT_PLAIN)
-        if graph.digest != digest or not plain or not _TAG.search(graph.xml):
-            Header(header, path).fail(f"the graph '{name}' is not the one that it names")
-        found[name] = graph
+    with safe_open(str(path), framework="np") as file:
+        bytes_of = _Bytes(file, MOST_CONSTANTS * path.stat().st_size)
+        for name, digest in table.items():
+            try:
+                xml = _expand(bytes_of.whole(f"{GRAPH}{name}.xml"), MOST_GRAPH_TEXT)
+                parts = json.loads(_expand(bytes_of.whole(f"{GRAPH}{name}.parts"), MOST_PARTS))
+                graph = Graph(name, xml, bytes_of.join(parts))
+            except (KeyError, ValueError, TypeError, RecursionError, zlib.error):
+                _refuse(header, path, name)
+            plain = not any(word in xml for word in _NOT_PLAIN)
+            if graph.digest != digest or not plain or not _TAG.search(xml):
+                _refuse(header, path, name)
+            found[name] = graph
     return found
+
+
+def pack_graphs(
+    arrays: dict[str, NDArray[Any]], graphs: list[Graph]
+) -> tuple[dict[str, NDArray[np.uint8]], dict[str, str]]:
+    """What a checkpoint has to hold beside its arrays for these graphs, and the header's table.
+
+    Args:
+        arrays: of the checkpoint, without those of graphs.
+        graphs: of its networks.
+    """
+    known = {_key(array.tobytes()): (name, 0) for name, array in sorted(arrays.items())}
+    rest = bytearray()
+    made = {}
+    for graph in graphs:
+        parts: list[list[Any]] = []
+        for piece in _pieces(graph):
+            key = _key(piece)
+            if key not in known:
+                known[key] = (REST, len(rest))
+                rest += piece
+            name, first = known[key]
+            last = parts[-1] if parts else None
+            if last is not None and last[0] == name == REST and last[1] + last[2] == first:
+                last[2] += len(piece)
+            else:
+                parts.append([name, first, len(piece)])
+        for kind, data in (("xml", graph.xml), ("parts", json.dumps(parts).encode())):
+            packed = np.frombuffer(zlib.compress(data, 9), np.uint8)
+            made[f"{GRAPH}{graph.name}.{kind}"] = packed
+    made[REST] = np.frombuffer(bytes(rest), np.uint8)
+    return made, {graph.name: graph.digest for graph in graphs}
+
+
+class _Bytes:
+    """The arrays of a file as bytes; no more than ``most`` of them in one go."""
+
+    def __init__(self, file: Any, most: int) -> None:
+        self._file, self._most = file, most
+        self._names = set(file.keys())
+
+    def whole(self, name: str) -> memoryview:
+        """All bytes of an array.
+
+        Raises:
+            KeyError: there is none of this name.
+        """
+        if name not in self._names:
+            raise KeyError(name)
+        array = np.ascontiguousarray(self._file.get_tensor(name))
+        return memoryview(array.reshape(-1).view(np.uint8))
+
+    def join(self, parts: Any) -> bytes:
+        """Parts ``[array, first, count]`` one after another.
+
+        Raises:
+            KeyError, TypeError, ValueError: they are no such list, or outside their arrays.
+        """
+        counts = [count for _, _, count in parts]
+        if not all(type(count) is int and count > 0 for count in counts):
+            raise ValueError("a part has no length")
+        if sum(counts) > self._most:
+            raise ValueError("more constants than the file can have")
+        joined = bytearray()
+        for name, first, count in parts:
+            data = self.whole(name)
+            if type(first) is not int or not 0 <= first <= len(data) - count:
+                raise ValueError("a part lies outside its array")
+            joined += data[first : first + count]
+        return bytes(joined)
+
+
+def _pieces(graph: Graph) -> list[bytes]:
+    """The constants of a graph, cut where its description says that one begins."""
+    size = len(graph.weights)
+    cuts = {0, size, *(int(found) for found in _OFFSET.findall(graph.xml))}
+    ends = sorted(cut for cut in cuts if cut <= size)
+    return [graph.weights[a:b] for a, b in pairwise(ends)]
+
+
+def _key(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def _expand(data: memoryview, most: int) -> bytes:
+    """Raises: ValueError, zlib.error: damaged, or more than ``most`` bytes."""
+    expander = zlib.decompressobj()
+    found = expander.decompress(data, most)
+    if not expander.eof:
+        raise ValueError("too long")
+    return found
+
+
+def _refuse(header: dict[str, Any], path: Path, name: str) -> NoReturn:
+    Header(header, path).fail(f"the graph '{name}' is not the one that it names")

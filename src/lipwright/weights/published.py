@@ -14,15 +14,15 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, missing_extra
 from lipwright.files.user_folders import cache_folder
 from lipwright.files.whole import file_sha256
 from lipwright.weights.fetch import models_folder
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -172,6 +172,10 @@ def load_state(path: Path) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise LipwrightError(f"there is no checkpoint at {path}; check the path.")
+    try:
+        from torch import Tensor
+    except ModuleNotFoundError as error:
+        raise missing_extra(f"Reading {path}", "train") from error
     content = _load(path)
     for key in ("state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
@@ -189,6 +193,8 @@ def load_state(path: Path) -> dict[str, Tensor]:
 
 
 def _load(path: Path) -> Any:
+    import torch
+
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
@@ -216,7 +222,7 @@ def _load(path: Path) -> Any:
     ) from first
 
 
-def load_into(module: torch.nn.Module, state: Mapping[str, Tensor], path: Path, what: str) -> None:
+def load_into(module: nn.Module, state: Mapping[str, Tensor], path: Path, what: str) -> None:
     """Load a converted state dict; counters of batch normalisation may be absent.
 
     Raises:

@@ -16,7 +16,7 @@ from lipwright.data.talking import REACH
 from lipwright.errors import LipwrightError
 from lipwright.lip_motion import NeutralMouth
 from lipwright.media.mel import SILENCE, STEPS_PER_FRAME
-from lipwright.methods.memory import build_talker
+from lipwright.methods.memory_networks import build_talker
 from lipwright.models.memory_lips import LipEncoder, fold_time
 from lipwright.weights.checkpoint import load_checkpoint
 

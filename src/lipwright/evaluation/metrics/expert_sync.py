@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.errors import LipwrightError
-from lipwright.evaluation.experts import expert_features
 from lipwright.evaluation.metrics.base import ClipResult, Metric, MetricInfo, finite_features
 from lipwright.evaluation.sampling import aligned_25
 
@@ -130,6 +129,10 @@ class ExpertSync(Metric):
 
     def finish(self, out: ClipResult) -> None:
         """Judge both videos."""
+        import torch
+
+        from lipwright.evaluation.experts import expert_features
+
         expert = self.clip.networks.loaded["expert"]
         for side, values in ((self.clip.real, out.real), (self.clip.result, out.result)):
             if side.speech is None:

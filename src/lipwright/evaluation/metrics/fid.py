@@ -9,16 +9,18 @@ same crop in real and result, all matched frames.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from lipwright.evaluation.bootstrap import Estimate
 from lipwright.evaluation.metrics.base import FeatureMetric, MetricInfo, same_images
 from lipwright.evaluation.metrics.frechet import distance_of_clips
+from lipwright.evaluation.without_gradients import without_gradients
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 DIMENSIONS = 2048
 INFO = MetricInfo(
@@ -43,9 +45,11 @@ class PictureFeatures(Protocol):
         ...
 
 
-@torch.no_grad()
+@without_gradients
 def fid_features(network: PictureFeatures, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(B, S, S, 3) uint8 crops -> (B, 2048)."""
+    import torch
+
     same_images(crops, crops)
     x = torch.from_numpy(np.ascontiguousarray(crops)).permute(0, 3, 1, 2).float() / 255.0
     return network.features(x).float().numpy()

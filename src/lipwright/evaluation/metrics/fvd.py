@@ -10,12 +10,10 @@ FVD/100 under that name.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from lipwright.evaluation.bootstrap import Estimate
 from lipwright.evaluation.metrics.base import (
@@ -25,6 +23,10 @@ from lipwright.evaluation.metrics.base import (
     same_images,
 )
 from lipwright.evaluation.metrics.frechet import distance_of_clips
+from lipwright.evaluation.without_gradients import without_gradients
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CLIP = 16
 DIMENSIONS = 400
@@ -70,9 +72,11 @@ def cut_clips(frames: NDArray[Any]) -> NDArray[Any]:
     return frames[: n * CLIP].reshape(n, CLIP, *frames.shape[1:])
 
 
-@torch.no_grad()
+@without_gradients
 def fvd_features(network: ClipFeatures, clips: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(B, 16, S, S, 3) uint8 RGB clips -> (B, 400)."""
+    import torch
+
     same_images(clips, clips)
     x = torch.from_numpy(np.ascontiguousarray(clips)).permute(0, 4, 1, 2, 3).float()
     if x.shape[-2:] != (224, 224):

@@ -5,14 +5,16 @@ Needs the published VGG-16 trunk and the published linear heads; without both it
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from lipwright.evaluation.metrics.base import MeanMetric, MetricInfo, Moment, same_images
+from lipwright.evaluation.without_gradients import without_gradients
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 INFO = MetricInfo(
     "lpips",
@@ -35,9 +37,11 @@ class PerceptualDistance(Protocol):
         ...
 
 
-@torch.no_grad()
+@without_gradients
 def lpips(network: PerceptualDistance, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     """Distance of two (S, S, 3) uint8 RGB pictures; 0 for equal ones."""
+    import torch
+
     same_images(a, b)
     x, y = (
         torch.from_numpy(np.ascontiguousarray(v)).permute(2, 0, 1)[None].float() / 127.5 - 1.0

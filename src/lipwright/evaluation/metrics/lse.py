@@ -21,12 +21,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from lipwright.errors import LipwrightError
 from lipwright.evaluation.metrics.base import (
@@ -38,6 +36,10 @@ from lipwright.evaluation.metrics.base import (
 )
 from lipwright.evaluation.mfcc import mfcc, to_int16
 from lipwright.evaluation.sampling import at_25, sync_pictures
+from lipwright.evaluation.without_gradients import without_gradients
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SHIFT = 15
 WINDOW = 5
@@ -168,7 +170,7 @@ def sync_score(
     return SyncScore(shift - at, float(means[at]), confidence, means, len(visual), tuple(flags))
 
 
-@torch.no_grad()
+@without_gradients
 def sync_features(
     network: SyncFeatures,
     frames: Iterable[NDArray[np.uint8]],
@@ -188,6 +190,8 @@ def sync_features(
     Returns:
         Visual and speech features, (N, D) each.
     """
+    import torch
+
     n = positions(frame_count, len(wave))
     cepstra = torch.from_numpy(mfcc(to_int16(wave)).T.astype(np.float32))
     visual: list[Tensor] = []

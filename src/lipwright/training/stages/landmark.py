@@ -48,6 +48,7 @@ def join_landmark(out: Path, config: JoinConfig) -> Path:
     Raises:
         LipwrightError: a stage is missing, or was trained with another landmark space.
     """
+    from lipwright.methods.graphs import export_graphs
     from lipwright.models.landmark_audio import LandmarkAudio
     from lipwright.models.landmark_video import LandmarkVideo
     from lipwright.training.stages.landmark_audio import load_space
@@ -88,6 +89,7 @@ def join_landmark(out: Path, config: JoinConfig) -> Path:
     }
     path = out / "landmark.safetensors"
     save_checkpoint(path, header, networks)
+    export_graphs(path)
     return path
 
 

@@ -1,0 +1,126 @@
+"""The networks of the Audio-Lip Memory in PyTorch: for the export to graphs, and where PyTorch runs
+them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from lipwright.face_regions import MOUTH_ELLIPSE
+from lipwright.geometry import smoothstep
+from lipwright.media.mel import SILENCE
+from lipwright.methods.export import Export
+from lipwright.models.memory_talker import MemoryTalker
+from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
+
+SOFT = 0.25
+"""Share of the radius over which it fades into the frame."""
+
+
+class MemoryDrawer(nn.Module):
+    """The graph of inference: target, reference and speech in, the speaking face out.
+
+    Args:
+        talker: the trained network.
+        articulation: how far from rest the mouth goes: ``rest + articulation (feature - rest)`` for
+            the recalled lip feature and for the audio feature, rest being those of silence, or, of
+            a talker that moves the reference, for the motion that it is moved by. 1 is the paper;
+            what is recalled is an average over slots, and an average of mouths moves less than any
+            of them.
+
+    The networks draw half a face; shown is an ellipse about the mouth, the frame itself round it.
+    """
+
+    rest: Tensor
+    quiet: Tensor
+    mask: Tensor
+
+    def __init__(self, talker: MemoryTalker, articulation: float = 1.0) -> None:
+        super().__init__()
+        self.talker, self.articulation = talker, articulation
+        silent = torch.full((1, 80, talker.audio.steps), SILENCE)
+        with torch.no_grad():
+            quiet = talker.eval().audio(silent)
+            rest, _ = talker.recall(quiet)
+        self.register_buffer("rest", rest)
+        self.register_buffer("quiet", quiet)
+        self.register_buffer("mask", mouth_mask(talker.size))
+
+    def forward(
+        self,
+        target: Tensor,
+        reference: Tensor,
+        mel: Tensor,
+        where: Tensor | None = None,
+        motion: Tensor | None = None,
+    ) -> tuple[Tensor]:
+        """Draw.
+
+        Args:
+            target: (B, 3, S, S) in [-1, 1], of whose lower half the networks see nothing.
+            reference: (B, 3, S, S) in [-1, 1], other moments of this face.
+            mel: (B, 80, steps).
+            where: (B, P, 2) lip points of the references, for a talker that moves them.
+            motion: (B, K) their lip motion.
+
+        Returns:
+            (B, 3, S, S) in [-1, 1], as a tuple of one.
+        """
+        talker = self.talker
+        audio_features = talker.audio(mel)
+        lips, _ = talker.recall(audio_features)
+        moves = talker.mover is not None
+        if self.articulation != 1.0 and not moves:
+            lips = self.rest + self.articulation * (lips - self.rest)
+            audio_features = self.quiet + self.articulation * (audio_features - self.quiet)
+        further = self.articulation if moves else 1.0
+        drawn = talker.draw(lips, audio_features, target, reference, where, motion, further)
+        return (target + self.mask * (drawn - target),)
+
+
+def modules_of(path: Path) -> dict[str, nn.Module]:
+    """The network of a checkpoint by the name of its graph.
+
+    Raises:
+        LipwrightError: header or weights are damaged.
+    """
+    checkpoint = load_checkpoint(path, only="talker")
+    further = checkpoint.fields.number("articulation", 0.0, 20.0, 1.0)
+    drawer = MemoryDrawer(build_talker(checkpoint), further)
+    return {"draw": drawer.eval().requires_grad_(False)}
+
+
+def exports_of(path: Path, batch: int) -> dict[str, Export]:
+    """What becomes the graph of a checkpoint."""
+    modules = modules_of(path)
+    drawer = modules["draw"]
+    assert isinstance(drawer, MemoryDrawer)
+    talker, size = drawer.talker, drawer.talker.size
+    picture, mel = torch.zeros(batch, 3, size, size), torch.zeros(batch, 80, talker.audio.steps)
+    inputs = [picture, picture, mel]
+    if talker.mover is not None:
+        space = talker.mover.space
+        where = torch.full((batch, len(space.basis) // 2, 2), 0.64)
+        inputs += [where, torch.zeros(batch, space.dim)]
+    return {"draw": Export(drawer, tuple(inputs), {})}
+
+
+def mouth_mask(size: int) -> Tensor:
+    """(1, 1, S, S) in [0, 1]: 1 about the mouth, smoothly 0 at the rim of the ellipse."""
+    x0, y0, rx, ry = MOUTH_ELLIPSE
+    at = (torch.arange(size) + 0.5) / size
+    radius = (((at - x0) / rx)[None, :] ** 2 + ((at - y0) / ry)[:, None] ** 2).sqrt()
+    step = ((1.0 - radius) / SOFT).clamp(0.0, 1.0)
+    return smoothstep(step)[None, None]
+
+
+def build_talker(checkpoint: Checkpoint) -> MemoryTalker:
+    """The talker of a checkpoint with its weights, in eval mode.
+
+    Raises:
+        LipwrightError: header or weights are damaged.
+    """
+    return checkpoint.build("talker", MemoryTalker)

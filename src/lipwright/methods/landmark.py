@@ -192,7 +192,7 @@ class LandmarkMethod(Method):
             sound = sound - SILENCE  # the pipeline's MFCC are shifted to mel's silence
         found, hidden, cell = self.listen(sound[None], *state.audio)
         state.audio = (hidden, cell)
-        return found[0]
+        return np.asarray(found[0], np.float32)
 
 
 def around_mouth(points: Array, size: int) -> Array:

@@ -199,8 +199,7 @@ class _Bytes:
         """
         if name not in self._names:
             raise KeyError(name)
-        array = np.ascontiguousarray(self._file.get_tensor(name))
-        return memoryview(array.reshape(-1).view(np.uint8))
+        return memoryview(np.ascontiguousarray(self._file.get_tensor(name)).tobytes())
 
     def join(self, parts: Any) -> bytes:
         """Parts ``[array, first, count]`` one after another.

@@ -129,8 +129,6 @@ class ExpertSync(Metric):
 
     def finish(self, out: ClipResult) -> None:
         """Judge both videos."""
-        import torch
-
         from lipwright.evaluation.experts import expert_features
 
         expert = self.clip.networks.loaded["expert"]

@@ -240,12 +240,12 @@ def table(rows: list[Row]) -> str:
         "| bits right in all frames | by chance |",
         "|---|---|---|---|---|---|---|",
     ]
-    for row in rows:
-        lines.append(
-            f"| {row.pictures} | {row.psnr:.1f} dB | {100 * row.blocks:.1f} % "
-            f"| {100 * row.bits:.1f} % | {100 * row.frames_matching:.0f} % "
-            f"| {row.bits_of_all} of {row.bits_there} | {10**row.log10_chance:.2g} |"
-        )
+    lines.extend(
+        f"| {row.pictures} | {row.psnr:.1f} dB | {100 * row.blocks:.1f} % "
+        f"| {100 * row.bits:.1f} % | {100 * row.frames_matching:.0f} % "
+        f"| {row.bits_of_all} of {row.bits_there} | {10**row.log10_chance:.2g} |"
+        for row in rows
+    )
     return "\n".join(lines)
 
 

@@ -44,7 +44,7 @@ class OutputLock:
                 _acquire(handle)
                 # The job before may have removed the file between our open and our lock; then we
                 # hold a lock on nothing and have to try again.
-                if os.path.samestat(os.fstat(handle), os.stat(self.path)):
+                if os.path.samestat(os.fstat(handle), self.path.stat()):
                     self._handle = handle
             except FileNotFoundError:
                 pass

@@ -170,7 +170,9 @@ def _expanded(
     for name in map(str.strip, map(str, names)):
         found = [folder / name]
         if any(sign in name for sign in "*?["):
-            found = [Path(match) for match in sorted(glob.glob(str(folder / name)))]
+            # Not Path.glob: it refuses patterns that are absolute.
+            matches = glob.glob(str(folder / name))  # noqa: PTH207
+            found = [Path(match) for match in sorted(matches)]
             if not found:
                 raise LipwrightError(f"{where}: no file fits '{name}'.")
         for speech in found:

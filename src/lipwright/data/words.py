@@ -47,11 +47,8 @@ def words(row: Row, work: Work) -> Row:
 
 def transcripts(source: Path) -> list[Path]:
     """Transcript files that belong to a source."""
-    found = []
-    for path in source.parent.glob(f"{_escaped(source.stem)}.*"):
-        if path.suffix.lower() in SUFFIXES:
-            found.append(path)
-    return sorted(found)
+    beside = source.parent.glob(f"{_escaped(source.stem)}.*")
+    return sorted(path for path in beside if path.suffix.lower() in SUFFIXES)
 
 
 def _escaped(name: str) -> str:

@@ -170,8 +170,9 @@ class RayCluster:
         waiting = iter(rows)
         running: list[Any] = []
         while True:
-            for row in islice(waiting, limit - len(running)):
-                running.append(remote.remote(step, row, work))
+            running.extend(
+                remote.remote(step, row, work) for row in islice(waiting, limit - len(running))
+            )
             if not running:
                 return
             done, running = self._ray.wait(running)

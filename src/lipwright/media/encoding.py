@@ -197,11 +197,11 @@ def _hdr_losses(info: VideoInfo, encoding: Encoding) -> list[str]:
             f"{path} is HDR ({curve}); in 8 bits its gradients show steps, and it is not converted "
             "to standard range."
         )
-    for kind in info.hdr.dynamic:
-        found.append(
-            f"The {kind} metadata of {path} cannot be kept, for they belong to the pixels as they "
-            "were; players show the plain HDR picture."
-        )
+    found.extend(
+        f"The {kind} metadata of {path} cannot be kept, for they belong to the pixels as they "
+        "were; players show the plain HDR picture."
+        for kind in info.hdr.dynamic
+    )
     return found
 
 

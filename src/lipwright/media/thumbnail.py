@@ -38,10 +38,10 @@ def thumbnail(
     size = (max(1, round(info.width * across)), max(1, round(info.height * down)))
     views = plane_views(frame)
     channels = [_resized(views[layout.planes[0]], across, down, size)]
-    for plane in layout.planes[1:]:
-        channels.append(
-            _resized(views[plane], across * layout.chroma_x, down * layout.chroma_y, size)
-        )
+    channels.extend(
+        _resized(views[plane], across * layout.chroma_x, down * layout.chroma_y, size)
+        for plane in layout.planes[1:]
+    )
     code = colour_code(info.colour.name, info.colour.full_range, layout.depth)
     if layout.is_gray:
         luma = (channels[0].astype(np.float32) - code.offset[0]) / code.to_codes[0].sum()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -165,7 +164,7 @@ class Provenance:
                 self._credentials,
                 time_stamp_url=self.options.time_stamp_url,
             )
-        elif is_beside(out) and os.path.exists(sidecar_path(out)):
+        elif is_beside(out) and Path(sidecar_path(out)).exists():
             self.warnings.append(STALE.format(sidecar_path(out)))
         if marker is not None and marked:
             hashed = HashedFile.of(complete)

@@ -139,7 +139,7 @@ def finish(
                 builder.sign(signer, kind, source, stack.enter_context(temporary.open("w+b")))
             else:
                 builder.set_no_embed()
-                with open(os.devnull, "w+b") as nowhere:
+                with Path(os.devnull).open("w+b") as nowhere:
                     temporary.write_bytes(builder.sign(signer, kind, source, nowhere))
         os.replace(temporary, target)
     except (c2pa.C2paError, OSError) as error:

@@ -285,20 +285,18 @@ def _refine(candidate: Candidate, samples: Sequence[Sample], judge: Judge) -> Ca
 
 def _scale_neighbours(alignment: Alignment, shape: Shape) -> list[Alignment]:
     """Half a step smaller and larger, about the middle of the picture."""
-    result = []
     box = (0.0, 0.0, float(shape[1]), float(shape[0]))
     x0, y0, x1, y1 = replace(alignment, shift_x=0.0, shift_y=0.0).place_box(box, shape)
-    for change in (-_ZOOM_STEP / 2, _ZOOM_STEP / 2):
-        result.append(
-            replace(
-                alignment,
-                scale_x=alignment.scale_x * (1 + change),
-                scale_y=alignment.scale_y * (1 + change),
-                shift_x=alignment.shift_x - change * (x0 + x1) / 2,
-                shift_y=alignment.shift_y - change * (y0 + y1) / 2,
-            )
+    return [
+        replace(
+            alignment,
+            scale_x=alignment.scale_x * (1 + change),
+            scale_y=alignment.scale_y * (1 + change),
+            shift_x=alignment.shift_x - change * (x0 + x1) / 2,
+            shift_y=alignment.shift_y - change * (y0 + y1) / 2,
         )
-    return result
+        for change in (-_ZOOM_STEP / 2, _ZOOM_STEP / 2)
+    ]
 
 
 def _shift_neighbours(alignment: Alignment, shape: Shape) -> list[Alignment]:

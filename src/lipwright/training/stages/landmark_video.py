@@ -299,12 +299,12 @@ class LandmarkVideoStage:
         network.eval()
         with torch.no_grad():
             batch, drawn = self._drawn(network, context)[0]
-        rows = []
+        rows: list[Tensor] = []
         for b in range(min(2, len(batch.frames))):
             picture = batch.picture[b : b + 1]
             alpha = drawn.alpha[b].float().expand(-1, 3, -1, -1) * 2 - 1
-            for x in (batch.frames[b], drawn.frames[b].float(), alpha):
-                rows.append(torch.cat([picture, x])[:9])
+            shown = (batch.frames[b], drawn.frames[b].float(), alpha)
+            rows.extend(torch.cat([picture, x])[:9] for x in shown)
         write_sheet(rows, folder / f"{step:07d}.png")
 
     def export(self, network: nn.Module, path: Path, history: dict[str, Any]) -> None:

@@ -17,11 +17,13 @@ import csv
 import json
 import tempfile
 import wave as wavefile
+from fractions import Fraction
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import torch
 
@@ -29,7 +31,9 @@ from lipwright.dubbing.job import DubOptions, dub
 from lipwright.errors import LipwrightError
 from lipwright.evaluation.experts import Expert, expert_features, load_expert
 from lipwright.evaluation.faces import FaceSeries, crop_transforms, crops, watch
+from lipwright.evaluation.metrics.base import Side
 from lipwright.evaluation.metrics.expert_sync import expert_score, pair_accuracy
+from lipwright.evaluation.metrics.lip_sync import lip_agreement, predictor
 from lipwright.evaluation.mouth import (
     best_lag,
     correlation,
@@ -38,9 +42,11 @@ from lipwright.evaluation.mouth import (
     spread_ratio,
 )
 from lipwright.evaluation.pixels import colour_difference, flicker, lip_colour, psnr, ssim
+from lipwright.evaluation.protocols.speech import write_wave
 from lipwright.evaluation.sampling import aligned_25
 from lipwright.face_regions import MOUTH_BOX, pixel_box
 from lipwright.faces.tracker import FaceTracker
+from lipwright.lip_motion import NeutralMouth
 from lipwright.media.audio import SAMPLE_RATE, load_speech
 from lipwright.media.mel import STEPS_PER_FRAME, mel_spectrogram
 from lipwright.methods.registry import load_method
@@ -57,6 +63,12 @@ def main() -> None:
     parser.add_argument("--per-identity", type=int, default=2)
     parser.add_argument("--method", default="vq")
     parser.add_argument("--weights", default=None)
+    parser.add_argument("--adapt", choices=("auto", "off"), default="auto")
+    parser.add_argument(
+        "--second-halves",
+        action="store_true",
+        help="measure second halves, adapted from the first ones",
+    )
     parser.add_argument("--expert", type=Path, help="a pixel sync expert that judges, too")
     parser.add_argument("-o", "--out", type=Path, default=Path("quality"))
     parser.add_argument("--keep", action="store_true", help="keep the dubbed videos")
@@ -74,17 +86,28 @@ def main() -> None:
         other = order[(n + 1) % len(order)]
         with tempfile.TemporaryDirectory() as scratch:
             folder = args.out if args.keep else Path(scratch)
+            series_of, options = sources[clip], {"adapt": args.adapt}
+            begin, own, own_wave = 0, clip, waves[clip]
+            if args.second_halves:
+                half = Fraction(float(series_of.times[-1]) / 2).limit_denominator(100)
+                begin = int(np.searchsorted(series_of.times, float(half)))
+                own_wave = own_wave[round(half * SAMPLE_RATE) :]
+                own = write_wave(Path(scratch) / "own.wav", own_wave)
+                options["start"] = half
+                if args.adapt == "auto":
+                    options["adapt"] = first_seconds(clip, Path(scratch) / "first.mkv", half)
             silence = Path(scratch) / "silence.wav"
-            write_silence(silence, float(sources[clip].times[-1]) + 0.1)
-            results = {}
-            for kind, speech in (("own", clip), ("foreign", other), ("silent", silence)):
+            write_silence(silence, float(series_of.times[-1]) + 0.1)
+            results, learnt = {}, []
+            for kind, speech in (("own", own), ("foreign", other), ("silent", silence)):
                 out = folder / f"{n:02d}-{kind}.mp4"
-                options = DubOptions(length="video", manifest=False, crf=16)
-                dub(clip, speech, out, options, method=method)
+                given = DubOptions(length="video", manifest=False, crf=16, **options)
+                learnt = dub(clip, speech, out, given, method=method).adaptation
                 results[kind] = out
-            row = {"clip": clip.name, "identity": clips[clip]}
+            row = {"clip": clip.name, "identity": clips[clip], "adaptation": learnt}
             series = {kind: watch(path, tracker) for kind, path in results.items()}
-            row |= measure(clip, sources[clip], waves[clip], waves[other], results, series)
+            source = part(series_of, begin)
+            row |= measure(clip, source, own_wave, waves[other], results, series, begin)
             if expert is not None:
                 judge = partial(judged, expert)
                 row |= judge("real.own", clip, sources[clip], waves[clip])
@@ -132,8 +155,12 @@ def measure(
     foreign_wave: np.ndarray,
     results: dict[str, Path],
     series: dict[str, FaceSeries],
+    begin: int = 0,
 ) -> dict[str, Any]:
-    """All numbers of one clip: ``real.*`` of the source video, ``ours.*`` of the method."""
+    """All numbers of one clip: ``real.*`` of the source video, ``ours.*`` of the method.
+
+    ``source`` begins with frame ``begin`` of the clip.
+    """
     n = min(len(source.times), *(len(s.times) for s in series.values()))
     times = source.times[:n]
     real = source.opening[:n]
@@ -155,8 +182,54 @@ def measure(
         "real.opening": float(np.nanmean(real)),
         "ours.lmd": lip_distance(series["own"].lips[:n], source.lips[:n]),
     }
-    out |= pixels(clip, results["own"], source, series["own"], n)
+    theirs, ours = (lip_motions(s, source) for s in (source, series["own"]))
+    found = [correlation(a[:n], b[:n]) for a, b in zip(ours.T, theirs.T, strict=True)]
+    out |= {
+        "ours.first_three": float(np.nanmean(found[:3])),
+        "ours.eight": float(np.nanmean(found)),
+    }
+    heard_by = {"real.own": (source, wave), "real.foreign": (source, foreign_wave)}
+    heard_by |= {
+        "ours.own": (series["own"], wave),
+        "ours.foreign": (series["foreign"], foreign_wave),
+    }
+    for name, (faces, sound) in heard_by.items():
+        side = Side(clip, faces)
+        side.__dict__["speech"] = sound  # a cached property
+        agreed = lip_agreement(side)
+        out[f"{name}_lip_sync"] = float("nan") if agreed is None else agreed.peak
+    out |= pixels(clip, results["own"], source, series["own"], n, begin)
     return out
+
+
+def lip_motions(series: FaceSeries, reference: FaceSeries) -> np.ndarray:
+    """(T, K) lip motions beside the resting mouth of ``reference``; NaN without a face."""
+    space = predictor().motions
+    assert space is not None
+    known = reference.found
+    rest = NeutralMouth.of(reference.opening[known], reference.lips[known])
+    moved = space.encode(np.nan_to_num(series.opening), np.nan_to_num(series.lips), rest)
+    return np.where(series.found[:, None], moved.astype(np.float64), np.nan)
+
+
+def part(series: FaceSeries, begin: int) -> FaceSeries:
+    """A series from a frame on, its time counted from there."""
+    times = series.times[begin:]
+    return FaceSeries(times - times[0], series.landmarks[begin:], series.shots[begin:])
+
+
+def first_seconds(clip: Path, path: Path, seconds: Fraction) -> Path:
+    """Copy the packets of the beginning of a clip into a file of its own."""
+    with av.open(str(clip)) as source, av.open(str(path), "w") as target:
+        streams = [source.streams.video[0], source.streams.audio[0]]
+        copies = {s.index: target.add_stream_from_template(s) for s in streams}
+        start = min(s.start_time * s.time_base for s in streams if s.start_time is not None)
+        for packet in source.demux(streams):
+            if packet.pts is None or packet.pts * packet.time_base - start >= seconds:
+                continue
+            packet.stream = copies[packet.stream_index]
+            target.mux(packet)
+    return path
 
 
 def judged(
@@ -177,14 +250,15 @@ def judged(
 
 
 def pixels(
-    clip: Path, result: Path, source: FaceSeries, series: FaceSeries, n: int
+    clip: Path, result: Path, source: FaceSeries, series: FaceSeries, n: int, begin: int = 0
 ) -> dict[str, float]:
     """PSNR, SSIM, flicker and lip colour of the own-speech result against the real video."""
     transforms = crop_transforms(source, SIZE)[:n]
     left, top, right, bottom = pixel_box(MOUTH_BOX, SIZE)
     values: dict[str, list[float]] = {"psnr": [], "ssim": [], "lip_colour": []}
     mouths: dict[str, list[np.ndarray]] = {"real": [], "ours": []}
-    pairs = zip(crops(clip, transforms, SIZE), crops(result, transforms, SIZE), strict=False)
+    real = islice(crops(clip, [None] * begin + transforms, SIZE), begin, None)
+    pairs = zip(real, crops(result, transforms, SIZE), strict=False)
     for i, (a, b) in enumerate(pairs):
         if a is None or b is None:
             continue
@@ -208,6 +282,10 @@ COLUMNS = (
     ("offset", "abs. offset, frames", "{:.1f}"),
     ("spread", "opening spread", "{:.2f}"),
     ("silence", "silence ratio", "{:.2f}"),
+    ("first_three", "first three r", "{:.2f}"),
+    ("eight", "eight r", "{:.2f}"),
+    ("own_lip_sync", "lip sync r, own", "{:.2f}"),
+    ("foreign_lip_sync", "lip sync r, foreign", "{:.2f}"),
     ("lmd", "LMD, % face", "{:.2f}"),
     ("psnr", "PSNR, dB", "{:.1f}"),
     ("ssim", "SSIM", "{:.3f}"),
@@ -229,10 +307,11 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
         values = [r.get(key, np.nan) for r in rows]
         return float(np.nanmean(np.abs(values) if key.endswith("offset") else values))
 
-    real = {k: mean(f"real.{k}") for k in ("own_envelope", "foreign_envelope")}
+    of_real = ("own_envelope", "foreign_envelope", "own_lip_sync", "foreign_lip_sync")
+    real = {k: mean(f"real.{k}") for k in of_real}
     copy = {**real, "silence": 1.0}
     ours = {k: mean(f"ours.{k}") for k, _, _ in COLUMNS}
-    first = {"own_envelope": real["own_envelope"]}
+    first = {k: real[k] for k in ("own_envelope", "own_lip_sync")}
     if any("real.own_accuracy" in r for r in rows):
         keys = [k for k, _, _ in JUDGED]
         ours |= {k: mean(f"ours.{k}") for k in keys}

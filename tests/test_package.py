@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "lipwright"
 HEAVY = ("torch", "cv2", "av", "openvino", "numpy", "scipy", "pydantic", "c2pa")
 
-LEAVES = {"errors", "geometry", "face_regions", "lip_motion", "recording_windows"}
+LEAVES = {"errors", "geometry", "face_regions", "lip_agreement", "lip_motion", "recording_windows"}
 """Shared facts and the root of all exceptions: they import nothing, and every room may use them."""
 
 _MEDIA = {*LEAVES, "files", "media"}
@@ -44,7 +44,8 @@ MAY_USE: dict[str, set[str]] = {
     "provenance": {*_MEDIA, "printable", "weights", "faces", "provenance"},
     "dubbing": _JOB - {"models"},
     "animation": {*_JOB, "animation"} - {"models", "provenance"},
-    "data": {"printable", *_INFERENCE, "html_page", "lock", "provenance", "data"},
+    # The shipped method's speech network judges offsets.
+    "data": {*_INFERENCE, "printable", "html_page", "lock", "methods", "provenance", "data"},
     # Joining a checkpoint exports the graphs of its method.
     "training": {*_INFERENCE, "lock", "methods", "data", "training"},
     # Training in evaluation is that of the ablation protocol, which trains its variants.

@@ -7,18 +7,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lipwright.data import sync_lips
 from lipwright.data.predictor import (
     CONTEXT,
-    REACH,
     Predictor,
-    certainty,
     envelope_curve,
     predicted_curve,
     shifted_correlation,
     with_context,
 )
+from lipwright.data.prepare import PrepareOptions, prepare
 from lipwright.data.rows import PrepareSettings, Row, Work
 from lipwright.data.sync import follow_identity, sync, verdict
+from lipwright.errors import LipwrightError
+from lipwright.lip_agreement import REACH, certainty
+from lipwright.lip_motion import LipMotions
+from tests.conftest import MakeVideo
 
 
 def curve_at(offset: int, height: float = 0.8) -> np.ndarray:
@@ -132,3 +136,34 @@ def test_what_cannot_be_corrected_is_rejected(
     monkeypatch.setattr("lipwright.data.sync._curve", lambda row, p, work: nothing)
     found = sync(row, work)["pieces"][0]["reason"]
     assert found.startswith("lips and sound do not go together")
+
+
+def test_the_shipped_speech_network_judges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A predictor that says that lips open as the samples are; sound 4 frames late, silent ends."""
+    rng = np.random.default_rng(3)
+    opening = np.convolve(rng.uniform(0, 1, 200), np.ones(3) / 3, "same")
+
+    class Predictor:
+        motions = LipMotions(np.eye(80)[:, :2], np.array([0.1, 1.0, 1.0]))
+
+        def speech_features(self, wave: np.ndarray) -> np.ndarray:
+            return np.stack([wave[::160], 0 * wave[::160], 0 * wave[::160]])
+
+    work = Work(str(tmp_path), PrepareSettings(), lips=True)
+    work.scratch.mkdir()
+    samples = np.repeat(np.roll(opening, 4)[:150], 640)
+    np.save(work.scratch / "x.npy", np.rint(samples * 20_000).astype(np.int16))
+    lips = np.random.default_rng(4).normal(0, 1e-3, (100, 80))
+    np.savez(work.scratch / "c.npz", opening=opening[20:120], lips=lips)
+    monkeypatch.setattr(sync_lips, "predictor", Predictor)
+    sync_lips._predicted.cache_clear()
+    given = {**piece("c", 0, frames=100), "first": 20}
+    row = sync({"source": "x", "name": "x", "reason": "", "pieces": [given]}, work)
+    (judged,) = row["pieces"]
+    assert (judged["sync"], judged["offset"], judged["reason"]) == ("lips", 4, "")
+
+
+def test_only_one_judge(tmp_path: Path, make_video: MakeVideo) -> None:
+    options = PrepareOptions(lips=True, expert=tmp_path)
+    with pytest.raises(LipwrightError, match="leave out one"):
+        prepare([make_video()], tmp_path / "corpus", None, options)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from lipwright.data.predictor import REACH
 from lipwright.data.rows import PrepareSettings, Work
 from lipwright.data.sync_expert import expert_curve, load_judge
 from lipwright.errors import LipwrightError
+from lipwright.lip_agreement import REACH
 from lipwright.models.expert import SyncExpert
 from lipwright.models.vqgan import VQGAN
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint

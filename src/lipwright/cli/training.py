@@ -45,6 +45,14 @@ def prepare(
         Path | None,
         typer.Option(help="Training run whose sync expert judges offsets.", metavar="RUN"),
     ] = None,
+    lips: Annotated[
+        bool,
+        typer.Option(
+            "--lips",
+            help="Judge offsets by what the shipped speech network says that lips do, instead of "
+            "by a fit to this corpus; tells short and few clips.",
+        ),
+    ] = False,
     drop_words: Annotated[
         Path | None,
         typer.Option(
@@ -95,7 +103,7 @@ def prepare(
         max_yaw=max_yaw,
         mark=format_id(parse_id(watermark)) if watermark else "",
     )
-    options = PrepareOptions(labels, workers, ray, expert, drop_words, pack, shards)
+    options = PrepareOptions(labels, workers, ray, expert, drop_words, pack, shards, lips)
     if dry_run:
         shown.dry_run(sources, out, workers, labels)
         return

@@ -20,19 +20,16 @@ from numpy.typing import NDArray
 from lipwright.data.rows import Row, Work, accepted_pieces
 from lipwright.data.sources import sound_of
 from lipwright.files.whole import written_whole
+from lipwright.lip_agreement import REACH, certainty, detrended, needed, standardised
 from lipwright.media.mel import SILENCE, STEPS_PER_FRAME
 
 Array = NDArray[np.float64]
 
-REACH = 15
-"""Shifts of -REACH .. REACH frames are tried (SyncNet's choice)."""
 BANDS = 20
 CONTEXT = 4
 RIDGE = 3e-3
 MEASURES = (0.5, 0.25, 0.25)
 """Weights of mouth opening, width and outer height in the correlation."""
-TREND = 51
-"""Frames over which the mean is taken away: moods of the face and level of the sound."""
 LEAD = 1
 """Frames by which the mouth opens before the sound is loud; the envelope's curve peaks there."""
 ENOUGH_FRAMES = 5000
@@ -77,7 +74,7 @@ def measures_of(opening: NDArray[np.floating], lips: NDArray[np.floating]) -> Ar
     outer = points[:, 20:]
     width = np.linalg.norm(outer[:, 0] - outer[:, 10], axis=1)
     height = np.linalg.norm(outer[:, 5] - outer[:, 15], axis=1)
-    return _standard(detrended(np.column_stack([opening, width, height])))
+    return standardised(detrended(np.column_stack([opening, width, height])))
 
 
 def bands_of(work: Work, row: Row, piece: Row, before: int, after: int) -> Array:
@@ -123,7 +120,7 @@ def shifted_correlation(lips: Array, expected: Array, weights: Iterable[float]) 
     count = len(lips)
     out = np.zeros(2 * REACH + 1)
     for shift in range(2 * REACH + 1):
-        part = _standard(detrended(expected[shift : shift + count]))
+        part = standardised(detrended(expected[shift : shift + count]))
         out[shift] = sum(w * float((lips[:, k] * part[:, k]).mean()) for k, w in enumerate(weights))
     return out
 
@@ -165,33 +162,3 @@ def _ridge(pieces: list[tuple[Array, Array, int]]) -> Array:
         right += near.T @ lips
     left += RIDGE * np.trace(left) / len(left) * np.eye(len(left))
     return np.asarray(np.linalg.solve(left, right))
-
-
-SURE, FAR = 2.5, 0.1
-"""Certainty from which a peak is believed, and how much more it takes per frame of offset."""
-INDEPENDENT = 4
-"""Frames after which lips tell something new, roughly: the time in which their memory fades."""
-
-
-def certainty(curve: Array, frames: int) -> float:
-    """How far the peak stands out of the curve, in standard errors of a correlation."""
-    return float((curve.max() - np.median(curve)) * np.sqrt(frames / INDEPENDENT))
-
-
-def needed(offset: int) -> float:
-    """The certainty that an offset of so many frames needs: most videos are nearly in step."""
-    return SURE + FAR * abs(offset)
-
-
-def detrended(values: Array) -> Array:
-    """(T, K) less its moving mean over TREND frames."""
-    count = len(values)
-    total = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
-    index = np.arange(count)
-    low, high = np.maximum(index - TREND // 2, 0), np.minimum(index + TREND // 2 + 1, count)
-    return np.asarray(values - (total[high] - total[low]) / (high - low)[:, None])
-
-
-def _standard(values: Array) -> Array:
-    spread = values.std(axis=0)
-    return np.asarray((values - values.mean(axis=0)) / np.where(spread > 1e-9, spread, np.inf))

@@ -42,6 +42,7 @@ from lipwright.data.sources import find_sources, new_row
 from lipwright.data.statistics import statistics
 from lipwright.data.workers import FAILED, StepFunction, Workers
 from lipwright.data.workers import workers as make_workers
+from lipwright.errors import LipwrightError
 from lipwright.files.whole import write_json, write_text
 from lipwright.lock import OutputLock
 
@@ -78,6 +79,7 @@ class PrepareOptions:
         words: file of words whose pieces are left out.
         pack: write the packed arrays at the end.
         shards: write WebDataset shards at the end.
+        lips: the lip motion that the shipped speech network predicts judges offsets.
     """
 
     labels: Path | None = None
@@ -87,6 +89,7 @@ class PrepareOptions:
     words: Path | None = None
     pack: bool = True
     shards: bool = False
+    lips: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,14 @@ def prepare(
         settings,
         str(options.expert.resolve()) if options.expert else "",
         listed.read_words(options.words) if options.words else (),
+        options.lips,
     )
+    if work.expert and work.lips:
+        raise LipwrightError("either an expert or --lips judges offsets; leave out one of them.")
+    if work.lips:
+        from lipwright.data.sync_lips import predictor
+
+        predictor()  # say now what is missing, not hours later
     if work.expert:
         from lipwright.data.sync_expert import load_judge
 
@@ -276,7 +286,7 @@ def _step_file(steps: Path, number: int) -> Path:
 def _fit_predictor(rows: list[Row], work: Work) -> None:
     """Learn how lips follow the sound, once for a corpus, unless an expert is at hand."""
     path = Path(work.folder) / syncing.PREDICTOR_FILE
-    if work.expert or path.is_file():
+    if work.expert or work.lips or path.is_file():
         return
     # Rows that an earlier run took further have lost their scratch files.
     predictor = fit((r for r in rows if finding.sound_path(work, r).is_file()), work)

@@ -69,12 +69,14 @@ class Work:
         settings: see :class:`PrepareSettings`.
         expert: folder of a training run whose sync expert judges, or empty.
         words: words whose pieces are left out.
+        lips: the shipped speech network judges.
     """
 
     folder: str
     settings: PrepareSettings
     expert: str = ""
     words: tuple[str, ...] = ()
+    lips: bool = False
 
     @property
     def clips(self) -> Path:

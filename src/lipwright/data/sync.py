@@ -1,9 +1,10 @@
 """Step ``sync``: does the sound go with these lips, and by how many frames is it late?
 
 With a trained sync expert (``--expert RUN``) its mean cosine is taken at every shift of the sound;
-without one, the correlation of lips and sound (see :mod:`lipwright.data.predictor`). An offset that
-is clear beyond doubt is corrected; short pieces say little by themselves and follow the rest of
-their source, or stay as they are. Uncorrected offsets are what keeps most sync experts from
+with ``--lips`` the correlation with what the shipped speech network says lips do (see
+:mod:`lipwright.data.sync_lips`); else that of lips and sound (:mod:`lipwright.data.predictor`). An
+offset that is clear beyond doubt is corrected; short pieces say little by themselves and follow the
+rest of their source, or stay as they are. Uncorrected offsets are what keeps most sync experts from
 learning; the field's remedy is offset correction to within one frame (LatentSync, SyncNet).
 """
 
@@ -20,18 +21,15 @@ from numpy.typing import NDArray
 
 from lipwright.data.predictor import (
     CONTEXT,
-    REACH,
-    SURE,
     Predictor,
     bands_of,
-    certainty,
     envelope_curve,
     half_of,
     lip_measures,
-    needed,
     predicted_curve,
 )
 from lipwright.data.rows import Row, Work, accepted_pieces
+from lipwright.lip_agreement import REACH, SURE, certainty, needed
 
 OFF = "sound out of step"
 NOT_THIS_FACE = "lips and sound do not go together"
@@ -46,7 +44,7 @@ TOGETHER = 5
 EXPERT_SURE = 0.5
 """Certainty from which the expert's peak is believed; cosines move less than correlations."""
 ENOUGH_FRAMES = 125
-WEAK = {"envelope": 0.10, "correlation": 0.10, "expert": 0.02}
+WEAK = {"envelope": 0.10, "correlation": 0.10, "lips": 0.10, "expert": 0.02}
 """A peak lower than this in so many frames means that these lips do not make this sound."""
 PREDICTOR_FILE = "sync-predictor.npy"
 
@@ -121,9 +119,15 @@ def _moved(piece: Row, offset: int) -> Row:
 
 
 def judge_of(work: Work) -> str:
-    """Who judges: the ``expert``, the fitted ``correlation``, or the loudness ``envelope``."""
+    """Who judges.
+
+    The ``expert``, the shipped speech network (``lips``), the fitted ``correlation``, or the
+    loudness ``envelope``.
+    """
     if work.expert:
         return "expert"
+    if work.lips:
+        return "lips"
     return "correlation" if (Path(work.folder) / PREDICTOR_FILE).is_file() else "envelope"
 
 
@@ -195,6 +199,10 @@ def _curve(row: Row, piece: Row, work: Work) -> Curve:
         from lipwright.data.sync_expert import expert_curve
 
         return expert_curve(row, piece, work)
+    if work.lips:
+        from lipwright.data.sync_lips import lips_curve
+
+        return lips_curve(row, piece, work)
     lips = lip_measures(work, piece["clip"])
     bands = bands_of(work, row, piece, REACH + CONTEXT, REACH + CONTEXT)
     if judge_of(work) == "envelope":

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from lipwright.data.codes import stored_sigma
 from lipwright.data.cut import crop_path
-from lipwright.data.predictor import REACH
 from lipwright.data.rows import Row, Work
 from lipwright.data.sources import sound_of
 from lipwright.data.storage import read_crops
 from lipwright.errors import LipwrightError
+from lipwright.lip_agreement import REACH
 from lipwright.media.mel import STEPS_PER_FRAME, mel_spectrogram
 from lipwright.models.expert import SyncExpert
 from lipwright.models.vqgan import VQGAN

@@ -233,6 +233,7 @@ class _Analyser:
         crops = np.zeros((count, 4))
         points = np.zeros((count, len(OUTLINE_POINTS), 2))
         openings = np.zeros(count)
+        lips = np.zeros((count, len(measure.LIP_POINTS), 2))
         states = np.full(count, MISSING, np.uint8)
         usual = float(np.median([sighting.covered for sighting in growing.sightings]))
         for start, stop in _stretches([crop is not None for crop in filled]):
@@ -251,7 +252,7 @@ class _Analyser:
                     states[row] = COVERED
                 to_unit = alignment.invert(smooth[row - start])
                 points[row] = alignment.apply(to_unit, sighting.points)
-                openings[row] = sighting.opening
+                openings[row], lips[row] = sighting.opening, sighting.lips
             _bridge(states[start:stop], points[start:stop], openings[start:stop])
         usable = np.isin(states, USABLE)
         rest = NeutralMouth.of(
@@ -267,6 +268,7 @@ class _Analyser:
             crops=settle(crops),
             points=pack_points(points),
             openings=settle(openings).astype(np.float32),
+            lips=pack_points(lips),
             states=states,
             strength=settle(fades(usable, fade, at_start, at_end)).astype(np.float32),
             rest=settle(rest.shape).astype(np.float32),

@@ -20,7 +20,7 @@ from typing import Any
 
 from lipwright.dubbing.plan import Plan, PlanWriter, Source, load
 from lipwright.errors import LipwrightError
-from lipwright.files.kept_files import forget, kept_name, open_kept, vouch
+from lipwright.files.kept_files import forget, kept_name, open_kept, read_kept, vouch
 from lipwright.files.user_folders import cache_folder
 
 log = logging.getLogger("lipwright.dubbing")
@@ -29,6 +29,8 @@ PLANS_VARIABLE = "LIPWRIGHT_PLANS"
 """Names another folder than the cache's; a server keeps plans with its other data."""
 MOST_PLANS = 64
 MOST_BYTES = 512 << 20
+BESIDE = ".json"
+"""Suffix of what is kept beside the plans (``.jsonl``)."""
 _MAKING = ".making-"
 _DAY = 86_400.0
 
@@ -83,6 +85,35 @@ def plan_for(
     return plan, False
 
 
+def kept_beside_plans(identity: str, keep: bool, make: Callable[[], Any]) -> Any:
+    """Plain JSON values that belong to a plan: from the plans' folder, or made and kept there.
+
+    Args:
+        identity: everything that they depend on.
+        keep: use the cache.
+        make: gives them.
+    """
+    folder = _folder() if keep else None
+    if folder is None:
+        return make()
+    path = folder / kept_name(identity, BESIDE)
+    found = read_kept(path)
+    if found is not None:
+        with contextlib.suppress(ValueError, OSError):
+            values = json.loads(found)
+            os.utime(path)
+            return values
+    values = make()
+    with contextlib.suppress(OSError, LipwrightError):
+        handle, name = tempfile.mkstemp(dir=folder, prefix=_MAKING)
+        with os.fdopen(handle, "w") as file:
+            json.dump(values, file)
+        vouch(Path(name), path.name)
+        os.replace(name, path)
+        _tidy(folder, f"*{BESIDE}")
+    return values
+
+
 def _made(writer: PlanWriter, make: Callable[[PlanWriter], Plan]) -> Plan:
     try:
         return make(writer)
@@ -104,8 +135,12 @@ def _folder() -> Path | None:
 
 def tidy(folder: Path) -> None:
     """Remove the plans that were used least recently until the rest is small enough."""
+    _tidy(folder, "*.jsonl")
+
+
+def _tidy(folder: Path, pattern: str) -> None:
     with contextlib.suppress(OSError):
-        files = sorted(folder.glob("*.jsonl"), key=lambda path: -path.stat().st_mtime)
+        files = sorted(folder.glob(pattern), key=lambda path: -path.stat().st_mtime)
         held = 0
         for count, path in enumerate(files, 1):
             held += path.stat().st_size

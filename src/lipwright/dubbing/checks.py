@@ -43,6 +43,14 @@ def check_job(video: Path, speech: Path, out: Path, options: DubOptions) -> None
         for path, what in ((video, "video"), (speech, "speech file")):
             with open_media(path, what):
                 pass
+        if (teacher := options.adapt_from) is not None:
+            with open_media(teacher, "video to learn from"):
+                pass
+            if same_file(teacher, out):
+                raise LipwrightError(
+                    f"The output {out} is the video to learn from itself; choose another name, for "
+                    "the original is never overwritten."
+                )
     if options.preview is None and not options.overwrite and out.exists():
         raise LipwrightError(
             f"The output {out} exists already; choose another name, or leave --no-overwrite away."

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from fractions import Fraction
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ from numpy.typing import NDArray
 
 from lipwright import __version__
 from lipwright.dubbing import gate, timeline
+from lipwright.dubbing.adapt import features_by_track
+from lipwright.dubbing.adapt_plan import people_speech
 from lipwright.dubbing.analysis import Tracker, analyse, settings
 from lipwright.dubbing.cache import plan_for
 from lipwright.dubbing.checks import check_job
@@ -145,14 +148,16 @@ class _Dub:
                 enhance = _enhancer(options.enhance)
                 identity = self._identity(method)
                 provenance = self._marks(method, identity, info)
+            planner = partial(self._plan, tracker, scratch)
             with self._timed("plan"):
-                plan = self._plan(tracker, scratch, info)
+                plan = planner(self.video, info)
             with plan:
                 schedule = self._schedule(plan, info, wave)
                 self.report.warnings += plan.warnings
                 self._tell("listen")
                 with self._timed("listen"):
                     audio_features = method.speech_features(wave)
+                    adapted = self._adapted(plan, schedule, method, audio_features, planner, info)
                 level = gate.band_level(wave, SAMPLE_RATE)
                 del wave
                 job = Job(
@@ -167,6 +172,7 @@ class _Dub:
                     segment=segment_frames(info),
                     detail=options.detail,
                     started=started,
+                    adapted=adapted,
                 )
                 self._describe(schedule, method)
                 if provenance is None:
@@ -268,18 +274,45 @@ class _Dub:
         if self.observer is not None:
             self.observer.progress(stage, 0, None, 0.0)
 
-    def _plan(self, tracker: Tracker | None, scratch: Path, info: VideoInfo) -> Plan:
+    def _adapted(
+        self,
+        plan: Plan,
+        schedule: Schedule,
+        method: Method,
+        general: NDArray[np.float32],
+        planner: Callable[[Path, VideoInfo], Plan],
+        info: VideoInfo,
+    ) -> dict[int, NDArray[np.float32]]:
+        """The speech as every person would say it whose articulation is known, by track."""
+        people, sentences = people_speech(
+            self.video,
+            plan,
+            schedule.speaking,
+            method,
+            self.options,
+            lambda path: planner(path, probe(path)),
+            info.is_still,
+        )
+        self.report.adaptation = [dict(person.facts) for person in people]
+        self._say(sentences)
+        return features_by_track(people, general, method.articulation)
+
+    def _plan(self, tracker: Tracker | None, scratch: Path, video: Path, info: VideoInfo) -> Plan:
         if tracker is None:
             from lipwright.faces.tracker import FaceTracker
 
             tracker = FaceTracker()
         follower = tracker
+        if video != self.video:  # to learn from
+            follower.reset()
+            scratch = scratch / "other"
+            scratch.mkdir(exist_ok=True)
         progress = self._progress("plan")
         plan, cached = plan_for(
-            self.video,
+            video,
             settings(follower) | {"stream": info.stream_index, "whole": info.deinterlaced},
             lambda writer: analyse(
-                self.video,
+                video,
                 writer,
                 follower,
                 progress,
@@ -289,7 +322,8 @@ class _Dub:
             keep=self.options.plan_cache,
             scratch=scratch,
         )
-        self.report.settings["plan_from_cache"] = cached
+        if video == self.video:
+            self.report.settings["plan_from_cache"] = cached
         return plan
 
     def _schedule(self, plan: Plan, info: VideoInfo, wave: NDArray[np.float32]) -> Schedule:
@@ -330,6 +364,7 @@ class _Dub:
 
     def _identity(self, method: Method) -> dict[str, Any]:
         """All that shapes the encoded frames; equal for a job and its continuation."""
+        other = self.options.adapt_from
         return {
             "version": __version__,
             "video": asdict(Source.of(self.video)),
@@ -337,6 +372,7 @@ class _Dub:
             "method": [method.name, method.size, method.model_id],
             "backend": method.info.backend,
             "options": self.options.shaping(),
+            "adapt": None if other is None else asdict(Source.of(other)),
         }
 
     def _render(

@@ -25,6 +25,8 @@ Codec = Literal["auto", "h264", "hevc", "av1", "vp9", "prores"]
 STILL_RATE = Fraction(25)
 """Frames per second of a video made from a still picture."""
 
+ADAPT_WORDS = ("auto", "off")
+
 _NUMBER = r"\d+(\.\d+)?"
 _FACE = re.compile(rf"largest|all|\d+(,\d+)*|person:\d+(,\d+)*|{_NUMBER},{_NUMBER}@{_NUMBER}")
 
@@ -66,6 +68,17 @@ class DubOptions:
             "Face",
             shapes=True,
             metavar="largest|all|person:N|ID|X,Y@T",
+        ),
+    )
+    adapt: str | Path = field(
+        default="auto",
+        metadata=described(
+            "Let the mouth move as this person's does: auto learns it from the video's own sound, "
+            "where enough of it goes with the lips; off: as people do in general; or another "
+            "video of the same person to learn it from.",
+            "Face",
+            shapes=True,
+            metavar="auto|off|FILE",
         ),
     )
     length: Length = field(
@@ -358,6 +371,11 @@ class DubOptions:
         if isinstance(self.watermark, bool):
             return "face" if self.watermark else None
         return self.watermark
+
+    @property
+    def adapt_from(self) -> Path | None:
+        """The other video that ``adapt`` names, None for a word."""
+        return None if str(self.adapt) in ADAPT_WORDS else Path(self.adapt)
 
     def check(self) -> None:
         """Raise LipwrightError for a value that makes no sense."""

@@ -30,7 +30,7 @@ from lipwright.dubbing.references import Reference
 from lipwright.errors import LipwrightError
 from lipwright.faces import alignment
 
-FORMAT = 2
+FORMAT = 3
 _END_BYTES = 1 << 20
 
 # What is known of a face in a frame.
@@ -84,6 +84,8 @@ class Track:
         crops: (n, 4) smoothed crop parameters, see ``faces.alignment.parameters``.
         points: (n, K, 2) uint16 outline, see ``POINT_RANGE``.
         openings: (n,) float32 of the mouth.
+        lips: (n, 40, 2) uint16 lip contours in the aligned crop, see ``POINT_RANGE``; of use in
+            the frames whose state is SEEN.
         states: (n,) uint8.
         strength: (n,) float32.
         rest: (40, 2) lip contours of the resting mouth, see ``models.lip_space.NeutralMouth``.
@@ -99,6 +101,7 @@ class Track:
     crops: NDArray[np.float64]
     points: NDArray[np.uint16]
     openings: NDArray[np.float32]
+    lips: NDArray[np.uint16]
     states: NDArray[np.uint8]
     strength: NDArray[np.float32]
     rest: NDArray[np.float32]
@@ -264,12 +267,13 @@ class PlanWriter:
                 "first": track.first,
                 "crops": track.crops.tolist(),
                 "openings": settle(track.openings).tolist(),
+                "lip_shapes": _as_text(track.lips),
                 "states": track.states.tolist(),
                 "strength": settle(track.strength).tolist(),
                 "rest": settle(track.rest).ravel().tolist(),
                 "rest_opening": track.rest_opening,
                 "outline": list(track.points.shape[1:]),
-                "points": base64.b64encode(track.points.astype("<u2").tobytes()).decode(),
+                "points": _as_text(track.points),
             }
         )
         offsets = []
@@ -430,7 +434,7 @@ def _lines(file: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _track(data: dict[str, Any]) -> Track:
     count = len(data["states"])
-    points = np.frombuffer(base64.b64decode(data["points"]), "<u2").astype(np.uint16)
+    points, lips = _from_text(data["points"]), _from_text(data["lip_shapes"])
     return Track(
         int(data["track"]),
         int(data["shot"]),
@@ -438,8 +442,17 @@ def _track(data: dict[str, Any]) -> Track:
         np.asarray(data["crops"], np.float64).reshape(count, 4),
         points.reshape(count, *data["outline"]),
         np.asarray(data["openings"], np.float32),
+        lips.reshape(count, -1, 2),
         np.asarray(data["states"], np.uint8),
         np.asarray(data["strength"], np.float32),
         np.asarray(data["rest"], np.float32).reshape(-1, 2),
         float(data["rest_opening"]),
     )
+
+
+def _as_text(packed: NDArray[np.uint16]) -> str:
+    return base64.b64encode(packed.astype("<u2").tobytes()).decode()
+
+
+def _from_text(text: str) -> NDArray[np.uint16]:
+    return np.frombuffer(base64.b64decode(text), "<u2").astype(np.uint16)

@@ -12,7 +12,7 @@ the very batches of an uninterrupted one.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -132,6 +132,7 @@ class Job:
         schedule: what is to be done with each output frame.
         method: draws the faces.
         audio_features: (C, T) what the method made of the speech (``Method.speech_features``).
+        adapted: the same by track, for tracks whose person's articulation is known.
         enhance: makes (B, 3, S, S) faces better, or None.
         marker: writes the watermark, or None.
         batch_size: frames per window.
@@ -151,6 +152,7 @@ class Job:
     segment: int = 250
     detail: Detail = "keep"
     started: StartedFaces | None = None
+    adapted: Mapping[int, Picture] = field(default_factory=dict)
 
 
 @dataclass
@@ -307,7 +309,8 @@ class FaceRenderer:
                 self._states[key] = self._start(key[0])
             sources = np.stack([face.source for _, face in members])
             faces = np.ascontiguousarray(sources.transpose(0, 3, 1, 2)) * np.float32(2) - 1
-            made = job.method.render(faces, self._audio([k for k, _ in members]), self._states[key])
+            audio = self._audio([k for k, _ in members], key[0])
+            made = job.method.render(faces, audio, self._states[key])
             generated = made.faces
             if job.enhance is not None:
                 generated = job.enhance(generated)
@@ -360,9 +363,10 @@ class FaceRenderer:
             self._references[planned.track] = np.stack(masks).astype(np.float32)
         return composite.support(weights, self._references[planned.track], face_mask(planned, MAP))
 
-    def _audio(self, frames: list[int]) -> Picture:
+    def _audio(self, frames: list[int], track: int) -> Picture:
         """(B, C, W) windows, or (B, K) single columns, at rest where nobody speaks."""
-        schedule, features = self._job.schedule, self._job.audio_features
+        schedule = self._job.schedule
+        features = self._job.adapted.get(track, self._job.audio_features)
         times = [schedule.timeline.time(k) for k in frames]
         activity = np.asarray(schedule.activity[frames], np.float32)
         if self._job.method.info.whole_speech:

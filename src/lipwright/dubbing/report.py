@@ -114,6 +114,8 @@ class Report:
             frames of this person do not offer and which was bent so far; None if the method does
             not tell. Of a resumed job, its last run.
         replaced: whether there was an output of that name before.
+        adaptation: one entry per person: whether the articulation was learnt, from how much speech,
+            or why not; see ``dubbing.adapt``. Empty with ``--adapt off``.
         warnings: sentences about what was not as it should be.
     """
 
@@ -134,6 +136,7 @@ class Report:
     files: dict[str, str] = field(default_factory=dict)
     replaced: bool = False
     beyond_references: float | None = None
+    adaptation: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     @property

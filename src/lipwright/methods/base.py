@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.errors import LipwrightError
-from lipwright.lip_motion import NeutralMouth
+from lipwright.lip_motion import LipMotions, NeutralMouth
 from lipwright.media.features import audio_spec, speech_features
-from lipwright.media.mel import AudioSpec
+from lipwright.media.mel import STEPS_PER_FRAME, AudioSpec
 from lipwright.weights.header import Header
 
 Array = NDArray[np.float32]
@@ -114,6 +114,11 @@ class Method(ABC):
     """
 
     info: MethodInfo
+    motions: LipMotions | None = None
+    """The space of the lip motions that :meth:`speech_features` gives, for methods whose speech
+    network says what lips do; None for all others."""
+    articulation: float = 1.0
+    """What :meth:`render` multiplies such motions by."""
 
     def speech_features(self, wave: Array) -> Array:
         """Features of a whole recording, 100 columns a second.
@@ -199,6 +204,11 @@ class Method(ABC):
     def model_id(self) -> str:
         """``info.model_id``."""
         return self.info.model_id
+
+
+def predicted_motion(method: Method, wave: Array) -> NDArray[np.float64]:
+    """What a method with ``motions`` says that lips do, at 25 fps: (n,) samples -> (N, K)."""
+    return np.asarray(method.speech_features(wave)[:, ::STEPS_PER_FRAME].T, np.float64)
 
 
 def audio_of(header: Header) -> AudioSpec:

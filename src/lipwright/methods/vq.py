@@ -82,8 +82,8 @@ class VQMethod(Method):
         for codes in ("face", "pose"):
             fields.section("sigma").number(codes, 1e-6, 1e6)
         size = fields.whole("size", 16, 1024)
-        self.motions: LipMotions | None = None
         if self.gallery:
+            self.articulation = fields.number("articulation", 0.0, 20.0, 1.0)
             basis, scale = (x.astype(np.float64) for x in read_arrays(path, list(_SPACE)))
             if basis.ndim != 2 or scale.shape != (basis.shape[1] + 1,):
                 fields.fail("the space of lip motions does not fit itself")

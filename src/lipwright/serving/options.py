@@ -20,6 +20,7 @@ from lipwright.errors import LipwrightError
 
 OMITTED = {
     "weights": "names a file of the server",
+    "adapt": "may name a file of the server",
     "certificate": "names a file of the server",
     "key": "names a file of the server",
     "time_stamp": "makes the server call an address",

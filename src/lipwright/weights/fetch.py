@@ -113,6 +113,16 @@ def resolve(name: str) -> Path:
     return _resolve(find(name), retry=False)
 
 
+def on_hand(name: str) -> Path | None:
+    """Path of a checked network file that is here already; None where it would be downloaded.
+
+    Raises:
+        LipwrightError: unknown name, or a local file with the wrong content.
+    """
+    entry = find(name)
+    return _from_models_folder(entry) or _from_cache(entry)
+
+
 def fetch(name: str = "all") -> list[Path]:
     """Download one file or all of them; a publisher that failed earlier is tried again.
 

@@ -18,6 +18,7 @@ from lipwright.evaluation.metrics.flicker import Flicker
 from lipwright.evaluation.metrics.fvd import Fvd
 from lipwright.evaluation.metrics.identity import Identity
 from lipwright.evaluation.metrics.lip_colour import LipColour
+from lipwright.evaluation.metrics.lip_sync import LipSync
 from lipwright.evaluation.metrics.lmd import Lmd
 from lipwright.evaluation.metrics.lpips import Lpips
 from lipwright.evaluation.metrics.lse import Lse
@@ -57,6 +58,7 @@ for _metric in (
     ExpertSync,
     Opening,
     Envelope,
+    LipSync,
     SilenceActivity,
     Lmd,
     Psnr,

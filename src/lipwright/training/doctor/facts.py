@@ -14,14 +14,12 @@ from lipwright.data.packed import ClipRow, PackedCorpus
 from lipwright.data.predictor import (
     BANDS,
     CONTEXT,
-    INDEPENDENT,
     MEASURES,
     RIDGE,
-    detrended,
     measures_of,
-    needed,
     with_context,
 )
+from lipwright.lip_agreement import INDEPENDENT, detrended, needed
 from lipwright.media.mel import MODEL_FPS, SILENCE, STEPS_PER_FRAME
 
 STILL = 0.004

@@ -64,6 +64,7 @@ def main() -> None:
     parser.add_argument("--method", default="vq")
     parser.add_argument("--weights", default=None)
     parser.add_argument("--adapt", choices=("auto", "off"), default="auto")
+    parser.add_argument("--kinds", default="own,foreign,silent", help="which speeches are dubbed")
     parser.add_argument(
         "--second-halves",
         action="store_true",
@@ -73,6 +74,8 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, default=Path("quality"))
     parser.add_argument("--keep", action="store_true", help="keep the dubbed videos")
     args = parser.parse_args()
+    if args.expert and args.second_halves:
+        parser.error("an expert judges whole clips; leave out --second-halves")
     clips = choose(args.labels, args.set.split(","), args.per_identity, args.clips)
     args.out.mkdir(parents=True, exist_ok=True)
     method = load_method(args.method, weights=args.weights)
@@ -99,7 +102,9 @@ def main() -> None:
             silence = Path(scratch) / "silence.wav"
             write_silence(silence, float(series_of.times[-1]) + 0.1)
             results, learnt = {}, []
-            for kind, speech in (("own", own), ("foreign", other), ("silent", silence)):
+            speeches = {"own": own, "foreign": other, "silent": silence}
+            for kind in ("own", *(k for k in args.kinds.split(",") if k != "own")):
+                speech = speeches[kind]
                 out = folder / f"{n:02d}-{kind}.mp4"
                 given = DubOptions(length="video", manifest=False, crf=16, **options)
                 learnt = dub(clip, speech, out, given, method=method).adaptation
@@ -113,7 +118,10 @@ def main() -> None:
                 row |= judge("real.own", clip, sources[clip], waves[clip])
                 row |= judge("real.foreign", clip, sources[clip], waves[other])
                 row |= judge("ours.own", results["own"], series["own"], waves[clip])
-                row |= judge("ours.foreign", results["foreign"], series["foreign"], waves[other])
+                if "foreign" in results:
+                    row |= judge(
+                        "ours.foreign", results["foreign"], series["foreign"], waves[other]
+                    )
         rows.append(row)
         print(json.dumps(row), flush=True)
     table = summarise(rows)
@@ -164,7 +172,10 @@ def measure(
     n = min(len(source.times), *(len(s.times) for s in series.values()))
     times = source.times[:n]
     real = source.opening[:n]
-    own, foreign, silent = (series[k].opening[:n] for k in ("own", "foreign", "silent"))
+    absent = np.full(n, np.nan)
+    own, foreign, silent = (
+        series[k].opening[:n] if k in series else absent for k in ("own", "foreign", "silent")
+    )
     envelope = speech_envelope(wave, times)
     foreign_envelope = speech_envelope(foreign_wave, times)
     heard = times < len(foreign_wave) / SAMPLE_RATE
@@ -178,7 +189,7 @@ def measure(
         "ours.offset": best_lag(own, real),
         "ours.spread": spread_ratio(own, real),
         "ours.silence": spread_ratio(silent, own),
-        "ours.silent_opening": float(np.nanmean(silent)),
+        "ours.silent_opening": float(np.mean(silent)),
         "real.opening": float(np.nanmean(real)),
         "ours.lmd": lip_distance(series["own"].lips[:n], source.lips[:n]),
     }
@@ -189,10 +200,9 @@ def measure(
         "ours.eight": float(np.nanmean(found)),
     }
     heard_by = {"real.own": (source, wave), "real.foreign": (source, foreign_wave)}
-    heard_by |= {
-        "ours.own": (series["own"], wave),
-        "ours.foreign": (series["foreign"], foreign_wave),
-    }
+    heard_by["ours.own"] = series["own"], wave
+    if "foreign" in series:
+        heard_by["ours.foreign"] = series["foreign"], foreign_wave
     for name, (faces, sound) in heard_by.items():
         side = Side(clip, faces)
         side.__dict__["speech"] = sound  # a cached property

@@ -11,6 +11,7 @@ from collections.abc import Collection
 
 from lipwright.errors import LipwrightError
 from lipwright.evaluation.metrics.base import Metric, MetricInfo, Protocol
+from lipwright.evaluation.metrics.closures import Closures
 from lipwright.evaluation.metrics.cpbd import Cpbd
 from lipwright.evaluation.metrics.expert_sync import ExpertSync
 from lipwright.evaluation.metrics.fid import Fid
@@ -59,6 +60,7 @@ for _metric in (
     Opening,
     Envelope,
     LipSync,
+    Closures,
     SilenceActivity,
     Lmd,
     Psnr,

@@ -51,6 +51,47 @@ def aim_of(info: MetricInfo, real: dict[str, Estimate]) -> float | None:
     return estimate.value if estimate is not None and known(estimate) else None
 
 
+def drawable(names: Sequence[str], rows: dict[str, dict[str, Estimate]]) -> list[str]:
+    """The numbers that at least one row has."""
+    return [n for n in names if any(known(row.get(n)) for row in rows.values())]
+
+
+def _panels(
+    count: int, width: float, height: float, border: tuple[float, float] = (0.0, 0.0)
+) -> tuple[Any, list[Any], int]:
+    """A figure with panels of so many inches, the panels, and how many stand side by side."""
+    across = min(ACROSS, count)
+    down = -(-count // across)
+    figure, axes = pyplot().subplots(
+        down,
+        across,
+        figsize=(border[0] + width * across, border[1] + height * down),
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis in axes.flat[count:]:
+        axis.remove()
+    return figure, list(axes.flat[:count]), across
+
+
+def _dress(axis: Any, info: MetricInfo, below: str, values: str) -> None:
+    """Title, caption and grid of a panel whose values lie along the axis ``values``."""
+    unit = f", {info.unit}" if info.unit else ""
+    axis.set_title(f"{info.title}{unit}", fontsize=LETTERS, loc="left", fontweight="bold")
+    axis.set_xlabel(below, fontsize=LETTERS, color=AIM)
+    axis.tick_params(labelsize=LETTERS, length=3)
+    axis.locator_params(axis=values, nbins=5)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(axis=values, color="0.92", linewidth=0.8)
+    axis.set_axisbelow(True)
+
+
+def _save(figure: Any, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130, metadata={"Software": None})
+    pyplot().close(figure)
+
+
 def dot_plot(
     names: Sequence[str],
     real: dict[str, Estimate],
@@ -71,25 +112,12 @@ def dot_plot(
     Raises:
         LipwrightError: matplotlib is not installed.
     """
-    shown = [n for n in names if any(known(row.get(n)) for row in rows.values())]
+    shown = drawable(names, rows)
     if not shown:
         return False
-    plt = pyplot()
-    across = min(ACROSS, len(shown))
-    down = -(-len(shown) // across)
-    height = 0.85 + 0.27 * len(rows)
-    figure, axes = plt.subplots(
-        down,
-        across,
-        figsize=(0.9 + 3.0 * across, 0.5 + height * down),
-        squeeze=False,
-        layout="constrained",
-    )
-    for axis in axes.flat[len(shown) :]:
-        axis.remove()
+    figure, panels, across = _panels(len(shown), 3.0, 0.85 + 0.27 * len(rows), (0.9, 0.5))
     for place, name in enumerate(shown):
-        axis, info = axes.flat[place], CATALOGUE[name]
-        values = []
+        axis, info, values = panels[place], CATALOGUE[name], []
         aim = aim_of(info, real)
         if aim is not None:
             values.append(aim)
@@ -110,18 +138,10 @@ def dot_plot(
         axis.set_yticks(
             range(len(rows)), [_short(r) for r in rows] if place % across == 0 else [""] * len(rows)
         )
-        unit = f", {info.unit}" if info.unit else ""
-        axis.set_title(f"{info.title}{unit}", fontsize=LETTERS, loc="left", fontweight="bold")
-        axis.set_xlabel(_aim_in_words(info, aim), fontsize=LETTERS, color=AIM)
-        axis.tick_params(labelsize=LETTERS, length=3)
-        axis.locator_params(axis="x", nbins=5)
-        axis.spines[["top", "right", "left"]].set_visible(False)
+        _dress(axis, info, _aim_in_words(info, aim), "x")
+        axis.spines["left"].set_visible(False)
         axis.tick_params(axis="y", length=0)
-        axis.grid(axis="x", color="0.92", linewidth=0.8)
-        axis.set_axisbelow(True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130, metadata={"Software": None})
-    plt.close(figure)
+    _save(figure, path)
     return True
 
 
@@ -182,20 +202,12 @@ def level_plot(
     Raises:
         LipwrightError: matplotlib is not installed.
     """
-    shown = [n for n in names if any(known(row.get(n)) for row in rows.values())]
+    shown = drawable(names, rows)
     if not shown:
         return False
-    plt = pyplot()
-    across = min(ACROSS, len(shown))
-    down = -(-len(shown) // across)
-    figure, axes = plt.subplots(
-        down, across, figsize=(3.2 * across, 2.5 * down), squeeze=False, layout="constrained"
-    )
-    for axis in axes.flat[len(shown) :]:
-        axis.remove()
-    for place, name in enumerate(shown):
-        axis, info = axes.flat[place], CATALOGUE[name]
-        values = []
+    figure, panels, _across = _panels(len(shown), 3.2, 2.5)
+    for name, axis in zip(shown, panels, strict=True):
+        info, values = CATALOGUE[name], []
         aim = aim_of(info, real)
         if aim is not None:
             values.append(aim)
@@ -214,15 +226,6 @@ def level_plot(
         axis.set_ylim(*axis_range(values, info.digits))
         axis.set_xticks(range(len(rows)), list(rows))
         axis.set_xlim(-0.4, len(rows) - 0.6)
-        unit = f", {info.unit}" if info.unit else ""
-        axis.set_title(f"{info.title}{unit}", fontsize=LETTERS, loc="left", fontweight="bold")
-        axis.set_xlabel(f"{label}; {_aim_in_words(info, aim)}", fontsize=LETTERS, color=AIM)
-        axis.tick_params(labelsize=LETTERS, length=3)
-        axis.locator_params(axis="y", nbins=5)
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(axis="y", color="0.92", linewidth=0.8)
-        axis.set_axisbelow(True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130, metadata={"Software": None})
-    plt.close(figure)
+        _dress(axis, info, f"{label}; {_aim_in_words(info, aim)}", "y")
+    _save(figure, path)
     return True

@@ -46,6 +46,7 @@ MAY_USE: dict[str, set[str]] = {
     "animation": {*_JOB, "animation"} - {"models", "provenance"},
     # The shipped method's speech network judges offsets.
     "data": {*_INFERENCE, "printable", "html_page", "lock", "methods", "provenance", "data"},
+    "live": {*_JOB, "live"} - {"models"},
     # Joining a checkpoint exports the graphs of its method.
     "training": {*_INFERENCE, "lock", "methods", "data", "training"},
     # Training in evaluation is that of the ablation protocol, which trains its variants.

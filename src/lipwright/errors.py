@@ -29,7 +29,7 @@ def missing_extra(what: str, extra: str) -> LipwrightError:
 
     Args:
         what: begins the sentence, such as ``The plot``.
-        extra: ``train``, ``gpu``, ``evaluate``, ``ray`` or ``serve``.
+        extra: ``train``, ``gpu``, ``evaluate``, ``live``, ``ray`` or ``serve``.
     """
     return LipwrightError(
         f"{what} needs packages that are not installed; run: python -m pip install "

@@ -130,6 +130,34 @@ def test_shapes_and_ranges(load: Loader) -> None:
             assert points is None or points.shape == (FRAMES, 40, 2)
 
 
+def test_speech_that_goes_on_has_the_form_of_the_whole_recording(load: Loader) -> None:
+    method = load()
+    faces, audio, references, _ = inputs(method)
+    stream = method.speech_stream()
+    assert 0 <= stream.look_ahead <= 16_000
+    wave = np.random.default_rng(3).normal(0, 0.1, 16_000).astype(np.float32)
+    stream.hear(wave[: stream.look_ahead])
+    assert stream.can_tell(Fraction(0))
+    stream.hear(wave[stream.look_ahead :])
+    heard = stream.audio(Fraction(1, 5))
+    assert heard.shape == audio[0].shape
+    assert heard.dtype == np.float32
+    method.batch = 1
+    made = method.render(faces[:1], heard[None], method.start(references))
+    assert np.isfinite(made.faces).all()
+
+
+def test_one_frame_per_call_draws_the_same_up_to_rounding(load: Loader) -> None:
+    method, single = load(), load()
+    single.batch = 1
+    faces, audio, references, lips = inputs(method)
+    whole = draw(method, faces, audio, method.start(references, lips), FRAMES)
+    alone = draw(single, faces, audio, single.start(references, lips), 1)
+    assert whole.keys() == alone.keys()
+    for name, values in whole.items():
+        assert alone[name] == pytest.approx(values, abs=0.05), name
+
+
 def test_one_reference_is_enough(load: Loader) -> None:
     method = load()
     faces, audio, references, _ = inputs(method)

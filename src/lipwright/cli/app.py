@@ -26,6 +26,7 @@ from lipwright.cli import (
     dub,
     evaluate,
     faces,
+    live,
     memory,
     protocols,
     provenance,
@@ -78,6 +79,7 @@ def options(
 
 dub.register(app)
 animate.register(app)
+live.register(app)
 faces.register(app)
 batch.register(app)
 weights.register(app)

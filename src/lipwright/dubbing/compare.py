@@ -88,6 +88,7 @@ def write_comparison(
         write_text(head, text, (x + 12, 27), 18, 600, INK)
     settings = {"crf": CRF, "time_base": line.time_base, "duration": line.end, "speech": result}
     with VideoReader(result) as dubbed, VideoWriter(target, info, **settings) as writer:  # type: ignore[arg-type]
+        assert job.store is not None
         pairs = zip(job.store.follow(line.source), dubbed, strict=False)
         for k, (before, after) in enumerate(pairs):
             faces = job.schedule.faces(k)

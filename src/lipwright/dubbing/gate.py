@@ -132,7 +132,11 @@ def detect(wave: NDArray[np.float32], sample_rate: int) -> SilenceGate:
         wave: (n,) mono samples, full scale is 1.
         sample_rate: samples per second.
     """
-    level = band_level(wave, sample_rate)
+    return detect_in(band_level(wave, sample_rate))
+
+
+def detect_in(level: NDArray[np.float64]) -> SilenceGate:
+    """Find the speech by its level, see :func:`band_level`; time 0 is that of the first level."""
     speaking = _decide(level)
     edges = np.flatnonzero(np.diff(np.concatenate(([0], speaking.astype(np.int8), [0]))))
     runs = edges.reshape(-1, 2) * HOP_SECONDS

@@ -408,7 +408,8 @@ class _Dub:
                 self.report.warnings += segments.join(
                     made, speech, streams, offset, start, options.speech_stream
                 )
-                self.report.warnings += segments.warnings + job.store.warnings
+                again = [] if job.store is None else job.store.warnings
+                self.report.warnings += segments.warnings + again
             with self._timed("sign"):
                 provenance.finish(made, self.out)
                 self.report.warnings += provenance.warnings

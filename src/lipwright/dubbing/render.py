@@ -128,10 +128,11 @@ class Job:
 
     Attributes:
         info: of the video.
-        store: its frames.
         schedule: what is to be done with each output frame.
         method: draws the faces.
-        audio_features: (C, T) what the method made of the speech (``Method.speech_features``).
+        store: frames of the video; None where they come from elsewhere.
+        audio_features: (C, T) what the method made of the speech (``Method.speech_features``);
+            None where a renderer knows better.
         adapted: the same by track, for tracks whose person's articulation is known.
         enhance: makes (B, 3, S, S) faces better, or None.
         marker: writes the watermark, or None.
@@ -142,10 +143,10 @@ class Job:
     """
 
     info: VideoInfo
-    store: FrameStore
     schedule: Schedule
     method: Method
-    audio_features: Picture
+    store: FrameStore | None = None
+    audio_features: Picture | None = None
     enhance: Callable[[Picture], Picture] | None = None
     marker: Marker | None = None
     batch_size: int = 8
@@ -243,6 +244,7 @@ def preview(job: Job, frames: list[int]) -> Iterator[tuple[av.VideoFrame, av.Vid
     """
     from lipwright.media.planes import private_copy
 
+    assert job.store is not None
     stateless = job.method.info.stateless
     face_renderer = FaceRenderer(job)
     for k in frames:
@@ -252,7 +254,7 @@ def preview(job: Job, frames: list[int]) -> Iterator[tuple[av.VideoFrame, av.Vid
             face_renderer = FaceRenderer(job)
         order = job.schedule.timeline.source[begin : k + 1]
         for place, frame in enumerate(job.store.follow(order), begin):
-            work = _work(job, place, frame.native)
+            work = face_work(job, place, frame.native)
             before = private_copy(work.native) if place == k else work.native
             face_renderer.draw([work])
         composite_faces(work, job)
@@ -260,12 +262,14 @@ def preview(job: Job, frames: list[int]) -> Iterator[tuple[av.VideoFrame, av.Vid
 
 
 def _decoded(job: Job, begin: int) -> Iterator[Work]:
+    assert job.store is not None
     order = job.schedule.timeline.source[begin:]
     for k, frame in enumerate(job.store.follow(order), begin):
-        yield _work(job, k, frame.native)
+        yield face_work(job, k, frame.native)
 
 
-def _work(job: Job, k: int, native: av.VideoFrame) -> Work:
+def face_work(job: Job, k: int, native: av.VideoFrame) -> Work:
+    """Output frame ``k`` on its way, with the crops of its faces."""
     work = Work(k, native)
     side = job.method.size
     for planned in job.schedule.faces(k):
@@ -309,7 +313,7 @@ class FaceRenderer:
                 self._states[key] = self._start(key[0])
             sources = np.stack([face.source for _, face in members])
             faces = np.ascontiguousarray(sources.transpose(0, 3, 1, 2)) * np.float32(2) - 1
-            audio = self._audio([k for k, _ in members], key[0])
+            audio = self.audio([k for k, _ in members], key[0])
             made = job.method.render(faces, audio, self._states[key])
             generated = made.faces
             if job.enhance is not None:
@@ -363,10 +367,11 @@ class FaceRenderer:
             self._references[planned.track] = np.stack(masks).astype(np.float32)
         return composite.support(weights, self._references[planned.track], face_mask(planned, MAP))
 
-    def _audio(self, frames: list[int], track: int) -> Picture:
+    def audio(self, frames: list[int], track: int) -> Picture:
         """(B, C, W) windows, or (B, K) single columns, at rest where nobody speaks."""
         schedule = self._job.schedule
         features = self._job.adapted.get(track, self._job.audio_features)
+        assert features is not None
         times = [schedule.timeline.time(k) for k in frames]
         activity = np.asarray(schedule.activity[frames], np.float32)
         if self._job.method.info.whole_speech:

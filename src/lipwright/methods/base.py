@@ -20,6 +20,7 @@ from lipwright.errors import LipwrightError
 from lipwright.lip_motion import LipMotions, NeutralMouth
 from lipwright.media.features import audio_spec, speech_features
 from lipwright.media.mel import STEPS_PER_FRAME, AudioSpec
+from lipwright.methods.speech_stream import ColumnWindows, LastSeconds, SpeechStream
 from lipwright.weights.header import Header
 
 Array = NDArray[np.float32]
@@ -111,6 +112,11 @@ class Method(ABC):
 
     A method sets ``info`` when it is made and has :meth:`start` and :meth:`render`; the other hooks
     have defaults that suit most methods.
+
+    Attributes:
+        info: see :class:`MethodInfo`.
+        batch: frames per call of its networks. Who draws one frame at a time and cannot wait (live)
+            sets 1; frames then come from other kernels and differ by their rounding.
     """
 
     info: MethodInfo
@@ -119,6 +125,7 @@ class Method(ABC):
     network says what lips do; None for all others."""
     articulation: float = 1.0
     """What :meth:`render` multiplies such motions by."""
+    batch: int = BATCH
 
     def speech_features(self, wave: Array) -> Array:
         """Features of a whole recording, 100 columns a second.
@@ -133,6 +140,12 @@ class Method(ABC):
             (C, 1 + n // 160) float32.
         """
         return speech_features(wave, self.info.audio)
+
+    def speech_stream(self) -> SpeechStream:
+        """The features of a recording that goes on, see :mod:`lipwright.methods.speech_stream`."""
+        if self.info.whole_speech:
+            return LastSeconds(self.speech_features)
+        return ColumnWindows(self.speech_features, self.info.audio)
 
     @abstractmethod
     def start(self, reference: Array, lips: ReferenceLips | None = None) -> Any:

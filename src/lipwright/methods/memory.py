@@ -129,7 +129,7 @@ class MemoryMethod(Method):
             reference, *moved = (known[nearest] for known in (state.reference, *state.lips))
             return self.engine(pictures, reference, mel, *moved)
 
-        return Rendered(in_full_batches(draw, faces, audio)[0], faces)
+        return Rendered(in_full_batches(draw, faces, audio, size=self.batch)[0], faces)
 
 
 def load_memory(path: Path, device: str = "auto", backend: str = "auto") -> MemoryMethod:

@@ -143,7 +143,7 @@ class PixelMethod(Method):
             inputs = (torch.from_numpy(np.ascontiguousarray(x)) for x in (pictures, mel))
             return (self.engine(*inputs)[0].numpy(),)
 
-        return Rendered(in_full_batches(draw, faces, audio)[0])
+        return Rendered(in_full_batches(draw, faces, audio, size=self.batch)[0])
 
 
 def load_pixel(kind: str, path: Path, device: str = "auto", backend: str = "auto") -> PixelMethod:

@@ -29,7 +29,9 @@ from lipwright.methods.base import (
     resized,
 )
 from lipwright.methods.encoded_speech import lip_motions
+from lipwright.methods.encoded_stream import EncodedSpeechStream
 from lipwright.methods.runtime import load_engines
+from lipwright.methods.speech_stream import SpeechStream
 from lipwright.weights.container import read_arrays, read_header
 from lipwright.weights.header import Header
 
@@ -169,17 +171,26 @@ class VQMethod(Method):
                 out[:, first:stop:step] = rows[:count].T
         return out
 
+    def speech_stream(self) -> SpeechStream:
+        """What the lips do while the speech goes on."""
+        if len(self.speech) == 2:
+            encoder, members = self.speech
+            return EncodedSpeechStream(encoder, members, self._context)
+        return super().speech_stream()
+
     def render(self, faces: Array, audio: Array, state: VQState) -> Rendered:
         """Draw (B, 3, S, S) faces by (B, K) motions, the paper's generator by (B, 80, steps)."""
         if not self.gallery:  # speaking faces, and the baseline
             references = self._reference_codes(faces, state)
-            speaking, baseline = in_full_batches(self.frames, faces, audio, references)
+            speaking, baseline = in_full_batches(
+                self.frames, faces, audio, references, size=self.batch
+            )
             return Rendered(speaking, baseline)
 
         def draw(*inputs: Array) -> tuple[Array, ...]:
             return self.frames(*inputs, *state.references)
 
-        made = in_full_batches(draw, faces, audio)
+        made = in_full_batches(draw, faces, audio, size=self.batch)
         speaking, restored = made[:2]
         wanted, shown, weights = (m.astype(np.float64) for m in made[2:])
         if state.rest is None or self.motions is None:

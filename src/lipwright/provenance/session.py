@@ -180,6 +180,29 @@ class Provenance:
             )
             register(entry)
 
+    def finish_stream(self) -> None:
+        """Register the id of an output that went over a network and is no file.
+
+        Raises:
+            LipwrightError: it could not be registered.
+        """
+        marker = self._marker
+        if marker is None:
+            return
+        if not marker.marked:
+            self.warnings.append(UNMARKABLE)
+            return
+        register(
+            Entry(
+                mark_id=marker.mark_id,
+                time=now(),
+                inputs=[i.hashed for i in self.inputs],
+                size=self.size,
+                region=marker.region,
+                model=self.model,
+            )
+        )
+
     def to_json(self) -> dict[str, Any]:
         """What the job's report says about provenance; plain types."""
         marker = self._marker

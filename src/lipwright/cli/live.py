@@ -1,0 +1,157 @@
+"""``lipwright live``: a recorded face speaks what is being said."""
+
+from __future__ import annotations
+
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lipwright.cli.options import frame_rate, takes_dub_options
+from lipwright.dubbing.option_info import options_of
+from lipwright.dubbing.options import DubOptions
+from lipwright.printable import printable
+
+if TYPE_CHECKING:
+    from lipwright.live.report import LiveStatistics
+
+SHARED = {
+    "method",
+    "weights",
+    "watermark",
+    "manifest",
+    "certificate",
+    "key",
+    "time_stamp",
+    "consent",
+    "report",
+    "overwrite",
+    "device",
+    "backend",
+    "speech_stream",
+    "limit",
+    "silence_gate",
+    "detail",
+    "plan_cache",
+}
+"""Options of a dub that mean the same here."""
+LINE_SECONDS = 10.0
+TIMING = "Timing"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command(no_args_is_help=True)(live)
+
+
+@takes_dub_options(without=set(options_of(DubOptions)) - SHARED)
+def live(
+    face: Annotated[
+        Path,
+        typer.Option(
+            metavar="VIDEO",
+            help="Video of the person, best without speech; it runs to and fro for as long as the "
+            "session lasts.",
+        ),
+    ],
+    speech: Annotated[
+        str,
+        typer.Option(
+            metavar="SOURCE",
+            help="Where the speech comes from: a file, played in real time; - for raw samples on "
+            "standard input; microphone or microphone:NAME; or an address (udp, rtp, srt, rtmp, "
+            "rtsp).",
+        ),
+    ],
+    to: Annotated[
+        list[str],
+        typer.Option(
+            metavar="SINK",
+            help="Where face and sound go: a file (.mp4, .mov, .mkv) or an address (udp, srt, rtp, "
+            "rtmp, rtsp, tcp); may be repeated.",
+        ),
+    ],
+    pcm: Annotated[
+        str,
+        typer.Option(
+            metavar="FORMAT", help="Samples on standard input: s16le or f32le, rate, channels."
+        ),
+    ] = "s16le:16000:1",
+    delay: Annotated[
+        float,
+        typer.Option(
+            metavar="MS",
+            min=0,
+            max=10_000,
+            help="Milliseconds after its sound came in by which a frame should be ready; later "
+            "ones are skipped where there is a newer one. 0: the look-ahead of the mouth and 200.",
+            rich_help_panel=TIMING,
+        ),
+    ] = 0.0,
+    fps: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RATE",
+            help="Frames per second; by default those of the video, at most 30.",
+            rich_help_panel=TIMING,
+        ),
+    ] = None,
+    seconds: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="End after so many seconds; 0: when the speech ends.",
+            rich_help_panel=TIMING,
+        ),
+    ] = 0.0,
+    quiet: Annotated[
+        bool,
+        typer.Option("-q", "--quiet", help="No progress, no closing lines.", rich_help_panel="Job"),
+    ] = False,
+    *,
+    options: DubOptions,
+) -> None:
+    """Let a recorded face speak what is being said, as it is being said.
+
+    Frames are in step with the sound, which never waits for them. Ctrl-C ends the session; files
+    are complete then.
+    """
+    from lipwright.live.job import LiveObserver, LiveOptions, check
+    from lipwright.live.sources import PcmFormat
+
+    chosen = LiveOptions(
+        dub=options,
+        delay=delay / 1e3 or None,
+        rate=None if fps is None else Fraction(frame_rate(fps)),
+        pcm=PcmFormat.parse(pcm),
+        limit=seconds,
+    )
+    check(face, speech, to, chosen)
+
+    class Progress(LiveObserver):
+        shown = time.monotonic()
+
+        def notice(self, line: str) -> None:
+            print(printable(line), file=sys.stderr)
+
+        def progress(self, seconds: float, statistics: LiveStatistics) -> None:
+            now = time.monotonic()
+            if not quiet and now - self.shown >= LINE_SECONDS:
+                self.shown = now
+                print(
+                    f"{seconds:.0f} s: {statistics.frames} frames, {statistics.left_out} skipped.",
+                    file=sys.stderr,
+                )
+
+    from lipwright.live.job import live as run
+
+    if not quiet:
+        print("Preparing the face ...", file=sys.stderr)
+    report, error = run(face, speech, to, chosen, Progress())
+    for line in [] if quiet else report.lines():
+        print(printable(line))
+    if error is not None:
+        raise error

@@ -1,0 +1,1 @@
+"""A speaking face for meetings and calls: frames in step with speech that goes on."""

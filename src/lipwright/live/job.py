@@ -1,0 +1,232 @@
+"""The whole job: open everything, run the session, complete and report.
+
+Files and addresses are named as on the command line; see :func:`live`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import IO
+
+from lipwright.dubbing.analysis import Tracker
+from lipwright.dubbing.checks import check_folder, same_place
+from lipwright.dubbing.options import DubOptions
+from lipwright.errors import LipwrightError
+from lipwright.live.clock import Clock, SystemClock
+from lipwright.live.drawing import LoopDrawer
+from lipwright.live.engine import Engine
+from lipwright.live.listener import Listener
+from lipwright.live.loop import face_loop
+from lipwright.live.report import LiveReport, LiveStatistics
+from lipwright.live.session import Session
+from lipwright.live.sinks import STREAM_MUXERS, RecordingSink, Sink, Target, address_sink
+from lipwright.live.sources import PcmFormat, Source, speech_source
+from lipwright.media import limits
+from lipwright.media.encoding import kind_of
+from lipwright.media.source import check_file
+from lipwright.methods.base import Method
+from lipwright.provenance.record.manifest import Input
+from lipwright.provenance.session import Provenance, ProvenanceOptions
+
+HEADROOM = 0.2
+"""Seconds of the agreed delay beyond the look-ahead, where none is asked for."""
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """What can be asked of a session.
+
+    Attributes:
+        dub: method, marks, device, as for a dub.
+        delay: seconds after its sound came in by which a frame should be ready; None: the
+            look-ahead and ``HEADROOM``.
+        rate: frames per second; None: those of the video, at most 30.
+        pcm: format of standard input.
+        limit: seconds after which it ends by itself; 0: never.
+    """
+
+    dub: DubOptions = field(default_factory=DubOptions)
+    delay: float | None = None
+    rate: Fraction | None = None
+    pcm: PcmFormat = field(default_factory=PcmFormat)
+    limit: float = 0.0
+
+
+class LiveObserver:
+    """Is told how far a session is; this one does nothing."""
+
+    def notice(self, line: str) -> None:
+        """A line that the user should read."""
+
+    def progress(self, seconds: float, statistics: LiveStatistics) -> None:
+        """So many seconds of speech so far."""
+
+
+def live(
+    face: str | Path,
+    speech: str,
+    to: Sequence[str],
+    options: LiveOptions | None = None,
+    observer: LiveObserver | None = None,
+    *,
+    method: Method | None = None,
+    tracker: Tracker | None = None,
+    clock: Clock | None = None,
+    standard_input: IO[bytes] | None = None,
+) -> tuple[LiveReport, LipwrightError | None]:
+    """Let a recorded face speak what is being said.
+
+    Args:
+        face: video of the person.
+        speech: see ``sources.speech_source``.
+        to: files and addresses.
+        options: see there.
+        observer: is told of the progress.
+        method: one that is loaded already.
+        tracker: another face tracker than the default.
+        clock: another clock than the machine's.
+        standard_input: another pipe than standard input.
+
+    Returns:
+        What was done, and what ended it if that was an error; files are complete up to there.
+
+    Raises:
+        LipwrightError: it could not begin.
+    """
+    options, observer = options or LiveOptions(), observer or LiveObserver()
+    face, clock = Path(face), clock or SystemClock()
+    check(face, speech, to, options)
+    with limits.applied(limits.parse(options.dub.limit)), ExitStack() as stack:
+        pipe = standard_input or sys.stdin.buffer
+        source = speech_source(speech, clock, options.pcm, pipe, options.dub.speech_stream)
+        if method is None:
+            from lipwright.methods.registry import load_method
+
+            chosen = options.dub
+            method = load_method(chosen.method, chosen.device, chosen.backend, chosen.weights)
+        loop = stack.enter_context(
+            face_loop(
+                face,
+                options.dub.face,
+                tracker,
+                keep_plan=options.dub.plan_cache,
+                rate=options.rate,
+            )
+        )
+        provenance = _marks(options.dub, method, face, source, (loop.info.width, loop.info.height))
+        for line in provenance.notices:
+            observer.notice(line)
+        listener = Listener(method, options.dub.silence_gate)
+        drawer = LoopDrawer(loop, method, listener, provenance, options.dub.detail)
+        drawer.warm_up()
+        delay = options.delay
+        if delay is None:
+            delay = float(listener.look_ahead) + HEADROOM
+        report = LiveReport(
+            str(face),
+            source.name,
+            list(to),
+            rate=loop.rate,
+            look_ahead=float(listener.look_ahead),
+            delay=delay,
+            model={"name": method.name, "id": method.model_id},
+        )
+        target = Target(loop.info, loop.rate, report.statistics, provenance)
+        engine = Engine(drawer, listener, loop.rate, delay, clock, report.statistics)
+        sinks = [sink_for(text, target) for text in to]
+        session = Session(
+            source,
+            engine,
+            sinks,
+            lambda seconds: observer.progress(seconds, report.statistics),
+            options.limit,
+        )
+        error = session.run()
+        finish_report(report, session, engine, sinks, provenance)
+    if options.dub.report is not None:
+        report.write(Path(options.dub.report))
+    return report, error
+
+
+def check(face: Path, speech: str, to: Sequence[str], options: LiveOptions) -> None:
+    """What is known to go wrong before anything is loaded.
+
+    Raises:
+        LipwrightError: unusable files, places or options.
+    """
+    options.dub.check()
+    check_file(face, "face video")
+    if options.delay is not None and not 0.0 < options.delay <= 10.0:
+        raise LipwrightError(f"The delay {options.delay:g} s is out of range; give up to 10 s.")
+    if not to:
+        raise LipwrightError("There is nowhere to send the face to; give --to FILE or --to URL.")
+    if len(set(to)) < len(to):
+        raise LipwrightError("One place is named twice as --to; name it once.")
+    for text in to:
+        if "://" in text:
+            if text.partition("://")[0].lower() not in STREAM_MUXERS:
+                known = ", ".join(STREAM_MUXERS)
+                raise LipwrightError(f"There is no way to stream to {text}; use one of {known}.")
+            continue
+        out = Path(text)
+        kind_of(out)
+        check_folder(out, "output")
+        inputs = [face] if "://" in speech or speech == "-" else [face, Path(speech)]
+        if any(same_place(out, given) for given in inputs):
+            raise LipwrightError(
+                f"The output {out} is an input too; choose another name, for the original is "
+                "never overwritten."
+            )
+        if not options.dub.overwrite and out.exists():
+            raise LipwrightError(
+                f"The output {out} exists already; choose another name, or leave --no-overwrite "
+                "away."
+            )
+
+
+def sink_for(text: str, target: Target) -> Sink:
+    """The sink that a word stands for."""
+    return address_sink(text, target) if "://" in text else RecordingSink(Path(text), target)
+
+
+def finish_report(
+    report: LiveReport,
+    session: Session,
+    engine: Engine,
+    sinks: Sequence[Sink],
+    provenance: Provenance,
+) -> None:
+    """What is known once the session has ended."""
+    report.seconds = float(engine.heard)
+    report.ended = session.ended
+    recordings = [sink for sink in sinks if isinstance(sink, RecordingSink)]
+    for sink in recordings:
+        report.warnings += sink.warnings
+    if not any(sink.complete for sink in recordings):
+        provenance.finish_stream()
+    report.provenance = provenance.to_json()
+
+
+def _marks(
+    options: DubOptions, method: Method, face: Path, source: Source, size: tuple[int, int]
+) -> Provenance:
+    inputs = [Input.of("video", face)]
+    if source.path is not None:
+        inputs.append(Input.of("speech", source.path))
+    chosen = ProvenanceOptions(
+        watermark=options.region is not None,
+        region=options.region or "face",
+        manifest=options.manifest,
+        consent=options.consent,
+        certificate=options.certificate,
+        key=options.key,
+        time_stamp_url=options.time_stamp,
+    )
+    name, model = method.name, method.model_id
+    model = model if model.startswith(name) else f"{name} {model}"
+    return Provenance(chosen, inputs, model=model, size=size)

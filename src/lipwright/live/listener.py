@@ -1,0 +1,155 @@
+"""From sound as it comes to what a frame hears: 16 kHz, a usual level, speech or not.
+
+A dub measures the level of a whole recording and finds its pauses by all of it. Here the same
+functions look at the last 20 seconds only. A frame's activity may rise or fall no faster than the
+gate's own ramp does, because a threshold that moves with the window would make it jump.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from lipwright.dubbing import gate
+from lipwright.media.audio import mix_down
+from lipwright.media.mel import HOP, SAMPLE_RATE, column_at
+from lipwright.media.rolling import RollingSound
+from lipwright.media.sound import Sound
+from lipwright.methods.base import Array, Method
+
+EDGE = 2
+"""Levels before those that are wanted, so that the edge of a piece of sound is not in them."""
+REACH = round(SAMPLE_RATE * gate.WINDOW_SECONDS) // 2
+"""Samples behind the middle of a step that its level depends on."""
+RESAMPLER = "LQ"
+"""soxr's quality of 16 kHz for the mouth: the filters of better ones hold back 40 to 80 ms."""
+WINDOW_SECONDS = 20
+"""So much of the past decides on level and pauses."""
+GAIN_SECONDS = 1.0
+"""The level is judged so often ..."""
+GAIN_STEP_DB = 6.0
+"""... and follows by no more than this at once."""
+BLOCK = 160
+"""Samples that are taken at a time, so that nothing depends on how the sound was cut."""
+LEAST_SECONDS = 0.4
+"""With less sound than this nothing is said about its level."""
+
+
+class Listener:
+    """Hears the sound of a session and tells what each frame hears.
+
+    Args:
+        method: whose features are wanted.
+        silence_gate: bring the mouth to rest where nobody speaks.
+    """
+
+    def __init__(self, method: Method, silence_gate: bool = True) -> None:
+        self._stream = method.speech_stream()
+        self._gated = silence_gate
+        self._own = RollingSound(2 * SAMPLE_RATE)
+        self._levels = np.zeros(0, np.float64)
+        self._first = 0  # number of the oldest level
+        self._gain = 0.0
+        self._judged = -np.inf
+        self._waiting = np.zeros(0, np.float32)
+        self._converter: soxr.ResampleStream | None = None
+        self._rate = 0
+        self._activity: tuple[Fraction, float] | None = None
+
+    @property
+    def look_ahead(self) -> Fraction:
+        """Seconds behind a frame's time that have to be heard before it can be drawn."""
+        return Fraction(self._stream.look_ahead, SAMPLE_RATE)
+
+    @property
+    def heard(self) -> Fraction:
+        """Seconds of sound at 16 kHz so far."""
+        return Fraction(self._own.heard, SAMPLE_RATE)
+
+    def hear(self, sound: Sound) -> None:
+        """Take the sound that follows, at any rate and with any channels."""
+        self._take(self._resampled(sound.rate, mix_down(sound)))
+
+    def end(self) -> None:
+        """No more sound comes: silence follows, so that the last frames can be drawn."""
+        if self._converter is not None:
+            self._take(self._converter.resample_chunk(np.zeros(0, np.float32), last=True))
+            self._converter = None
+        self._take(np.zeros(self._stream.look_ahead + SAMPLE_RATE // 10, np.float32))
+
+    def can_tell(self, time: Fraction) -> bool:
+        """Whether enough was heard for the frame at ``time`` (seconds from the first sample)."""
+        return self._stream.can_tell(time)
+
+    def audio(self, time: Fraction) -> Array:
+        """What the frame hears, see ``SpeechStream.audio``."""
+        return self._stream.audio(time)
+
+    def activity(self, time: Fraction) -> float:
+        """How much speech there is at a frame, 0 to 1; times grow."""
+        if not self._gated:
+            return 1.0
+        # Not all that was heard: what came while the machine was late must not change the frame.
+        count = HOP * column_at(time) + self._stream.look_ahead - REACH
+        levels = self._levels[: max(1, count // HOP + 1 - self._first)]
+        found = gate.detect_in(levels)
+        wanted = float(found.activity([float(time - Fraction(self._first * HOP, SAMPLE_RATE))])[0])
+        if self._activity is not None:
+            before, value = self._activity
+            most = max(0.0, float(time - before)) / gate.RAMP_SECONDS * 1.5  # a ramp's steepest
+            wanted = min(max(wanted, value - most), value + most)
+        self._activity = time, wanted
+        return wanted
+
+    def _resampled(self, rate: int, mono: NDArray[np.float32]) -> NDArray[np.float32]:
+        if rate == SAMPLE_RATE and self._converter is None:
+            return mono
+        if self._converter is None or rate != self._rate:
+            before = self._converter
+            self._converter = soxr.ResampleStream(rate, SAMPLE_RATE, 1, "float32", RESAMPLER)
+            self._rate = rate
+            if before is not None:
+                rest = before.resample_chunk(np.zeros(0, np.float32), last=True)
+                return np.concatenate([rest, self._converter.resample_chunk(mono)])
+        return np.asarray(self._converter.resample_chunk(mono), np.float32)
+
+    def _take(self, wave: NDArray[np.float32]) -> None:
+        self._waiting = np.concatenate([self._waiting, wave])
+        whole = self._waiting.size // BLOCK * BLOCK
+        for first in range(0, whole, BLOCK):
+            self._take_block(self._waiting[first : first + BLOCK])
+        self._waiting = self._waiting[whole:]
+
+    def _take_block(self, wave: NDArray[np.float32]) -> None:
+        self._own.append(wave)
+        self._measure()
+        self._judge()
+        factor = np.float32(10.0 ** (self._gain / 20.0))
+        self._stream.hear(wave * factor if self._gain else wave)
+
+    def _measure(self) -> None:
+        """Levels of all steps of 10 ms whose sound is complete."""
+        done = self._first + self._levels.size
+        end = max(0, (self._own.heard - REACH) // HOP + 1)
+        if end <= done:
+            return
+        wave = self._own.part(HOP * (done - EDGE), HOP * (end - 1) + REACH)
+        fresh = gate.band_level(wave, SAMPLE_RATE)[EDGE : EDGE + end - done]
+        levels = np.concatenate([self._levels, fresh])
+        most = round(WINDOW_SECONDS / gate.HOP_SECONDS)
+        self._first += max(0, levels.size - most)
+        self._levels = levels[-most:]
+
+    def _judge(self) -> None:
+        """Follow the level of the speech, as ``speech_gain`` finds it."""
+        seconds = self._own.heard / SAMPLE_RATE
+        if seconds < LEAST_SECONDS or seconds - self._judged < GAIN_SECONDS:
+            return
+        wanted = gate.speech_gain(self._levels)
+        step = wanted - self._gain
+        first = not np.isfinite(self._judged)
+        self._judged = seconds
+        self._gain += step if first else float(np.clip(step, -GAIN_STEP_DB, GAIN_STEP_DB))

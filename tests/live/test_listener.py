@@ -1,0 +1,86 @@
+"""Level, pauses and resampling while the sound goes on."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from lipwright.dubbing import gate
+from lipwright.live.listener import Listener
+from lipwright.media.mel import mel_spectrogram, windows
+from lipwright.media.sound import Sound
+from tests.dubbing.test_job import Talker
+
+
+def syllables(seconds: float, rate: int = 16_000, level: float = 0.15) -> np.ndarray:
+    t = np.arange(round(seconds * rate)) / rate
+    voice = sum(np.sin(2 * np.pi * 130 * h * t + h) / h for h in range(1, 15))
+    return (level * voice * np.clip(np.sin(2 * np.pi * 4 * t), 0.05, 1)).astype(np.float32)
+
+
+def fed(wave: np.ndarray, piece: int, rate: int = 16_000, channels: int = 1) -> Listener:
+    listener = Listener(Talker())
+    names = ("FC",) if channels == 1 else ("FL", "FR")
+    for first in range(0, wave.size, piece):
+        part = np.repeat(wave[None, first : first + piece], channels, axis=0)
+        listener.hear(Sound(np.ascontiguousarray(part), rate, names, None))
+    return listener
+
+
+def test_how_the_sound_is_cut_changes_nothing() -> None:
+    wave = np.concatenate([syllables(2.0), np.zeros(8_000, np.float32), syllables(1.0)])
+    times = [Fraction(k, 25) for k in range(0, 80)]
+    one, other = fed(wave, 320), fed(wave, 977)
+    for time in times:
+        assert one.activity(time) == other.activity(time)
+        assert np.array_equal(one.audio(time), other.audio(time))
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(48_000, 2), (44_100, 1)])
+def test_other_rates_are_heard_in_step(rate: int, channels: int) -> None:
+    """A click at 1 s is heard at 1 s, and soon: what the resampler holds back is bounded."""
+    wave = np.zeros(2 * rate, np.float32)
+    wave[rate] = 1.0
+    listener = fed(wave, rate // 50, rate, channels)
+    assert float(listener.heard) > 2.0 - 0.04
+    # A window of the spectrogram is 50 ms wide: frames at 0.96 and 1.04 s see it alike.
+    bright = [float(listener.audio(Fraction(k, 100))[:, 8].mean()) for k in range(90, 111)]
+    centre = np.average(np.arange(90, 111), weights=np.array(bright) + 4.0)
+    assert centre == pytest.approx(100.0, abs=0.3)
+
+
+def test_pauses_are_those_of_the_whole_recording_once_they_are_known() -> None:
+    pause = 1e-4 * np.random.default_rng(0).standard_normal(16_000).astype(np.float32)
+    wave = np.concatenate([syllables(3.0), pause, syllables(3.0), pause])
+    listener = fed(wave, 320)
+    whole = gate.detect(wave, 16_000)
+    times = [Fraction(k, 25) for k in range(60, 190)]
+    found = np.array([listener.activity(t) for t in times])
+    expected = whole.activity(times)
+    # Speech begins again at 4 s; a tenth of a second of it has to be heard to be believed.
+    onset = np.array([3.8 < t < 4.2 for t in times])
+    assert np.abs(found - expected)[~onset].max() < 0.05
+    assert expected[~onset].min() < 0.05
+    assert found[onset].max() == 1.0
+
+
+def test_activity_never_jumps() -> None:
+    wave = np.concatenate([np.zeros(16_000, np.float32), syllables(2.0)])
+    listener = fed(wave, 320)
+    found = np.array([listener.activity(Fraction(k, 25)) for k in range(70)])
+    assert found[:15].max() == 0.0
+    assert found[40:].min() > 0.9
+    assert np.abs(np.diff(found)).max() <= 1.5 * 0.04 / gate.RAMP_SECONDS + 1e-6
+
+
+def test_soft_speech_is_raised_for_the_mouth() -> None:
+    soft = syllables(6.0, level=0.0008)
+    expected = gate.speech_gain(gate.band_level(soft, 16_000))
+    assert expected > 10.0
+    listener = fed(soft, 320)
+    raised = soft * np.float32(10.0 ** (expected / 20.0))
+    spectrum = windows(mel_spectrogram(raised), [Fraction(5)], Talker().info.audio)[0]
+    heard = listener.audio(Fraction(5))
+    assert np.abs(heard - spectrum).mean() < 0.05  # a decibel is 0.08

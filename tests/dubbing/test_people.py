@@ -58,6 +58,7 @@ def test_people_of_several_shots(plan: Plan) -> None:
         "person": 1,
         "face": "person:1",
         "seconds": 1.08,
+        "seconds_speaking": None,
         "first": 0,
         "last": 1.44,
         "shots": [0, 2],

@@ -25,8 +25,8 @@ def faces(
     """Find the people of a video and number them for --face.
 
     Faces of different shots are compared and grouped into people. people.png shows each of them
-    with the number that `--face person:N` takes; people.json says when they are on screen. A dub of
-    the same video uses what was found here.
+    with the number that `--face person:N` takes; people.json says how long they are on screen, and
+    how long they speak in the video's own sound. A dub of the same video uses what was found here.
     """
     from lipwright.cli.progress import DubProgress, QuietProgress
     from lipwright.cli.text import print_table
@@ -42,10 +42,11 @@ def faces(
         [
             p.name,
             f"{p.seconds:.1f}",
+            "" if p.speaking is None else f"{p.speaking:.1f}",
             str(len({t.shot for t in p.tracks})),
             f"{p.first:.1f} to {p.last:.1f}",
         ]
         for p in people
     ]
-    print_table(["--face", "seconds", "shots", "from, to (s)"], rows)
+    print_table(["--face", "seconds", "speaking", "shots", "from, to (s)"], rows)
     print(f"Wrote {files[0]} and {files[1]}.")

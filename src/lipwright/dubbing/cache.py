@@ -18,6 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from lipwright.dubbing.findings import findings_beside
 from lipwright.dubbing.plan import Plan, PlanWriter, Source, load
 from lipwright.errors import LipwrightError
 from lipwright.files.kept_files import forget, kept_name, open_kept, read_kept, vouch
@@ -145,7 +146,8 @@ def _tidy(folder: Path, pattern: str) -> None:
         for count, path in enumerate(files, 1):
             held += path.stat().st_size
             if count > MOST_PLANS or (held > MOST_BYTES and count > 1):
-                forget(path)
+                for each in (*findings_beside(path), path):
+                    forget(each)
         for path in folder.glob(_MAKING + "*"):  # left behind by a killed job
             if path.stat().st_mtime < time.time() - _DAY:
                 path.unlink()

@@ -151,6 +151,9 @@ class _Dub:
             planner = partial(self._plan, tracker, scratch)
             with self._timed("plan"):
                 plan = planner(self.video, info)
+            if options.face == "speaking":
+                self._tell("listen")
+                plan = self._speaking(plan)
             with plan:
                 schedule = self._schedule(plan, info, wave)
                 self.report.warnings += plan.warnings
@@ -325,6 +328,19 @@ class _Dub:
         if video == self.video:
             self.report.settings["plan_from_cache"] = cached
         return plan
+
+    def _speaking(self, plan: Plan) -> Plan:
+        """The plan with the mouths of those left alone who do not speak in the video's sound."""
+        from lipwright.dubbing.speaking import limited, speaking_in
+
+        if not plan.tracks:
+            return plan
+        found = limited(plan, speaking_in(plan, self.video).rows)
+        if not any(track.usable.any() for track in found.tracks):
+            self.report.warnings.append(
+                f"Nobody who is to be seen in {self.video} speaks in its sound: no mouth was moved."
+            )
+        return found
 
     def _schedule(self, plan: Plan, info: VideoInfo, wave: NDArray[np.float32]) -> Schedule:
         """Timeline, speakers and activity."""

@@ -28,7 +28,14 @@ STILL_RATE = Fraction(25)
 ADAPT_WORDS = ("auto", "off")
 
 _NUMBER = r"\d+(\.\d+)?"
-_FACE = re.compile(rf"largest|all|\d+(,\d+)*|person:\d+(,\d+)*|{_NUMBER},{_NUMBER}@{_NUMBER}")
+_FACE = re.compile(
+    rf"largest|all|speaking|\d+(,\d+)*|person:\d+(,\d+)*|{_NUMBER},{_NUMBER}@{_NUMBER}"
+)
+
+
+def is_face(text: str) -> bool:
+    """Whether text is a choice of faces, as ``--face`` takes it."""
+    return _FACE.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)
@@ -61,13 +68,14 @@ class DubOptions:
     face: str = field(
         default="largest",
         metadata=described(
-            "Whose mouth moves: the largest face of every shot; all faces; person:2, a person in "
-            "all shots, as `lipwright faces` numbers them; face numbers as the report gives them, "
-            "separated by commas; or x,y@time, whoever is at this point of the picture (pixels) "
-            "at this time (seconds), in all shots.",
+            "Whose mouth moves: the largest face of every shot; all faces; speaking, whoever "
+            "speaks in the video's own sound at that time; person:2, a person in all shots, as "
+            "`lipwright faces` numbers them; face numbers as the report gives them, separated by "
+            "commas; or x,y@time, whoever is at this point of the picture (pixels) at this time "
+            "(seconds), in all shots.",
             "Face",
             shapes=True,
-            metavar="largest|all|person:N|ID|X,Y@T",
+            metavar="largest|all|speaking|person:N|ID|X,Y@T",
         ),
     )
     adapt: str | Path = field(
@@ -394,10 +402,11 @@ class DubOptions:
                 raise LipwrightError(
                     f"The {title} {value} is out of range; give {info.low} {high}."
                 )
-        if not _FACE.fullmatch(self.face):
+        if not is_face(self.face):
             raise LipwrightError(
-                f"The face {self.face!r} is neither 'largest' nor 'all', nor a person (person:1), "
-                "a face number or a point (320,180@2.5); 'lipwright faces' shows who is there."
+                f"The face {self.face!r} is neither 'largest', 'all' nor 'speaking', nor a person "
+                "(person:1), a face number or a point (320,180@2.5); 'lipwright faces' shows who "
+                "is there."
             )
         if self.end and self.end <= self.start:
             raise LipwrightError(

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.dubbing.findings import finding
 from lipwright.dubbing.plan import Plan, Track
 from lipwright.faces.people import group
+from lipwright.weights.registry import find
 
 PICTURES = 6
 """Reference frames per track that are embedded; their embeddings are averaged."""
@@ -31,6 +33,7 @@ class Person:
         tracks: the tracks, in order of appearance.
         seconds: on screen with a face that can be dubbed.
         first, last: seconds at which the person first and last appears.
+        speaking: seconds in which the person speaks in the film's own sound; None if unknown.
     """
 
     number: int
@@ -38,6 +41,7 @@ class Person:
     seconds: float
     first: float
     last: float
+    speaking: float | None = None
 
     @property
     def name(self) -> str:
@@ -59,10 +63,27 @@ def people_of(plan: Plan, embed: Embed | None = None) -> list[Person]:
     tracks.sort(key=lambda track: (track.first, track.number))
     if not tracks:
         return []
-    if embed is None:
+
+    def grouped() -> list[list[int]]:
+        if embed is not None:
+            return _grouped(plan, tracks, embed)
         from lipwright.faces.identity import identity_network
 
-        embed = identity_network()
+        return _grouped(plan, tracks, identity_network())
+
+    if embed is None:
+        groups = finding(plan, "people", __name__, find("face-identity").sha256, grouped)
+    else:
+        groups = grouped()
+    of_number = {track.number: track for track in tracks}
+    return [
+        _person(plan, number, [of_number[n] for n in numbers])
+        for number, numbers in enumerate(groups, 1)
+    ]
+
+
+def _grouped(plan: Plan, tracks: list[Track], embed: Embed) -> list[list[int]]:
+    """The numbers of the tracks of each person."""
     embeddings = [_embedding(plan, track, embed) for track in tracks]
     together = {
         (i, j)
@@ -70,10 +91,10 @@ def people_of(plan: Plan, embed: Embed | None = None) -> list[Person]:
         for i, a in enumerate(tracks[:j])
         if a.last >= b.first and b.last >= a.first
     }
-    members: dict[int, list[Track]] = {}
+    members: dict[int, list[int]] = {}
     for track, label in zip(tracks, group(embeddings, together), strict=True):
-        members.setdefault(label, []).append(track)
-    return [_person(plan, number + 1, found) for number, found in sorted(members.items())]
+        members.setdefault(label, []).append(track.number)
+    return [numbers for _, numbers in sorted(members.items())]
 
 
 def _embedding(plan: Plan, track: Track, embed: Embed) -> NDArray[np.float32]:
@@ -111,6 +132,7 @@ def as_table(people: list[Person]) -> list[dict[str, object]]:
             "person": person.number,
             "face": person.name,
             "seconds": person.seconds,
+            "seconds_speaking": person.speaking,
             "first": person.first,
             "last": person.last,
             "shots": sorted({track.shot for track in person.tracks}),

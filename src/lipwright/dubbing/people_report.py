@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from lipwright.dubbing.analysis import analyse, settings
@@ -11,10 +12,13 @@ from lipwright.dubbing.contact_sheet import save_picture
 from lipwright.dubbing.options import Observer
 from lipwright.dubbing.people import Embed, Person, as_table, people_of
 from lipwright.dubbing.people_sheet import draw_people
+from lipwright.dubbing.plan import Plan
+from lipwright.dubbing.speaking import seconds_spoken, speaking_in
 from lipwright.dubbing.speed import Speed
 from lipwright.errors import LipwrightError
 from lipwright.faces.tracker import FaceTracker
 from lipwright.files.whole import write_json
+from lipwright.media.source import open_media
 
 
 def write_people(
@@ -52,7 +56,7 @@ def write_people(
             keep=True,
             scratch=Path(scratch),
         )
-        people = people_of(plan, embed)
+        people = _listened(plan, people_of(plan, embed), video)
         if not people:
             raise LipwrightError(
                 f"No usable face was found in {video}; give a video that shows a person's face "
@@ -68,3 +72,21 @@ def write_people(
         save_picture(draw_people(plan, people, f"People in {video.name}"), sheet)
         write_json(table, {"video": str(video), "people": as_table(people)})
     return people, (sheet, table)
+
+
+def _listened(plan: Plan, people: list[Person], video: Path) -> list[Person]:
+    """The people with how long they speak, where the video has sound."""
+    try:
+        with open_media(video, "video") as container:
+            has_sound = bool(container.streams.audio)
+    except LipwrightError:
+        has_sound = False
+    if not has_sound or not people:
+        return people
+    rows = speaking_in(plan, video).rows
+    return [
+        replace(
+            p, speaking=round(sum(seconds_spoken(plan, t, rows[t.number]) for t in p.tracks), 3)
+        )
+        for p in people
+    ]

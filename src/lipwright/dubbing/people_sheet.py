@@ -48,7 +48,7 @@ def draw_people(plan: Plan, people: list[Person], title: str) -> Picture:
         write_text(sheet, f"Person {person.number}", (MARGIN, top + 30), 20, 600)
         lines = (
             f"--face {person.name}",
-            f"{person.seconds:.1f} s in {shots} shot{'s' * (shots != 1)}",
+            f"{person.seconds:.1f} s in {shots} shot{'s' * (shots != 1)}" + _spoken(person),
             f"{clock(person.first)} to {clock(person.last)}",
             f"face numbers {numbers}",
         )
@@ -62,6 +62,10 @@ def draw_people(plan: Plan, people: list[Person], title: str) -> Picture:
                 picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA
             )
     return sheet
+
+
+def _spoken(person: Person) -> str:
+    return "" if person.speaking is None else f", speaks {person.speaking:.1f} s"
 
 
 def _pictures(plan: Plan, person: Person) -> list[Picture]:

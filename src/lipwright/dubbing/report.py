@@ -31,6 +31,7 @@ TURNED_AWAY = "face turned away"
 OUTSIDE = "face leaves the picture"
 COVERED = "mouth covered"
 OTHER_PERSON = "another person's face"
+LISTENS = "this person does not speak"
 NO_SPEECH = "no speech"
 LOST = "face lost for a moment"
 

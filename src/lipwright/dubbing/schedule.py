@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from lipwright.dubbing import report
 from lipwright.dubbing.plan import (
     COVERED,
+    LISTENS,
     LOST,
     MISSING,
     OUTSIDE,
@@ -36,6 +37,7 @@ _REASONS = {
     TURNED_AWAY: report.TURNED_AWAY,
     OUTSIDE: report.OUTSIDE,
     COVERED: report.COVERED,
+    LISTENS: report.LISTENS,
 }
 
 
@@ -45,20 +47,21 @@ def select(plan: Plan, face: str, video: Path) -> frozenset[int]:
     Args:
         plan: of the video.
         face: ``largest``: in every shot the face that fills most of it, counted over its frames;
-            ``all``; track numbers separated by commas; ``person:2``, the tracks of a person;
+            ``all``, or ``speaking``, all of a plan that was limited to them; track numbers
+            separated by commas; ``person:2``, the tracks of a person;
             ``x,y@time``, the person at a point (display pixels) at a time (seconds).
         video: for the message.
 
     Raises:
         LipwrightError: if that is no one.
     """
-    able = [track for track in plan.tracks if track.usable.any() and track.offsets]
+    able = [t for t in plan.tracks if np.isin(t.states, (*USABLE, LISTENS)).any() and t.offsets]
     if not able:
         raise LipwrightError(
             f"No usable face was found in {video}{_why_not(plan)}; give a video that shows a "
             "person's face from the front."
         )
-    if face == "all":
+    if face in ("all", "speaking"):
         return frozenset(track.number for track in able)
     if face == "largest":
         best: dict[int, Track] = {}

@@ -1,0 +1,228 @@
+"""How well ``--face speaking`` finds the speaker: ``python benchmarks/speaker.py CORPUS``.
+
+Scenes with known truth are built from pairs of real clips of validation people (the folder with
+``clips.csv``), and go through the whole analysis:
+
+- ``turns``: two people side by side, both mouths moving all the time, the sound of one by turns;
+- ``listens``: the same, but the picture of who does not speak stands still;
+- ``cuts``: one person at a time, from shot to shot, sometimes while the other is heard;
+- ``unseen``: the sound of a third person, then music: nobody is to be found;
+- ``both``: the sound of both at once: nobody's mouth is to be moved.
+
+A second is right if most of its frames with speech have the right answer. The baseline moves the
+largest face of every shot.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import tempfile
+from collections import defaultdict
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+
+from lipwright.dubbing import gate
+from lipwright.dubbing.analysis import analyse, settings
+from lipwright.dubbing.plan import Plan, PlanWriter, Source
+from lipwright.dubbing.schedule import select
+from lipwright.dubbing.speaking import speaking_in
+from lipwright.faces.tracker import FaceTracker
+from lipwright.media.audio import SAMPLE_RATE, load_speech
+from lipwright.media.reader import VideoReader
+
+SIDE, RATE = 360, 25
+NOBODY = -1
+PER_FRAME = SAMPLE_RATE // RATE
+
+
+class Clip:
+    """Pictures (T, SIDE, SIDE, 3) at 25 frames a second and their sound at one level."""
+
+    def __init__(self, path: Path, seconds: float) -> None:
+        pictures: list[np.ndarray] = []
+        with VideoReader(path) as reader:
+            for frame in reader:
+                image, _ = frame.thumbnail(SIDE)
+                while len(pictures) <= float(frame.time) * RATE and len(pictures) < seconds * RATE:
+                    pictures.append(framed(image))
+                if len(pictures) >= seconds * RATE:
+                    break
+        self.pictures = np.stack(pictures)
+        wave = load_speech(path)[: len(pictures) * PER_FRAME]
+        wave = np.pad(wave, (0, len(pictures) * PER_FRAME - wave.size))
+        self.wave = wave * (0.1 / max(1e-4, float(np.sqrt((wave**2).mean()))))
+
+
+def framed(image: np.ndarray) -> np.ndarray:
+    """In the middle of a grey square."""
+    out = np.full((SIDE, SIDE, 3), 96, np.uint8)
+    height, width = image.shape[:2]
+    y, x = (SIDE - height) // 2, (SIDE - width) // 2
+    out[y : y + height, x : x + width] = image
+    return out
+
+
+def scene(kind: str, clips: list[Clip], random: np.random.Generator) -> tuple:
+    """Pictures, sound, and per frame who is seen at the left (of a single shot) and who speaks."""
+    count = min(len(clip.pictures) for clip in clips[:2])
+    a, b = (clip.pictures[:count] for clip in clips[:2])
+    turn = np.zeros(count, int)
+    start = 0
+    for number in range(count):
+        stop = start + int(random.uniform(2.5, 4.5) * RATE)
+        turn[start:stop] = number % 2
+        start = stop
+    heard = np.repeat(turn, PER_FRAME)
+    waves = [clip.wave[: count * PER_FRAME] for clip in clips[:2]]
+    sound = np.where(heard == 0, *waves)
+    if kind == "turns":
+        return np.concatenate([a, b], axis=2), sound, None, turn
+    if kind == "listens":
+        rest = [held(pictures, turn == side) for side, pictures in enumerate((a, b))]
+        return np.concatenate(rest, axis=2), sound, None, turn
+    if kind == "cuts":
+        # Every third turn shows the one who listens, although the mouth moves.
+        edges = np.flatnonzero(np.diff(np.concatenate(([-1], turn))))
+        number = np.cumsum(np.isin(np.arange(count), edges)) - 1
+        shown = np.where(number % 3 == 2, 1 - turn, turn)
+        pictures = np.where((shown == 0)[:, None, None, None], a, b)
+        return pictures, sound, shown, np.where(shown == turn, turn, NOBODY)
+    nobody = np.full(count, NOBODY)
+    if kind == "both":
+        return np.concatenate([a, b], axis=2), sum(waves), None, nobody
+    third = np.resize(clips[2].wave, count * PER_FRAME)
+    half = count // 2 * PER_FRAME
+    third[half:] = music(third.size - half)
+    return np.concatenate([a, b], axis=2), third, None, nobody
+
+
+def held(pictures: np.ndarray, running: np.ndarray) -> np.ndarray:
+    """Pictures that stand still where they do not run, at the last one that did."""
+    place = np.maximum.accumulate(np.where(running, np.arange(len(running)), 0))
+    return pictures[place]
+
+
+def music(count: int) -> np.ndarray:
+    """Struck chords, three notes each, two a second."""
+    time = np.arange(count) / SAMPLE_RATE
+    out = np.zeros(count)
+    for number, root in enumerate([220.0, 174.6, 261.6, 196.0] * (count // 8000 + 1)):
+        since = time - 0.5 * number
+        if since[-1] < 0:
+            break
+        struck = np.where(since >= 0, np.exp(-4.0 * np.maximum(since, 0)), 0.0)
+        out += sum(struck * np.sin(2 * np.pi * root * step * time) for step in (1.0, 1.25, 1.5))
+    return (0.1 * out / np.sqrt((out**2).mean())).astype(np.float32)
+
+
+def write(path: Path, pictures: np.ndarray, sound: np.ndarray) -> None:
+    """A Matroska file of H.264 and PCM."""
+    with av.open(str(path), "w") as file:
+        video = file.add_stream("libx264", rate=RATE, options={"crf": "18", "preset": "veryfast"})
+        video.height, video.width, video.pix_fmt = *pictures.shape[1:3], "yuv420p"
+        audio = file.add_stream("pcm_s16le", rate=SAMPLE_RATE, layout="mono")
+        for picture in pictures:
+            file.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        file.mux(video.encode())
+        samples = (np.clip(sound, -1, 1) * 32767).astype(np.int16)
+        for start in range(0, samples.size, 8000):
+            block = av.AudioFrame.from_ndarray(samples[None, start : start + 8000], layout="mono")
+            block.sample_rate, block.pts = SAMPLE_RATE, start
+            block.time_base = Fraction(1, SAMPLE_RATE)
+            file.mux(audio.encode(block))
+        file.mux(audio.encode())
+
+
+def person_of(plan: Plan, number: int, shown: np.ndarray | None) -> int:
+    """Which of the two a track shows: by its shot, or by its side of the picture."""
+    track = next(track for track in plan.tracks if track.number == number)
+    if shown is not None:
+        return int(shown[(track.first + track.last) // 2])
+    face = track.face(track.first + int(np.flatnonzero(track.states != 2)[0]))
+    assert face is not None
+    return int(sum(face.box[::2]) / 2 >= SIDE)
+
+
+def answers(plan: Plan, rows: dict[int, np.ndarray], shown: np.ndarray | None) -> np.ndarray:
+    """(T,) whose mouth would move; more than one at once is none of the two."""
+    found = np.full(len(plan.pts), NOBODY)
+    for number, flags in rows.items():
+        track = next(track for track in plan.tracks if track.number == number)
+        frames = track.first + np.flatnonzero(flags)
+        found[frames] = np.where(found[frames] == NOBODY, person_of(plan, number, shown), 9)
+    return found
+
+
+def right_seconds(truth: np.ndarray, found: np.ndarray, heard: np.ndarray) -> tuple[int, int]:
+    """Right ones, and all seconds with speech."""
+    right = total = 0
+    for start in range(0, len(truth) - RATE // 2, RATE):
+        part = slice(start, start + RATE)
+        if heard[part].mean() < 0.4:
+            continue
+        wanted = np.bincount(truth[part] + 1).argmax() - 1
+        told = np.bincount(found[part][heard[part]] + 1).argmax() - 1
+        right, total = right + (told == wanted), total + 1
+    return right, total
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("--pairs", type=int, default=4, help="of people")
+    parser.add_argument("--seconds", type=float, default=12.0, help="of a scene, at most")
+    parser.add_argument("--keep", type=Path, help="keep the scenes in this folder")
+    parser.add_argument("--kinds", default="turns,listens,cuts,unseen,both")
+    given = parser.parse_args()
+    rows = list(csv.DictReader((given.corpus / "clips.csv").open()))
+    chosen: dict[str, str] = {}
+    for row in rows:
+        if row["split"] == "val" and row["set"] == "vlogs":
+            chosen.setdefault(row["identity"], row["file"])
+    names = [file for _, file in sorted(chosen.items())][: given.pairs + 2]
+    clips = [Clip(given.corpus / name, given.seconds) for name in names]
+    totals: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    with tempfile.TemporaryDirectory(prefix="lipwright-") as scratch:
+        folder = given.keep or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, (first, second) in enumerate(pairwise(range(given.pairs + 1))):
+            for kind in given.kinds.split(","):
+                random = np.random.default_rng(number)
+                three = [clips[first], clips[second], clips[(second + 1) % len(clips)]]
+                pictures, sound, shown, truth = scene(kind, three, random)
+                path = folder / f"{kind}-{number}.mkv"
+                write(path, pictures, sound)
+                plan = planned(path, folder)
+                heard = gate.detect(sound, SAMPLE_RATE).activity(np.arange(len(truth)) / RATE) > 0.5
+                told = answers(plan, dict(speaking_in(plan, path).rows), shown)
+                largest = {
+                    t.number: t.usable
+                    for t in plan.tracks
+                    if t.number in select(plan, "largest", path)
+                }
+                right, total = right_seconds(truth, told, heard)
+                base, _ = right_seconds(truth, answers(plan, largest, shown), heard)
+                for place, value in enumerate((right, base, total)):
+                    totals[kind][place] += value
+                print(f"{kind} {number}: {right} of {total} s right, largest face {base}")
+    print(f"{'scene':10s}{'seconds':>9s}{'speaking':>10s}{'largest':>9s}")
+    for kind, (right, base, total) in totals.items():
+        print(f"{kind:10s}{total:9d}{100 * right / total:9.1f}%{100 * base / total:8.1f}%")
+    print(json.dumps({kind: [int(v) for v in values] for kind, values in totals.items()}))
+
+
+def planned(path: Path, folder: Path) -> Plan:
+    """The plan of a scene."""
+    tracker = FaceTracker()
+    name = settings(tracker)
+    return analyse(path, PlanWriter(folder / "plan.jsonl", Source.of(path), name), tracker)
+
+
+if __name__ == "__main__":
+    main()

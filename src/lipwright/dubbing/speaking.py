@@ -1,0 +1,208 @@
+"""Who speaks when in a film, by its own sound: ``--face speaking``.
+
+The lips of every track of a plan are compared with those that the film's own speech tells
+(:mod:`lipwright.faces.speaker`), shot by shot. No frame is looked at again: a plan holds the lips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipwright.dubbing import gate
+from lipwright.dubbing.analysis import FADE_SECONDS, fades
+from lipwright.dubbing.findings import finding
+from lipwright.dubbing.plan import LISTENS, LOST, MISSING, USABLE, Plan, Track, unpack_points
+from lipwright.errors import LipwrightError
+from lipwright.faces import speaker
+from lipwright.faces.measure import OUTER_LIPS
+from lipwright.media.audio import SAMPLE_RATE, load_speech
+
+Expected = Callable[[NDArray[np.float32]], NDArray[np.float64]]
+Flags = NDArray[np.bool_]
+
+LEAST_HEARD = 0.5
+"""From this activity of the gate on there is speech."""
+
+
+@dataclass(frozen=True)
+class Speaking:
+    """Who speaks when.
+
+    Attributes:
+        rows: per track number, (n,) whether it speaks in each of its rows.
+        late: frames at 25 a second by which the film's sound is behind its lips.
+    """
+
+    rows: Mapping[int, Flags]
+    late: int
+
+
+def speaking_in(plan: Plan, video: Path, stream: int | None = None) -> Speaking:
+    """Who speaks in a film; kept beside its plan.
+
+    Args:
+        plan: of the video.
+        video: the file, whose own sound is heard.
+        stream: number of its audio stream; None: the default one.
+
+    Raises:
+        LipwrightError: the video has no sound.
+    """
+    from lipwright.methods.expected_lips import expected_lips
+
+    def find() -> dict[str, Any]:
+        try:
+            wave = load_speech(video, stream)
+        except LipwrightError as error:
+            raise LipwrightError(
+                f"Who speaks in {video} cannot be told without its own sound ({error}); choose "
+                "another --face."
+            ) from error
+        gain = gate.speech_gain(gate.band_level(wave, SAMPLE_RATE))
+        found = who_speaks(plan, wave * np.float32(10.0 ** (gain / 20.0)), expected_lips())
+        runs = {str(number): _runs(flags) for number, flags in found.rows.items()}
+        return {"late": found.late, "tracks": runs}
+
+    kind = "speaking" if stream is None else f"speaking-{stream}"
+    kept = finding(plan, kind, __name__, expected_lips().model_id, find)
+    rows = {}
+    for track in plan.tracks:
+        flags = np.zeros(len(track.states), np.bool_)
+        for start, stop in kept["tracks"].get(str(track.number), []):
+            flags[start:stop] = True
+        rows[track.number] = flags
+    return Speaking(rows, int(kept["late"]))
+
+
+def who_speaks(plan: Plan, wave: NDArray[np.float32], expected_lips: Expected) -> Speaking:
+    """Compare lips and sound.
+
+    Args:
+        plan: of the video.
+        wave: (n,) its own sound at 16 kHz from its first frame on, at a level that methods know.
+        expected_lips: (n,) -> (T, 3) at 25 frames a second.
+    """
+    times = np.array([float((p - plan.pts[0]) * plan.time_base) for p in plan.pts])
+    end = times[-1] + float(plan.last_duration * plan.time_base)
+    clock = np.arange(max(1, int(np.ceil(end * speaker.RATE)))) / speaker.RATE
+    expected = expected_lips(wave)[: len(clock)]
+    expected = np.pad(expected, ((0, len(clock) - len(expected)), (0, 0)), mode="edge")
+    heard = gate.detect(wave, SAMPLE_RATE).activity(clock) >= LEAST_HEARD
+    usual = speaker.spread(expected, heard)
+    lips = {track.number: _lips(track, times, clock) for track in plan.tracks}
+    late = _lateness(lips, expected, heard, usual)
+    expected, heard = np.roll(expected, -late, axis=0), np.roll(heard, -late)
+    rows = {track.number: np.zeros(len(track.states), np.bool_) for track in plan.tracks}
+    for shot, (first, last) in enumerate(plan.shots):
+        stop = times[last + 1] if last + 1 < len(times) else end
+        a, b = (int(np.searchsorted(clock, t - 1e-6)) for t in (times[first], stop))
+        tracks = [track for track in plan.tracks if track.shot == shot]
+        if not tracks or a == b:
+            continue
+        alone, together = (
+            [_evidence(lips[t.number], expected, heard, usual, correlation)[a:b] for t in tracks]
+            for correlation in (speaker.CORRELATION, speaker.OF_TWO)
+        )
+        who = speaker.decide(alone, together, heard[a:b])
+        for index, track in enumerate(tracks):
+            frames = np.arange(track.first, track.last + 1)
+            at = np.clip((times[frames] * speaker.RATE + 0.5).astype(int), a, b - 1)
+            rows[track.number] = np.asarray(who[at - a] == index)
+    return Speaking(rows, late)
+
+
+def limited(plan: Plan, rows: Mapping[int, Flags]) -> Plan:
+    """The plan with the mouths of some tracks left alone for some of the time.
+
+    Args:
+        plan: of the video.
+        rows: per track number, (n,) where it is to be drawn; tracks that are not named are not.
+
+    Returns:
+        A plan in which every other row of these tracks has the state ``LISTENS``, and drawing fades
+        in and out beside it.
+    """
+    tracks = []
+    for track in plan.tracks:
+        drawn = rows.get(track.number, np.zeros(len(track.states), np.bool_))
+        usable = track.usable
+        states = np.where(usable & ~drawn, LISTENS, track.states).astype(np.uint8)
+        still = np.isin(states, USABLE)
+        first, last = plan.shots[track.shot]
+        frames = range(first, last)
+        rate = len(frames) / max(1e-9, float((plan.pts[last] - plan.pts[first]) * plan.time_base))
+        fade = max(1, int(np.ceil(FADE_SECONDS * rate)))
+        shown = fades(still, fade, track.first == first, track.last == last)
+        strength = np.minimum(track.strength, shown).astype(np.float32)
+        tracks.append(replace(track, states=states, strength=np.where(still, strength, 0)))
+    return replace(plan, tracks=tracks)
+
+
+def seconds_spoken(plan: Plan, track: Track, flags: Flags) -> float:
+    """How long a track speaks, in seconds."""
+    total = 0
+    for frame in track.first + np.flatnonzero(flags):
+        following = plan.pts[frame + 1] if frame + 1 < len(plan.pts) else None
+        total += plan.last_duration if following is None else following - plan.pts[frame]
+    return float(total * plan.time_base)
+
+
+def _lips(track: Track, times: NDArray[np.float64], clock: NDArray[np.float64]) -> Any:
+    """First and last place on the clock, and (m, 3) opening, width and height of the mouth there.
+
+    None where the track has too few rows to tell anything.
+    """
+    known = ~np.isin(track.states, (MISSING, LOST))
+    if known.sum() < 3:
+        return None
+    ring = unpack_points(track.points[:, -len(OUTER_LIPS) :]).astype(np.float64)
+    quarter = len(OUTER_LIPS) // 4
+    left, top, right, bottom = (ring[:, quarter * n] for n in range(4))
+    lips = np.column_stack(
+        [
+            track.openings.astype(np.float64),
+            np.linalg.norm(right - left, axis=1),
+            np.linalg.norm(bottom - top, axis=1),
+        ]
+    )[known]
+    at = times[track.first : track.last + 1][known]
+    a, b = (int(np.searchsorted(clock, t - 1e-6)) for t in (at[0], at[-1] + 1.0 / speaker.RATE))
+    span = clock[a:b]
+    return a, np.column_stack([np.interp(span, at, lips[:, k]) for k in range(3)])
+
+
+def _evidence(
+    lips: Any, expected: Any, heard: Flags, usual: Any, correlation: float
+) -> NDArray[np.float64]:
+    """(T,) on the whole clock; NaN where the face is not there."""
+    out = np.full(len(expected), np.nan)
+    if lips is not None and len(lips[1]):
+        a, measured = lips
+        b = a + len(measured)
+        out[a:b] = speaker.evidence(measured, expected[a:b], heard[a:b], usual, correlation)
+    return out
+
+
+def _lateness(lips: Mapping[int, Any], expected: Any, heard: Flags, usual: Any) -> int:
+    """By how many frames the sound is behind the lips, as all tracks together say."""
+    best, most = 0, -np.inf
+    for late in sorted(range(-speaker.MOST_LATE, speaker.MOST_LATE + 1), key=abs):
+        moved, there = np.roll(expected, -late, axis=0), np.roll(heard, -late)
+        total = -speaker.AWRY * abs(late)
+        for each in lips.values():
+            found = _evidence(each, moved, there, usual, speaker.CORRELATION)
+            total += speaker.favourable(found[~np.isnan(found)])
+        if total > most:
+            best, most = late, total
+    return best
+
+
+def _runs(flags: Flags) -> list[list[int]]:
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], flags.astype(np.int8), [0]))))
+    return [[int(a), int(b)] for a, b in edges.reshape(-1, 2)]

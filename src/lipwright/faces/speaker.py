@@ -1,0 +1,172 @@
+"""Who of several faces speaks the sound that is heard: a decision per frame, from their lips.
+
+Speech tells what the lips of its speaker do (:mod:`lipwright.methods.expected_lips`). For every
+face and frame the log-likelihood ratio of two hypotheses is taken: it speaks, and its lips follow
+what the speech tells with a correlation of :data:`CORRELATION`; or it does not, and its lips do as
+much as they do around this frame, whatever is heard. How far this person's lips go when they speak
+is not known beforehand: of :data:`GAINS` the one is taken that makes speaking most likely. The most
+likely sequence of speakers of a shot is found by Viterbi's algorithm (Rabiner, Proc. IEEE 1989,
+section III.B), in which every change of the speaker costs :data:`CHANGE`: that is the hysteresis.
+Nobody (a voice off screen, music) and two at once are answers, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+RATE = 25
+"""Frames per second of everything here."""
+MEASURES = (0.5, 0.25, 0.25)
+"""Weights of the opening, width and height of the mouth."""
+TREND = 51
+"""Frames over which the mean is taken away: moods of the face and level of the sound."""
+CORRELATION = 0.55
+"""Of a speaker's lips with what the speech tells."""
+OF_TWO = 0.45
+"""The same where two speak at once, and the speech tells the lips of both in one."""
+GAINS = (0.4, 0.55, 0.75, 1.0, 1.35, 1.8)
+"""How far a speaker's lips go, in parts of what the speech tells."""
+INDEPENDENT = 2.0
+"""Frames after which lips tell something new."""
+AROUND = 25
+"""Frames around one that say how much the lips move there."""
+STILL = 0.1
+"""Least variance of lips, in parts of that of speaking lips: landmarks are not quite still."""
+LEAST = 0.002
+"""Standard deviation up to which speech tells nothing of a measure; a tenth of what is usual."""
+CHANGE = 4.0
+"""Log-odds that it takes to change the speaker."""
+TWO = 0.02
+"""Log-odds per frame against two speaking at once."""
+MOST_LATE = 3
+"""Sound that is late or early by up to so many frames is noticed."""
+AWRY = 1.0
+"""Log-odds against each frame by which it is."""
+BRIDGED = 25
+"""Pauses of so many frames between words of one speaker belong to the speaker."""
+STRETCH = 50
+"""Frames of which the evidence is taken together when a gain is chosen."""
+
+NOBODY, SEVERAL = -1, -2
+Array = NDArray[np.float64]
+
+
+def detrended(values: Array) -> Array:
+    """(T, K) less its moving mean over ``TREND`` frames."""
+    return np.asarray(values - _moving_mean(values, TREND))
+
+
+def spread(expected: Array, heard: NDArray[np.bool_]) -> Array:
+    """(3,) standard deviations of expected lips (T, 3) where speech is heard (T,)."""
+    if not heard.any():
+        return np.full(expected.shape[1], LEAST)
+    return np.maximum(detrended(expected)[heard].std(axis=0), LEAST)
+
+
+def evidence(
+    measured: Array,
+    expected: Array,
+    heard: NDArray[np.bool_],
+    usual: Array,
+    correlation: float = CORRELATION,
+) -> Array:
+    """How much more likely every frame is if this face speaks than if it does not.
+
+    Args:
+        measured: (T, 3) opening, width and height of its mouth.
+        expected: (T, 3) the same of the mouth that speaks.
+        heard: (T,) whether there is speech; elsewhere nothing is evidence.
+        usual: (3,) as :func:`spread` gives it, of the whole recording.
+        correlation: of lips and speech.
+
+    Returns:
+        (T,) log-likelihood ratios; those of successive frames may be added.
+    """
+    lips, speech = detrended(measured) / usual, detrended(expected) / usual
+    rest = 1.0 - correlation**2
+    weights = np.where(usual > LEAST, MEASURES, 0.0) / INDEPENDENT
+    best, most = np.zeros(len(lips)), -1.0
+    for gain in GAINS:
+        moved = lips / gain
+        around = np.clip(_moving_mean(moved**2, AROUND), STILL, 1.0)
+        speaks = -0.5 * np.log(rest) - (moved - correlation * speech) ** 2 / (2.0 * rest)
+        silent = -0.5 * np.log(around) - moved**2 / (2.0 * around)
+        found = np.where(heard, (speaks - silent) @ weights, 0.0)
+        total = favourable(found)
+        if total > most:
+            best, most = found, total
+    return best
+
+
+def favourable(found: Array) -> float:
+    """What speaks for a face in evidence (T,): of stretches of two seconds, those that do."""
+    return float(np.maximum(_moving_mean(found[:, None], STRETCH), 0.0).sum())
+
+
+def decide(
+    alone: Sequence[Array], together: Sequence[Array], heard: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Who speaks in every frame of a shot.
+
+    Args:
+        alone: evidence of each face, (T,); NaN where the face is not to be seen.
+        together: the same at the correlation ``OF_TWO``.
+        heard: (T,) whether there is speech at all.
+
+    Returns:
+        (T,) index of the face, ``NOBODY`` or ``SEVERAL``.
+    """
+    count = len(heard)
+    if not alone or not count:
+        return np.full(count, NOBODY)
+    faces = [np.where(np.isnan(each), -np.inf, each) for each in alone]
+    pairs = list(combinations(range(len(faces)), 2))
+    both = []
+    for a, b in pairs:
+        sum_of_two = together[a] + together[b] - TWO
+        both.append(np.where(heard & ~np.isnan(sum_of_two), sum_of_two, -np.inf))
+    scores = np.column_stack([np.zeros(count), *faces, *both])
+    labels = np.array([NOBODY, *range(len(faces)), *[SEVERAL] * len(pairs)])
+    return _without_pauses(labels[_best_path(scores)], heard)
+
+
+def _best_path(scores: Array) -> NDArray[np.int64]:
+    """Viterbi: (T, S) log-likelihoods -> (T,) states; every change costs ``CHANGE``."""
+    count, states = scores.shape
+    came_from = np.zeros((count, states), np.int64)
+    total = scores[0].copy()
+    for t in range(1, count):
+        best = int(total.argmax())
+        changed = total[best] - CHANGE
+        stays = total >= changed
+        came_from[t] = np.where(stays, np.arange(states), best)
+        total = np.where(stays, total, changed) + scores[t]
+    path = np.empty(count, np.int64)
+    path[-1] = int(total.argmax())
+    for t in range(count - 1, 0, -1):
+        path[t - 1] = came_from[t, path[t]]
+    return path
+
+
+def _without_pauses(found: NDArray[np.int64], heard: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Long stretches without speech are nobody's."""
+    out = found.copy()
+    quiet = np.flatnonzero(np.diff(np.concatenate(([0], (~heard).astype(np.int8), [0]))))
+    for start, stop in quiet.reshape(-1, 2):
+        if stop - start > BRIDGED:
+            out[start:stop] = NOBODY
+    return out
+
+
+def _moving_mean(values: Array, frames: int) -> Array:
+    """(T, K) centred means over so many frames, over fewer at the ends."""
+    count = len(values)
+    total = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
+    index = np.arange(count)
+    low = np.maximum(index - frames // 2, 0)
+    high = np.minimum(index + frames // 2 + 1, count)
+    return np.asarray((total[high] - total[low]) / (high - low)[:, None])

@@ -57,14 +57,15 @@ Array = NDArray[np.float64]
 
 def detrended(values: Array) -> Array:
     """(T, K) less its moving mean over ``TREND`` frames."""
-    return np.asarray(values - _moving_mean(values, TREND))
+    found: Array = values - _moving_mean(values, TREND)
+    return found
 
 
 def spread(expected: Array, heard: NDArray[np.bool_]) -> Array:
     """(3,) standard deviations of expected lips (T, 3) where speech is heard (T,)."""
     if not heard.any():
         return np.full(expected.shape[1], LEAST)
-    return np.maximum(detrended(expected)[heard].std(axis=0), LEAST)
+    return np.asarray(np.maximum(detrended(expected)[heard].std(axis=0), LEAST))
 
 
 def evidence(

@@ -55,7 +55,7 @@ MAY_USE: dict[str, set[str]] = {
     "demo": {*_JOB, "animation"},
     "batch": {*_JOB, "batch"},
     "client": {*LEAVES},
-    "serving": {*_JOB, "animation", "client", "demo", "evaluation", "serving"},
+    "serving": {*_JOB, "live", "animation", "client", "demo", "evaluation", "serving"},
 }
 """What each room may import; ``lipwright`` itself (the version) is free. ``cli`` may use all."""
 

@@ -23,7 +23,7 @@ AXE_VERSION = "4.10.3"
 class Browser:
     """A browser window of a given width."""
 
-    def __init__(self, width: int, height: int, folder: Path) -> None:
+    def __init__(self, width: int, height: int, folder: Path, *more: str) -> None:
         chromium = shutil.which("chromium") or shutil.which("google-chrome")
         driver = shutil.which("chromedriver")
         if chromium is None or driver is None:
@@ -38,6 +38,7 @@ class Browser:
             "autoplay-policy=no-user-gesture-required",
             "mute-audio",
             f"user-data-dir={folder}",
+            *more,
         ):
             options.add_argument(f"--{word}")
         self.driver: Any = webdriver.Chrome(options=options, service=Service(driver))

@@ -72,6 +72,14 @@ def serve(
     backend: Annotated[
         Backend, typer.Option(help="Which runtime computes.", rich_help_panel=COMPUTE)
     ] = "auto",
+    live_face: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="VIDEO",
+            help="Open the page /live, on which this face says what the visitor says; needs the "
+            "extra 'live'.",
+        ),
+    ] = None,
     max_upload: Annotated[
         int, typer.Option(min=1, help="Megabytes of one upload.", rich_help_panel=LIMITS)
     ] = 2000,
@@ -95,6 +103,8 @@ def serve(
     The page is at http://127.0.0.1:7860, the description of the API at /openapi.json.
     """
     check_extra("lipwright serve")
+    if live_face is not None:
+        check_live(live_face)
     import logging
 
     from lipwright.serving.application import serve as run
@@ -117,10 +127,13 @@ def serve(
         max_storage=max_storage * 1_000_000_000,
         max_seconds=max_seconds,
         keep_seconds=keep_days * 86_400.0,
+        live_face=live_face,
     )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     shown = f"[{host}]" if ":" in host else host
     print(f"Lipwright is at http://{shown}:{port} (Ctrl-C ends it).", file=sys.stderr)
+    if live_face is not None:
+        print(f"Calls: http://{shown}:{port}/live.", file=sys.stderr)
     print(f"Uploads and results: {settings.data}, kept for {keep_days:g} days.", file=sys.stderr)
     run(settings)
 
@@ -132,6 +145,17 @@ def check_extra(command: str) -> None:
     for package in ("fastapi", "jinja2", "python_multipart", "uvicorn"):
         if find_spec(package) is None:
             raise missing_extra(f"'{command}'", "serve")
+
+
+def check_live(face: Path) -> None:
+    """Raise LipwrightError unless calls are possible with this face."""
+    from importlib.util import find_spec
+
+    from lipwright.media.source import check_file
+
+    if find_spec("aiortc") is None:
+        raise missing_extra("--live-face", "live")
+    check_file(face, "face video")
 
 
 def _webhook_secret(data: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -56,6 +56,13 @@ class Application:
         self.web.include_router(api.router)
         self.web.include_router(api.health)
         pages.mount(self.web)
+        self._close_live: Callable[[], Awaitable[None]] | None = None
+        if settings.live_face is not None:
+            from lipwright.serving import live  # needs the extra 'live'
+
+            hall = live.Hall(settings.live_face, settings.device, settings.backend)
+            live.mount(self.web, hall)
+            self._close_live = hall.close
         _add_handlers(self.web)
         self.guard = Guard(self.web, settings)
         self.web.state.service = self.service
@@ -80,6 +87,8 @@ class Application:
         try:
             yield
         finally:
+            if self._close_live is not None:
+                await self._close_live()
             for one in background:
                 one.stop()
             if self.pool is not None:

@@ -38,6 +38,7 @@ class Settings:
         webhook_secret: key of their signatures.
         device, backend: of the workers, see ``DubOptions``.
         batch_size: of the workers.
+        live_face: video of the person who speaks on the page of calls; None: there is no such page.
         own_access: the application asks for secrets itself, as a study does with its links.
     """
 
@@ -62,6 +63,7 @@ class Settings:
     device: str = "auto"
     backend: str = "auto"
     batch_size: int = 8
+    live_face: Path | None = None
     own_access: bool = False
 
     def __post_init__(self) -> None:

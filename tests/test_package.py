@@ -26,12 +26,13 @@ LEAVES = {"errors", "geometry", "face_regions", "lip_agreement", "lip_motion", "
 """Shared facts and the root of all exceptions: they import nothing, and every room may use them."""
 
 _MEDIA = {*LEAVES, "files", "media"}
-_INFERENCE = {*_MEDIA, "openvino_core", "weights", "models", "faces"}
+_INFERENCE = {*_MEDIA, "openvino_core", "compiled_networks", "weights", "models", "faces"}
 _JOB = {*_INFERENCE, "lock", "printable", "methods", "provenance", "dubbing"}
 
 MAY_USE: dict[str, set[str]] = {
     **{leaf: set() for leaf in LEAVES},
     "openvino_core": set(),
+    "compiled_networks": {*LEAVES, "files", "openvino_core"},
     "printable": _MEDIA,
     "html_page": {*LEAVES, "files", "printable"},
     "lock": {*LEAVES, "files"},
@@ -39,7 +40,7 @@ MAY_USE: dict[str, set[str]] = {
     "media": _MEDIA,
     "weights": {*LEAVES, "files", "weights"},
     "models": {*LEAVES, "models"},
-    "faces": {*_MEDIA, "openvino_core", "weights", "faces"},
+    "faces": {*_MEDIA, "openvino_core", "compiled_networks", "weights", "faces"},
     "methods": {*_INFERENCE, "methods"},
     "provenance": {*_MEDIA, "printable", "weights", "faces", "provenance"},
     "dubbing": _JOB - {"models"},

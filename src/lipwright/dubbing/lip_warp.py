@@ -91,12 +91,22 @@ def _field(points: NDArray[np.float64], steps: NDArray[np.float64], size: int) -
 
 
 def _filled(ring: NDArray[np.float64], size: int) -> Array:
-    """(size, size) in [0, 1]: the inside of a contour, with a soft edge."""
-    fine = 4
-    mask = np.zeros((size * fine, size * fine), np.float32)
-    cv2.fillPoly(mask, [np.rint(ring * size * fine).astype(np.int32)], (1.0,))
-    small = cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.GaussianBlur(small, (0, 0), max(0.6, 0.006 * size)), np.float32)
+    """(size, size) in [0, 1]: the inside of a contour, with a soft edge.
+
+    It is drawn in a box about the contour only, wide enough that nothing reaches its border.
+    """
+    fine, blur = 4, max(0.6, 0.006 * size)
+    margin = int(np.ceil(5.0 * blur)) + 2
+    points = np.rint(ring * size * fine).astype(np.int32)
+    low = np.clip(points.min(axis=0) // fine - margin, 0, size - 1)
+    high = np.clip(points.max(axis=0) // fine + margin + 1, low + 1, size)
+    width, height = high - low
+    mask = np.zeros((height * fine, width * fine), np.float32)
+    cv2.fillPoly(mask, [points - (low * fine).astype(np.int32)], (1.0,))
+    small = cv2.resize(mask, (int(width), int(height)), interpolation=cv2.INTER_AREA)
+    filled = np.zeros((size, size), np.float32)
+    filled[low[1] : high[1], low[0] : high[0]] = cv2.GaussianBlur(small, (0, 0), blur)
+    return filled
 
 
 def _height(ring: NDArray[np.float64]) -> float:

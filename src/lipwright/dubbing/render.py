@@ -35,8 +35,8 @@ from lipwright.media.mel import SILENCE, column_at, windows
 from lipwright.media.region import RegionEdit, crop_to_storage, sample_crop
 from lipwright.methods.base import Method, ReferenceLips
 
-QUEUE_BYTES = 96 << 20
-"""Bound of each of the three queues: 30 frames of 1080p, 7 of 4K."""
+QUEUE_BYTES = 32 << 20
+"""Bound of each of the three queues: 10 frames of 1080p, 2 of 4K."""
 WINDOW_BYTES = 96 << 20
 """A window of frames holds no more than this, or a single frame."""
 

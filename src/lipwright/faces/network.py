@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.compiled_networks import compiled
 from lipwright.errors import LipwrightError
+from lipwright.files.whole import file_sha256
 from lipwright.openvino_core import core
 
 Float32 = NDArray[np.float32]
@@ -35,27 +38,23 @@ class Network:
             LipwrightError: OpenVINO cannot read the file.
         """
         try:
-            model = core().read_model(str(path))
-            batch, height, width, channels = model.inputs[0].partial_shape
-            self.side = int(height.get_length())
-            if batch.is_dynamic:
-                model.reshape([1, height.get_length(), width.get_length(), channels.get_length()])
-            compiled = core().compile_model(
-                model,
-                "CPU",
+            network = compiled(
+                f"{path.name} {file_sha256(path)}",
                 {
                     "INFERENCE_NUM_THREADS": threads,
                     "ENABLE_CPU_PINNING": False,  # several processes would share the first core
                     "INFERENCE_PRECISION_HINT": "f32",  # reproducible, and bf16 moves the lips
                     "PERFORMANCE_HINT": "LATENCY",
                 },
+                lambda: _model(path),
             )
         except RuntimeError as error:
             raise LipwrightError(
                 f"the network file {str(path)!r} cannot be loaded; fetch it anew"
             ) from error
-        self.output_names = [output.get_any_name() for output in compiled.outputs]
-        self._request = compiled.create_infer_request()
+        self.side = int(network.inputs[0].shape[1])
+        self.output_names = [output.get_any_name() for output in network.outputs]
+        self._request = network.create_infer_request()
         self._lock = threading.Lock()
 
     def __call__(self, image: Float32) -> dict[str, Float32]:
@@ -73,3 +72,12 @@ class Network:
                 name: np.array(self._request.get_output_tensor(index).data, np.float32)
                 for index, name in enumerate(self.output_names)
             }
+
+
+def _model(path: Path) -> Any:
+    """The network for one picture."""
+    model = core().read_model(str(path))
+    batch, *rest = model.inputs[0].partial_shape
+    if batch.is_dynamic:
+        model.reshape([1, *(length.get_length() for length in rest)])
+    return model

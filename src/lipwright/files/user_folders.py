@@ -39,6 +39,15 @@ def cache_folder() -> Path:
     return base / "lipwright"
 
 
+def graph_folder() -> Path:
+    """Where converted and compiled networks are kept, ``LIPWRIGHT_GRAPHS`` if it is set (not
+    necessarily there yet).
+    """
+    if named := os.environ.get("LIPWRIGHT_GRAPHS"):
+        return Path(named).expanduser()
+    return cache_folder() / "graphs"
+
+
 def home() -> Path:
     """The folder for the user's own records: registry, key and certificate.
 

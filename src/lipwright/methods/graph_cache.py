@@ -24,19 +24,12 @@ import numpy as np
 
 from lipwright.errors import LipwrightError
 from lipwright.files.kept_files import forget, kept_name, mac_path, read_kept, vouch
-from lipwright.files.user_folders import cache_folder
+from lipwright.files.user_folders import graph_folder
 
 log = logging.getLogger("lipwright.methods")
 
 KEPT = 8
 """The graphs used last that are kept; one of the default method takes about 30 MB."""
-
-
-def graph_folder() -> Path:
-    """Where graphs are kept, ``LIPWRIGHT_GRAPHS`` if it is set (not necessarily there yet)."""
-    if named := os.environ.get("LIPWRIGHT_GRAPHS"):
-        return Path(named).expanduser()
-    return cache_folder() / "graphs"
 
 
 def cached_graph(

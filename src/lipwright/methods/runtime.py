@@ -7,6 +7,7 @@ and checkpoints that hold no graphs, such as those of a training that goes on.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -16,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.compiled_networks import compiled
 from lipwright.errors import LipwrightError, missing_extra
 from lipwright.files.whole import file_sha256
 from lipwright.openvino_core import core
@@ -43,7 +45,7 @@ class GraphEngine:
     """
 
     def __init__(self, graph: Graph, exact: bool = False) -> None:
-        self._core, self._graph = core(), graph
+        self._core, self._graph, self._digest = core(), graph, graph.digest
         has_bf16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self.precision = "bf16" if has_bf16 and not exact else "f32"
         self.name = f"openvino ({self.precision})"
@@ -59,6 +61,17 @@ class GraphEngine:
         return tuple(np.array(result[i], np.float32) for i in range(len(result)))
 
     def _compile(self, shapes: tuple[tuple[int, ...], ...]) -> Any:
+        config = {
+            "INFERENCE_PRECISION_HINT": self.precision,
+            "INFERENCE_NUM_THREADS": half_the_cores(),
+            "PERFORMANCE_HINT": "LATENCY",
+            "ENABLE_CPU_PINNING": False,  # several processes would share the first cores
+            # OpenVINO 2026.4 crashes while it fuses element-wise operations of some small shapes.
+            "SNIPPETS_MODE": "DISABLE",
+        }
+        return compiled(f"{self._digest} {shapes}", config, lambda: self._model(shapes))
+
+    def _model(self, shapes: tuple[tuple[int, ...], ...]) -> Any:
         import openvino as ov
 
         try:
@@ -73,14 +86,16 @@ class GraphEngine:
                 f"({' '.join(str(error).split())[:200]}); the file is damaged or from another "
                 "version."
             ) from error
-        config = {
-            "INFERENCE_PRECISION_HINT": self.precision,
-            "PERFORMANCE_HINT": "LATENCY",
-            "ENABLE_CPU_PINNING": False,  # several processes would share the first cores
-            # OpenVINO 2026.4 crashes while it fuses element-wise operations of some small shapes.
-            "SNIPPETS_MODE": "DISABLE",
-        }
-        return self._core.compile_model(model, "CPU", config)
+        return model
+
+
+def half_the_cores() -> int:
+    """Threads of a network: decoder, compositing and encoder want the others.
+
+    With all of them a dub takes more processor time and is no faster.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, (cores or 1) // 2)
 
 
 def has_torch() -> bool:

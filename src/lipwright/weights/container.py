@@ -20,6 +20,7 @@ import json
 import re
 import zlib
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
@@ -63,10 +64,12 @@ class Graph:
     xml: bytes
     weights: bytes
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of description and constants."""
-        return hashlib.sha256(self.xml + self.weights).hexdigest()
+        found = hashlib.sha256(self.xml)
+        found.update(self.weights)
+        return found.hexdigest()
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -199,7 +202,8 @@ class _Bytes:
         """
         if name not in self._names:
             raise KeyError(name)
-        return memoryview(np.ascontiguousarray(self._file.get_tensor(name)).tobytes())
+        array: Any = np.ascontiguousarray(self._file.get_tensor(name))
+        return memoryview(array.reshape(-1).view(np.uint8))
 
     def join(self, parts: Any) -> bytes:
         """Parts ``[array, first, count]`` one after another.
@@ -212,13 +216,13 @@ class _Bytes:
             raise ValueError("a part has no length")
         if sum(counts) > self._most:
             raise ValueError("more constants than the file can have")
-        joined = bytearray()
+        pieces = []
         for name, first, count in parts:
             data = self.whole(name)
             if type(first) is not int or not 0 <= first <= len(data) - count:
                 raise ValueError("a part lies outside its array")
-            joined += data[first : first + count]
-        return bytes(joined)
+            pieces.append(data[first : first + count])
+        return b"".join(pieces)
 
 
 def _pieces(graph: Graph) -> list[bytes]:

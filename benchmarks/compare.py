@@ -29,6 +29,10 @@ COLUMNS = (
     ("ssim", "SSIM", 3),
     ("lip_colour", "lip colour, dE", 1),
     ("flicker", "flicker", 2),
+    ("mouth_octave_1", "mouth octave 1", 2),
+    ("mouth_octave_2", "octave 2", 2),
+    ("mouth_octave_3", "octave 3", 2),
+    ("mouth_high_flicker", "high-band flicker", 2),
 )
 JUDGED = (
     ("own_accuracy", "expert accuracy, own", 2),

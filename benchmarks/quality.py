@@ -34,6 +34,7 @@ from lipwright.evaluation.faces import FaceSeries, crop_transforms, crops, watch
 from lipwright.evaluation.metrics.base import Side
 from lipwright.evaluation.metrics.expert_sync import expert_score, pair_accuracy
 from lipwright.evaluation.metrics.lip_sync import lip_agreement, predictor
+from lipwright.evaluation.metrics.mouth_detail import detail_ratios, measure_detail
 from lipwright.evaluation.mouth import (
     best_lag,
     correlation,
@@ -43,7 +44,7 @@ from lipwright.evaluation.mouth import (
 )
 from lipwright.evaluation.pixels import colour_difference, flicker, lip_colour, psnr, ssim
 from lipwright.evaluation.protocols.speech import write_wave
-from lipwright.evaluation.sampling import aligned_25
+from lipwright.evaluation.sampling import aligned_25, match_times
 from lipwright.face_regions import MOUTH_BOX, pixel_box
 from lipwright.faces.tracker import FaceTracker
 from lipwright.lip_motion import NeutralMouth
@@ -72,11 +73,17 @@ def main() -> None:
     )
     parser.add_argument("--expert", type=Path, help="a pixel sync expert that judges, too")
     parser.add_argument("-o", "--out", type=Path, default=Path("quality"))
+    parser.add_argument("--enhance", default="auto", help="stage 2, as in lipwright dub")
+    parser.add_argument("--files", nargs="+", help="these clips of the labels, of any split")
+    parser.add_argument("--seconds", type=float, default=0.0, help="dub the beginning only")
     parser.add_argument("--keep", action="store_true", help="keep the dubbed videos")
     args = parser.parse_args()
     if args.expert and args.second_halves:
         parser.error("an expert judges whole clips; leave out --second-halves")
-    clips = choose(args.labels, args.set.split(","), args.per_identity, args.clips)
+    if args.files:
+        clips = {args.labels.parent / file: file for file in args.files}
+    else:
+        clips = choose(args.labels, args.set.split(","), args.per_identity, args.clips)
     args.out.mkdir(parents=True, exist_ok=True)
     method = load_method(args.method, weights=args.weights)
     expert = load_expert(args.expert) if args.expert else None
@@ -106,7 +113,14 @@ def main() -> None:
             for kind in ("own", *(k for k in args.kinds.split(",") if k != "own")):
                 speech = speeches[kind]
                 out = folder / f"{n:02d}-{kind}.mp4"
-                given = DubOptions(length="video", manifest=False, crf=16, **options)
+                given = DubOptions(
+                    length="video",
+                    manifest=False,
+                    crf=16,
+                    enhance=args.enhance,
+                    end=Fraction(args.seconds),
+                    **options,
+                )
                 learnt = dub(clip, speech, out, given, method=method).adaptation
                 results[kind] = out
             row = {"clip": clip.name, "identity": clips[clip], "adaptation": learnt}
@@ -209,6 +223,14 @@ def measure(
         agreed = lip_agreement(side)
         out[f"{name}_lip_sync"] = float("nan") if agreed is None else agreed.peak
     out |= pixels(clip, results["own"], source, series["own"], n, begin)
+    if begin == 0:
+        for kind, prefix in (("own", "ours."), ("foreign", "ours.foreign_")):
+            if kind not in series:
+                continue
+            partner = match_times(source.times, series[kind].times)
+            meters = measure_detail(clip, results[kind], source, partner)
+            if meters is not None:
+                out |= {f"{prefix}{k}": v for k, v in detail_ratios(*meters).items()}
     return out
 
 
@@ -301,6 +323,10 @@ COLUMNS = (
     ("ssim", "SSIM", "{:.3f}"),
     ("lip_colour", "lip colour, dE", "{:.1f}"),
     ("flicker", "flicker", "{:.2f}"),
+    ("mouth_octave_1", "mouth octave 1", "{:.2f}"),
+    ("mouth_octave_2", "octave 2", "{:.2f}"),
+    ("mouth_octave_3", "octave 3", "{:.2f}"),
+    ("mouth_high_flicker", "high-band flicker", "{:.2f}"),
 )
 JUDGED = (
     ("own_accuracy", "expert accuracy, own", "{:.2f}"),

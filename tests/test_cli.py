@@ -236,7 +236,7 @@ GIVEN = {
     "end": Fraction(125, 2),
     "speech_offset": Fraction(-1, 5),
     "codec": "hevc",
-    "enhance": "sharpen",
+    "enhance": "self",
     "crf": 23,
     "lossless": True,
     "watermark": False,

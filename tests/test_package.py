@@ -27,7 +27,7 @@ LEAVES = {"errors", "geometry", "face_regions", "lip_agreement", "lip_motion", "
 
 _MEDIA = {*LEAVES, "files", "media"}
 _INFERENCE = {*_MEDIA, "openvino_core", "compiled_networks", "weights", "models", "faces"}
-_JOB = {*_INFERENCE, "lock", "printable", "methods", "provenance", "dubbing"}
+_JOB = {*_INFERENCE, "lock", "printable", "methods", "enhance", "provenance", "dubbing"}
 
 MAY_USE: dict[str, set[str]] = {
     **{leaf: set() for leaf in LEAVES},
@@ -42,6 +42,7 @@ MAY_USE: dict[str, set[str]] = {
     "models": {*LEAVES, "models"},
     "faces": {*_MEDIA, "openvino_core", "compiled_networks", "weights", "faces"},
     "methods": {*_INFERENCE, "methods"},
+    "enhance": {*_INFERENCE, "enhance"},
     "provenance": {*_MEDIA, "printable", "weights", "faces", "provenance"},
     "dubbing": _JOB - {"models"},
     "animation": {*_JOB, "animation"} - {"models", "provenance"},

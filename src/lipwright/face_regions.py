@@ -35,6 +35,9 @@ HIDDEN_MOUTH_BOX: Box = (0.22, 0.50, 0.78, 0.94)
 MOUTH_PICTURE_BOX: Box = (0.18, 0.50, 0.82, 1.0)
 """What a picture of a mouth shows people: the lower half without its outer edges."""
 
+MOUTH_WINDOW: Box = (0.2, 0.4, 0.8, 1.0)
+"""The square that stage 2 sees: what a drawn mouth may change, with the nose above it."""
+
 LOWER_FACE: Ellipse = (0.50, 0.70, 0.36, 0.32)
 """Lips, cheeks and chin."""
 

@@ -710,7 +710,7 @@ def test_bad_input_is_one_sentence(place: Path, tmp_path: Path) -> None:
         ("No usable face", {"script": lambda i: [], "plan_cache": False}),
         ("length", {"length": "long"}),
         ("batch", {"batch_size": 0}),
-        ("post-processing", {"enhance": "magic"}),
+        ("enhance", {"enhance": "magic"}),
         ("is the output too", {"report": place / "out.mkv"}),
         ("is the video itself", {"report": place / "v.mp4"}),
         ("does not exist", {"report": place / "no" / "r.json"}),

@@ -56,7 +56,7 @@ CHANGED = {
     "end": Fraction(3, 2),
     "speech_offset": Fraction(-1, 5),
     "codec": "hevc",
-    "enhance": "sharper",
+    "enhance": "none",
     "crf": 17,
     "lossless": True,
     "watermark": False,

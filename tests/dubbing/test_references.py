@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import cv2
 import numpy as np
 from hypothesis import given
@@ -44,6 +46,26 @@ def test_a_single_look_is_enough() -> None:
     assert selector.choose() == []
     selector.add(reference(3, 0.5))
     assert [c.frame for c in selector.choose()] == [3]
+
+
+def test_detail_is_fetched_for_what_is_kept_and_goes_with_it() -> None:
+    selector = ReferenceSelector()
+    fetched: list[int] = []
+
+    def detail(frame: int) -> bytes:
+        fetched.append(frame)
+        return bytes([frame])
+
+    for frame, good in ((0, 1.0), (3, 2.0), (6, 1.5)):
+        selector.add(reference(frame, 0.05, good), partial(detail, frame))
+    assert fetched == [0, 3]
+    assert [(c.frame, c.detail) for c in selector.choose()] == [(3, bytes([3]))]
+
+
+def test_detail_keeps_the_grain() -> None:
+    grain = np.random.default_rng(0).integers(100, 140, (64, 64, 1), np.uint8).repeat(3, axis=2)
+    decoded = cv2.imdecode(np.frombuffer(references.encode_detail(grain), np.uint8), 1)
+    assert np.abs(decoded.astype(int) - grain).mean() < 2.0
 
 
 @given(

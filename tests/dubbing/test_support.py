@@ -129,7 +129,7 @@ def test_looks_of_shots_that_have_passed_are_forgotten() -> None:
         schedule=schedule,
         method=TwoReferences(),
         audio_features=audio_features,
-        enhance=None,
+        enhancer=None,
         started=None,
     )
     face_renderer = render.FaceRenderer(job)

@@ -35,7 +35,8 @@ from lipwright.dubbing.plan import (
     settle,
 )
 from lipwright.dubbing.plan_version import plan_version
-from lipwright.dubbing.references import Reference, ReferenceSelector, quality
+from lipwright.dubbing.references import Reference, ReferenceSelector, encode_detail, quality
+from lipwright.face_regions import MOUTH_WINDOW
 from lipwright.faces import alignment, measure
 from lipwright.faces.cuts import CutDetector
 from lipwright.faces.landmarks import PatchSampler
@@ -50,6 +51,10 @@ from lipwright.media.region import sample_crop
 THUMBNAIL_SIDE = 960
 """Longest side of the pictures in which faces are looked for: a quarter of 4K."""
 REFERENCE_SIZE = 256
+DETAIL_FROM = 1.2
+"""Of faces so many times larger than this the mouth is kept as fine as it is in the video ..."""
+DETAIL_SIDE = 768
+"""... with at most so many pixels a side (``face_regions.MOUTH_WINDOW``)."""
 REFERENCE_FACES = 4
 """Reference pictures are collected for so many of the largest faces of a frame."""
 
@@ -199,7 +204,20 @@ class _Analyser:
         crop = np.asarray(np.rint(picture * 255.0), np.uint8)
         good = quality(crop, seen.yaw, score)
         hidden = seen.covered + outside_share(seen.crop, self._info.display_size)
-        selector.add(Reference(frame.index, seconds, seen.opening, good, crop, seen.lips, hidden))
+        selector.add(
+            Reference(frame.index, seconds, seen.opening, good, crop, seen.lips, hidden),
+            partial(self._detail, seen, frame),
+        )
+
+    def _detail(self, seen: _Sighting, frame: Frame) -> bytes:
+        """JPEG of the mouth as fine as it is in the video; empty for a small face."""
+        side = float(np.hypot(seen.crop[0, 0], seen.crop[1, 0]))
+        if side < DETAIL_FROM * REFERENCE_SIZE:
+            return b""
+        size = min(DETAIL_SIDE, round(side * (MOUTH_WINDOW[2] - MOUTH_WINDOW[0])))
+        to_display = alignment.to_pixels(alignment.part(seen.crop, MOUTH_WINDOW), size)
+        picture = sample_crop(frame.native, self._info, to_display, (size, size), sharp=True)
+        return encode_detail(np.asarray(np.rint(picture * 255.0), np.uint8))
 
     def _state(self, seen: _Sighting, turned: bool) -> int:
         """Whether a face can be used; ``turned`` says that it was a profile just before."""

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from fractions import Fraction
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +29,7 @@ from lipwright.dubbing.analysis import Tracker, analyse, settings
 from lipwright.dubbing.cache import plan_for
 from lipwright.dubbing.checks import check_job
 from lipwright.dubbing.compare import comparison_info, write_comparison
+from lipwright.dubbing.enhancing import FaceEnhancer
 from lipwright.dubbing.frames import FrameStore
 from lipwright.dubbing.marks import marks
 from lipwright.dubbing.options import STILL_RATE, DubOptions, Observer, Stage
@@ -40,6 +40,8 @@ from lipwright.dubbing.report import Report
 from lipwright.dubbing.schedule import Schedule, select
 from lipwright.dubbing.segments import Segments
 from lipwright.dubbing.speed import Speed
+from lipwright.enhance.base import Enhancer
+from lipwright.enhance.registry import load_enhancer
 from lipwright.errors import Interrupted, LipwrightError
 from lipwright.files.beside import beside
 from lipwright.lock import OutputLock
@@ -145,8 +147,8 @@ class _Dub:
                 method = method or self._load_method()
                 if options.reference != "auto":
                     method = method.with_reference(options.reference)
-                enhance = _enhancer(options.enhance)
-                identity = self._identity(method)
+                enhancer = load_enhancer(options.enhance)
+                identity = self._identity(method, enhancer)
                 provenance = self._marks(method, identity, info)
             planner = partial(self._plan, tracker, scratch)
             with self._timed("plan"):
@@ -169,7 +171,7 @@ class _Dub:
                     schedule=schedule,
                     method=method,
                     audio_features=audio_features,
-                    enhance=enhance,
+                    enhancer=self._stage_2(enhancer, info, schedule, method),
                     marker=provenance,
                     batch_size=options.batch_size,
                     segment=segment_frames(info),
@@ -369,6 +371,14 @@ class _Dub:
             activity = (times < float(seconds)).astype(np.float32)
         return Schedule(plan, line, speaking, activity)
 
+    def _stage_2(
+        self, enhancer: Enhancer | None, info: VideoInfo, schedule: Schedule, method: Method
+    ) -> FaceEnhancer | None:
+        if enhancer is None:
+            return None
+        self.report.settings["enhancer"] = enhancer.info.model_id
+        return FaceEnhancer(enhancer, info, schedule, method.info.reference_size)
+
     def _describe(self, schedule: Schedule, method: Method) -> None:
         report, line = self.report, schedule.timeline
         report.runs = schedule.runs()
@@ -378,7 +388,7 @@ class _Dub:
         report.model = {"name": method.name, "id": method.model_id}
         report.settings |= self.options.shaping() | {"backend": method.info.backend}
 
-    def _identity(self, method: Method) -> dict[str, Any]:
+    def _identity(self, method: Method, enhancer: Enhancer | None) -> dict[str, Any]:
         """All that shapes the encoded frames; equal for a job and its continuation."""
         other = self.options.adapt_from
         return {
@@ -387,6 +397,7 @@ class _Dub:
             "speech": asdict(Source.of(self.speech)),
             "method": [method.name, method.size, method.model_id],
             "backend": method.info.backend,
+            "enhancer": [enhancer.info.model_id, enhancer.info.backend] if enhancer else [],
             "options": self.options.shaping(),
             "adapt": None if other is None else asdict(Source.of(other)),
         }
@@ -483,19 +494,6 @@ def segment_frames(info: VideoInfo) -> int:
     frames. 250 is the longest distance of key frames that x264 chooses by itself.
     """
     return min(248, max(24, 8 * round(SEGMENT_SECONDS * info.average_rate / 8)))
-
-
-def _enhancer(name: str) -> Callable[[NDArray[np.float32]], NDArray[np.float32]] | None:
-    if name == "none":
-        return None
-    try:
-        registry = import_module("lipwright.enhance.registry")
-    except ImportError:
-        raise LipwrightError(
-            f"There is no post-processing {name!r} in this version; use --enhance none."
-        ) from None
-    enhancer: Callable[[NDArray[np.float32]], NDArray[np.float32]] = registry.load_enhancer(name)
-    return enhancer
 
 
 @contextlib.contextmanager

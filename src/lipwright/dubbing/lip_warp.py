@@ -15,20 +15,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.faces.lip_field import lip_field
 from lipwright.faces.measure import INNER_LIPS
 
-REACH = 0.045
-"""Width of a lip point's influence, as a share of the crop."""
-FADE = 0.11
-"""How far from the lips the warp fades out, as a share of the crop."""
 DARK = 0.22
 """The dark of a mouth, as a share of the colour of its lips."""
 TINT = np.array([1.0, 0.55, 0.55], np.float32)
 """It is reddish."""
 LEAST_GAP = 0.004
 """Lips that part by less than this share of the crop show nothing new."""
-GRID = 64
-"""The warp is computed on so many points a side and enlarged."""
 
 Array = NDArray[np.float32]
 _INNER = len(INNER_LIPS)
@@ -48,7 +43,7 @@ def warp_lips(picture: Array, lips: NDArray[np.floating], step: NDArray[np.float
     size = len(picture)
     here, by = np.asarray(lips, np.float64), np.asarray(step, np.float64)
     there = here + by
-    flow = _field(there, -by, size)
+    flow = lip_field(there, -by, size)
     gap = _height(there[:_INNER]) - max(_height(here[:_INNER]), 0.0)
     share = float(np.clip((gap - LEAST_GAP) / LEAST_GAP, 0.0, 1.0))
     if share == 0.0:
@@ -57,7 +52,7 @@ def warp_lips(picture: Array, lips: NDArray[np.floating], step: NDArray[np.float
     # comes to light below them is dark.
     upper = slice(0, _INNER // 2 + 1)
     inside = share * _filled(there[:_INNER], size)
-    flow += inside[:, :, None] * (_field(there[upper], -by[upper], size) - flow)
+    flow += inside[:, :, None] * (lip_field(there[upper], -by[upper], size) - flow)
     moved = _remap(picture, flow)
     seen = _remap(_filled(here[:_INNER], size)[:, :, None], flow)
     ring = there[_INNER:] * size - 0.5
@@ -73,21 +68,6 @@ def _remap(picture: Array, flow: Array) -> Array:
     x, y = n[None, :] + flow[..., 0], n[:, None] + flow[..., 1]
     moved = cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(moved, np.float32)
-
-
-def _field(points: NDArray[np.float64], steps: NDArray[np.float64], size: int) -> Array:
-    """(size, size, 2) pixels: the steps of the nearest points, fading with distance."""
-    centres = ((np.arange(GRID) + 0.5) / GRID).astype(np.float32)
-    places, steps = points.astype(np.float32), steps.astype(np.float32)
-    across = (centres - places[:, :1]) ** 2  # one row per point: reducing over rows is fast
-    down = (centres - places[:, 1:]) ** 2
-    squared = (down[:, :, None] + across[:, None, :]).reshape(len(places), -1)
-    nearest = squared.min(axis=0)
-    # Relative to the nearest point, so that weights do not vanish far from all of them.
-    weights = np.exp((nearest - squared) / np.float32(2 * REACH**2))
-    weights *= np.exp(-nearest / np.float32(2 * FADE**2)) / weights.sum(axis=0)
-    field = (weights.T @ steps).reshape(GRID, GRID, 2) * np.float32(size)
-    return np.asarray(cv2.resize(field, (size, size), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def _filled(ring: NDArray[np.float64], size: int) -> Array:

@@ -5,19 +5,20 @@ somewhere else. The dense flow between the copy B and the speaking face G, both 
 network and equally soft, says where; the full-resolution source can then be moved the same way, and
 what is left to be drawn is what motion does not explain: teeth, the inside of the mouth.
 
-Kroeger et al., "Fast Optical Flow using Dense Inverse Search" (ECCV 2016), as OpenCV has it. The
-flow is kept only where the face was edited and where moving B really brings it nearer to G.
+The flow (``media.flow``) is kept only where the face was edited and where moving B really brings it
+nearer to G.
 """
 
 from __future__ import annotations
-
-import threading
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.geometry import smoothstep
+from lipwright.media.flow import dense_flow, move
+
+__all__ = ["flow_between", "move"]
 
 Array = NDArray[np.float32]
 
@@ -50,30 +51,12 @@ def flow_between(generated: Array, baseline: Array, edited: Array) -> Array | No
     place = _surroundings(edited, round(LONGEST * size))
     first, second = (_grey(picture[place]) for picture in (generated, baseline))
     flow = np.zeros((size, size, 2), np.float32)
-    flow[place] = _solver().calc(first, second, None)
+    flow[place] = dense_flow(first, second)
     flow = np.asarray(cv2.GaussianBlur(flow, (0, 0), max(0.5, SMOOTH * size)), np.float32)
     length = np.hypot(flow[..., 0], flow[..., 1])
     flow *= np.minimum(1.0, LONGEST * size / np.maximum(length, 1e-6))[..., None]
     flow *= (edited * _gain(generated, baseline, flow))[..., None]
     return flow if float(np.abs(flow).max()) > LEAST else None
-
-
-def move(picture: Array, flow: Array, corner: tuple[int, int] = (0, 0)) -> Array:
-    """``picture(x + flow(x))``, cubic; exactly the picture where the flow is 0.
-
-    Args:
-        picture: (H, W, 3).
-        flow: (h, w, 2) in its pixels, of the whole picture or a rectangle of it.
-        corner: (x, y) of the rectangle in the picture.
-
-    Returns:
-        (h, w, 3).
-    """
-    height, width = flow.shape[:2]
-    x = flow[..., 0] + np.arange(corner[0], corner[0] + width, dtype=np.float32)
-    y = flow[..., 1] + np.arange(corner[1], corner[1] + height, dtype=np.float32)[:, None]
-    moved = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(moved, dtype=np.float32)
 
 
 def _surroundings(edited: Array, margin: int) -> tuple[slice, slice]:
@@ -107,14 +90,3 @@ def _gain(generated: Array, baseline: Array, flow: Array) -> Array:
 def _grey(picture: Array) -> NDArray[np.uint8]:
     grey = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY)
     return np.asarray(cv2.convertScaleAbs(grey, alpha=255.0), dtype=np.uint8)
-
-
-def _solver() -> cv2.DISOpticalFlow:
-    solver: cv2.DISOpticalFlow | None = getattr(_own, "solver", None)
-    if solver is None:
-        solver = _own.solver = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        solver.setFinestScale(0)  # faces are small: the motion of a lip is a few pixels
-    return solver
-
-
-_own = threading.local()  # a solver keeps buffers: every thread has its own

@@ -20,6 +20,7 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Backend = Literal["auto", "torch", "openvino"]
 Reference = Literal["auto", "same", "fixed", "gallery"]
 Detail = Literal["keep", "off"]
+Enhance = Literal["auto", "none", "self"]
 Codec = Literal["auto", "h264", "hevc", "av1", "vp9", "prores"]
 
 STILL_RATE = Fraction(25)
@@ -142,10 +143,14 @@ class DubOptions:
             shapes=True,
         ),
     )
-    enhance: str = field(
-        default="none",
+    enhance: Enhance = field(
+        default="auto",
         metadata=described(
-            "Post-processing of the drawn face.", "Face", shapes=True, metavar="NAME", hidden=True
+            "Stage 2, which sharpens the drawn mouth of a face that is larger in the video than "
+            "the method draws it. self: with detail from the person's own frames; auto: self; "
+            "none: the drawn mouth as it is.",
+            "Face",
+            shapes=True,
         ),
     )
     crf: int = field(

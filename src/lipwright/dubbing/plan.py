@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
@@ -40,6 +41,8 @@ LISTENS = 7
 USABLE = (SEEN, LOST)
 
 _DECIMALS = 5
+DETAIL_BYTES = 256 << 20
+"""A plan keeps no more detail of mouths than this; faces that come later have none."""
 POINT_RANGE = (-0.5, 1.5)
 """Outline points are stored as 16-bit fractions of this range, in parts of the crop's side."""
 
@@ -218,6 +221,7 @@ class Plan:
     warnings: list[str]
     path: Path
     _file: IO[bytes] | None = None
+    _reading: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def __enter__(self) -> Plan:
         return self
@@ -234,19 +238,32 @@ class Plan:
 
     def references(self, track: Track) -> list[NDArray[np.uint8]]:
         """The reference crops of a track, (S, S, 3) uint8 RGB, closed mouths first."""
+        return [self._picture(offset, "png") for offset in track.offsets]
+
+    def details(self, track: Track) -> Iterator[NDArray[np.uint8]]:
+        """The mouths of the same frames as fine as in the video, one after another.
+
+        Each (S, S, 3) uint8 RGB of ``face_regions.MOUTH_WINDOW``; an empty picture where the crop
+        holds all there is.
+        """
+        for offset in track.offsets:
+            yield self._picture(offset, "detail")
+
+    def _picture(self, offset: int, name: str) -> NDArray[np.uint8]:
         if self._file is None:  # stays open: another job may tidy the cache meanwhile
             self._file = self.path.open("rb")
-        pictures = []
-        for offset in track.offsets:
+        with self._reading:
             self._file.seek(offset)
-            png = base64.b64decode(json.loads(self._file.readline())["png"])
-            decoded = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
-            if decoded is None:
-                raise LipwrightError(
-                    f"The plan {self.path} was changed while the job was running; start again."
-                )
-            pictures.append(np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8))
-        return pictures
+            line = json.loads(self._file.readline())
+        if name not in line:
+            return np.zeros((0, 0, 3), np.uint8)
+        data = base64.b64decode(line[name])
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        if decoded is None:
+            raise LipwrightError(
+                f"The plan {self.path} was changed while the job was running; start again."
+            )
+        return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 class PlanWriter:
@@ -257,6 +274,7 @@ class PlanWriter:
         self._source, self._settings = source, settings
         self._file = path.open("wb")
         self._tracks: list[Track] = []
+        self._detail_bytes = 0
         header = {"lipwright_plan": FORMAT, "source": asdict(source), "settings": settings}
         self._line({**header, "version": __version__})
 
@@ -285,9 +303,12 @@ class PlanWriter:
             picture = base64.b64encode(png.tobytes()).decode()
             opening = round(reference.opening, _DECIMALS)
             lips = settle(reference.lips).ravel().tolist()
-            self._line(
-                {"reference": reference.frame, "opening": opening, "lips": lips, "png": picture}
-            )
+            line = {"reference": reference.frame, "opening": opening, "lips": lips, "png": picture}
+            self._detail_bytes += len(reference.detail)
+            if reference.detail and self._detail_bytes <= DETAIL_BYTES:
+                # Behind the picture: what reads a plan skips both.
+                line["detail"] = base64.b64encode(reference.detail).decode()
+            self._line(line)
         more = {
             "references": tuple(
                 (reference.frame, round(reference.opening, _DECIMALS)) for reference in references

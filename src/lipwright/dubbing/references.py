@@ -5,12 +5,15 @@ candidates of a face are sorted into bins by how far the mouth is open; each bin
 few, sharp and frontal and not all from one second. At the end of the track the looks are
 taken so that their openings cover the range that this person showed.
 
-Only the crops are kept, not the frames; a face costs at most ``BINS * PER_BIN`` small pictures.
+Only the crops are kept, not the frames; a face costs at most ``BINS * PER_BIN`` small pictures. Of
+a face that is larger in the video than these, the surroundings of the mouth are kept as fine as
+they are there, as JPEG: what a drawn face lacks is found in them (``lipwright.enhance``).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -26,6 +29,9 @@ APART_SECONDS = 0.2
 """Two looks of one bin are at least this far apart; of closer ones the better is kept."""
 COUNT = 32
 """Looks per face."""
+DETAIL_QUALITY = 95
+"""Of the JPEG that keeps the detail of a mouth: what it loses is less than what codecs of videos
+lose."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,8 @@ class Reference:
         crop: (S, S, 3) uint8 RGB.
         lips: (40, 2) lip contours, as ``faces.measure.lip_shape`` gives them.
         hidden: share of the lower face that is covered or outside the picture.
+        detail: JPEG of the mouth window (``face_regions.MOUTH_WINDOW``) as fine as in the video;
+            empty where the crop holds all there is.
     """
 
     frame: int
@@ -49,6 +57,14 @@ class Reference:
     crop: NDArray[np.uint8]
     lips: NDArray[np.floating]
     hidden: float = 0.0
+    detail: bytes = b""
+
+
+def encode_detail(picture: NDArray[np.uint8]) -> bytes:
+    """(S, S, 3) uint8 RGB as JPEG."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, DETAIL_QUALITY]
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
+    return data.tobytes()
 
 
 def sharpness(crop: NDArray[np.uint8]) -> float:
@@ -88,9 +104,18 @@ class ReferenceSelector:
             abs(reference.seconds - seconds) >= APART_SECONDS / 2 for reference in bin_
         )
 
-    def add(self, reference: Reference) -> None:
-        """Keep the look if it is among the best of its bin."""
+    def add(self, reference: Reference, detail: Callable[[], bytes] = bytes) -> None:
+        """Keep the look if it is among the best of its bin.
+
+        Args:
+            reference: the look.
+            detail: gives its ``detail``; called if it is kept.
+        """
         bin_ = self._bins[_bin(reference.opening)]
+        self._sort_in(bin_, reference)
+        bin_[:] = [replace(r, detail=detail()) if r is reference else r for r in bin_]
+
+    def _sort_in(self, bin_: list[Reference], reference: Reference) -> None:
         close = [other for other in bin_ if abs(other.seconds - reference.seconds) < APART_SECONDS]
         if close:
             if all(reference.quality > other.quality for other in close):

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.dubbing import composite
+from lipwright.dubbing.enhancing import FaceEnhancer
 from lipwright.dubbing.frames import FrameStore, frame_bytes
 from lipwright.dubbing.lip_warp import warp_lips
 from lipwright.dubbing.options import Detail
@@ -83,6 +84,8 @@ class Face:
     generated: Picture | None = None
     baseline: Picture | None = None
     restored: Picture | None = None
+    lips: NDArray[np.float64] | None = None
+    """(40, 2) contours of the drawn lips in parts of the crop, where they are known."""
     support: Picture | None = None
     """How far the looks that it was drawn from show a face in each place, see composite.lent."""
 
@@ -134,7 +137,7 @@ class Job:
         audio_features: (C, T) what the method made of the speech (``Method.speech_features``);
             None where a renderer knows better.
         adapted: the same by track, for tracks whose person's articulation is known.
-        enhance: makes (B, 3, S, S) faces better, or None.
+        enhancer: stage 2, or None.
         marker: writes the watermark, or None.
         batch_size: frames per window.
         segment: frames per segment of the output.
@@ -147,7 +150,7 @@ class Job:
     method: Method
     store: FrameStore | None = None
     audio_features: Picture | None = None
-    enhance: Callable[[Picture], Picture] | None = None
+    enhancer: FaceEnhancer | None = None
     marker: Marker | None = None
     batch_size: int = 8
     segment: int = 250
@@ -315,14 +318,11 @@ class FaceRenderer:
             faces = np.ascontiguousarray(sources.transpose(0, 3, 1, 2)) * np.float32(2) - 1
             audio = self.audio([k for k, _ in members], key[0])
             made = job.method.render(faces, audio, self._states[key])
-            generated = made.faces
-            if job.enhance is not None:
-                generated = job.enhance(generated)
-            pictures = _pictures(generated)
+            pictures = _pictures(made.faces)
             steps = made.step if made.lips is not None else None
             copies = None if made.baseline is None else _pictures(made.baseline)
             restored = None
-            if made.restored is not None and job.enhance is None:
+            if made.restored is not None:
                 restored = _pictures(made.restored)
             for i, (k, face) in enumerate(members):
                 if steps is not None and job.schedule.activity[k] > 0:
@@ -332,6 +332,8 @@ class FaceRenderer:
                 face.generated = pictures[i]
                 face.baseline = None if copies is None else copies[i]
                 face.restored = None if restored is None else restored[i]
+                if made.lips is not None and made.step is not None:
+                    face.lips = made.lips[i] + made.step[i]
                 if made.weights is not None:
                     face.support = self._support(face.planned, made.weights[i])
                 if steps is not None and made.lips is not None and np.abs(steps[i]).max() > 1e-3:
@@ -431,10 +433,21 @@ def composite_faces(work: Work, job: Job) -> None:
             continue
         to_region, strength = to_frame.copy(), face.planned.strength
         to_region[:, 2] -= region.box[:2]
+        sharper = job.enhancer if job.enhancer and job.enhancer.wants(face.planned) else None
+        before = region.rgb if sharper or not simple else None
         if simple:
-            region.blend(*composite.overlay(edit, to_region, region.shape[::-1], strength))
+            drawn = composite.overlay(edit, to_region, region.shape[::-1], strength)
+            region.blend(*drawn)
+            shown = drawn[2]
         else:
-            region.apply(*composite.delta(edit, region.rgb, to_region, strength))
+            assert before is not None
+            change, shown = composite.delta(edit, before, to_region, strength)
+            region.apply(change, shown)
+            shown = shown * composite.warp(
+                edit.replace, to_region, region.shape[::-1], cv2.INTER_LINEAR
+            )
+        if sharper is not None and before is not None:
+            sharper.sharpen(region, before, face.planned, face.lips, shown)
     if job.marker is not None:
         job.marker.mark(work.native, job.info, [face.planned.box for face in work.faces])
 

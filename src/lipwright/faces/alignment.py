@@ -207,6 +207,13 @@ def to_pixels(transform: Affine, size: int) -> Affine:
     return np.column_stack([linear, offset])
 
 
+def part(transform: Affine, box: tuple[float, float, float, float]) -> Affine:
+    """The unit square of a box (left, top, right, bottom, parts of the crop) to display pixels."""
+    left, top, right, bottom = box
+    linear = transform[:, :2] @ np.diag([right - left, bottom - top])
+    return np.column_stack([linear, transform[:, :2] @ np.array([left, top]) + transform[:, 2]])
+
+
 def invert(transform: Affine) -> Affine:
     """The inverse of an affine transform, 2x3."""
     linear = np.linalg.inv(transform[:, :2])

@@ -12,10 +12,16 @@ from lipwright.media.planes import Plane
 Picture = npt.NDArray[np.float32]
 
 _LINEAR = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+_CUBIC = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
 
 
-def warped(plane: Plane, to_plane: Affine, size: tuple[int, int]) -> Picture:
-    """Sample a plane at the points that a (2, 3) map gives for every pixel of a crop (w, h)."""
+def warped(
+    plane: Plane, to_plane: Affine, size: tuple[int, int], *, sharp: bool = False
+) -> Picture:
+    """Sample a plane at the points that a (2, 3) map gives for every pixel of a crop (w, h).
+
+    ``sharp``: cubic instead of bilinear.
+    """
     width, height = size
     corners = np.array([[0.0, 0.0], [width - 1, 0.0], [0.0, height - 1], [width - 1, height - 1]])
     points = corners @ to_plane[:, :2].T + to_plane[:, 2]
@@ -39,7 +45,7 @@ def warped(plane: Plane, to_plane: Affine, size: tuple[int, int]) -> Picture:
             np.ascontiguousarray(patch, dtype=np.float32),
             matrix,
             (width, height),
-            flags=_LINEAR,
+            flags=_CUBIC if sharp else _LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
         ),
         np.float32,

@@ -23,6 +23,7 @@ from lipwright.evaluation.metrics.lip_sync import LipSync
 from lipwright.evaluation.metrics.lmd import Lmd
 from lipwright.evaluation.metrics.lpips import Lpips
 from lipwright.evaluation.metrics.lse import Lse
+from lipwright.evaluation.metrics.mouth_detail import MouthDetail
 from lipwright.evaluation.metrics.opening import Envelope, Opening
 from lipwright.evaluation.metrics.psnr import Psnr
 from lipwright.evaluation.metrics.seam import SeamStep
@@ -69,6 +70,7 @@ for _metric in (
     Fid,
     Fvd,
     Cpbd,
+    MouthDetail,
     Identity,
     LipColour,
     Flicker,

@@ -1,0 +1,56 @@
+"""Dense flow between two small pictures, and moving a picture along one.
+
+Kroeger et al., "Fast Optical Flow using Dense Inverse Search" (ECCV 2016), as OpenCV has it.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+
+def dense_flow(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Array:
+    """The flow f with ``first(x) ~ second(x + f(x))``.
+
+    Args:
+        first: (h, w) grey, at least 32 pixels a side.
+        second: the same size.
+
+    Returns:
+        (h, w, 2) in pixels (x, y).
+    """
+    return np.asarray(_solver().calc(first, second, None), np.float32)
+
+
+def move(picture: Array, flow: Array, corner: tuple[int, int] = (0, 0)) -> Array:
+    """``picture(x + flow(x))``, cubic; exactly the picture where the flow is 0.
+
+    Args:
+        picture: (H, W, 3).
+        flow: (h, w, 2) in its pixels, of the whole picture or a rectangle of it.
+        corner: (x, y) of the rectangle in the picture.
+
+    Returns:
+        (h, w, 3).
+    """
+    height, width = flow.shape[:2]
+    x = flow[..., 0] + np.arange(corner[0], corner[0] + width, dtype=np.float32)
+    y = flow[..., 1] + np.arange(corner[1], corner[1] + height, dtype=np.float32)[:, None]
+    moved = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved, dtype=np.float32)
+
+
+def _solver() -> cv2.DISOpticalFlow:
+    solver: cv2.DISOpticalFlow | None = getattr(_own, "solver", None)
+    if solver is None:
+        solver = _own.solver = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        solver.setFinestScale(0)  # faces are small: the motion of a lip is a few pixels
+    return solver
+
+
+_own = threading.local()  # a solver keeps buffers: every thread has its own

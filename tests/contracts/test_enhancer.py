@@ -1,0 +1,134 @@
+"""What every enhancer keeps to; a new one is tested here by being registered."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import get_args
+
+import cv2
+import numpy as np
+import pytest
+
+from lipwright.dubbing.options import Enhance
+from lipwright.enhance.base import Enhancer, References
+from lipwright.enhance.registry import AUTO, ENHANCERS, load_enhancer
+from lipwright.errors import LipwrightError
+from tests.enhance.mouths import context, drawn, filmed, nbytes, references
+
+STATE_BYTES = 96 << 20
+"""What a face with 32 references of 768 pixels may hold."""
+
+
+@pytest.fixture(params=sorted(ENHANCERS), scope="module")
+def enhancer(request: pytest.FixtureRequest) -> Enhancer:
+    made = load_enhancer(request.param)
+    assert made is not None
+    return made
+
+
+@pytest.fixture(scope="module")
+def batch(enhancer: Enhancer) -> tuple[np.ndarray, list[object]]:
+    """Three drawn mouths of different opening, and their contexts."""
+    size = enhancer.info.size
+    openings = (0.02, 0.03, 0.05)
+    pictures = [drawn(filmed(opening=opening)) for opening in openings]
+    contexts = [context(filmed(), opening=opening) for opening in openings]
+    if size:
+        scale = size / pictures[0].shape[-1]
+        pictures = [_scaled(p, size) for p in pictures]
+        contexts = [
+            dataclasses.replace(
+                c,
+                source=None if c.source is None else _scaled(c.source, size),
+                to_picture=np.array([[scale], [scale]]) * c.to_picture
+                + np.array([[0, 0, 0.5 * scale - 0.5]]),
+            )
+            for c in contexts
+        ]
+    return np.stack(pictures).astype(np.float32), list(contexts)
+
+
+def _scaled(picture: np.ndarray, size: int) -> np.ndarray:
+    return np.stack([cv2.resize(plane, (size, size)) for plane in picture])
+
+
+SHAPES = [{"opening": o} for o in (0.02, 0.03, 0.04)]
+
+
+def looks() -> References:
+    return references(*(filmed(opening=s["opening"]) for s in SHAPES), shapes=SHAPES)
+
+
+def test_says_what_it_is(enhancer: Enhancer) -> None:
+    info = enhancer.info
+    assert info.name in ENHANCERS
+    assert info.model_id.startswith(info.name)
+    assert info.scale >= 1
+    assert info.size >= 0
+    assert info.size or info.scale == 1, "the pixels of the video are as many as they are"
+    assert info.needs <= {"references", "source", "lips"}
+
+
+def test_shapes_and_ranges(enhancer: Enhancer, batch: tuple[np.ndarray, list]) -> None:
+    pictures, contexts = batch
+    before = pictures.copy()
+    made = enhancer.enhance(pictures, contexts, enhancer.start(looks()))
+    k = enhancer.info.scale
+    assert made.shape == (3, 3, k * pictures.shape[2], k * pictures.shape[3])
+    assert made.dtype == np.float32
+    assert np.isfinite(made).all()
+    assert made.min() >= 0
+    assert made.max() <= 1
+    assert np.array_equal(pictures, before), "its input is not its to change"
+
+
+def test_a_frame_depends_on_itself_alone(
+    enhancer: Enhancer, batch: tuple[np.ndarray, list]
+) -> None:
+    pictures, contexts = batch
+    state = enhancer.start(looks())
+    together = enhancer.enhance(pictures, contexts, state)
+    for i in (2, 0, 1):
+        alone = enhancer.enhance(pictures[i : i + 1], contexts[i : i + 1], state)
+        assert np.array_equal(alone[0], together[i])
+    again = enhancer.enhance(pictures, contexts, enhancer.start(looks()))
+    assert np.array_equal(again, together)
+
+
+def test_less_context_is_enough(enhancer: Enhancer, batch: tuple[np.ndarray, list]) -> None:
+    """A method may not know where its lips are, and a still picture has few references."""
+    pictures, contexts = batch
+    bare = [dataclasses.replace(c, source=None, lips=None, outline=None) for c in contexts]
+    none = References((), np.zeros((0, 40, 2)), np.zeros((0, 0, 2)), 128)
+    empty = dataclasses.replace(looks(), pictures=[np.zeros((0, 0, 3), np.uint8)] * 3)
+    for refs, known in ((none, bare), (empty, contexts), (looks(), bare)):
+        made = enhancer.enhance(pictures, known, enhancer.start(refs))
+        assert np.isfinite(made).all()
+
+
+def test_memory_is_bounded(enhancer: Enhancer) -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (768, 768, 3), np.uint8)
+    shape = looks()
+    many = References(
+        [picture] * 32, shape.lips[:1].repeat(32, 0), shape.outlines[:1].repeat(32, 0), 256
+    )
+    assert nbytes(enhancer.start(many)) <= STATE_BYTES
+
+
+def test_close_twice() -> None:
+    for name in ENHANCERS:
+        made = load_enhancer(name)
+        assert made is not None
+        made.close()
+        made.close()
+
+
+def test_names() -> None:
+    assert set(get_args(Enhance)) == {"auto", "none", *ENHANCERS}
+    assert AUTO in ENHANCERS
+    assert load_enhancer("none") is None
+    chosen = load_enhancer("auto")
+    assert chosen is not None
+    assert chosen.info.name == AUTO
+    with pytest.raises(LipwrightError, match="There is no enhancer 'magic'; choose one of"):
+        load_enhancer("magic")

@@ -1,0 +1,73 @@
+"""Detail from the person's own frames: it comes back, in its place, and only where it belongs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lipwright.enhance.own_detail import OwnDetail
+from tests.enhance.mouths import Array, context, drawn, error, filmed, references
+
+
+def sharpened(soft: Array, refs: object, known: object) -> Array:
+    enhancer = OwnDetail()
+    return enhancer.enhance(soft[None], [known], enhancer.start(refs))[0]  # type: ignore
+
+
+def test_a_reference_gives_the_grain_back() -> None:
+    real = filmed()
+    soft = drawn(real)
+    made = sharpened(soft, references(real), context())
+    assert error(made, real) < 0.5 * error(soft, real)
+
+
+def test_a_reference_with_other_lips_is_brought_onto_the_drawn_ones() -> None:
+    """The same mouth half a lip's height away, its grain with it."""
+    real, elsewhere = filmed(), filmed(dx=0.02)
+    soft = drawn(real)
+    made = sharpened(soft, references(elsewhere, shapes=[{"dx": 0.02}]), context())
+    mouth = np.s_[:, 90:180, 110:210]
+    assert error(made[mouth], real[mouth], 1) < 0.7 * error(soft[mouth], real[mouth], 1)
+
+
+def test_the_frame_as_it_was_filmed_is_a_source_of_detail() -> None:
+    real = filmed()
+    soft = drawn(real)
+    nothing = references(real)
+    nothing = type(nothing)((), nothing.lips[:0], nothing.outlines[:0], nothing.drawn)
+    made = sharpened(soft, nothing, context(real))
+    assert error(made, real) < 0.5 * error(soft, real)
+
+
+def test_an_open_mouth_does_not_shine_through_a_closed_one() -> None:
+    """The only reference shows what was not drawn: the mouth stays soft, without a ghost of it."""
+    closed, wide = filmed(opening=0.004), filmed(opening=0.07)
+    soft = drawn(closed)
+    # Lips said to be alike: the contours cannot help, the pictures have to tell.
+    made = sharpened(soft, references(wide), context())
+    inside = np.s_[:, 105:165, 130:190]
+    assert error(made[inside], closed[inside], 1) <= 1.05 * error(soft[inside], closed[inside], 1)
+    # Its rim, had it been carried over all the same:
+    assert np.abs((wide - drawn(wide))[inside]).max() > 0.1
+
+
+def test_the_detail_has_the_contrast_of_the_frame() -> None:
+    """A reference in two thirds of the light lends its grain as strongly as one in full light."""
+    real, dark = filmed(), filmed(light=0.67)
+    soft = drawn(real)
+    skin = np.s_[0, 220:300, 40:280]
+    grain = [
+        float((sharpened(soft, references(picture), context()) - soft)[skin].std())
+        for picture in (real, dark)
+    ]
+    assert 0.9 < grain[1] / grain[0] < 1.1
+
+
+def test_colour_and_coarse_structures_stay() -> None:
+    real = filmed()
+    soft = drawn(real)
+    made = sharpened(soft, references(filmed(seed=3)), context())
+    change = made - soft
+    assert np.allclose(change[0], change[1], atol=1e-6)
+    assert np.allclose(change[0], change[2], atol=1e-6)
+    blocks = change[0].reshape(10, 32, 10, 32).mean(axis=(1, 3))
+    assert np.abs(blocks).max() < 0.004

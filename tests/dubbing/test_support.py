@@ -130,6 +130,7 @@ def test_looks_of_shots_that_have_passed_are_forgotten() -> None:
         method=TwoReferences(),
         audio_features=audio_features,
         enhancer=None,
+        adapted={},
         started=None,
     )
     face_renderer = render.FaceRenderer(job)

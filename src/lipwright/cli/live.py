@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -50,7 +49,7 @@ def register(app: typer.Typer) -> None:
 @takes_dub_options(without=set(options_of(DubOptions)) - SHARED)
 def live(
     face: Annotated[
-        Path,
+        str,
         typer.Option(
             metavar="VIDEO",
             help="Video of the person, best without speech; it runs to and fro for as long as the "
@@ -58,22 +57,29 @@ def live(
         ),
     ],
     speech: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="SOURCE",
             help="Where the speech comes from: a file, played in real time; - for raw samples on "
             "standard input; microphone or microphone:NAME; or an address (udp, rtp, srt, rtmp, "
             "rtsp).",
         ),
-    ],
+    ] = None,
     to: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             metavar="SINK",
             help="Where face and sound go: a file (.mp4, .mov, .mkv) or an address (udp, srt, rtp, "
             "rtmp, rtsp, tcp); may be repeated.",
         ),
-    ],
+    ] = None,
+    fill_in: Annotated[
+        bool,
+        typer.Option(
+            help="The face is a camera's stream with its own sound (a file or an address): it is "
+            "shown as it is, and generated where its frames stop or freeze.",
+        ),
+    ] = False,
     pcm: Annotated[
         str,
         typer.Option(
@@ -128,7 +134,9 @@ def live(
         rate=None if fps is None else Fraction(frame_rate(fps)),
         pcm=PcmFormat.parse(pcm),
         limit=seconds,
+        fill_in=fill_in,
     )
+    to = list(to or ())
     check(face, speech, to, chosen)
 
     class Progress(LiveObserver):

@@ -140,7 +140,7 @@ def analyse(
     pts: list[int] = []
     shots: list[tuple[int, int]] = []
     with VideoReader(video, stream=stream, deinterlace=deinterlace) as reader:
-        analyser = _Analyser(reader.info, writer, tracker)
+        analyser = Analyser(reader.info, writer, tracker)
         cuts = CutDetector()
         last_duration = 0
         for frame in reader:
@@ -156,8 +156,16 @@ def analyse(
         return writer.finish(reader.info.time_base, pts, last_duration, shots, reader.warnings)
 
 
-class _Analyser:
-    def __init__(self, info: VideoInfo, writer: PlanWriter, tracker: Tracker) -> None:
+class Analyser:
+    """Gathers what is known of the faces of one shot after another.
+
+    Args:
+        info: of the video.
+        writer: takes every track when its shot ends, with its reference pictures.
+        tracker: finds and follows faces.
+    """
+
+    def __init__(self, info: VideoInfo, writer: PlanWriter | None, tracker: Tracker) -> None:
         self._info, self._writer, self._tracker = info, writer, tracker
         self._tracks: dict[int, _Growing] = {}
         self._numbers = 0
@@ -234,11 +242,32 @@ class _Analyser:
         first = self._first
         for growing in self._tracks.values():
             track = self._settled(growing, first, last)
+            assert self._writer is not None
             self._writer.add(track, growing.selector.choose())
         self._tracks.clear()
         self._first = last + 1
         self._shot += 1
         return first, last
+
+    def forget(self, before: int) -> None:
+        """Drop what was seen before a frame, but no reference pictures; for a shot without end."""
+        for number, growing in list(self._tracks.items()):
+            growing.sightings = [s for s in growing.sightings if s.frame >= before]
+            if not growing.sightings:
+                del self._tracks[number]
+
+    def largest(self) -> int | None:
+        """The tracker's number of the face that was largest when it was last seen; None: nobody."""
+        last = {n: g.sightings[-1] for n, g in self._tracks.items()}
+        newest = max((seen.frame for seen in last.values()), default=None)
+        there = {n: seen for n, seen in last.items() if seen.frame == newest}
+        return max(there, key=lambda n: float(np.hypot(*there[n].crop[:, 0])), default=None)
+
+    def so_far(self, number: int) -> tuple[Track, list[Reference]]:
+        """One face as it would be settled if its shot ended with its last frame."""
+        growing = self._tracks[number]
+        first, last = growing.sightings[0].frame, growing.sightings[-1].frame
+        return self._settled(growing, first, last), growing.selector.choose()
 
     def _settled(self, growing: _Growing, shot_first: int, shot_last: int) -> Track:
         """Gaps bridged, crops smoothed, states and strengths decided."""

@@ -17,10 +17,43 @@ from lipwright.media.mel import SILENCE
 from lipwright.methods.base import Method
 
 
-class _LiveRenderer(FaceRenderer):
-    """A renderer that is told what the next frame hears."""
+class LiveRenderer(FaceRenderer):
+    """Draws single frames, each of which is told what it hears.
 
-    heard: NDArray[np.float32]
+    Args:
+        job: picture, schedule and method; the schedule's activity is set frame by frame.
+    """
+
+    def __init__(self, job: Job) -> None:
+        job.method.batch = 1
+        super().__init__(job)
+        self._live = job
+        self.heard: NDArray[np.float32] = np.zeros(0, np.float32)
+
+    def edit(
+        self,
+        place: int,
+        native: av.VideoFrame,
+        audio: NDArray[np.float32],
+        activity: float,
+        mark: bool = True,
+    ) -> None:
+        """Make the mouth of a picture speak, in place.
+
+        Args:
+            place: which frame of the schedule it is.
+            native: the picture, with pixels of its own.
+            audio: what it hears, see ``SpeechStream.audio``.
+            activity: how much of that is speech, 0 to 1.
+            mark: write the watermark, if the job has one.
+        """
+        job = self._live
+        job.schedule.activity[place] = activity
+        rest = np.float32(0.0 if job.method.info.whole_speech else SILENCE)
+        self.heard = np.asarray(rest + np.float32(activity) * (audio - rest), np.float32)
+        work: Work = face_work(job, place, native)
+        self.draw([work])
+        composite_faces(work, job if mark else replace(job, marker=None))
 
     def audio(self, frames: list[int], track: int) -> NDArray[np.float32]:
         """(1, ...) what the frame hears."""
@@ -46,9 +79,8 @@ class LoopDrawer:
         marker: Marker | None = None,
         detail: Detail = "keep",
     ) -> None:
-        method.batch = 1
         self._loop, self._method, self._listener = loop, method, listener
-        self._job = Job(
+        job = Job(
             info=loop.info,
             schedule=loop.schedule,
             method=method,
@@ -56,26 +88,18 @@ class LoopDrawer:
             batch_size=1,
             detail=detail,
         )
-        self._renderer = _LiveRenderer(self._job)
+        self._renderer = LiveRenderer(job)
 
     def warm_up(self) -> None:
         """Compile the networks and encode the reference frames, before the session begins."""
         stream = self._method.speech_stream()
         stream.hear(np.zeros(stream.look_ahead, np.float32))
-        self._draw(0, stream.audio(Fraction(0)), 0.0, mark=False)
+        frame = self._loop.frame(0)
+        self._renderer.edit(0, frame, stream.audio(Fraction(0)), 0.0, mark=False)
 
     def frame(self, k: int, time: Fraction) -> av.VideoFrame:
         """Output frame ``k``, which is shown ``time`` seconds after the session's first sample."""
-        return self._draw(k, self._listener.audio(time), self._listener.activity(time))
-
-    def _draw(
-        self, k: int, audio: NDArray[np.float32], activity: float, mark: bool = True
-    ) -> av.VideoFrame:
-        place = self._loop.place(k)
-        self._loop.schedule.activity[place] = activity
-        rest = np.float32(0.0 if self._method.info.whole_speech else SILENCE)
-        self._renderer.heard = np.asarray(rest + np.float32(activity) * (audio - rest), np.float32)
-        work: Work = face_work(self._job, place, self._loop.frame(k))
-        self._renderer.draw([work])
-        composite_faces(work, self._job if mark else replace(self._job, marker=None))
-        return work.native
+        native = self._loop.frame(k)
+        audio, activity = self._listener.audio(time), self._listener.activity(time)
+        self._renderer.edit(self._loop.place(k), native, audio, activity)
+        return native

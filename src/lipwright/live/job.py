@@ -17,9 +17,11 @@ from lipwright.dubbing.analysis import Tracker
 from lipwright.dubbing.checks import check_folder, same_place
 from lipwright.dubbing.options import DubOptions
 from lipwright.errors import LipwrightError
+from lipwright.live.camera import Camera
 from lipwright.live.clock import Clock, SystemClock
 from lipwright.live.drawing import LoopDrawer
 from lipwright.live.engine import Engine
+from lipwright.live.fill_in import FillInDrawer
 from lipwright.live.listener import Listener
 from lipwright.live.loop import face_loop
 from lipwright.live.report import LiveReport, LiveStatistics
@@ -48,6 +50,8 @@ class LiveOptions:
         rate: frames per second; None: those of the video, at most 30.
         pcm: format of standard input.
         limit: seconds after which it ends by itself; 0: never.
+        fill_in: the face is a camera's stream with sound; it is shown as it is, and generated
+            where its frames stop.
     """
 
     dub: DubOptions = field(default_factory=DubOptions)
@@ -55,6 +59,7 @@ class LiveOptions:
     rate: Fraction | None = None
     pcm: PcmFormat = field(default_factory=PcmFormat)
     limit: float = 0.0
+    fill_in: bool = False
 
 
 class LiveObserver:
@@ -69,7 +74,7 @@ class LiveObserver:
 
 def live(
     face: str | Path,
-    speech: str,
+    speech: str | None,
     to: Sequence[str],
     options: LiveOptions | None = None,
     observer: LiveObserver | None = None,
@@ -83,7 +88,7 @@ def live(
 
     Args:
         face: video of the person.
-        speech: see ``sources.speech_source``.
+        speech: see ``sources.speech_source``; None with ``fill_in``.
         to: files and addresses.
         options: see there.
         observer: is told of the progress.
@@ -99,45 +104,69 @@ def live(
         LipwrightError: it could not begin.
     """
     options, observer = options or LiveOptions(), observer or LiveObserver()
-    face, clock = Path(face), clock or SystemClock()
-    check(face, speech, to, options)
+    place, face, clock = str(face), Path(face), clock or SystemClock()
+    check(place, speech, to, options)
     with limits.applied(limits.parse(options.dub.limit)), ExitStack() as stack:
         pipe = standard_input or sys.stdin.buffer
-        source = speech_source(speech, clock, options.pcm, pipe, options.dub.speech_stream)
+        source: Source
+        if options.fill_in:
+            source = camera = Camera(place, clock)
+        else:
+            assert speech is not None
+            source = speech_source(speech, clock, options.pcm, pipe, options.dub.speech_stream)
         if method is None:
             from lipwright.methods.registry import load_method
 
             chosen = options.dub
             method = load_method(chosen.method, chosen.device, chosen.backend, chosen.weights)
-        loop = stack.enter_context(
-            face_loop(
-                face,
-                options.dub.face,
-                tracker,
-                keep_plan=options.dub.plan_cache,
-                rate=options.rate,
-            )
-        )
-        provenance = _marks(options.dub, method, face, source, (loop.info.width, loop.info.height))
+        listener = Listener(method, options.dub.silence_gate)
+        statistics, provenance = LiveStatistics(), _marks(options.dub, method, face, source)
         for line in provenance.notices:
             observer.notice(line)
-        listener = Listener(method, options.dub.silence_gate)
-        drawer = LoopDrawer(loop, method, listener, provenance, options.dub.detail)
-        drawer.warm_up()
+        detail, is_synthetic = options.dub.detail, _always
+        drawer: LoopDrawer | FillInDrawer
+        if options.fill_in:
+            if not method.info.stateless:
+                raise LipwrightError(
+                    f"The method '{method.name}' cannot fill in, because it has to see a face from "
+                    "its beginning; use another, such as vq."
+                )
+            if tracker is None:
+                from lipwright.faces.tracker import FaceTracker
+
+                tracker = FaceTracker()
+            filler = FillInDrawer(camera, method, listener, tracker, statistics, provenance, detail)
+            stack.callback(filler.end)
+            drawer, info, rate = filler, camera.info, camera.rate
+            is_synthetic = filler.is_synthetic
+        else:
+            loop = stack.enter_context(
+                face_loop(
+                    face,
+                    options.dub.face,
+                    tracker,
+                    keep_plan=options.dub.plan_cache,
+                    rate=options.rate,
+                )
+            )
+            drawer = LoopDrawer(loop, method, listener, provenance, detail)
+            drawer.warm_up()
+            info, rate = loop.info, loop.rate
         delay = options.delay
         if delay is None:
             delay = float(listener.look_ahead) + HEADROOM
         report = LiveReport(
-            str(face),
+            place,
             source.name,
             list(to),
-            rate=loop.rate,
+            rate=rate,
             look_ahead=float(listener.look_ahead),
             delay=delay,
             model={"name": method.name, "id": method.model_id},
+            statistics=statistics,
         )
-        target = Target(loop.info, loop.rate, report.statistics, provenance)
-        engine = Engine(drawer, listener, loop.rate, delay, clock, report.statistics)
+        target = Target(info, rate, report.statistics, provenance, is_synthetic)
+        engine = Engine(drawer, listener, rate, delay, clock, report.statistics)
         sinks = [sink_for(text, target) for text in to]
         session = Session(
             source,
@@ -147,20 +176,25 @@ def live(
             options.limit,
         )
         error = session.run()
-        finish_report(report, session, engine, sinks, provenance)
+        finish_report(report, session, engine, sinks, provenance, is_synthetic())
     if options.dub.report is not None:
         report.write(Path(options.dub.report))
     return report, error
 
 
-def check(face: Path, speech: str, to: Sequence[str], options: LiveOptions) -> None:
+def check(face: str, speech: str | None, to: Sequence[str], options: LiveOptions) -> None:
     """What is known to go wrong before anything is loaded.
 
     Raises:
         LipwrightError: unusable files, places or options.
     """
     options.dub.check()
-    check_file(face, "face video")
+    if not (options.fill_in and "://" in face):
+        check_file(Path(face), "face video")
+    if options.fill_in is (speech is not None):
+        raise LipwrightError(
+            "Give --speech SOURCE, or --fill-in for a camera's stream with its own sound."
+        )
     if options.delay is not None and not 0.0 < options.delay <= 10.0:
         raise LipwrightError(f"The delay {options.delay:g} s is out of range; give up to 10 s.")
     if not to:
@@ -176,7 +210,9 @@ def check(face: Path, speech: str, to: Sequence[str], options: LiveOptions) -> N
         out = Path(text)
         kind_of(out)
         check_folder(out, "output")
-        inputs = [face] if "://" in speech or speech == "-" else [face, Path(speech)]
+        inputs = [Path(face)]
+        if speech is not None and "://" not in speech and speech != "-":
+            inputs.append(Path(speech))
         if any(same_place(out, given) for given in inputs):
             raise LipwrightError(
                 f"The output {out} is an input too; choose another name, for the original is "
@@ -200,6 +236,7 @@ def finish_report(
     engine: Engine,
     sinks: Sequence[Sink],
     provenance: Provenance,
+    is_synthetic: bool = True,
 ) -> None:
     """What is known once the session has ended."""
     report.seconds = float(engine.heard)
@@ -207,16 +244,18 @@ def finish_report(
     recordings = [sink for sink in sinks if isinstance(sink, RecordingSink)]
     for sink in recordings:
         report.warnings += sink.warnings
-    if not any(sink.complete for sink in recordings):
+    if is_synthetic and not any(sink.complete for sink in recordings):
         provenance.finish_stream()
     report.provenance = provenance.to_json()
 
 
-def _marks(
-    options: DubOptions, method: Method, face: Path, source: Source, size: tuple[int, int]
-) -> Provenance:
-    inputs = [Input.of("video", face)]
-    if source.path is not None:
+def _always() -> bool:
+    return True
+
+
+def _marks(options: DubOptions, method: Method, face: Path, source: Source) -> Provenance:
+    inputs = [Input.of("video", face)] if face.exists() else []
+    if source.path is not None and source.path != face:
         inputs.append(Input.of("speech", source.path))
     chosen = ProvenanceOptions(
         watermark=options.region is not None,
@@ -229,4 +268,4 @@ def _marks(
     )
     name, model = method.name, method.model_id
     model = model if model.startswith(name) else f"{name} {model}"
-    return Provenance(chosen, inputs, model=model, size=size)
+    return Provenance(chosen, inputs, model=model)

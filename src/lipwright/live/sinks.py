@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -81,12 +82,14 @@ class Target:
         rate: frames per second.
         statistics: takes what was not taken in time.
         provenance: marks and signs.
+        is_synthetic: whether anything was generated, once the session has ended.
     """
 
     info: VideoInfo
     rate: Fraction
     statistics: LiveStatistics
     provenance: Provenance
+    is_synthetic: Callable[[], bool] = lambda: True
 
 
 def address_sink(address: str, target: Target) -> Sink:
@@ -137,6 +140,7 @@ class RecordingSink:
         self._lock = OutputLock(self._out)
         self._lock.__enter__()
         self._provenance, self._rate = target.provenance, target.rate
+        self._is_synthetic = target.is_synthetic
         self.growing = beside(self._out, "lipwright-live.mp4")
         self._own_error: LipwrightError | None = None
         self.complete = False
@@ -178,8 +182,11 @@ class RecordingSink:
         made = beside(self._out, f"lipwright-made{self._out.suffix}")
         try:
             _copied(self.growing, made, self._muxer, self._rate)
-            self._provenance.finish(made, self._out)
-            self.warnings += self._provenance.warnings
+            if self._is_synthetic():
+                self._provenance.finish(made, self._out)
+                self.warnings += self._provenance.warnings
+            else:
+                self.warnings.append(f"{self._out} is not signed: nothing in it was generated.")
             os.replace(made, self._out)
             self.growing.unlink(missing_ok=True)
             self.complete = True

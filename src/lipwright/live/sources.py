@@ -163,8 +163,8 @@ class AddressSource:
             container = av.open(self.name, options=options, timeout=(OPEN_SECONDS, SILENT_SECONDS))
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise LipwrightError(
-                f"The speech source {self.name} could not be opened ({_reason(error)}); check the "
-                "address, and that something is being sent."
+                f"The speech source {self.name} could not be opened ({reason_of(error)}); check "
+                "the address, and that something is being sent."
             ) from error
         with container:
             if not container.streams.audio:
@@ -200,7 +200,7 @@ class _Watched:
             return
         except (av.error.FFmpegError, OSError) as error:
             self.broken = (
-                f"The speech source {self._name} broke off ({_reason(error)}); what came until "
+                f"The speech source {self._name} broke off ({reason_of(error)}); what came until "
                 "then is complete."
             )
 
@@ -321,7 +321,8 @@ def speech_source(
     return FileSource(Path(text), clock, stream)
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
+    """Why something on a network failed, in a few words."""
     if isinstance(error, av.error.ExitError):
         return f"nothing came for {SILENT_SECONDS:g} s"
     return str(getattr(error, "strerror", None) or error)

@@ -8,6 +8,7 @@ import pytest
 from lipwright.methods import adaptation
 from lipwright.methods.adaptation import (
     LEVEL_PRIOR_FRAMES,
+    MIXING,
     NEIGHBOURS,
     PRIOR_FRAMES,
     Adaptation,
@@ -51,7 +52,11 @@ def person(general: np.ndarray) -> np.ndarray:
     return np.stack([2 * general[:, 0] + 0.3, 0.8 * late], axis=1)
 
 
-def test_a_person_is_learnt_and_holds_on_other_speech() -> None:
+def test_a_person_is_learnt_and_holds_on_other_speech(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = speech(500, 1)
+    gain = fit_adaptation(neighbourhoods(usual), usual, usual)[0].gain[0]
+    assert gain == pytest.approx(MIXING)
+    monkeypatch.setattr(adaptation, "MIXING", 1.0)
     general = speech(500, 1)
     found, held_out = fit_adaptation(neighbourhoods(general), general, person(general))
     other = speech(300, 2)

@@ -47,6 +47,7 @@ GENERATOR = {
     "key": 4,
     "lip_dim": 3,
 }
+NEUTRAL = NeutralMouth(0.01, np.zeros((40, 2)))
 SPEECH = {"dim": 3, "channels": [4, 4, 8], "width": 16, "layers": 1}
 
 
@@ -179,6 +180,26 @@ def test_what_the_lips_do_in_the_looks_matters(checkpoint: Path) -> None:
     drawn = [method.render(faces, mel, state).faces for state in (known, unknown, resting)]
     assert not torch.equal(drawn[0], drawn[1])
     assert torch.equal(drawn[1], drawn[2])
+
+
+def test_the_shape_of_the_lips_is_not_exaggerated(checkpoint: Path, tmp_path: Path) -> None:
+    """An articulation of 2 doubles the opening, and leaves the other components as they are."""
+    with safe_open(str(checkpoint), "np") as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        header = json.loads(file.metadata()["lipwright"])
+    wide = tmp_path / "wide.safetensors"
+    save_file(arrays, str(wide), {"lipwright": json.dumps({**header, "articulation": 2.0})})
+    usual, double = (TensorMethod(load_method(p, "cpu", "torch")) for p in (checkpoint, wide))
+    assert np.asarray(double.articulation).tolist() == [2.0, 1.0, 1.0]
+    faces, motions, reference = inputs(2)
+    lips = ReferenceLips(
+        np.linspace(0.01, 0.1, 4), np.random.default_rng(0).random((4, 40, 2)), NEUTRAL
+    )
+    expected = usual.render(
+        faces, motions * torch.tensor([2.0, 1, 1]), usual.start(reference, lips)
+    )
+    found = double.render(faces, motions, double.start(reference, lips))
+    assert torch.allclose(found.faces, expected.faces, atol=1e-5)
 
 
 def test_wrong_checkpoints_are_refused_in_one_sentence(checkpoint: Path, tmp_path: Path) -> None:

@@ -176,23 +176,26 @@ def learn_person(
 
 
 def features_by_track(
-    people: Iterable[PersonSpeech], general: NDArray[np.float32], articulation: float
+    people: Iterable[PersonSpeech],
+    general: NDArray[np.float32],
+    articulation: NDArray[np.float32] | None,
 ) -> dict[int, NDArray[np.float32]]:
     """(K, T) what each track's lips do with a speech; tracks of which nothing is known are absent.
 
     Args:
         people: see :func:`learn`.
         general: (K, T) what the general model says of the speech.
-        articulation: gain that the method will apply; an adapted motion is meant as it is.
+        articulation: (K,) gain that the method will apply; an adapted motion is meant as it is.
     """
     out = {}
+    gain = np.ones(len(general)) if articulation is None else np.maximum(articulation, 1e-6)
     for person in people:
         if person.adaptation is None:
             continue
         motions = person.adaptation.apply(general)
         for track in person.tracks:
             level = person.levels.get(track, np.zeros(len(general)))[:, None]
-            bounded = np.clip(motions + level, -BOUND, BOUND) / articulation
+            bounded = np.clip(motions + level, -BOUND, BOUND) / gain[:, None]
             out[track] = np.ascontiguousarray(bounded, np.float32)
     return out
 

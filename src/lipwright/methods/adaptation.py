@@ -32,6 +32,8 @@ LEVEL_PRIOR_FRAMES = 25.0
 """The same for where the mouth is on average."""
 FOLDS = 4
 """Blocks of time, each predicted from the others, that say how well the correction generalises."""
+MIXING = 1.4
+"""The opening is stretched by so much more, as mixing reference frames takes it away again."""
 GAIN_RANGE = (0.5, 3.0)
 """The spread of the opening is matched by a factor within these bounds."""
 
@@ -103,8 +105,8 @@ def fit_adaptation(inputs: Array, general: Array, measured: Array) -> tuple[Adap
     mean, weights, bias = _correction(inputs, general, measured)
     gain = np.ones(general.shape[1])
     # Only where it generalises: what was fitted to the very frames varies as they do.
-    ratio = measured[:, 0].std() / max(float(held_out[:, 0].std()), 1e-6)
-    gain[0] = np.clip(ratio, *GAIN_RANGE)
+    ratio = float(measured[:, 0].std()) / max(float(held_out[:, 0].std()), 1e-6)
+    gain[0] = np.clip(MIXING * ratio, *GAIN_RANGE)
     centre = general.mean(axis=0) + bias
     return Adaptation(mean, weights, bias, centre, gain), held_out
 

@@ -123,8 +123,8 @@ class Method(ABC):
     motions: LipMotions | None = None
     """The space of the lip motions that :meth:`speech_features` gives, for methods whose speech
     network says what lips do; None for all others."""
-    articulation: float = 1.0
-    """What :meth:`render` multiplies such motions by."""
+    articulation: NDArray[np.float32] | None = None
+    """(K,) what :meth:`render` multiplies such motions by; None for 1."""
     batch: int = BATCH
 
     def speech_features(self, wave: Array) -> Array:

@@ -39,6 +39,9 @@ REFERENCE_ROWS = 4
 """Reference frames per call of their encoder."""
 PAPER_REFERENCES = ("same", "fixed", "gallery")
 """Choices for the paper's generator; the first is the paper's own."""
+SHAPE_ARTICULATION = 1.0
+"""Gain of the lip shape's components, where the checkpoint's articulation is larger: speech tells
+less of them than of the opening, and what is exaggerated is mostly error."""
 _BLOCK = 2048  # columns of a recording that are looked at in one go
 
 
@@ -84,12 +87,16 @@ class VQMethod(Method):
         for codes in ("face", "pose"):
             fields.section("sigma").number(codes, 1e-6, 1e6)
         size = fields.whole("size", 16, 1024)
+        self._condition: Array = np.ones(1, np.float32)
         if self.gallery:
-            self.articulation = fields.number("articulation", 0.0, 20.0, 1.0)
+            opening = fields.number("articulation", 0.0, 20.0, 1.0)
             basis, scale = (x.astype(np.float64) for x in read_arrays(path, list(_SPACE)))
             if basis.ndim != 2 or scale.shape != (basis.shape[1] + 1,):
                 fields.fail("the space of lip motions does not fit itself")
             self.motions = LipMotions(basis, scale)
+            shape = min(opening, SHAPE_ARTICULATION)
+            self.articulation = np.array([opening] + [shape] * (len(scale) - 1), np.float32)
+            self._condition = self.articulation / np.float32(opening or 1.0)
 
         def modules() -> dict[str, Any]:
             from lipwright.methods.vq_networks import modules_of
@@ -190,7 +197,8 @@ class VQMethod(Method):
         def draw(*inputs: Array) -> tuple[Array, ...]:
             return self.frames(*inputs, *state.references)
 
-        made = in_full_batches(draw, faces, audio, size=self.batch)
+        conditions = np.asarray(audio * self._condition, np.float32)
+        made = in_full_batches(draw, faces, conditions, size=self.batch)
         speaking, restored = made[:2]
         wanted, shown, weights = (m.astype(np.float64) for m in made[2:])
         if state.rest is None or self.motions is None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from lipwright.demo import make_video, speech_samples
 
-SIZES = {"480p": (720, 480), "1080p": (1620, 1080), "4k": (3240, 2160)}
+SIZES = {"480p": (720, 480), "720p": (1080, 720), "1080p": (1620, 1080), "4k": (3240, 2160)}
 """Width and height: the portrait's 3:2 at the height that the name says."""
 PIECE_SECONDS = 5  # longer clips repeat a piece of this length, without encoding it again
 RATE = 25

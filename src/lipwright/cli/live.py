@@ -70,7 +70,8 @@ def live(
         typer.Option(
             metavar="SINK",
             help="Where face and sound go: a file (.mp4, .mov, .mkv) or an address (udp, srt, rtp, "
-            "rtmp, rtsp, tcp); may be repeated.",
+            "rtmp, rtsp, tcp); virtual-camera or virtual-camera:/dev/videoN, and speaker or "
+            "speaker:NAME for its sound; may be repeated.",
         ),
     ] = None,
     fill_in: Annotated[

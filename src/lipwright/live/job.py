@@ -19,6 +19,7 @@ from lipwright.dubbing.options import DubOptions
 from lipwright.errors import LipwrightError
 from lipwright.live.camera import Camera
 from lipwright.live.clock import Clock, SystemClock
+from lipwright.live.devices import Loudspeaker, VirtualCamera
 from lipwright.live.drawing import LoopDrawer
 from lipwright.live.engine import Engine
 from lipwright.live.fill_in import FillInDrawer
@@ -165,7 +166,7 @@ def live(
             model={"name": method.name, "id": method.model_id},
             statistics=statistics,
         )
-        target = Target(info, rate, report.statistics, provenance, is_synthetic)
+        target = Target(info, rate, report.statistics, provenance, is_synthetic, delay)
         engine = Engine(drawer, listener, rate, delay, clock, report.statistics)
         sinks = [sink_for(text, target) for text in to]
         session = Session(
@@ -207,6 +208,8 @@ def check(face: str, speech: str | None, to: Sequence[str], options: LiveOptions
                 known = ", ".join(STREAM_MUXERS)
                 raise LipwrightError(f"There is no way to stream to {text}; use one of {known}.")
             continue
+        if _is_device(text):
+            continue
         out = Path(text)
         kind_of(out)
         check_folder(out, "output")
@@ -227,7 +230,19 @@ def check(face: str, speech: str | None, to: Sequence[str], options: LiveOptions
 
 def sink_for(text: str, target: Target) -> Sink:
     """The sink that a word stands for."""
-    return address_sink(text, target) if "://" in text else RecordingSink(Path(text), target)
+    if "://" in text:
+        return address_sink(text, target)
+    if not _is_device(text):
+        return RecordingSink(Path(text), target)
+    kind, _, device = text.partition(":")
+    if kind == "speaker":
+        return Loudspeaker(device or None, target.delay)
+    rate, statistics = float(target.rate), target.statistics
+    return VirtualCamera(device or None, target.info, rate, target.delay, statistics)
+
+
+def _is_device(text: str) -> bool:
+    return text.partition(":")[0] in ("virtual-camera", "speaker")
 
 
 def finish_report(

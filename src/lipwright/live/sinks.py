@@ -83,6 +83,7 @@ class Target:
         statistics: takes what was not taken in time.
         provenance: marks and signs.
         is_synthetic: whether anything was generated, once the session has ended.
+        delay: seconds after its sound at which a device of this computer shows a frame.
     """
 
     info: VideoInfo
@@ -90,6 +91,7 @@ class Target:
     statistics: LiveStatistics
     provenance: Provenance
     is_synthetic: Callable[[], bool] = lambda: True
+    delay: float = 0.4
 
 
 def address_sink(address: str, target: Target) -> Sink:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import tempfile
 from collections import defaultdict
 from fractions import Fraction
@@ -159,17 +158,19 @@ def answers(plan: Plan, rows: dict[int, np.ndarray], shown: np.ndarray | None) -
     return found
 
 
-def right_seconds(truth: np.ndarray, found: np.ndarray, heard: np.ndarray) -> tuple[int, int]:
-    """Right ones, and all seconds with speech."""
-    right = total = 0
+def right_seconds(truth: np.ndarray, found: np.ndarray, heard: np.ndarray) -> np.ndarray:
+    """Right and all seconds with speech; the same of those without a change of the speaker."""
+    counts = np.zeros(4, int)
     for start in range(0, len(truth) - RATE // 2, RATE):
         part = slice(start, start + RATE)
         if heard[part].mean() < 0.4:
             continue
         wanted = np.bincount(truth[part] + 1).argmax() - 1
         told = np.bincount(found[part][heard[part]] + 1).argmax() - 1
-        right, total = right + (told == wanted), total + 1
-    return right, total
+        counts[:2] += told == wanted, 1
+        if (truth[part] == wanted).all():
+            counts[2:] += told == wanted, 1
+    return counts
 
 
 def main() -> None:
@@ -187,7 +188,7 @@ def main() -> None:
             chosen.setdefault(row["identity"], row["file"])
     names = [file for _, file in sorted(chosen.items())][: given.pairs + 2]
     clips = [Clip(given.corpus / name, given.seconds) for name in names]
-    totals: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    totals: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(8, int))
     with tempfile.TemporaryDirectory(prefix="lipwright-") as scratch:
         folder = given.keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
@@ -206,15 +207,19 @@ def main() -> None:
                     for t in plan.tracks
                     if t.number in select(plan, "largest", path)
                 }
-                right, total = right_seconds(truth, told, heard)
-                base, _ = right_seconds(truth, answers(plan, largest, shown), heard)
-                for place, value in enumerate((right, base, total)):
-                    totals[kind][place] += value
-                print(f"{kind} {number}: {right} of {total} s right, largest face {base}")
-    print(f"{'scene':10s}{'seconds':>9s}{'speaking':>10s}{'largest':>9s}")
-    for kind, (right, base, total) in totals.items():
-        print(f"{kind:10s}{total:9d}{100 * right / total:9.1f}%{100 * base / total:8.1f}%")
-    print(json.dumps({kind: [int(v) for v in values] for kind, values in totals.items()}))
+                found = right_seconds(truth, told, heard)
+                base = right_seconds(truth, answers(plan, largest, shown), heard)
+                totals[kind] += np.concatenate([found, base])
+                print(f"{kind} {number}: {found[0]} of {found[1]} s right, largest face {base[0]}")
+    print(
+        f"{'scene':10s}{'seconds':>9s}{'speaking':>10s}{'largest':>9s}   of those without a change"
+    )
+    for kind, counts in totals.items():
+        right, total, clear, of_clear, base, _, clear_base, _ = counts.tolist()
+        print(
+            f"{kind:10s}{total:9d}{100 * right / total:9.1f}%{100 * base / total:8.1f}%"
+            f"{of_clear:9d}{100 * clear / of_clear:9.1f}%{100 * clear_base / of_clear:8.1f}%"
+        )
 
 
 def planned(path: Path, folder: Path) -> Plan:

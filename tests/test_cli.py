@@ -28,6 +28,7 @@ from lipwright.cli.options import time_of
 from lipwright.cli.progress import DubProgress, describe
 from lipwright.cli.text import clock, duration, megabytes
 from lipwright.dubbing import checks, job
+from lipwright.dubbing.cast.request import CastSpeech
 from lipwright.dubbing.options import DubOptions
 from lipwright.dubbing.report import Report, Run
 from lipwright.errors import Interrupted, LipwrightError
@@ -100,6 +101,24 @@ def test_closing_lines_name_what_was_written(
     assert written_lines(shown) == [f"Replaced {out} (2.0 MB)."]
 
 
+def test_a_cast_takes_the_place_of_a_speech(
+    run: Callable[..., Result], dubs: list[tuple[Any, ...]]
+) -> None:
+    run(
+        "dub", "film.mkv", "--cast", "c.yaml", "--bed", "b.wav", "--original", "duck", "-o", "o.mkv"
+    )
+    video, given, out = dubs[0][:3]
+    assert (video, out) == (Path("film.mkv"), Path("o.mkv"))
+    assert given == CastSpeech(Path("c.yaml"), Path("b.wav"), False, "duck")
+    for wrong in (
+        ["dub", "film.mkv", "-o", "o.mkv"],
+        ["dub", "film.mkv", "a.wav", "--cast", "c.yaml", "-o", "o.mkv"],
+        ["dub", "film.mkv", "a.wav", "--bed", "b.wav", "-o", "o.mkv"],
+    ):
+        assert run(*wrong)[0] == 2
+    assert len(dubs) == 1
+
+
 @pytest.mark.usefixtures("no_checks")
 def test_pipes_stand_for_files(
     monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
@@ -164,7 +183,7 @@ def test_help_shows_no_types_after_switches_and_names_in_capitals(
         assert "<path>" not in shown
         assert "range>" not in shown
         assert "{" not in shown.splitlines()[1]
-    assert "Usage: lipwright dub [OPTIONS] VIDEO SPEECH" in run("dub", "-h")[1]
+    assert "Usage: lipwright dub [OPTIONS] VIDEO [SPEECH]" in run("dub", "-h")[1]
 
 
 @pytest.mark.parametrize("path", commands(), ids=" ".join)

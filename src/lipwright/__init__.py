@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "CastSpeech",
     "DubOptions",
     "Dubber",
     "LipwrightError",
@@ -46,6 +47,7 @@ __all__ = [
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 _HOMES = {
+    "CastSpeech": "lipwright.dubbing.cast.request",
     "Dubber": "lipwright.dubbing.dubber",
     "DubOptions": "lipwright.dubbing.options",
     "Report": "lipwright.dubbing.report",

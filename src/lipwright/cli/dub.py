@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from lipwright.cli.options import takes_dub_options
+from lipwright.dubbing.cast.request import CastSpeech, Original
 from lipwright.dubbing.options import DubOptions
 from lipwright.printable import printable
 
@@ -24,18 +25,51 @@ def dub(
     video: Annotated[
         Path, typer.Argument(help="Video of a talking person, or a still picture; - for a pipe.")
     ],
-    speech: Annotated[Path, typer.Argument(help="Any file with a sound track; - for a pipe.")],
+    *,
+    speech: Annotated[
+        Path | None,
+        typer.Argument(help="Any file with a sound track; - for a pipe. Not with --cast."),
+    ] = None,
     out: Annotated[
         Path,
         typer.Option(
             "-o", "--out", help="Video to write: .mp4, .mov, .mkv or .webm; - for a pipe."
         ),
     ],
+    cast: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Who says what, and when, in a film of several people: .yaml or .csv.",
+            rich_help_panel="Cast",
+        ),
+    ] = None,
+    bed: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Music and effects, to be heard below the speeches of a cast.",
+            rich_help_panel="Cast",
+        ),
+    ] = None,
+    duck_bed: Annotated[
+        bool,
+        typer.Option(
+            "--duck-bed", help="Lower the bed where somebody speaks.", rich_help_panel="Cast"
+        ),
+    ] = False,
+    original: Annotated[
+        Original,
+        typer.Option(
+            help="The film's own sound below the speeches of a cast: kept, ducked where somebody "
+            "speaks, or dropped; auto: dropped where there is a bed, else ducked.",
+            rich_help_panel="Cast",
+        ),
+    ] = "auto",
     quiet: Annotated[
         bool,
         typer.Option("-q", "--quiet", help="No progress, no closing lines.", rich_help_panel="Job"),
     ] = False,
-    *,
     options: DubOptions,
 ) -> None:
     """Move the mouth of a person in a video to any speech.
@@ -48,14 +82,22 @@ def dub(
     from lipwright.cli.progress import DubProgress, QuietProgress
     from lipwright.dubbing.checks import check_job
 
+    if (speech is None) is (cast is None):
+        raise typer.BadParameter("give either a SPEECH or a --cast.")
+    if cast is None and (bed is not None or duck_bed or original != "auto"):
+        raise typer.BadParameter("--bed, --duck-bed and --original belong to a --cast.")
     said = sys.stderr if out == PIPE else sys.stdout
-    with real_files(video, speech, out, options.lossless) as files:
-        check_job(*files, options)
+    with real_files(video, speech or Path(str(cast)), out, options.lossless) as files:
+        if cast is None:  # what is wrong with a cast is said by its own check, all at once
+            check_job(*files, options)
         with QuietProgress() if quiet else DubProgress() as observer:
             observer.progress("load", 0, None, 0.0)  # importing PyTorch takes seconds
             from lipwright.dubbing.job import dub as run
 
-            found = run(*files, options, observer)
+            spoken: Path | CastSpeech = files[1]
+            if cast is not None:
+                spoken = CastSpeech(cast, bed, duck_bed, original)
+            found = run(files[0], spoken, files[2], options, observer)
         lines = closing_lines(found)
         if out == PIPE:
             lines = [*found.summary_lines(), "Wrote the video to standard output."]

@@ -17,8 +17,17 @@ OUTPUTS = ("report", "preview", "compare")
 """Options that name a further file to write."""
 
 
-def check_job(video: Path, speech: Path, out: Path, options: DubOptions) -> None:
+def check_job(
+    video: Path, speech: Path, out: Path, options: DubOptions, *, cast: bool = False
+) -> None:
     """Everything of a dub that is known to go wrong before anything is loaded.
+
+    Args:
+        video: an input.
+        speech: an input.
+        out: the video to write.
+        options: of the job.
+        cast: ``speech`` is the file of a cast, whose speeches are checked elsewhere.
 
     Raises:
         LipwrightError: unusable files, places or options.
@@ -40,7 +49,8 @@ def check_job(video: Path, speech: Path, out: Path, options: DubOptions) -> None
                 "shorten it by a few letters, or use --no-manifest."
             )
     with limits.applied(limits.parse(options.limit)):
-        for path, what in ((video, "video"), (speech, "speech file")):
+        media = [(video, "video"), *([] if cast else [(speech, "speech file")])]
+        for path, what in media:
             with open_media(path, what):
                 pass
         if (teacher := options.adapt_from) is not None:

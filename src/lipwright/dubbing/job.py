@@ -27,6 +27,8 @@ from lipwright.dubbing.adapt import features_by_track
 from lipwright.dubbing.adapt_plan import people_speech
 from lipwright.dubbing.analysis import Tracker, analyse, settings
 from lipwright.dubbing.cache import plan_for
+from lipwright.dubbing.cast.job import CastJob
+from lipwright.dubbing.cast.request import CastSpeech
 from lipwright.dubbing.checks import check_job
 from lipwright.dubbing.compare import comparison_info, write_comparison
 from lipwright.dubbing.enhancing import FaceEnhancer
@@ -62,7 +64,7 @@ SEGMENT_SECONDS = 4
 
 def dub(
     video: str | Path,
-    speech: str | Path,
+    speech: str | Path | CastSpeech,
     out: str | Path,
     options: DubOptions | None = None,
     observer: Observer | None = None,
@@ -75,7 +77,7 @@ def dub(
 
     Args:
         video: a video, or a still picture.
-        speech: any file with an audio stream.
+        speech: any file with an audio stream; or a cast, which gives several people speeches.
         out: the video to write; replaced if it exists. Not written with ``options.preview``.
         options: see ``DubOptions``.
         observer: is told of the progress.
@@ -90,7 +92,8 @@ def dub(
         LipwrightError: whatever the user can understand and mend.
         Interrupted: Ctrl-C.
     """
-    job = _Dub(Path(video), Path(speech), Path(out), options or DubOptions(), observer)
+    given = speech if isinstance(speech, CastSpeech) else Path(speech)
+    job = _Dub(Path(video), given, Path(out), options or DubOptions(), observer)
     try:
         with limits.applied(limits.parse(job.options.limit)):
             return job.run(method, tracker, started)
@@ -109,15 +112,18 @@ class _Dub:
     def __init__(
         self,
         video: Path,
-        speech: Path,
+        speech: Path | CastSpeech,
         out: Path,
         options: DubOptions,
         observer: Observer | None,
     ) -> None:
-        self.video, self.speech = video, speech
+        self.given_cast = speech if isinstance(speech, CastSpeech) else None
+        self.cast: CastJob | None = None
+        self.video = video
+        self.speech = speech.path if isinstance(speech, CastSpeech) else speech
         self.out = out.resolve() if out.is_symlink() else out  # write through a link, not over it
         self.options, self.observer = options, observer
-        self.report = Report(str(video), str(speech), str(out))
+        self.report = Report(str(video), str(self.speech), str(out))
         self._kept: Segments | None = None
 
     def run(
@@ -142,7 +148,12 @@ class _Dub:
                     codec=options.codec,
                 )
                 found: list[str] = []
-                wave = self._levelled(self._wave(found), found)
+                if self.cast is not None:
+                    self.speech = self.cast.mix(scratch, kind)
+                    self.report.sound = self.cast.sound
+                    wave = np.zeros(round(self.cast.film * SAMPLE_RATE), np.float32)
+                else:
+                    wave = self._levelled(self._wave(found), found)
                 self._say([*losses(info, kind, encoding), *found])
                 method = method or self._load_method()
                 if options.reference != "auto":
@@ -156,13 +167,21 @@ class _Dub:
             if options.face == "speaking":
                 self._tell("listen")
                 plan = self._speaking(plan)
+            if self.cast is not None:
+                plan = self.cast.assign(plan)
             with plan:
                 schedule = self._schedule(plan, info, wave)
                 self.report.warnings += plan.warnings
                 self._tell("listen")
+                audio_features: NDArray[np.float32] | None = None
                 with self._timed("listen"):
-                    audio_features = method.speech_features(wave)
-                    adapted = self._adapted(plan, schedule, method, audio_features, planner, info)
+                    if self.cast is not None:
+                        adapted = self.cast.features(method)
+                    else:
+                        audio_features = method.speech_features(wave)
+                        adapted = self._adapted(
+                            plan, schedule, method, audio_features, planner, info
+                        )
                 level = gate.band_level(wave, SAMPLE_RATE)
                 del wave
                 job = Job(
@@ -210,7 +229,10 @@ class _Dub:
         self.report.files["preview"] = str(path)
 
     def _check(self) -> None:
-        check_job(self.video, self.speech, self.out, self.options)
+        is_cast = self.given_cast is not None
+        check_job(self.video, self.speech, self.out, self.options, cast=is_cast)
+        if self.given_cast is not None:
+            self.cast = CastJob(self.given_cast, self.video, self.out, self.options)
         self.report.replaced = self.options.preview is None and self.out.exists()
         if self.report.replaced and not getattr(self.observer, "quiet", False):
             self._notice(f"{self.out} exists and will be replaced once the new one is complete.")
@@ -227,6 +249,11 @@ class _Dub:
                 "less of it with --speech-offset."
             )
         return wave[-samples:]
+
+    @property
+    def _speeches(self) -> list[Path]:
+        """What is spoken, for the manifest."""
+        return [self.speech] if self.cast is None else list(self.cast.waves)
 
     def _levelled(self, wave: NDArray[np.float32], notices: list[str]) -> NDArray[np.float32]:
         """The speech at a level that methods know; what is muxed keeps its own."""
@@ -257,7 +284,7 @@ class _Dub:
         name, model = method.name, method.model_id
         model = model if model.startswith(name) else f"{name} {model}"
         explain = not getattr(self.observer, "quiet", False)
-        made = marks(self.options, identity, model, info, self.video, self.speech, explain)
+        made = marks(self.options, identity, model, info, self.video, self._speeches, explain)
         self.report.notices = made.notices
         for line in made.notices:
             self._notice(line)
@@ -347,8 +374,12 @@ class _Dub:
     def _schedule(self, plan: Plan, info: VideoInfo, wave: NDArray[np.float32]) -> Schedule:
         """Timeline, speakers and activity."""
         options = self.options
-        speaking = select(plan, options.face, self.video)
+        if self.cast is not None:
+            speaking = self.cast.speaking
+        else:
+            speaking = select(plan, options.face, self.video)
         seconds = Fraction(wave.size, SAMPLE_RATE)
+        length = "video" if self.cast is not None else options.length
         if info.is_still:
             line = timeline.still(seconds, options.fps)
         else:
@@ -356,7 +387,7 @@ class _Dub:
             start, end = Fraction(options.start), Fraction(options.end) or None
             cut = timeline.passage(plan.pts, plan.last_duration, base, start, end)
             line = timeline.build(
-                cut.pts, cut.last_duration, base, seconds, options.length, info.average_rate
+                cut.pts, cut.last_duration, base, seconds, length, info.average_rate
             )
             line = replace(line, source=line.source + cut.first)
             if options.fps != STILL_RATE:
@@ -365,6 +396,8 @@ class _Dub:
                 )
         self.report.warnings += line.notices
         times = line.seconds()
+        if self.cast is not None:
+            return Schedule(plan, line, speaking, *self.cast.activity(times))
         if self.options.silence_gate:
             activity = gate.detect(wave, SAMPLE_RATE).activity(times)
         else:
@@ -383,6 +416,8 @@ class _Dub:
         report, line = self.report, schedule.timeline
         report.runs = schedule.runs()
         report.tracks = schedule.summaries()
+        if self.cast is not None:
+            report.stretches = self.cast.fates(schedule)
         report.seconds = round(float(line.end), 6)
         report.rate = round(float(len(line) / line.end), 6)
         report.model = {"name": method.name, "id": method.model_id}
@@ -394,7 +429,9 @@ class _Dub:
         return {
             "version": __version__,
             "video": asdict(Source.of(self.video)),
-            "speech": asdict(Source.of(self.speech)),
+            "speech": (
+                asdict(Source.of(self.speech)) if self.cast is None else self.cast.identity()
+            ),
             "method": [method.name, method.size, method.model_id],
             "backend": method.info.backend,
             "enhancer": [enhancer.info.model_id, enhancer.info.backend] if enhancer else [],
@@ -457,7 +494,7 @@ class _Dub:
         """The comparison, marked and signed like the output."""
         model = f"{job.method.name} {job.method.model_id}"
         info, own = comparison_info(job.info), {**identity, "comparison": True}
-        marked = marks(self.options, own, model, info, self.video, self.speech, explain=False)
+        marked = marks(self.options, own, model, info, self.video, self._speeches, explain=False)
         target = scratch / f"comparison{path.suffix}"
         write_comparison(job, made, target, marked, self._progress("compare"))
         marked.finish(target, path)

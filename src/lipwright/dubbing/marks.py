@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ def marks(
     model: str,
     info: VideoInfo,
     video: Path,
-    speech: Path,
+    speeches: Sequence[Path],
     explain: bool = True,
 ) -> Provenance:
     """Prepare watermark and manifest of a job.
@@ -34,7 +35,7 @@ def marks(
         model: name and hash of the model.
         info: of the video.
         video: the edited video or picture.
-        speech: what it is dubbed to.
+        speeches: what it is dubbed to.
         explain: say why consent is asked for, if that was never said to this user.
 
     Raises:
@@ -57,7 +58,7 @@ def marks(
     )
     inputs = [
         Input.of("picture" if info.is_still else "video", video),
-        Input.of("speech", speech),
+        *(Input.of("speech", speech) for speech in speeches),
     ]
     return Provenance(chosen, inputs, model=model, size=(info.width, info.height))
 

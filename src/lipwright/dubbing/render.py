@@ -325,7 +325,7 @@ class FaceRenderer:
             if made.restored is not None:
                 restored = _pictures(made.restored)
             for i, (k, face) in enumerate(members):
-                if steps is not None and job.schedule.activity[k] > 0:
+                if steps is not None and job.schedule.activity_of(key[0])[k] > 0:
                     self.beyond.faces += 1
                     furthest = float(np.linalg.norm(steps[i], axis=-1).max())
                     self.beyond.short += furthest > SHORT
@@ -375,7 +375,7 @@ class FaceRenderer:
         features = self._job.adapted.get(track, self._job.audio_features)
         assert features is not None
         times = [schedule.timeline.time(k) for k in frames]
-        activity = np.asarray(schedule.activity[frames], np.float32)
+        activity = np.asarray(schedule.activity_of(track)[frames], np.float32)
         if self._job.method.info.whole_speech:
             columns = np.array([column_at(time) for time in times])
             activity = activity * (columns < features.shape[1])  # behind the end nothing is said

@@ -117,6 +117,8 @@ class Report:
         replaced: whether there was an output of that name before.
         adaptation: one entry per person: whether the articulation was learnt, from how much speech,
             or why not; see ``dubbing.adapt``. Empty with ``--adapt off``.
+        stretches: of a cast, what became of each of its stretches, see ``cast.fates``.
+        sound: of a cast, what its sound was made of.
         warnings: sentences about what was not as it should be.
     """
 
@@ -137,6 +139,8 @@ class Report:
     files: dict[str, str] = field(default_factory=dict)
     replaced: bool = False
     beyond_references: float | None = None
+    stretches: list[dict[str, Any]] = field(default_factory=list)
+    sound: dict[str, Any] = field(default_factory=dict)
     adaptation: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -209,6 +213,7 @@ class Report:
             rendered = self.frames - self.resumed_from
             speed = f", {rendered / spent:.1f} frames/s" if spent > 0 else ""
             lines = [self._became(), f"{self._who()}; took {spent:.1f} s{speed}."]
+            lines += self._said()
         beyond = self.beyond_references or 0.0
         if beyond >= HINT_SHARE:
             lines.append(
@@ -230,6 +235,18 @@ class Report:
             why = ", ".join(f"{count} {reason}" for reason, count in self.reasons().items())
             parts.append(f"{counts['passed_through']} untouched ({why})")
         return f"{self.frames} frames, {self.seconds:.1f} s: " + ", ".join(parts) + "."
+
+    def _said(self) -> list[str]:
+        """Of a cast, whose stretches were seen."""
+        if not self.stretches:
+            return []
+        seen = [row for row in self.stretches if row["passed_through"] < row["frames"]]
+        lines = [f"{len(seen)} of {len(self.stretches)} stretches of the cast move a mouth."]
+        for row in self.stretches:
+            if row not in seen and row["face"] is not None:
+                why = ", ".join(row["reasons"])
+                lines.append(f"{row['person']} at {row['start']:g} s is only heard ({why}).")
+        return lines
 
     def _who(self) -> str:
         """Whose mouth moved."""

@@ -7,7 +7,7 @@ the first one is rendered.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from lipwright.dubbing.report import Run, Status, TrackSummary, run_lengths
 from lipwright.dubbing.timeline import Timeline
 from lipwright.errors import LipwrightError
 
-_REASONS = {
+REASONS = {
     TOO_SMALL: report.TOO_SMALL,
     TURNED_AWAY: report.TURNED_AWAY,
     OUTSIDE: report.OUTSIDE,
@@ -143,11 +143,11 @@ def _presence(track: Track) -> float:
 
 def _why_not(plan: Plan) -> str:
     """In brackets, the commonest reason for which the faces of a video cannot be used."""
-    states = [int(state) for track in plan.tracks for state in track.states if state in _REASONS]
+    states = [int(state) for track in plan.tracks for state in track.states if state in REASONS]
     if not states:
         return ""
     commonest = max(set(states), key=states.count)
-    return f" ({_REASONS[commonest]} wherever there is one)"
+    return f" ({REASONS[commonest]} wherever there is one)"
 
 
 class Schedule:
@@ -159,15 +159,18 @@ class Schedule:
         timeline: Timeline,
         speaking: frozenset[int],
         activity: NDArray[np.float32],
+        activities: Mapping[int, NDArray[np.float32]] | None = None,
     ) -> None:
         """Args:
         plan: of the video.
         timeline: of the output.
         speaking: numbers of the tracks that speak.
         activity: (n,) how much speech there is at each output frame.
+        activities: the same of each track's own speech, where they have several.
         """
         self.plan, self.timeline, self.activity = plan, timeline, activity
         self.speaking = speaking
+        self._activities = activities
         self._tracks = {track.number: track for track in plan.tracks}
         self._by_shot: list[list[Track]] = [[] for _ in plan.shots]
         for track in plan.tracks:
@@ -185,6 +188,18 @@ class Schedule:
     def track(self, number: int) -> Track:
         """A track by its number."""
         return self._tracks[number]
+
+    def activity_of(self, number: int) -> NDArray[np.float32]:
+        """(n,) how much of a track's speech there is at each output frame."""
+        if self._activities is None:
+            return self.activity
+        return self._activities.get(number, self.activity)
+
+    def _is_spoken(self, k: int) -> bool:
+        """Whether a mouth of output frame ``k`` has anything to say."""
+        if self._activities is None:
+            return bool(self.activity[k] > 0.0)
+        return any(self.activity_of(face.track)[k] > 0.0 for face in self.faces(k))
 
     def shot_pass(self, k: int) -> int:
         """The first output frame of the stretch around ``k`` that stays inside one shot."""
@@ -205,7 +220,7 @@ class Schedule:
         of_source = [self._fate(frame) for frame in range(len(self.plan.pts))]
         for k, frame in enumerate(self.timeline.source):
             status, reason = of_source[int(frame)]
-            if status == "synced" and self.activity[k] <= 0.0:
+            if status == "synced" and not self._is_spoken(k):
                 status, reason = "silent", report.NO_SPEECH
             yield status, reason
 
@@ -225,8 +240,8 @@ class Schedule:
                 continue
             if track.number not in self.speaking:
                 others = True
-            elif face.state in _REASONS:
-                reason = reason or _REASONS[face.state]
+            elif face.state in REASONS:
+                reason = reason or REASONS[face.state]
             elif face.state == LOST:
                 lost = True
             else:

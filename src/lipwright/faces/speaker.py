@@ -24,7 +24,7 @@ MEASURES = (0.5, 0.25, 0.25)
 """Weights of the opening, width and height of the mouth."""
 TREND = 51
 """Frames over which the mean is taken away: moods of the face and level of the sound."""
-CORRELATION = 0.55
+CORRELATION = 0.5
 """Of a speaker's lips with what the speech tells."""
 OF_TWO = 0.45
 """The same where two speak at once, and the speech tells the lips of both in one."""
@@ -38,7 +38,7 @@ STILL = 0.1
 """Least variance of lips, in parts of that of speaking lips: landmarks are not quite still."""
 LEAST = 0.002
 """Standard deviation up to which speech tells nothing of a measure; a tenth of what is usual."""
-CHANGE = 4.0
+CHANGE = 3.0
 """Log-odds that it takes to change the speaker."""
 TWO = 0.02
 """Log-odds per frame against two speaking at once."""

@@ -1,0 +1,107 @@
+"""OpenTimelineIO files (``.otio``): which sound is heard when, in exact fractions.
+
+A file is JSON: a timeline holds a stack of tracks, an audio track holds clips and gaps one after
+another. The name of a track is the speaker. The file is read here rather than by its library,
+whose seconds are floats and come one frame early for some frame times. Nested timelines, sound at
+another speed and crossfades are refused.
+"""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+from lipwright.dubbing.cast.stretches import Line
+from lipwright.dubbing.cast.timecode import exact_rate
+
+_SILENT = ("Gap", "Transition")
+
+
+def read_otio(text: str, where: str, problems: list[str]) -> list[Line]:
+    """The sound clips of a timeline.
+
+    Args:
+        text: the file.
+        where: its name, for messages.
+        problems: takes a sentence for whatever cannot be used.
+    """
+    try:
+        data = json.loads(text)
+        tracks = data["tracks"]["children"]
+        if _schema(data) != "Timeline":
+            raise ValueError
+    except (ValueError, KeyError, TypeError, RecursionError):
+        problems.append(f"{where} is no OpenTimelineIO timeline; export it anew.")
+        return []
+    lines: list[Line] = []
+    for number, track in enumerate(tracks, 1):
+        if not isinstance(track, dict) or track.get("kind") != "Audio":
+            continue
+        name = str(track.get("name") or f"track {number}")
+        try:
+            lines += _track(track, name, f"Track '{name}' of {where}", problems)
+        except (KeyError, TypeError, ValueError, ZeroDivisionError):
+            problems.append(f"Track '{name}' of {where} has a part without times; export it anew.")
+    return lines
+
+
+def _track(track: dict[str, Any], name: str, where: str, problems: list[str]) -> list[Line]:
+    lines: list[Line] = []
+    position = Fraction(0)
+    for number, item in enumerate(track["children"], 1):
+        kind, at = _schema(item), f"Item {number} of {where[0].lower()}{where[1:]}"
+        if kind == "Transition":
+            problems.append(f"{at} is a crossfade, not a cut; make a cut of it.")
+            continue
+        if kind not in ("Gap", "Clip"):
+            problems.append(f"{at} is a nested {kind}; flatten the timeline.")
+            return lines
+        media = _media(item)
+        shown = item.get("source_range") or (media or {})["available_range"]
+        first, length = _seconds(shown["start_time"]), _seconds(shown["duration"])
+        if kind == "Clip" and item.get("enabled", True):
+            if any("TimeWarp" in str(_schema(e)) or "Freeze" in str(_schema(e))
+                   for e in item.get("effects") or []):  # fmt: skip
+                problems.append(f"{at} changes its speed; render it at its speed first.")
+            available = (media or {}).get("available_range")
+            begins = _seconds(available["start_time"]) if available else Fraction(0)
+            lines.append(
+                Line(
+                    name,
+                    position,
+                    position + length,
+                    at,
+                    source=_file(media) or item.get("name") or None,
+                    offset=first - begins,
+                )
+            )
+        position += length
+    return lines
+
+
+def _schema(item: Any) -> str:
+    return str(item.get("OTIO_SCHEMA", "")).partition(".")[0]
+
+
+def _media(item: dict[str, Any]) -> dict[str, Any] | None:
+    """The reference of a clip, in either version of its schema."""
+    if "media_references" in item:
+        found = item["media_references"].get(item.get("active_media_reference_key"))
+    else:
+        found = item.get("media_reference")
+    return found if isinstance(found, dict) else None
+
+
+def _file(media: dict[str, Any] | None) -> str | None:
+    url = (media or {}).get("target_url")
+    if not url:
+        return None
+    parts = urlparse(str(url))
+    return unquote(parts.path) if parts.scheme == "file" else str(PurePosixPath(unquote(str(url))))
+
+
+def _seconds(time: dict[str, Any]) -> Fraction:
+    return Fraction(time["value"]) / exact_rate(Fraction(time["rate"]))

@@ -168,6 +168,7 @@ def test_public_names_come_from_where_they_are_written() -> None:
 
 def test_public_api_has_exactly_these_names() -> None:
     assert sorted(lipwright.__all__) == [
+        "CastSpeech",
         "DubOptions",
         "Dubber",
         "LipwrightError",

@@ -93,7 +93,7 @@ def _fixed(
 ) -> None:
     video, speech = make_clip(clips, "1080p", 1), make_speech(scratch, 1)
     out = scratch / "out.mp4"
-    end = ("--end", str(SHORT / RATE), "--no-plan-cache", *extra)
+    end = ("--end", str(SHORT / RATE), "--length", "video", "--no-plan-cache", *extra)
     words = ("-m", "lipwright", "dub", video, speech, "-o", out, *end)
 
     def measure(each: Checkout) -> dict[str, Cost]:

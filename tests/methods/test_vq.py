@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +28,7 @@ from lipwright.models.speech_lips import SpeechToLips
 from lipwright.models.vq_pipeline import CodeEncoder
 from lipwright.models.vqgan import VQGAN
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
+from lipwright.weights.container import read_graphs, read_header
 from tests.methods.tensors import TensorMethod
 
 FACE = {
@@ -271,3 +274,31 @@ def test_a_changed_graph_is_refused(checkpoint: Path, tmp_path: Path, part: str)
     save_file(arrays, str(path), {"lipwright": json.dumps(header)})
     with pytest.raises(LipwrightError, match="not the one that it names"):
         load_method(path, "cpu")
+
+
+def test_a_checkpoint_that_changes_while_it_is_in_use(checkpoint: Path, tmp_path: Path) -> None:
+    path = tmp_path / "with.safetensors"
+    path.write_bytes(checkpoint.read_bytes())
+    export_graphs(path)
+    graph = read_graphs(path, read_header(path))["frames"]
+    assert hashlib.sha256(graph.xml + graph.weights).hexdigest() == graph.digest
+    with safe_open(str(path), "np") as file:
+        metadata = file.metadata()
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    arrays["face.decoder.stem.weight"] = arrays["face.decoder.stem.weight"] + np.float16(1)
+    save_file(arrays, str(path), metadata)
+    with pytest.raises(LipwrightError, match="was changed while it was in use"):
+        _ = graph.weights
+
+
+def test_networks_for_references_are_let_go(checkpoint: Path, tmp_path: Path) -> None:
+    """They are large and wanted once per face; a second face gets the same from them."""
+    path = tmp_path / "with.safetensors"
+    path.write_bytes(checkpoint.read_bytes())
+    export_graphs(path)
+    method: Any = load_method(path, "cpu")
+    reference = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(4)).numpy()
+    one = method.start(reference)
+    assert not method.references._compiled
+    two = method.start(reference)
+    assert all(np.array_equal(a, b) for a, b in zip(one.references, two.references, strict=True))

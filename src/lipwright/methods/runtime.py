@@ -21,7 +21,7 @@ from lipwright.compiled_networks import compiled
 from lipwright.errors import LipwrightError, missing_extra
 from lipwright.files.whole import file_sha256
 from lipwright.openvino_core import core
-from lipwright.weights.container import Graph, read_graphs
+from lipwright.weights.container import Graph, StoredGraph, read_graphs
 
 Array = NDArray[np.float32]
 
@@ -44,7 +44,7 @@ class GraphEngine:
         exact: float32 arithmetic, also where the processor has bfloat16.
     """
 
-    def __init__(self, graph: Graph, exact: bool = False) -> None:
+    def __init__(self, graph: Graph | StoredGraph, exact: bool = False) -> None:
         self._core, self._graph, self._digest = core(), graph, graph.digest
         has_bf16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self.precision = "bf16" if has_bf16 and not exact else "f32"
@@ -59,6 +59,10 @@ class GraphEngine:
             self._compiled[key] = self._compile(key)
         result = self._compiled[key](arrays)
         return tuple(np.array(result[i], np.float32) for i in range(len(result)))
+
+    def release(self) -> None:
+        """Let go of what was compiled; the next call compiles again, or finds it in the cache."""
+        self._compiled.clear()
 
     def _compile(self, shapes: tuple[tuple[int, ...], ...]) -> Any:
         config = {

@@ -30,7 +30,7 @@ from lipwright.methods.base import (
 )
 from lipwright.methods.encoded_speech import lip_motions
 from lipwright.methods.encoded_stream import EncodedSpeechStream
-from lipwright.methods.runtime import load_engines
+from lipwright.methods.runtime import GraphEngine, load_engines
 from lipwright.methods.speech_stream import SpeechStream
 from lipwright.weights.container import read_arrays, read_header
 from lipwright.weights.header import Header
@@ -145,6 +145,8 @@ class VQMethod(Method):
                 pictures, motions = pictures[:1], motions[:1]
         rest = None if lips is None else np.asarray(lips.rest.shape, np.float64)
         encoded = in_full_batches(self.references, pictures, motions, size=REFERENCE_ROWS)
+        if isinstance(self.references, GraphEngine):
+            self.references.release()  # wanted once per face, and large
         return VQState(encoded, rest)
 
     def speech_features(self, wave: Array) -> Array:

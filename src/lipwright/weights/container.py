@@ -72,6 +72,42 @@ class Graph:
         return found.hexdigest()
 
 
+@dataclass(frozen=True)
+class StoredGraph:
+    """A graph of a checkpoint; its constants stay in the file until they are wanted.
+
+    Attributes:
+        name: as in the checkpoint.
+        xml: the description.
+        digest: SHA-256 of description and constants, hexadecimal, checked when it was read.
+        path: of the checkpoint.
+        parts: where its constants lie.
+    """
+
+    name: str
+    xml: bytes
+    digest: str
+    path: Path
+    parts: list[list[Any]]
+
+    @property
+    def weights(self) -> bytes:
+        """The constants, read again.
+
+        Raises:
+            LipwrightError: the file was changed meanwhile.
+        """
+        try:
+            with safe_open(str(self.path), framework="np") as file:
+                most = MOST_CONSTANTS * self.path.stat().st_size
+                graph = Graph(self.name, self.xml, _Bytes(file, most).join(self.parts))
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            raise LipwrightError(f"{self.path} cannot be read any more ({error}).") from error
+        if graph.digest != self.digest:
+            raise LipwrightError(f"{self.path} was changed while it was in use; start again.")
+        return graph.weights
+
+
 def read_header(path: Path) -> dict[str, Any]:
     """The JSON header of a checkpoint.
 
@@ -127,7 +163,7 @@ def read_arrays(path: Path, names: list[str]) -> list[NDArray[Any]]:
         return [np.asarray(file.get_tensor(name)) for name in names]
 
 
-def read_graphs(path: Path, header: dict[str, Any]) -> dict[str, Graph]:
+def read_graphs(path: Path, header: dict[str, Any]) -> dict[str, StoredGraph]:
     """The graphs of a checkpoint by name; none for one that holds none.
 
     Raises:
@@ -151,7 +187,7 @@ def read_graphs(path: Path, header: dict[str, Any]) -> dict[str, Graph]:
             plain = not any(word in xml for word in _NOT_PLAIN)
             if graph.digest != digest or not plain or not _TAG.search(xml):
                 _refuse(header, path, name)
-            found[name] = graph
+            found[name] = StoredGraph(name, xml, digest, path, parts)
     return found
 
 

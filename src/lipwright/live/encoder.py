@@ -20,6 +20,7 @@ import numpy as np
 
 from lipwright.errors import LipwrightError
 from lipwright.live.engine import DrawnFrame
+from lipwright.live.relay import Relay, needs_relay
 from lipwright.live.report import LiveStatistics
 from lipwright.media.colour import output_tags
 from lipwright.media.info import VideoInfo
@@ -75,6 +76,7 @@ class MuxSink:
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"live-{muxer}", daemon=True)
         self._container: Any = None
+        self._relay: Relay | None = None
         self._samples = 0
         self._thread.start()
 
@@ -131,6 +133,8 @@ class MuxSink:
                     with self._lock:
                         self._frames_waiting -= 1
                     self._encode_picture(item)
+        except LipwrightError as error:
+            self.error = error
         except (av.error.FFmpegError, OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             self.error = LipwrightError(
@@ -141,6 +145,10 @@ class MuxSink:
             if self.error is not None and self._container is not None:
                 with contextlib.suppress(av.error.FFmpegError, OSError, ValueError):
                     self._container.close()
+            if self._relay is not None:
+                said = self._relay.close()
+                if said and self.error is None:
+                    self.error = LipwrightError(f"{self.name} did not take everything ({said}).")
 
     def _open(self, first: Sound) -> None:
         options = {
@@ -148,7 +156,11 @@ class MuxSink:
             "flush_packets": "1",
             **self._options,
         }
-        container = av.open(self._target, "w", format=self._muxer, options=options)
+        target: Any = self._target
+        if "://" in self._target and needs_relay(self._target):
+            self._relay = Relay(self._target, sends=True)
+            target = self._relay.pipe
+        container = av.open(target, "w", format=self._muxer, options=options)
         self._container = container
         info = self._info
         stream: Any = container.add_stream("libx264", rate=self._rate.limit_denominator(100_000))

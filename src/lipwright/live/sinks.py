@@ -38,7 +38,7 @@ NETWORK_SECONDS = 5
 _QUERIES = {
     "udp": "pkt_size=1316",
     "tcp": f"timeout={NETWORK_SECONDS * 1_000_000}",
-    "srt": f"connect_timeout={NETWORK_SECONDS * 1_000}&pkt_size=1316",
+    "srt": "pkt_size=1316",
 }
 """What an address without a query of its own gets."""
 _LIVE_VIDEO = {"preset": "superfast", "tune": "zerolatency", "crf": "21", "maxrate": "4M"}

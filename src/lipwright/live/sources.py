@@ -20,12 +20,15 @@ import numpy as np
 
 from lipwright.errors import LipwrightError, missing_extra
 from lipwright.live.clock import Clock
+from lipwright.live.relay import Relay, needs_relay
 from lipwright.media.audio import speech_origin
 from lipwright.media.choice import pick_audio_stream
 from lipwright.media.sound import Sound, aligned_sound, decoded_sound
 from lipwright.media.source import open_media
 
 CHUNK_SECONDS = Fraction(1, 50)
+MOST_BEHIND = 0.5
+"""A file or pipe that falls behind real time by less than this many seconds makes up for it."""
 OPEN_SECONDS, SILENT_SECONDS = 30.0, 5.0
 """An address has to answer within the first, and to send something within the second."""
 
@@ -159,8 +162,10 @@ class AddressSource:
     def pieces(self) -> Iterator[Piece]:
         """See :class:`Source`."""
         options = {"fflags": "nobuffer", "analyzeduration": "1000000", "probesize": "500000"}
+        relay = Relay(self.name, sends=False) if needs_relay(self.name) else None
         try:
-            container = av.open(self.name, options=options, timeout=(OPEN_SECONDS, SILENT_SECONDS))
+            where: Any = self.name if relay is None else relay.pipe
+            container = av.open(where, options=options, timeout=(OPEN_SECONDS, SILENT_SECONDS))
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise LipwrightError(
                 f"The speech source {self.name} could not be opened ({reason_of(error)}); check "
@@ -174,6 +179,8 @@ class AddressSource:
             sounds = decoded_sound(watched.over(container), stream, Path(self.name))  # type: ignore[arg-type]
             for sound in chunks(sounds):
                 yield sound, self._clock.now()
+        if relay is not None:
+            watched.broken = watched.broken or relay.close()
         if watched.broken:
             raise LipwrightError(watched.broken)
 
@@ -285,13 +292,13 @@ def chunks(sounds: Iterator[Sound]) -> Iterator[Sound]:
 def paced(sounds: Iterator[Sound], clock: Clock) -> Iterator[Piece]:
     """Hold pieces back until their last sample would have been spoken.
 
-    A source that falls behind (a slow pipe) is late once, not for ever: it is not run faster
-    afterwards.
+    A source that fell behind a little (a busy machine) makes up for it at once; one that paused for
+    longer (a pipe) goes on from there.
     """
     due = clock.now()
     for sound in sounds:
         now = clock.now()
-        due = max(due, now - float(CHUNK_SECONDS)) + sound.count / sound.rate
+        due = max(due, now - MOST_BEHIND) + sound.count / sound.rate
         clock.sleep(due - now)
         yield sound, due
 

@@ -41,6 +41,8 @@ CUT = 1.0
 """Standard deviation of the Gaussian that splits off the high band, in pixels of the drawn face."""
 SIDE = 160
 """Pixels a side of the mouth window in which pictures are aligned and compared."""
+FINEST = 1
+"""The finest level of the flow's pyramid: steps of 8 pixels of 80, refined below one."""
 LONGEST = 0.04
 """The flow corrects an alignment by no more than this, in parts of the window ..."""
 LONGEST_OWN = 0.15
@@ -72,7 +74,7 @@ FOCUS = (0.5, 1.15)
 it may be out of focus, moving, or poorly encoded."""
 LEAST_SKIN = 0.05
 """Share of the picture in which that has to be seen, or nothing is said."""
-SHARP = 1.15
+SHARP = 1.2
 """Makes up for what resampling takes from the finest structures."""
 CORNER, EXTENT = np.array(MOUTH_WINDOW[:2]), MOUTH_WINDOW[2] - MOUTH_WINDOW[0]
 _SCALE = 1 << 14  # high bands are kept as 16-bit integers
@@ -264,7 +266,7 @@ class _Place:
 def _flow(first: Array, second: Array, longest: float) -> Array:
     """Smooth bounded flow between two small windows."""
     eight = [cv2.convertScaleAbs(picture, alpha=255.0) for picture in (first, second)]
-    flow = _blurred(dense_flow(*eight), SMOOTH)
+    flow = _blurred(dense_flow(eight[0], eight[1], FINEST), SMOOTH)
     length = np.hypot(flow[..., 0], flow[..., 1])
     flow *= np.minimum(1.0, longest * SIDE / np.maximum(length, 1e-6))[..., None]
     return flow

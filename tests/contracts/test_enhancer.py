@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import get_args
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from lipwright.dubbing.options import Enhance
 from lipwright.enhance.base import Enhancer, References
@@ -19,9 +21,25 @@ STATE_BYTES = 96 << 20
 """What a face with 32 references of 768 pixels may hold."""
 
 
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Checkpoints with random weights of the enhancers that take one."""
+    from lipwright.models.restorer import Restorer
+    from lipwright.weights.checkpoint import save_checkpoint
+
+    torch.manual_seed(0)
+    model = {"scale": 2, "width": 8, "blocks": 1, "groups": 4}
+    network = Restorer(**model)
+    torch.nn.init.normal_(network.last.weight, std=0.02)
+    path = tmp_path_factory.mktemp("restorer") / "restorer.safetensors"
+    header = {"method": "restorer", "size": 32, "references": 2, "networks": {"restorer": model}}
+    save_checkpoint(path, header, {"restorer": network})
+    return {"restorer": path}
+
+
 @pytest.fixture(params=sorted(ENHANCERS), scope="module")
-def enhancer(request: pytest.FixtureRequest) -> Enhancer:
-    made = load_enhancer(request.param)
+def enhancer(request: pytest.FixtureRequest, weights: dict[str, Path]) -> Enhancer:
+    made = load_enhancer(request.param, weights.get(request.param))
     assert made is not None
     return made
 
@@ -115,12 +133,44 @@ def test_memory_is_bounded(enhancer: Enhancer) -> None:
     assert nbytes(enhancer.start(many)) <= STATE_BYTES
 
 
-def test_close_twice() -> None:
+def test_close_twice(weights: dict[str, Path]) -> None:
     for name in ENHANCERS:
-        made = load_enhancer(name)
+        made = load_enhancer(name, weights.get(name))
         assert made is not None
         made.close()
         made.close()
+
+
+@pytest.mark.parametrize("name", [n for n, spec in ENHANCERS.items() if spec.weights])
+def test_bad_weights_are_one_sentence(name: str, weights: dict[str, Path], tmp_path: Path) -> None:
+    good = weights[name].read_bytes()
+    for content in (None, b"", b"rubbish" * 40, good[: len(good) // 2]):
+        path = tmp_path / "w.safetensors"
+        path.unlink(missing_ok=True)
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(LipwrightError) as caught:
+            load_enhancer(name, path)
+        assert "\n" not in str(caught.value)
+        assert str(caught.value).endswith(".")
+    with pytest.raises(LipwrightError, match="--enhance-weights"):
+        load_enhancer(name)
+
+
+def test_weights_for_an_enhancer_that_takes_none(weights: dict[str, Path]) -> None:
+    for name in ("none", "self", "auto"):
+        with pytest.raises(LipwrightError, match="takes no weights"):
+            load_enhancer(name, weights["restorer"])
+
+
+def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
+    from lipwright.weights.checkpoint import save_checkpoint
+
+    path = tmp_path / "vqgan.safetensors"
+    header = {"method": "vqgan", "size": 32, "networks": {"vqgan": {}}}
+    save_checkpoint(path, header, {"vqgan": torch.nn.Linear(2, 2)})
+    with pytest.raises(LipwrightError, match="not of the restorer"):
+        load_enhancer("restorer", path)
 
 
 def test_names() -> None:

@@ -16,7 +16,7 @@ from lipwright.dubbing.option_info import choices_of, info_of, options_of
 from lipwright.dubbing.options import DubOptions
 from lipwright.errors import LipwrightError
 
-RESOLVED = {"method", "weights", "device", "backend"}
+RESOLVED = {"method", "weights", "enhance_weights", "device", "backend"}
 """A job's identity names what these came to."""
 BESIDE = {
     *("manifest", "certificate", "key", "time_stamp", "consent", "report", "resume", "preview"),

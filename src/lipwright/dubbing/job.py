@@ -158,7 +158,8 @@ class _Dub:
                 method = method or self._load_method()
                 if options.reference != "auto":
                     method = method.with_reference(options.reference)
-                enhancer = load_enhancer(options.enhance)
+                weights = options.enhance_weights
+                enhancer = load_enhancer(options.enhance, Path(weights) if weights else None)
                 identity = self._identity(method, enhancer)
                 provenance = self._marks(method, identity, info)
             planner = partial(self._plan, tracker, scratch)

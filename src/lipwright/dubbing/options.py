@@ -20,7 +20,7 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Backend = Literal["auto", "torch", "openvino"]
 Reference = Literal["auto", "same", "fixed", "gallery"]
 Detail = Literal["keep", "off"]
-Enhance = Literal["auto", "none", "self"]
+Enhance = Literal["auto", "none", "self", "restorer"]
 Codec = Literal["auto", "h264", "hevc", "av1", "vp9", "prores"]
 
 STILL_RATE = Fraction(25)
@@ -147,10 +147,19 @@ class DubOptions:
         default="auto",
         metadata=described(
             "Stage 2, which sharpens the drawn mouth of a face that is larger in the video than "
-            "the method draws it. self: with detail from the person's own frames; auto: self; "
-            "none: the drawn mouth as it is.",
+            "the method draws it. self: with detail from the person's own frames; restorer: by a "
+            "trained network, see --enhance-weights; auto: self; none: the drawn mouth as it is.",
             "Face",
             shapes=True,
+        ),
+    )
+    enhance_weights: str | Path | None = field(
+        default=None,
+        metadata=described(
+            "Checkpoint of --enhance restorer, as lipwright train restorer writes it.",
+            "Model",
+            shapes=False,
+            metavar="PATH",
         ),
     )
     crf: int = field(

@@ -32,6 +32,7 @@ from lipwright.enhance.base import Array, Context, Enhancer, EnhancerInfo, Refer
 from lipwright.enhance.choice import distances, shares
 from lipwright.face_regions import MOUTH_WINDOW
 from lipwright.faces import alignment
+from lipwright.faces.lip_align import CORNER, EXTENT
 from lipwright.faces.lip_field import lip_field
 from lipwright.geometry import smoothstep
 from lipwright.media.flow import dense_flow
@@ -76,7 +77,7 @@ LEAST_SKIN = 0.05
 """Share of the picture in which that has to be seen, or nothing is said."""
 SHARP = 1.2
 """Makes up for what resampling takes from the finest structures."""
-CORNER, EXTENT = np.array(MOUTH_WINDOW[:2]), MOUTH_WINDOW[2] - MOUTH_WINDOW[0]
+
 _SCALE = 1 << 14  # high bands are kept as 16-bit integers
 
 

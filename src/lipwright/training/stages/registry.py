@@ -189,6 +189,18 @@ register(
 )
 register(
     StageSpec(
+        "restorer",
+        "vq",
+        "the second stage, which sharpens drawn mouths, from large crops",
+        config="restorer:RestorerConfig",
+        build="restorer:build",
+        needs=("vqgan",),
+        optional=True,
+        config_name="restorer",
+    )
+)
+register(
+    StageSpec(
         "vq",
         "vq",
         "one checkpoint with all networks, for 'lipwright dub --weights'",

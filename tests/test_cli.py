@@ -256,6 +256,7 @@ GIVEN = {
     "speech_offset": Fraction(-1, 5),
     "codec": "hevc",
     "enhance": "self",
+    "enhance_weights": Path("e.safetensors"),
     "crf": 23,
     "lossless": True,
     "watermark": False,

@@ -318,6 +318,9 @@ COLUMNS = (
     ("eight", "eight r", "{:.2f}"),
     ("own_lip_sync", "lip sync r, own", "{:.2f}"),
     ("foreign_lip_sync", "lip sync r, foreign", "{:.2f}"),
+    ("closures", "closures", "{:.2f}"),
+    ("closures_false", "false closures a minute", "{:.0f}"),
+    ("rounding", "rounding", "{:.2f}"),
     ("lmd", "LMD, % face", "{:.2f}"),
     ("psnr", "PSNR, dB", "{:.1f}"),
     ("ssim", "SSIM", "{:.3f}"),
@@ -344,10 +347,12 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
         return float(np.nanmean(np.abs(values) if key.endswith("offset") else values))
 
     of_real = ("own_envelope", "foreign_envelope", "own_lip_sync", "foreign_lip_sync")
+    of_sounds = ("closures", "closures_false", "rounding")
     real = {k: mean(f"real.{k}") for k in of_real}
     copy = {**real, "silence": 1.0}
     ours = {k: mean(f"ours.{k}") for k, _, _ in COLUMNS}
     first = {k: real[k] for k in ("own_envelope", "own_lip_sync")}
+    first |= {k: mean(f"real.{k}") for k in of_sounds}
     if any("real.own_accuracy" in r for r in rows):
         keys = [k for k, _, _ in JUDGED]
         ours |= {k: mean(f"ours.{k}") for k in keys}

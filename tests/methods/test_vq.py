@@ -186,20 +186,20 @@ def test_what_the_lips_do_in_the_looks_matters(checkpoint: Path) -> None:
 
 
 def test_the_shape_of_the_lips_is_not_exaggerated(checkpoint: Path, tmp_path: Path) -> None:
-    """An articulation of 2 doubles the opening, and leaves the other components as they are."""
+    """An articulation of 2 doubles the opening and the jaw's component, and nothing else."""
     with safe_open(str(checkpoint), "np") as file:
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         header = json.loads(file.metadata()["lipwright"])
     wide = tmp_path / "wide.safetensors"
     save_file(arrays, str(wide), {"lipwright": json.dumps({**header, "articulation": 2.0})})
     usual, double = (TensorMethod(load_method(p, "cpu", "torch")) for p in (checkpoint, wide))
-    assert np.asarray(double.articulation).tolist() == [2.0, 1.0, 1.0]
+    assert np.asarray(double.articulation).tolist() == [2.0, 2.0, 1.0]
     faces, motions, reference = inputs(2)
     lips = ReferenceLips(
         np.linspace(0.01, 0.1, 4), np.random.default_rng(0).random((4, 40, 2)), NEUTRAL
     )
     expected = usual.render(
-        faces, motions * torch.tensor([2.0, 1, 1]), usual.start(reference, lips)
+        faces, motions * torch.tensor([2.0, 2, 1]), usual.start(reference, lips)
     )
     found = double.render(faces, motions, double.start(reference, lips))
     assert torch.allclose(found.faces, expected.faces, atol=1e-5)

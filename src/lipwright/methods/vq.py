@@ -40,8 +40,9 @@ REFERENCE_ROWS = 4
 PAPER_REFERENCES = ("same", "fixed", "gallery")
 """Choices for the paper's generator; the first is the paper's own."""
 SHAPE_ARTICULATION = 1.0
-"""Gain of the lip shape's components, where the checkpoint's articulation is larger: speech tells
-less of them than of the opening, and what is exaggerated is mostly error."""
+"""Gain of the lip shape's components but the first, where the checkpoint's articulation is larger:
+speech tells less of them than of the opening, and what is exaggerated is mostly error. The first
+component is the jaw's and goes with the opening."""
 _BLOCK = 2048  # columns of a recording that are looked at in one go
 
 
@@ -95,7 +96,7 @@ class VQMethod(Method):
                 fields.fail("the space of lip motions does not fit itself")
             self.motions = LipMotions(basis, scale)
             shape = min(opening, SHAPE_ARTICULATION)
-            self.articulation = np.array([opening] + [shape] * (len(scale) - 1), np.float32)
+            self.articulation = np.array([opening] * 2 + [shape] * (len(scale) - 2), np.float32)
             self._condition = self.articulation / np.float32(opening or 1.0)
 
         def modules() -> dict[str, Any]:

@@ -49,7 +49,6 @@ from lipwright.face_regions import MOUTH_BOX, pixel_box
 from lipwright.faces.tracker import FaceTracker
 from lipwright.lip_motion import NeutralMouth
 from lipwright.media.audio import SAMPLE_RATE, load_speech
-from lipwright.media.mel import STEPS_PER_FRAME, mel_spectrogram
 from lipwright.methods.registry import load_method
 
 SIZE = 128
@@ -268,11 +267,11 @@ def judged(
     expert: Expert, name: str, video: Path, series: FaceSeries, wave: np.ndarray
 ) -> dict[str, Any]:
     """What a sync expert says of a video with this speech; nothing where that is too short."""
-    mel = torch.from_numpy(mel_spectrogram(wave))
-    n = mel.shape[1] // STEPS_PER_FRAME  # beyond its end there is nothing to be in step with
+    heard = expert.hear(wave)
+    n = heard.shape[1] // expert.columns  # beyond its end there is nothing to be in step with
     crops_25 = islice(aligned_25(video, series, expert.size), n)
     try:
-        features = expert_features(expert, crops_25, mel)
+        features = expert_features(expert, crops_25, heard)
     except LipwrightError:
         return {}
     return {

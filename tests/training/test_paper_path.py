@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from safetensors.torch import save_file
 
 from lipwright.data.packed import PackedCorpus
 from lipwright.dubbing.job import DubOptions, dub
 from lipwright.dubbing.render import StartedFaces
 from lipwright.errors import LipwrightError
+from lipwright.media.mel import SILENCE
 from lipwright.methods.registry import load_method
 from lipwright.training.config import read_yaml
 from lipwright.training.stages.configs import find_config
@@ -281,3 +283,25 @@ def test_the_three_choices_of_a_reference(finished: Path) -> None:
     assert np.array_equal(unasked, drawn("same", others))
     with pytest.raises(LipwrightError, match="reference=mean; it knows same, fixed, gallery"):
         method.with_reference("mean")
+
+
+def test_articulation_is_counted_from_silence(finished: Path, tmp_path: Path) -> None:
+    """No articulation draws what silence draws, more of it goes beyond what speech draws."""
+    checkpoint = load_checkpoint(finished / "vq.safetensors")
+    rng = np.random.default_rng(1)
+    faces = rng.uniform(-1, 1, (2, 3, 32, 32)).astype(np.float32)
+    speech = rng.uniform(-4, 4, (2, 80, 20)).astype(np.float32)
+    silent = np.full_like(speech, SILENCE)
+
+    def drawn(articulation: float, mel: np.ndarray) -> np.ndarray:
+        path = tmp_path / f"{articulation}.safetensors"
+        header = {**checkpoint.header, "articulation": articulation}
+        save_file(checkpoint.tensors, path, metadata={"lipwright": json.dumps(header)})
+        method = load_method(path, device="cpu", backend="torch")
+        return method.render(faces, mel, method.start(faces)).faces
+
+    plain, rest = drawn(1.0, speech), drawn(1.0, silent)
+    assert not np.allclose(plain, rest, atol=1e-4)
+    assert np.allclose(drawn(0.0, speech), rest, atol=1e-5)
+    far = drawn(2.0, speech)
+    assert np.abs(far - rest).sum() > np.abs(plain - rest).sum()

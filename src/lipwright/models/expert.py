@@ -40,6 +40,10 @@ class SyncExpert(nn.Module):
         speech_inputs: with ``shared``, numbers per frame of a speech encoder that is heard instead
             of the mel; 0 for the mel.
         dropout: with ``shared``.
+
+    Attributes:
+        each: numbers of every frame that lie side by side in an embedding, as (each, T); 0 without
+            ``shared``.
     """
 
     def __init__(
@@ -60,12 +64,13 @@ class SyncExpert(nn.Module):
         super().__init__()
         self.window, self.dim = window, dim
         self.speech_inputs = speech_inputs
+        self.each = 0
         self.speech: nn.Module
         self.shared: SharedFaces | None = None
         if speech_inputs and not shared:
             raise LipwrightError("an expert that hears a speech encoder has to be a shared one.")
         if shared:
-            each = max(1, dim // window)
+            self.each = each = max(1, dim // window)
             self.dim = each * window
             self.shared = SharedFaces(code_dim, shared_channels, shared_width, each, dropout)
             self.speech = (

@@ -23,6 +23,8 @@ from lipwright.models.quantiser import VectorQuantiser
 from lipwright.models.vqgan import VQGAN, Encoder
 
 Snap = Literal["soft", "raw", "entry"]
+SILENCE = -4.0
+"""Silence in log-mel, as in ``media.mel``."""
 
 
 class CodeEncoder(nn.Module):
@@ -112,7 +114,8 @@ class FrameRenderer(nn.Module):
             expected entry.
         articulation: gain of the lip motion. Uncertain predictions shrink towards the neutral
             mouth; the published demo of ATVGnet has a gain for the same reason (Chen et al.,
-            CVPR 2019, code).
+            CVPR 2019, code). With the paper's generator, of its speech vector beyond that of
+            silence.
         finer: see :class:`ReferenceEncoder`.
     """
 
@@ -161,7 +164,7 @@ class FrameRenderer(nn.Module):
         """
         pose = self.encode_pose(blank_lower_half(faces)) / self.pose_sigma
         if isinstance(self.generator, CodeGenerator):
-            codes: Tensor = self.generator(pose, references[0], predicted)
+            codes = self.generator.draw(pose, references[0], self._heard(self.generator, predicted))
             codes = self._nearest(codes) if self.snap == "entry" else codes
             both = torch.cat([codes * self.face_sigma, self.encode_face(faces)])
             return self._decode(both).chunk(2)
@@ -170,6 +173,14 @@ class FrameRenderer(nn.Module):
         large = enlarged(speaking, self.finer)
         restored = (large + residual.reshape(large.shape)).clamp(-1.0, 1.0)
         return speaking, restored, wanted, weights @ references[3][0], weights
+
+    def _heard(self, generator: CodeGenerator, mel: Tensor) -> Tensor:
+        """Speech vectors (B, dim), ``articulation`` times as far from silence."""
+        heard: Tensor = generator.speech(mel)
+        if self.articulation == 1.0:
+            return heard
+        rest = generator.speech(torch.full_like(mel[:1], SILENCE))
+        return rest + self.articulation * (heard - rest)
 
     def _decode(self, codes: Tensor) -> Tensor:
         drawn: Tensor = self.decoder(self.post(codes)).clamp(-1.0, 1.0)

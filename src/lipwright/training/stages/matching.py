@@ -79,8 +79,13 @@ class Matching(nn.Module):
     def __init__(self, expert: SyncExpert | PixelExpert, predicted: int = 0) -> None:
         super().__init__()
         self.expert = expert
-        self.from_faces = nn.Linear(expert.dim, predicted) if predicted else None
-        self.from_speech = nn.Linear(expert.dim, predicted) if predicted else None
+        # Where an embedding has numbers of every frame, they tell its lips by the same weights.
+        self.each = expert.each if isinstance(expert, SyncExpert) else 0
+        inputs, outputs = expert.dim, predicted
+        if self.each:
+            inputs, outputs = self.each, predicted * self.each // expert.dim
+        self.from_faces = nn.Linear(inputs, outputs) if predicted else None
+        self.from_speech = nn.Linear(inputs, outputs) if predicted else None
 
     def forward(self, faces: Tensor, mel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Of B windows: unit embeddings of faces and of speech (B, dim), and (2, B, predicted)."""
@@ -90,11 +95,20 @@ class Matching(nn.Module):
             return seen, audio_embedding, seen.new_zeros(2, len(seen), 0)
         # Unit vectors of many numbers have small ones; the layers work on unit variance.
         scale = seen.shape[1] ** 0.5
-        return (
-            seen,
-            audio_embedding,
-            torch.stack([self.from_faces(seen * scale), self.from_speech(audio_embedding * scale)]),
-        )
+        told = [
+            layer(self._by_frame(embedding * scale)).flatten(1)
+            for layer, embedding in (
+                (self.from_faces, seen),
+                (self.from_speech, audio_embedding),
+            )
+        ]
+        return seen, audio_embedding, torch.stack(told)
+
+    def _by_frame(self, embedding: Tensor) -> Tensor:
+        """(B, dim) -> (B, T, each) where the embedding has numbers of every frame."""
+        if not self.each:
+            return embedding
+        return embedding.unflatten(1, (self.each, -1)).transpose(1, 2)
 
 
 class LipTargets:

@@ -25,7 +25,6 @@ from typing import Any
 
 import av
 import numpy as np
-import torch
 
 from lipwright.dubbing.job import DubOptions, dub
 from lipwright.errors import LipwrightError

@@ -72,7 +72,7 @@ def _vq(path: Path, arch: str, arguments: dict[str, Any], networks: dict[str, An
 
 CHECKPOINTS: dict[str, tuple[str, Callable[[Path], Path] | None]] = {
     "vq gallery": ("vq", gallery),
-    "vq paper": ("vq", paper),
+    "vq-paper": ("vq-paper", paper),
     "memory": ("memory", lambda folder: save_memory(folder / "memory.safetensors")),
     "memory moving": (
         "memory",

@@ -9,7 +9,7 @@ from lipwright.models.audio_encoder import SpeechEncoder
 from lipwright.models.expert import SyncExpert
 from lipwright.models.gallery_generator import GalleryGenerator, ReferenceCodes, soft_codes
 from lipwright.models.generator import CodeGenerator
-from lipwright.models.layers import count_parameters
+from lipwright.models.layers import count_parameters, fold_norms
 
 
 def small_expert(window: int) -> SyncExpert:
@@ -173,3 +173,26 @@ def test_soft_codes_approach_the_entry_when_sure() -> None:
     logits = torch.full((1, 6, 2, 2), -50.0)
     logits[:, 4] = 50.0
     assert torch.allclose(soft_codes(logits, book)[0, :, 0, 0], book[4], atol=1e-4)
+
+
+def test_folded_norms_draw_the_same() -> None:
+    """Convolutions and transposed ones with statistics of their own."""
+    torch.manual_seed(0)
+    arguments = {"code_dim": 6, "pose_dim": 4, "channels": [8] * 5, "blocks": [1] * 4, "dim": 8}
+    arguments["audio_channels"] = [4, 4, 8, 8]
+    plain = CodeGenerator(**arguments)  # type: ignore[arg-type]
+    for module in plain.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(module.weight, 1.0, 0.2)
+            torch.nn.init.normal_(module.bias, 0.0, 0.2)
+            module.running_mean.normal_(0.0, 0.2)  # type: ignore[union-attr]
+            module.running_var.uniform_(0.5, 2.0)  # type: ignore[union-attr]
+    plain.eval()
+    inputs = torch.randn(3, 4, 16, 16), torch.randn(3, 6, 16, 16), torch.randn(3, 80, 20)
+    before = plain(*inputs)
+    fold_norms(plain)
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in plain.modules())
+    assert torch.allclose(plain(*inputs), before, atol=1e-4)
+    folded = CodeGenerator(**arguments, folded=True)  # type: ignore[arg-type]
+    folded.load_state_dict(plain.state_dict())
+    assert torch.allclose(folded.eval()(*inputs), before, atol=1e-4)

@@ -36,7 +36,12 @@ VARIABLES = (
     *("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"),
 )
 """Environment variables that change what Lipwright does."""
-SHIPPED = {"vq": "default of dub", "landmark": "default of animate", "memory": "--method memory"}
+SHIPPED = {
+    "vq": "default of dub",
+    "vq-paper": "--method vq-paper",
+    "landmark": "default of animate",
+    "memory": "--method memory",
+}
 """Methods whose checkpoints come with the package, and what each is for."""
 LITTLE_DISK = 2e9  # bytes; an hour of 1080p at the default quality fits
 

@@ -51,6 +51,7 @@ METHODS = {
     entry.name: entry
     for entry in (
         MethodEntry("vq", "lipwright.methods.vq:load_vq", "vq-tiny.safetensors"),
+        MethodEntry("vq-paper", "lipwright.methods.vq:load_vq_paper", "vq-paper-small.safetensors"),
         MethodEntry("memory", "lipwright.methods.memory:load_memory", "memory-tiny.safetensors"),
         MethodEntry(
             "landmark", "lipwright.methods.landmark:load_landmark", "landmark-tiny.safetensors"

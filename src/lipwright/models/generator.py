@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from lipwright.models.audio_encoder import SpeechEncoder
-from lipwright.models.layers import ConvBlock, UpBlock, residuals
+from lipwright.models.layers import ConvBlock, UpBlock, drop_norms, residuals
 
 
 class CodeGenerator(nn.Module):
@@ -24,6 +24,7 @@ class CodeGenerator(nn.Module):
     Args:
         code_dim: channels D of a face's code grid.
         pose_dim: channels D' of a pose code grid; 0 for as many.
+        folded: without batch normalisations, for weights into which they were folded.
         channels: widths at 16, 8, 4, 2 and 1 cells.
         blocks: residual blocks at 16, 8, 4 and 2 cells, in encoder and decoder alike.
         dim: length of the face vector and of the speech vector.
@@ -39,6 +40,7 @@ class CodeGenerator(nn.Module):
         audio_steps: int = 20,
         audio_channels: Sequence[int] = (32, 64, 128, 256),
         pose_dim: int = 0,
+        folded: bool = False,
     ) -> None:
         super().__init__()
         self.dim = dim
@@ -65,6 +67,8 @@ class CodeGenerator(nn.Module):
             width = 2 * c
         self.up = nn.ModuleList(ups)
         self.out = nn.Sequential(ConvBlock(width, code_dim), nn.Conv2d(code_dim, code_dim, 1))
+        if folded:
+            drop_norms(self)
 
     def forward(self, pose: Tensor, reference: Tensor, mel: Tensor) -> Tensor:
         """Draw code grids.

@@ -109,7 +109,7 @@ class ConvBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(c_in, c_out, kernel, stride, padding)
-        self.norm = nn.BatchNorm2d(c_out)
+        self.norm: nn.Module = nn.BatchNorm2d(c_out)
         self.residual = residual
 
     def forward(self, x: Tensor) -> Tensor:
@@ -131,11 +131,40 @@ class UpBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.conv = nn.ConvTranspose2d(c_in, c_out, kernel, stride, padding, stride - 1)
-        self.norm = nn.BatchNorm2d(c_out)
+        self.norm: nn.Module = nn.BatchNorm2d(c_out)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, c_in, H, W) -> (B, c_out, H', W')."""
-        return F.relu(self.norm(self.conv(x)))
+        h: Tensor = self.norm(self.conv(x))
+        return F.relu(h)
+
+
+def fold_norms(module: nn.Module) -> None:
+    """Put the batch normalisations of a trained network into the convolutions before them.
+
+    What runtimes do anyway; done beforehand, their weights are those of the checkpoint. The blocks
+    keep an identity in the place of the normalisation.
+    """
+    for block in module.modules():
+        if not isinstance(block, ConvBlock | UpBlock) or not isinstance(block.norm, nn.BatchNorm2d):
+            continue
+        conv, norm = block.conv, block.norm
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        assert conv.bias is not None
+        with torch.no_grad():
+            scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+            outwards = (1, -1, 1, 1) if isinstance(conv, nn.ConvTranspose2d) else (-1, 1, 1, 1)
+            conv.weight.mul_(scale.reshape(outwards))
+            conv.bias.copy_((conv.bias - norm.running_mean) * scale + norm.bias)
+        block.norm = nn.Identity()
+
+
+def drop_norms(module: nn.Module) -> None:
+    """Make room for weights that :func:`fold_norms` has made."""
+    for block in module.modules():
+        if isinstance(block, ConvBlock | UpBlock):
+            block.norm = nn.Identity()
 
 
 class FiLM(nn.Linear):

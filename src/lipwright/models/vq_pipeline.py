@@ -179,7 +179,7 @@ class FrameRenderer(nn.Module):
         heard: Tensor = generator.speech(mel)
         if self.articulation == 1.0:
             return heard
-        rest = generator.speech(torch.full_like(mel[:1], SILENCE))
+        rest: Tensor = generator.speech(torch.full_like(mel[:1], SILENCE))
         return rest + self.articulation * (heard - rest)
 
     def _decode(self, codes: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from lipwright.errors import LipwrightError
 from lipwright.methods.graphs import export_graphs
 from lipwright.models.gallery_generator import GalleryGenerator
 from lipwright.models.generator import CodeGenerator
+from lipwright.models.layers import fold_norms
 from lipwright.models.lip_space import LipSpace
 from lipwright.models.quantiser import codebook_sigma
 from lipwright.models.speech_networks import build_speech_network
@@ -60,6 +61,10 @@ def join_vq(
     kind = GalleryGenerator if arch == "gallery" else CodeGenerator
     network = kind(**drawn.header["networks"]["generator"])
     drawn.load_into("generator", network)
+    arguments = drawn.header["networks"]["generator"]
+    if arch == "paper":
+        fold_norms(network)
+        arguments = {**arguments, "folded": True}
     if decoder is not None:
         drawn.load_into("vqgan", models["face"])
     modules = {"face": models["face"], "pose": CodeEncoder(models["pose"]), "generator": network}
@@ -80,7 +85,7 @@ def join_vq(
         "networks": {
             "face": parts["face"].header["networks"]["vqgan"],
             "pose": parts["pose"].header["networks"]["vqgan"],
-            "generator": drawn.header["networks"]["generator"],
+            "generator": arguments,
             **(
                 {"speech": predicted.header["networks"]["speech"]} if predicted is not drawn else {}
             ),

@@ -108,7 +108,7 @@ class Matching(nn.Module):
         """(B, dim) -> (B, T, each) where the embedding has numbers of every frame."""
         if not self.each:
             return embedding
-        return embedding.unflatten(1, (self.each, -1)).transpose(1, 2)
+        return embedding.reshape(len(embedding), self.each, -1).transpose(1, 2)
 
 
 class LipTargets:

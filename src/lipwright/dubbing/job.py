@@ -178,6 +178,8 @@ class _Dub:
                 with self._timed("listen"):
                     if self.cast is not None:
                         adapted = self.cast.features(method)
+                        if self.options.adapt_from is not None:
+                            self._say(["--adapt FILE is not used for a cast."])
                     else:
                         audio_features = method.speech_features(wave)
                         adapted = self._adapted(

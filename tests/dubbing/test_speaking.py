@@ -10,6 +10,7 @@ import pytest
 
 from lipwright.dubbing import findings, report, speaking
 from lipwright.dubbing.options import DubOptions
+from lipwright.dubbing.people import people_of
 from lipwright.dubbing.plan import LISTENS, Plan
 from lipwright.dubbing.speaking import limited, seconds_spoken, speaking_in, who_speaks
 from lipwright.errors import LipwrightError
@@ -100,6 +101,16 @@ def test_others_are_left_alone_and_the_report_says_so(plan: Plan) -> None:
         (0, "synced", ""),
         (60, "passed_through", report.LISTENS),
     ]
+
+
+def test_people_are_the_same_in_a_limited_plan(plan: Plan) -> None:
+    def embed(crops: np.ndarray) -> np.ndarray:
+        return np.zeros((len(crops), 2), np.float32)
+
+    whole = [[t.number for t in person.tracks] for person in people_of(plan, embed)]
+    left = limited(plan, {0: np.ones(120, bool)})
+    assert [[t.number for t in person.tracks] for person in people_of(left, embed)] == whole
+    assert sorted(number for numbers in whole for number in numbers) == [0, 1, 2]
 
 
 def test_a_film_in_which_nobody_speaks_passes_through(plan: Plan) -> None:

@@ -2,7 +2,7 @@
 
 Nothing is decoded or dubbed, so that variants are compared in a minute:
 
-    python benchmarks/code_space.py --data CORPUS --run RUN --expert E.safetensors G1.safetensors ...
+    python benchmarks/code_space.py --data CORPUS --run RUN --expert E.safetensors G.safetensors
 
 RUN holds the code grids (stage ``codes``) and, in ``expert/features``, what the expert hears.
 """

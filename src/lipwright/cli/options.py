@@ -99,7 +99,8 @@ def _parameters(
     elif _is_list(hint):
         kind, default = list[str] | None, None
     elif Path in parts:
-        kind = Path | None
+        # A field that is a word or a file keeps its words as they are.
+        kind = Path | None if type(None) in get_args(hint) else str
     elif info.off is not None:
         kind = next(part for part in parts if part is not bool)
     elif type(None) in get_args(hint) and getattr(hint, "__origin__", None) is not Literal:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 import typer
 
 from lipwright.dubbing.option_info import GROUPS, OptionInfo, options_of
-from lipwright.dubbing.option_text import FRACTIONS, frame_rate, time_of
+from lipwright.dubbing.option_text import FRACTIONS, frame_rate, is_file, time_of
 from lipwright.dubbing.options import Backend, Detail, Device, DubOptions, Length, Region
 
 __all__ = [
@@ -99,8 +99,7 @@ def _parameters(
     elif _is_list(hint):
         kind, default = list[str] | None, None
     elif Path in parts:
-        # A field that is a word or a file keeps its words as they are.
-        kind = Path | None if type(None) in get_args(hint) else str
+        kind = Path | None if is_file(hint) else str
     elif info.off is not None:
         kind = next(part for part in parts if part is not bool)
     elif type(None) in get_args(hint) and getattr(hint, "__origin__", None) is not Literal:

@@ -85,6 +85,11 @@ def options_from(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     return found
 
 
+def is_file(hint: Any) -> bool:
+    """Whether an option is a file or nothing; one that is a word or a file stays text."""
+    return Path in get_args(hint) and type(None) in get_args(hint)
+
+
 def _value(value: Any, metavar: str | None, hint: Any) -> Any:
     text = str(value).strip()
     if hint is bool or (bool in get_args(hint) and not choices_of(hint)):
@@ -97,7 +102,7 @@ def _value(value: Any, metavar: str | None, hint: Any) -> Any:
         return tuple(value) if isinstance(value, (list, tuple)) else tuple(text.split())
     if hint is Fraction:
         return FRACTIONS[metavar or ""](text)
-    if Path in get_args(hint):
+    if is_file(hint):
         return Path(text)
     return text
 

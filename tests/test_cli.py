@@ -252,6 +252,7 @@ GIVEN = {
     "face": "2,3",
     "adapt": "other.mp4",
     "reference": "fixed",
+    "expressiveness": 1.25,
     "length": "speech",
     "start": Fraction(3, 2),
     "end": Fraction(125, 2),

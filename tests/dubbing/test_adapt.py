@@ -230,3 +230,25 @@ def test_options() -> None:
     assert DubOptions(adapt="off").adapt_from is None
     assert DubOptions(adapt="me.mp4").adapt_from == Path("me.mp4")
     assert DubOptions(adapt="off").shaping() != DubOptions().shaping()
+
+
+def test_expressiveness_multiplies_the_predicted_motions(make_video: MakeVideo) -> None:
+    path, script = make_video("v.mkv", size=SIZE, frames=30), talking(syllables(0))
+    usual, half, still = (
+        np.stack(run(path, script, expressiveness=x)[1].drawn) for x in (1.0, 0.5, 0.0)
+    )
+    assert np.abs(usual).max() > 0.5
+    np.testing.assert_allclose(half, 0.5 * usual, rtol=1e-6)
+    assert not still.any()
+
+
+def test_expressiveness_needs_predicted_motions(make_video: MakeVideo) -> None:
+    path = make_video("v.mkv", size=SIZE, frames=5)
+    clips.write_speech(path.with_name("s.wav"), 0.2)
+    out = path.with_name("o.mp4")
+    with pytest.raises(LipwrightError, match="predicts no lip motions"):
+        dub(path, path.with_name("s.wav"), out, DubOptions(method="copy", expressiveness=0.5))
+    for wrong in (-0.1, 1.6, float("nan")):
+        with pytest.raises(LipwrightError, match=r"out of range; give 0 to 1\.5"):
+            dub(path, path.with_name("s.wav"), out, DubOptions(expressiveness=wrong))
+    assert not out.exists()

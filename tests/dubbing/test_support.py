@@ -121,7 +121,7 @@ def test_looks_of_shots_that_have_passed_are_forgotten() -> None:
         track=tracks.__getitem__,
         shot_pass=lambda k: k,
         timeline=SimpleNamespace(time=lambda k: Fraction(k, 25)),
-        activity=np.ones(2),
+        activity_of=lambda track: np.ones(2),
         plan=SimpleNamespace(references=lambda track: [picture, picture]),
     )
     audio_features = np.zeros((80, 100), np.float32)
@@ -131,6 +131,7 @@ def test_looks_of_shots_that_have_passed_are_forgotten() -> None:
         audio_features=audio_features,
         enhancer=None,
         adapted={},
+        expressiveness=1.0,
         started=None,
     )
     face_renderer = render.FaceRenderer(job)

@@ -126,7 +126,12 @@ def test_frames_are_those_of_a_dub(tmp_path: Path) -> None:
     speech = clips.write_speech(tmp_path / "speech.wav", 2.0)
     out = tmp_path / "dubbed.mkv"
     options = DubOptions(
-        lossless=True, watermark=False, manifest=False, silence_gate=False, plan_cache=False
+        lossless=True,
+        watermark=False,
+        manifest=False,
+        silence_gate=False,
+        plan_cache=False,
+        enhance="none",  # live has no stage 2
     )
     dub(video, speech, out, options, method=Talker(), tracker=clips.ScriptedTracker(face))
     with VideoReader(out) as reader:

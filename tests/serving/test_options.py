@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from fractions import Fraction
+from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import ValidationError
 
+from lipwright.dubbing.option_info import options_of
 from lipwright.dubbing.options import DubOptions
 from lipwright.errors import LipwrightError
 from lipwright.methods.registry import DEFAULT
@@ -24,6 +27,10 @@ def test_every_option_is_offered_or_left_out_for_a_reason() -> None:
 def test_what_reaches_files_or_marks_is_not_offered() -> None:
     dangerous = {"weights", "certificate", "key", "report", "preview", "time_stamp", "manifest"}
     assert dangerous <= set(OMITTED)
+    files = {
+        name for name, (_, _, hint) in options_of(DubOptions).items() if Path in get_args(hint)
+    }
+    assert files <= set(OMITTED)
 
 
 def test_defaults_are_those_of_dub() -> None:
@@ -34,6 +41,8 @@ def test_defaults_are_those_of_dub() -> None:
     "wanted",
     [
         {"crf": 52},
+        {"expressiveness": 1.6},
+        {"expressiveness": float("nan")},
         {"crf": "16"},
         {"crf": True},
         {"length": "long"},

@@ -104,15 +104,15 @@ def _parameters(
         kind = next(part for part in parts if part is not bool)
     elif type(None) in get_args(hint) and getattr(hint, "__origin__", None) is not Literal:
         kind = parts[0] | None
-    whole = hint is int
+    number = hint in (int, float)
     option = typer.Option(
         *names,
         metavar=info.metavar,
         help=info.help,
         rich_help_panel=info.group,
         hidden=info.hidden,
-        min=info.low if whole else None,
-        max=info.high if whole else None,
+        min=info.low if number else None,
+        max=info.high if number else None,
     )
     found = [_parameter(field.name, Annotated[kind, option], default)]
     if info.off is not None:

@@ -158,6 +158,11 @@ class _Dub:
                 method = method or self._load_method()
                 if options.reference != "auto":
                     method = method.with_reference(options.reference)
+                if options.expressiveness != 1 and not method.predicts_motions:
+                    raise LipwrightError(
+                        f"The method '{method.info.name}' predicts no lip motions, so "
+                        "--expressiveness means nothing to it; use --method vq."
+                    )
                 weights = options.enhance_weights
                 enhancer = load_enhancer(options.enhance, Path(weights) if weights else None)
                 identity = self._identity(method, enhancer)
@@ -199,6 +204,7 @@ class _Dub:
                     segment=segment_frames(info),
                     detail=options.detail,
                     started=started,
+                    expressiveness=options.expressiveness,
                     adapted=adapted,
                 )
                 self._describe(schedule, method)

@@ -36,8 +36,8 @@ class OptionInfo:
     group: Group
     shapes: bool
     metavar: str | None = None
-    low: int | None = None
-    high: int | None = None
+    low: float | None = None
+    high: float | None = None
     still: bool = True
     off: str | None = None
     hidden: bool = False
@@ -49,8 +49,8 @@ def described(
     *,
     shapes: bool,
     metavar: str | None = None,
-    low: int | None = None,
-    high: int | None = None,
+    low: float | None = None,
+    high: float | None = None,
     still: bool = True,
     off: str | None = None,
     hidden: bool = False,

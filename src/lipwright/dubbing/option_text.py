@@ -98,6 +98,8 @@ def _value(value: Any, metavar: str | None, hint: Any) -> Any:
         return False
     if hint is int or int in get_args(hint):
         return int(text)
+    if hint is float:
+        return float(text)
     if get_origin(hint) is tuple:
         return tuple(value) if isinstance(value, (list, tuple)) else tuple(text.split())
     if hint is Fraction:

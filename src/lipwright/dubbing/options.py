@@ -90,6 +90,17 @@ class DubOptions:
             metavar="auto|off|FILE",
         ),
     )
+    expressiveness: float = field(
+        default=1.0,
+        metadata=described(
+            "How far the mouth goes from rest: 0 keeps it there, 1 is usual for this person, 1.5 "
+            "is half as much again. For methods whose speech network predicts lip motions (vq).",
+            "Face",
+            shapes=True,
+            low=0,
+            high=1.5,
+        ),
+    )
     length: Length = field(
         default="auto",
         metadata=described(
@@ -410,8 +421,8 @@ class DubOptions:
                 )
             if value is None:
                 continue
-            below = info.low is not None and value < info.low
-            if below or (info.high is not None and value > info.high):
+            above_low = info.low is None or value >= info.low  # never so for what is no number
+            if not (above_low and (info.high is None or value <= info.high)):
                 high = "or more" if info.high is None else f"to {info.high}"
                 raise LipwrightError(
                     f"The {title} {value} is out of range; give {info.low} {high}."

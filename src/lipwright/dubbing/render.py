@@ -137,6 +137,7 @@ class Job:
         audio_features: (C, T) what the method made of the speech (``Method.speech_features``);
             None where a renderer knows better.
         adapted: the same by track, for tracks whose person's articulation is known.
+        expressiveness: what predicted lip motions are multiplied by.
         enhancer: stage 2, or None.
         marker: writes the watermark, or None.
         batch_size: frames per window.
@@ -156,6 +157,7 @@ class Job:
     segment: int = 250
     detail: Detail = "keep"
     started: StartedFaces | None = None
+    expressiveness: float = 1.0
     adapted: Mapping[int, Picture] = field(default_factory=dict)
 
 
@@ -380,6 +382,8 @@ class FaceRenderer:
             columns = np.array([column_at(time) for time in times])
             activity = activity * (columns < features.shape[1])  # behind the end nothing is said
             picked: Picture = features[:, columns.clip(max=features.shape[1] - 1)].T
+            if self._job.method.predicts_motions:
+                activity = activity * np.float32(self._job.expressiveness)
             return np.asarray(picked * activity[:, None], np.float32)
         audio = windows(features, times, self._job.method.info.audio)
         silence = np.float32(SILENCE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -164,7 +165,8 @@ class Provenance:
                 self._credentials,
                 time_stamp_url=self.options.time_stamp_url,
             )
-        elif is_beside(out) and Path(sidecar_path(out)).exists():
+        # Not Path.exists: it raises for a name that is too long.
+        elif is_beside(out) and os.path.exists(sidecar_path(out)):  # noqa: PTH110
             self.warnings.append(STALE.format(sidecar_path(out)))
         if marker is not None and marked:
             hashed = HashedFile.of(complete)

@@ -21,6 +21,7 @@ from lipwright.errors import LipwrightError
 OMITTED = {
     "weights": "names a file of the server",
     "adapt": "may name a file of the server",
+    "enhance_weights": "names a file of the server",
     "certificate": "names a file of the server",
     "key": "names a file of the server",
     "time_stamp": "makes the server call an address",
@@ -63,6 +64,7 @@ class FormField:
         choices: of a choice.
         default: as text; of a flag "true" or "false".
         low, high: of a number.
+        whole: whether a number has no fraction.
     """
 
     name: str
@@ -72,8 +74,9 @@ class FormField:
     kind: Literal["choice", "number", "flag", "text"]
     choices: tuple[str, ...]
     default: str
-    low: int | None
-    high: int | None
+    low: float | None
+    high: float | None
+    whole: bool = True
 
 
 @cache
@@ -108,6 +111,8 @@ def settings_model() -> type[BaseModel]:
             kind, limits = str, {"pattern": _FRACTION}
         elif hint is str:
             limits = {"max_length": LONGEST_WORD, "pattern": r"^[A-Za-z0-9,_.:@-]+$"}
+        elif hint is float:
+            limits = {"ge": info.low, "le": info.high, "allow_inf_nan": False}
         elif hint is int or int in get_args(hint):
             limits = {"ge": info.low, "le": info.high if info.high is not None else 2**31 - 1}
         default = str(option.default) if hint is Fraction else option.default
@@ -150,7 +155,7 @@ def form_fields() -> tuple[FormField, ...]:
             kind = "choice"
         elif hint is bool:
             kind = "flag"
-        elif hint is int or int in get_args(hint):
+        elif hint in (int, float) or int in get_args(hint):
             kind = "number"
         default = "" if option.default is None else str(option.default)
         if name == "method":
@@ -158,6 +163,18 @@ def form_fields() -> tuple[FormField, ...]:
         elif kind == "flag":
             default = default.lower()
         title = TITLES.get(name, name.replace("_", " ").capitalize())
-        field = (name, title, info.help, info.group, kind, choices, default, info.low, info.high)
-        found.append(FormField(*field))
+        found.append(
+            FormField(
+                name,
+                title,
+                info.help,
+                info.group,
+                kind,
+                choices,
+                default,
+                info.low,
+                info.high,
+                whole=hint is not float,
+            )
+        )
     return tuple(sorted(found, key=lambda one: GROUPS.index(one.group)))

@@ -28,6 +28,7 @@ from lipwright.evaluation.metrics.base import (
     Moment,
 )
 from lipwright.evaluation.networks import NAMES, Networks
+from lipwright.media.mel import mel_spectrogram
 from tests.conftest import MakeVideo
 from tests.faces.shapes import face
 
@@ -45,7 +46,7 @@ def series() -> FaceSeries:
 class Toy:
     """Every network at once: means of what it is given."""
 
-    size, window = 32, 5
+    size, window, columns = 32, 5, 4
 
     def features(self, x: Tensor) -> Tensor:
         return x.flatten(2).mean(dim=2)
@@ -67,6 +68,9 @@ class Toy:
 
     def faces(self, windows: Tensor) -> Tensor:
         return windows.mean(dim=1)
+
+    def hear(self, wave: NDArray[np.float32]) -> Tensor:
+        return torch.from_numpy(mel_spectrogram(wave))
 
     def speech(self, mel: Tensor) -> Tensor:
         return mel.mean(dim=2)[:, :3]

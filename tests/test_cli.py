@@ -7,9 +7,11 @@ import io
 import json
 import re
 import runpy
+import shlex
 import signal
 import subprocess
 import sys
+import wave
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from importlib import resources
@@ -22,6 +24,7 @@ import pytest
 import typer.main
 from rich.console import Console
 
+from lipwright.animation import job as animation_job
 from lipwright.cli import app, doctor, main
 from lipwright.cli.closing import written_lines
 from lipwright.cli.options import time_of
@@ -117,6 +120,69 @@ def test_a_cast_takes_the_place_of_a_speech(
     ):
         assert run(*wrong)[0] == 2
     assert len(dubs) == 1
+
+
+@pytest.mark.usefixtures("no_checks")
+@pytest.mark.parametrize("name", ["dub", "animate"])
+@pytest.mark.parametrize("way", ["--text", "file", "pipe"])
+def test_a_text_takes_the_place_of_a_speech(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, way: str
+) -> None:
+    given: list[Path] = []
+
+    def fake(video: Path, speech: Path, out: Path, *_: Any, **__: Any) -> Report:
+        given.append(speech)
+        with wave.open(str(speech)) as file:
+            assert file.readframes(99) == "Gr\u00fc\u00dfe".encode()
+        return Report(str(video), str(speech), str(out))
+
+    monkeypatch.setattr(job if name == "dub" else animation_job, name, fake)
+    (tmp_path / "text.txt").write_text("Gr\u00fc\u00dfe\n", encoding="utf-8")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("Gr\u00fc\u00dfe".encode())))
+    ways: dict[str, list[object]] = {
+        "--text": ["--text", "Gr\u00fc\u00dfe"],
+        "file": ["--text-file", tmp_path / "text.txt"],
+        "pipe": ["--text-file", "-"],
+    }
+    words = ways[way]
+    script = tmp_path / "say.py"
+    script.write_text(
+        "import sys, wave\nwith wave.open(sys.argv[1], 'wb') as file:\n"
+        "    file.setparams((1, 1, 8000, 0, 'NONE', ''))\n"
+        "    file.writeframes(sys.argv[2].encode())\n"
+    )
+    say = f"{shlex.quote(sys.executable)} {shlex.quote(str(script))} {{out}} {{text}}"
+    code, _, error = run(name, "a.png", *words, "--synthesiser", say, "-o", "o.mp4", "-q")
+    assert (code, error) == (0, "")
+    assert len(given) == 1
+    assert not given[0].exists()
+    code, _, error = run(
+        name, "a.png", *words, "--synthesiser", "nothing-here {out}", "-o", "o.mp4"
+    )
+    assert code == 1
+    assert len(error.splitlines()) == 1
+    assert len(given) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["b.wav", "--text", "a"],
+        ["b.wav", "--text-file", "a.txt"],
+        ["--text", "a", "--text-file", "a.txt"],
+        ["b.wav", "--voice", "de"],
+        ["b.wav", "--synthesiser", "x {out}"],
+        [],
+    ],
+)
+def test_a_text_and_a_speech_exclude_each_other(
+    run: Callable[..., Result], dubs: list[tuple[Any, ...]], words: list[str]
+) -> None:
+    for name in ("dub", "animate"):
+        assert run(name, "a.png", *words, "-o", "o.mp4")[0] == 2
+    assert run("dub", "a.mp4", "--text", "a", "--cast", "c.yaml", "-o", "o.mp4")[0] == 2
+    assert run("dub", "-", "--text-file", "-", "-o", "o.mp4")[0] == 2
+    assert not dubs
 
 
 @pytest.mark.usefixtures("no_checks")

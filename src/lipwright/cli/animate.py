@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lipwright.cli.options import takes_dub_options
+from lipwright.cli.spoken import Synthesiser, Text, TextFile, Voice, check_given, speech_or_text
 from lipwright.dubbing.options import DubOptions
 from lipwright.printable import printable
 
@@ -20,10 +21,17 @@ def register(app: typer.Typer) -> None:
 @takes_dub_options(still=True)
 def animate(
     image: Annotated[Path, typer.Argument(help="Picture of a face: photograph or drawing.")],
-    speech: Annotated[Path, typer.Argument(help="Any file with a sound track.")],
+    *,
+    speech: Annotated[
+        Path | None, typer.Argument(help="Any file with a sound track. Not with --text.")
+    ] = None,
     out: Annotated[
         Path, typer.Option("-o", "--out", help="Video to write: .mp4, .mov, .mkv or .webm.")
     ],
+    text: Text = None,
+    text_file: TextFile = None,
+    voice: Voice = None,
+    synthesiser: Synthesiser = None,
     idle: Annotated[
         bool,
         typer.Option(
@@ -36,7 +44,6 @@ def animate(
         bool,
         typer.Option("-q", "--quiet", help="No progress, no closing lines.", rich_help_panel="Job"),
     ] = False,
-    *,
     options: DubOptions,
 ) -> None:
     """Let the face in a still picture speak.
@@ -47,11 +54,15 @@ def animate(
     from lipwright.cli.progress import DubProgress, QuietProgress
     from lipwright.dubbing.checks import check_job
 
-    check_job(image, speech, out, options)
-    with QuietProgress() if quiet else DubProgress() as observer:
-        observer.progress("load", 0, None, 0.0)  # importing PyTorch takes seconds
-        from lipwright.animation.job import animate as run
+    if (speech is not None) is check_given(text, text_file, voice, synthesiser):
+        raise typer.BadParameter("give either a SPEECH or a --text (or --text-file).")
+    given = speech or Path()
+    with speech_or_text(given, text, text_file, voice, synthesiser, options.limit) as heard:
+        check_job(image, heard, out, options)
+        with QuietProgress() if quiet else DubProgress() as observer:
+            observer.progress("load", 0, None, 0.0)  # importing PyTorch takes seconds
+            from lipwright.animation.job import animate as run
 
-        found = run(image, speech, out, options, observer, fps=options.fps, idle=idle)
+            found = run(image, heard, out, options, observer, fps=options.fps, idle=idle)
     for line in [] if quiet else closing_lines(found):
         print(printable(line))

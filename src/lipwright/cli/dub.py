@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from lipwright.cli.options import takes_dub_options
+from lipwright.cli.spoken import Synthesiser, Text, TextFile, Voice, check_given, speech_or_text
 from lipwright.dubbing.cast.request import CastSpeech, Original
 from lipwright.dubbing.options import DubOptions
 from lipwright.printable import printable
@@ -28,7 +29,9 @@ def dub(
     *,
     speech: Annotated[
         Path | None,
-        typer.Argument(help="Any file with a sound track; - for a pipe. Not with --cast."),
+        typer.Argument(
+            help="Any file with a sound track; - for a pipe. Not with --text or --cast."
+        ),
     ] = None,
     out: Annotated[
         Path,
@@ -36,6 +39,10 @@ def dub(
             "-o", "--out", help="Video to write: .mp4, .mov, .mkv or .webm; - for a pipe."
         ),
     ],
+    text: Text = None,
+    text_file: TextFile = None,
+    voice: Voice = None,
+    synthesiser: Synthesiser = None,
     cast: Annotated[
         Path | None,
         typer.Option(
@@ -82,12 +89,19 @@ def dub(
     from lipwright.cli.progress import DubProgress, QuietProgress
     from lipwright.dubbing.checks import check_job
 
-    if (speech is None) is (cast is None):
-        raise typer.BadParameter("give either a SPEECH or a --cast.")
+    has_text = check_given(text, text_file, voice, synthesiser)
+    if (speech is not None) + has_text + (cast is not None) != 1:
+        raise typer.BadParameter("give either a SPEECH, a --text (or --text-file) or a --cast.")
+    if video == PIPE == text_file:
+        raise typer.BadParameter("video and text cannot both come from a pipe.")
     if cast is None and (bed is not None or duck_bed or original != "auto"):
         raise typer.BadParameter("--bed, --duck-bed and --original belong to a --cast.")
     said = sys.stderr if out == PIPE else sys.stdout
-    with real_files(video, speech or Path(str(cast)), out, options.lossless) as files:
+    given = speech or Path(str(cast))
+    with (
+        speech_or_text(given, text, text_file, voice, synthesiser, options.limit) as heard,
+        real_files(video, heard, out, options.lossless) as files,
+    ):
         if cast is None:  # what is wrong with a cast is said by its own check, all at once
             check_job(*files, options)
         with QuietProgress() if quiet else DubProgress() as observer:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lipwright.media.info import VideoInfo, probe
     from lipwright.media.mel import mel_spectrogram
     from lipwright.media.reader import Frame, VideoReader
+    from lipwright.media.synthesis import synthesise
     from lipwright.media.writer import VideoWriter
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "load_speech",
     "mel_spectrogram",
     "probe",
+    "synthesise",
 ]
 _HOMES = {
     "Frame": "reader",
@@ -32,6 +34,7 @@ _HOMES = {
     "load_speech": "audio",
     "mel_spectrogram": "mel",
     "probe": "info",
+    "synthesise": "synthesis",
 }
 
 

@@ -51,6 +51,11 @@ class Limits:
     clock_jump: int = _limit(
         10, "s", "ahead, from which a step in the clock of a transport or program stream is cut out"
     )
+    spoken_characters: int = _limit(
+        200_000, "characters", "of a text that a synthesiser is to say (four hours of speech)"
+    )
+    synthesis_seconds: int = _limit(600, "s", "that a synthesiser may take for a text")
+    synthesis_bytes: int = _limit(1 << 30, "bytes", "of the sound that a synthesiser writes")
     text: int = _limit(2_000, "characters", "of one string out of a file that is shown")
 
 

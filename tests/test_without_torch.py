@@ -16,7 +16,7 @@ NEED_IT = (
     *("training", "models", "data", "evaluation.experts", "evaluation.memory"),
     *("evaluation.protocols", "methods.engine", "methods.export", "methods.graphs"),
     *("methods.vq_networks", "methods.memory_networks", "methods.landmark_networks"),
-    *("methods.pixel", "weights.checkpoint", "cli.prepare"),
+    *("methods.pixel", "weights.checkpoint", "cli.prepare", "enhance.restorer"),
 )
 """Rooms and modules that may import PyTorch at their top: the extras bring it."""
 
@@ -92,6 +92,15 @@ def test_a_gpu_and_the_other_runtime_want_their_extra(asked: str) -> None:
     weights = f", weights={str(SHIPPED_FILE)!r}" if "wav2lip" in asked else ""
     code = f"from lipwright.methods.registry import load_method\nload_method({asked}{weights})"
     done = run(code)
+    assert "LipwrightError" in done.stderr, done.stderr
+    assert "lipwright[gpu]" in done.stderr.splitlines()[-1]
+
+
+def test_the_trained_restorer_wants_its_extra() -> None:
+    done = run(
+        "from pathlib import Path\nfrom lipwright.enhance.registry import load_enhancer\n"
+        "load_enhancer('restorer', Path('restorer.safetensors'))"
+    )
     assert "LipwrightError" in done.stderr, done.stderr
     assert "lipwright[gpu]" in done.stderr.splitlines()[-1]
 

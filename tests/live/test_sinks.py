@@ -263,3 +263,6 @@ def test_a_receiver_that_takes_nothing_does_not_hold_the_session_up(
     assert target.statistics.not_taken[sink.name] >= 10
     sink.close()
     release.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("live-"):
+            thread.join(30)

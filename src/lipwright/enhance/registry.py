@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lipwright.enhance.base import Enhancer
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, missing_extra
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,11 @@ def load_enhancer(name: str, weights: Path | None = None) -> Enhancer | None:
     if spec is None:
         return None
     module, _, made = spec.make.partition(":")
-    maker: Callable[..., Any] = getattr(import_module(module), made)
+    try:
+        maker: Callable[..., Any] = getattr(import_module(module), made)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise missing_extra(f"The enhancer '{known}'", "gpu") from error
     enhancer: Enhancer = maker(weights) if spec.weights else maker()
     return enhancer

@@ -34,7 +34,7 @@ from lipwright.dubbing import checks, job
 from lipwright.dubbing.cast.request import CastSpeech
 from lipwright.dubbing.options import DubOptions
 from lipwright.dubbing.report import Report, Run
-from lipwright.errors import Interrupted, LipwrightError
+from lipwright.errors import Interrupted, LipwrightError, Problems
 from lipwright.media import codecs
 from lipwright.methods.copy import CopyMethod
 from lipwright.weights import fetch
@@ -444,6 +444,21 @@ def test_errors_are_one_line_on_standard_error(
     assert err.count("\n") == 1
     assert said in err
     assert "Traceback" not in err
+
+
+@pytest.mark.usefixtures("no_checks")
+def test_several_faults_have_a_line_each(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = ["The file a\nb.wav is not there.", "Ben starts too late.", "Cid is silent."]
+    monkeypatch.setattr(job, "dub", failing(Problems(told, 2)))
+    code, out, err = run(*DUB, "-q")
+    assert (code, out) == (1, "")
+    assert err.splitlines() == [
+        "lipwright: The file a b.wav is not there.",
+        "  Ben starts too late.",
+        "  (1 more)",
+    ]
 
 
 @pytest.mark.usefixtures("no_checks")

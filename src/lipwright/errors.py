@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 _PLAIN_WORD = re.compile(r"[a-z]+[ ,']")
 """What a sentence may begin with; names of keys and options (``loss.sync``, ``--face``) stay."""
@@ -22,6 +23,19 @@ class LipwrightError(Exception):
         if _PLAIN_WORD.match(text):
             text = text[0].upper() + text[1:]
         return text if not text or text[-1] in ".!?" else f"{text}."
+
+
+class Problems(LipwrightError):  # noqa: N818 - the plural of LipwrightError
+    """Several things that are wrong, told together; the command line gives each a line."""
+
+    def __init__(self, sentences: Sequence[str], most: int) -> None:
+        """Args:
+        sentences: what is wrong, at least one sentence.
+        most: how many of them are told; of the rest only the number is.
+        """
+        rest = len(sentences) - most
+        self.sentences = (*sentences[:most], *([f"({rest} more)"] if rest > 0 else []))
+        super().__init__("\n  ".join(self.sentences))
 
 
 def missing_extra(what: str, extra: str) -> LipwrightError:

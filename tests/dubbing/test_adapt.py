@@ -136,6 +136,10 @@ def test_too_little_speech_teaches_nothing(make_video: MakeVideo) -> None:
     assert "3 s are needed" in facts["reason"]
 
 
+def test_what_is_almost_enough_is_not_rounded_up() -> None:
+    assert adapt._too_little(74).startswith("2.9 s of")  # 74 / 25 = 2.96
+
+
 def test_no_sound_and_no_motion(make_video: MakeVideo) -> None:
     silent = make_video("silent.mkv", size=SIZE, frames=30)
     facts, _ = run(silent, talking(syllables(0)))

@@ -284,6 +284,9 @@ people:
         assert sum(part in line for line in lines) == 1, part
     with pytest.raises(LipwrightError, match="--length means nothing with a cast"):
         dub(film, cast, out, DubOptions(length="speech"), method=Talker(), tracker=Tracker())
+    with pytest.raises(LipwrightError, match=r"The cast .*none\.yaml does not exist"):
+        dub(film, CastSpeech(tmp_path / "none.yaml"), out, QUIET, method=Talker(),
+            tracker=Tracker())  # fmt: skip
     good = 'people:\n  Zoe: {face: "7", stretches: [{start: 0.4, end: 1, speech: film.wav}]}\n'
     with pytest.raises(LipwrightError, match=r"Zoe in .* no usable face 7"):
         dub(film, CastSpeech(cast_of(tmp_path, good)), out, QUIET, method=Talker(),

@@ -29,7 +29,7 @@ from typing import Any
 
 from lipwright.dubbing.option_text import option_name, options_from
 from lipwright.dubbing.options import DubOptions
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, Problems
 from lipwright.files.yaml_text import parse_yaml
 
 FILES = ("video", "speech", "out")
@@ -38,6 +38,7 @@ NOT_HERE = {
     "resume": "a batch always resumes",
 }
 MOST_JOBS = 100_000
+MOST_SENTENCES = 10
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,7 @@ def read_table(
         except LipwrightError as error:
             problems.append(error.sentence)
     if problems:
-        more = f" ({len(problems) - 10} more)" if len(problems) > 10 else ""
-        raise LipwrightError("\n  ".join(problems[:10]) + more)
+        raise Problems(problems, MOST_SENTENCES)
     if not jobs:
         raise LipwrightError(f"The table {path} holds no jobs.")
     return jobs

@@ -36,7 +36,7 @@ from lipwright.cli import (
     weights,
 )
 from lipwright.cli.plain_help import command_of
-from lipwright.errors import Interrupted, LipwrightError, missing_extra
+from lipwright.errors import Interrupted, LipwrightError, Problems, missing_extra
 from lipwright.printable import printable
 
 INTERRUPTED, TERMINATED = 130, 143
@@ -118,6 +118,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if left.code == INTERRUPTED:  # Typer turns Ctrl-C into an exit without a word
             _fail(left, "Interrupted.", _interrupted(), debug)
         raise
+    except Problems as error:
+        _fail(error, error.sentences, 1, debug)
     except LipwrightError as error:
         _fail(error, error.sentence, 1, debug)
     except MemoryError as error:
@@ -155,8 +157,10 @@ def _one_line(error: BaseException) -> str:
     return text if len(text) <= 200 else text[:197] + "..."
 
 
-def _fail(error: BaseException, sentence: str, code: int, debug: bool) -> NoReturn:
+def _fail(error: BaseException, said: str | tuple[str, ...], code: int, debug: bool) -> NoReturn:
     if debug:
         traceback.print_exception(error, file=sys.stderr)
-    print(f"lipwright: {printable(sentence)}", file=sys.stderr)
+    # Each by itself, so that a line end in a file's name cannot pass for one of ours.
+    lines = [printable(said)] if isinstance(said, str) else [printable(each) for each in said]
+    print("lipwright: " + "\n  ".join(lines), file=sys.stderr)
     sys.exit(code)

@@ -8,6 +8,7 @@ nothing: lips and prediction must agree surely, over all and in every few second
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -281,8 +282,9 @@ def _facts(found: Agreement, frames: int) -> dict[str, Any]:
 
 
 def _too_little(frames: int) -> str:
+    found = math.floor(10 * frames / MODEL_FPS) / 10  # not rounded: 2.96 s are less than 3 s
     return (
-        f"{frames / MODEL_FPS:.1f} s of this person's own speech were found in step, "
+        f"{found:.1f} s of this person's own speech were found in step, "
         f"{LEAST_FRAMES / MODEL_FPS:g} s are needed"
     )
 

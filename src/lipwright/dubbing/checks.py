@@ -35,7 +35,7 @@ def check_job(
     options.check()
     given = {name: getattr(options, name) for name in OUTPUTS}
     others = {name: Path(path) for name, path in given.items() if path is not None}
-    check_paths(video, speech, out, others)
+    check_paths(video, speech, out, others, spoken="cast" if cast else "speech file")
     kind_of(out)
     if options.compare is not None:
         kind_of(Path(options.compare))
@@ -67,7 +67,9 @@ def check_job(
         )
 
 
-def check_paths(video: Path, speech: Path, out: Path, others: dict[str, Path]) -> None:
+def check_paths(
+    video: Path, speech: Path, out: Path, others: dict[str, Path], *, spoken: str = "speech file"
+) -> None:
     """Raise LipwrightError unless the inputs can be read and the outputs be written.
 
     Args:
@@ -75,10 +77,11 @@ def check_paths(video: Path, speech: Path, out: Path, others: dict[str, Path]) -
         speech: an input.
         out: the video to write; not touched.
         others: further files to write, by what they are called in messages.
+        spoken: what ``speech`` is called in messages.
     """
     check_file(video, "video")
-    check_file(speech, "speech file")
-    inputs = {"video": video, "speech file": speech}
+    check_file(speech, spoken)
+    inputs = {"video": video, spoken: speech}
     for what, path in {"output": out, **others}.items():
         if path.is_dir():
             raise LipwrightError(f"The {what} {path} is a folder; give the name of a file in it.")

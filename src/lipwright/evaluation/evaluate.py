@@ -277,8 +277,9 @@ def _summary(names: list[str], clips: list[ClipResult], row: str) -> tuple[Rows,
 def page(content: dict[str, Any], table: str, compared: tuple[str, ...]) -> str:
     """The table with its notes and the published numbers, as Markdown."""
     clips = content["clips"]
+    number = "1 clip" if len(clips) == 1 else f"{len(clips)} clips"
     lines = [
-        f"{len(clips)} clips, {content['protocol']['frames']} frames. Mean [95 % interval].",
+        f"{number}, {content['protocol']['frames']} frames. Mean [95 % interval].",
         "",
         table,
     ]

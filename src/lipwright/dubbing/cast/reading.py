@@ -37,7 +37,7 @@ from lipwright.dubbing.cast.stretches import Cast, Line, Stretch
 from lipwright.dubbing.cast.subtitles import read_subtitles
 from lipwright.dubbing.cast.timecode import exact_rate, seconds_of
 from lipwright.dubbing.option_text import time_of
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, Problems
 from lipwright.files.yaml_text import parse_yaml
 
 MOST_BYTES = 16 << 20
@@ -50,9 +50,7 @@ SUBTITLES = {".vtt": "vtt", ".srt": "srt", ".ass": "ass", ".ssa": "ass"}
 def refuse(problems: list[str]) -> None:
     """Raise all sentences in one LipwrightError, if there are any."""
     if problems:
-        rest = len(problems) - MOST_SENTENCES
-        more = f"\n  ({rest} more)" if rest > 0 else ""
-        raise LipwrightError("\n  ".join(problems[:MOST_SENTENCES]) + more)
+        raise Problems(problems, MOST_SENTENCES)
 
 
 def read_cast(path: Path, rate: Fraction) -> Cast:

@@ -34,6 +34,7 @@ format: $(VENV)/.installed-dev
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python tools/make_cli_docs.py
+	$(BIN)/python tools/make_stage_docs.py
 
 # The stamp files make repeated calls quick; editing pyproject.toml installs again.
 $(VENV)/.installed: pyproject.toml

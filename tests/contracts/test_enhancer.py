@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from lipwright.dubbing.options import Enhance
+from lipwright.dubbing.option_info import info_of
+from lipwright.dubbing.options import DubOptions, Enhance
 from lipwright.enhance.base import Enhancer, References
-from lipwright.enhance.registry import AUTO, ENHANCERS, load_enhancer
+from lipwright.enhance.registry import AUTO, CHOICES, ENHANCERS, load_enhancer
 from lipwright.errors import LipwrightError
 from tests.enhance.mouths import context, drawn, filmed, nbytes, references
 
@@ -174,7 +175,9 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
 
 
 def test_names() -> None:
-    assert set(get_args(Enhance)) == {"auto", "none", *ENHANCERS}
+    assert get_args(Enhance) == CHOICES == ("auto", "none", *ENHANCERS)
+    told = info_of(DubOptions.__dataclass_fields__["enhance"]).help
+    assert all(f"{name}: {spec.summary}" in told for name, spec in ENHANCERS.items())
     assert AUTO in ENHANCERS
     assert load_enhancer("none") is None
     chosen = load_enhancer("auto")

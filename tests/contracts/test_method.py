@@ -21,12 +21,10 @@ from lipwright.lip_motion import NeutralMouth
 from lipwright.media.mel import windows
 from lipwright.methods.base import Array, Method, ReferenceLips
 from lipwright.methods.registry import METHODS, load_method
-from tests.contracts.tiny_methods import CHECKPOINTS
+from tests.contracts.tiny_methods import CHECKPOINTS, SEES_ITS_OWN_FRAME
 from tests.methods.test_landmark import read_points
 
 FRAMES, REFERENCES = 11, 3
-SEES_ITS_OWN_FRAME = {"copy", "wav2lip", "lipgan", "landmark"}
-"""These draw on the source frame itself, mouth included, as published (or change nothing)."""
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +94,9 @@ def draw(method: Method, faces: Array, audio: Array, state: Any, batch: int) -> 
 
 
 def test_every_registered_method_has_a_checkpoint_here() -> None:
-    assert {name for name, _ in CHECKPOINTS.values()} == set(METHODS)
+    assert {name for name, _ in CHECKPOINTS.values()} == set(METHODS), (
+        "add what writes a tiny checkpoint to CHECKPOINTS in tests/contracts/tiny_methods.py"
+    )
 
 
 def test_info_describes_it(load: Loader, variant: str) -> None:

@@ -1,6 +1,7 @@
 """A checkpoint of random weights for every registered method, as small as its networks allow.
 
-A new method adds one function to :data:`CHECKPOINTS`; the contract suite then holds it too.
+A new method with weights adds one function to :data:`CHECKPOINTS`; one without any is found in the
+registry. The contract suite then holds it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 import torch
 
+from lipwright.methods.registry import METHODS
 from lipwright.models.gallery_generator import GalleryGenerator
 from lipwright.models.generator import CodeGenerator
 from lipwright.models.lip_space import LipSpace
@@ -84,6 +86,9 @@ CHECKPOINTS: dict[str, tuple[str, Callable[[Path], Path] | None]] = {
     "wav2lip": ("wav2lip", lambda folder: save_pixel(folder, "wav2lip")),
     "lipgan": ("lipgan", lambda folder: save_pixel(folder, "lipgan")),
     "speech2vid": ("speech2vid", lambda folder: save_pixel(folder, "speech2vid")),
-    "copy": ("copy", None),
+    **{name: (name, None) for name, entry in METHODS.items() if entry.weightless},
 }
 """Name of the variant -> registered method, and what writes its checkpoint (None: it has none)."""
+SEES_ITS_OWN_FRAME = {"copy", "wav2lip", "lipgan", "landmark"}
+"""These draw on the source frame itself, mouth included, as published (or change nothing); every
+other method is held to draw the same mouth whatever the source's mouth does."""

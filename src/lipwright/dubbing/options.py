@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from lipwright.dubbing.option_info import choices_of, described, options_of
+from lipwright.enhance import registry as enhancers
 from lipwright.errors import LipwrightError
 from lipwright.media import limits
 from lipwright.media.names import Pixels
@@ -20,8 +21,11 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Backend = Literal["auto", "torch", "openvino"]
 Reference = Literal["auto", "same", "fixed", "gallery"]
 Detail = Literal["keep", "off"]
-Enhance = Literal["auto", "none", "self", "restorer"]
 Codec = Literal["auto", "h264", "hevc", "av1", "vp9", "prores"]
+if TYPE_CHECKING:
+    Enhance = str
+else:  # the registered enhancers, which a type checker cannot know
+    Enhance = Literal[enhancers.CHOICES]
 
 STILL_RATE = Fraction(25)
 """Frames per second of a video made from a still picture."""
@@ -158,8 +162,7 @@ class DubOptions:
         default="auto",
         metadata=described(
             "Stage 2, which sharpens the drawn mouth of a face that is larger in the video than "
-            "the method draws it. self: with detail from the person's own frames; restorer: by a "
-            "trained network, see --enhance-weights; auto: self; none: the drawn mouth as it is.",
+            f"the method draws it. {enhancers.choices_in_words()}",
             "Face",
             shapes=True,
         ),

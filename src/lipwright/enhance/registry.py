@@ -1,4 +1,9 @@
-"""The enhancers by name, and which one ``auto`` is."""
+"""The enhancers by name, and which one ``auto`` is.
+
+An enhancer is declared once, by an entry of :data:`ENHANCERS`; the choices of ``--enhance``, their
+help and the contract tests follow from there. The table imports neither NumPy nor an enhancer, so
+that ``lipwright --help`` stays quick.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lipwright.enhance.base import Enhancer
 from lipwright.errors import LipwrightError, missing_extra
+
+if TYPE_CHECKING:
+    from lipwright.enhance.base import Enhancer
 
 
 @dataclass(frozen=True)
@@ -18,18 +25,35 @@ class EnhancerSpec:
 
     Attributes:
         make: ``module:class``.
+        summary: what it sharpens with, for help and docs; a few words, no full stop.
         weights: whether it takes the path of a checkpoint (None where none was given).
     """
 
     make: str
+    summary: str
     weights: bool = False
 
 
 ENHANCERS = {
-    "self": EnhancerSpec("lipwright.enhance.own_detail:OwnDetail"),
-    "restorer": EnhancerSpec("lipwright.enhance.restorer:TrainedRestorer", weights=True),
+    "self": EnhancerSpec(
+        "lipwright.enhance.own_detail:OwnDetail", "with detail from the person's own frames"
+    ),
+    "restorer": EnhancerSpec(
+        "lipwright.enhance.restorer:TrainedRestorer",
+        "by a trained network, see --enhance-weights",
+        weights=True,
+    ),
 }
+"""All enhancers by name."""
 AUTO = "self"
+CHOICES = ("auto", "none", *ENHANCERS)
+"""The words that ``--enhance`` takes."""
+
+
+def choices_in_words() -> str:
+    """What each of :data:`CHOICES` does, for help and docs."""
+    parts = [f"{name}: {spec.summary}" for name, spec in ENHANCERS.items()]
+    return "; ".join((*parts, f"auto: {AUTO}", "none: the drawn mouth as it is")) + "."
 
 
 def load_enhancer(name: str, weights: Path | None = None) -> Enhancer | None:
@@ -45,12 +69,12 @@ def load_enhancer(name: str, weights: Path | None = None) -> Enhancer | None:
     known = AUTO if name == "auto" else name
     spec = ENHANCERS.get(known)
     if spec is None and name != "none":
-        choices = ", ".join(("auto", "none", *ENHANCERS))
-        raise LipwrightError(f"There is no enhancer {name!r}; choose one of {choices}.")
+        raise LipwrightError(f"There is no enhancer {name!r}; choose one of {', '.join(CHOICES)}.")
     if weights is not None and (spec is None or not spec.weights):
+        takers = " or ".join(other for other, entry in ENHANCERS.items() if entry.weights)
         raise LipwrightError(
             f"--enhance {name} takes no weights; leave out --enhance-weights, or use --enhance "
-            "restorer."
+            f"{takers}."
         )
     if spec is None:
         return None

@@ -97,6 +97,9 @@ def methods() -> tuple[str, ...]:
 @cache
 def settings_model() -> type[BaseModel]:
     """The model of a request's ``options``; every field may be left out."""
+    from lipwright.methods.registry import METHODS
+
+    weightless = tuple(name for name, entry in METHODS.items() if entry.weightless)
     made: dict[str, Any] = {}
     for name, (option, info, hint) in options_of(DubOptions).items():
         if name in OMITTED:
@@ -104,7 +107,7 @@ def settings_model() -> type[BaseModel]:
         limits: dict[str, Any] = {}
         kind: Any = hint
         if name == "method":
-            kind = Literal[(*methods(), "copy")]
+            kind = Literal[(*methods(), *weightless)]
         elif name == "watermark":
             kind = Literal[choices_of(hint)]
         elif hint is Fraction:

@@ -1,8 +1,8 @@
 """Every metric of ``lipwright evaluate``, in the order of the table.
 
-A new metric is a file with a subclass of ``base.Metric`` and a line in :data:`METRICS`; measuring,
-tables, protocols, checks of names and the list in ``docs/evaluation.md`` follow from there. Code
-outside the package calls :func:`register`.
+A new metric is a file with a subclass of ``base.Metric``, its import here and a line in the list
+below; measuring, tables, protocols and checks of names follow from there, and a test asks for a row
+in ``docs/evaluation.md``. Code outside the package calls :func:`register`.
 """
 
 from __future__ import annotations

@@ -177,7 +177,7 @@ def test_another_video_that_teaches_nothing_is_told(make_video: MakeVideo) -> No
     speech = silent.with_name("speech.wav")
     report = dub(silent, speech, out, given, method=LipTalker(), tracker=tracker)
     assert f"Nothing was learnt from {teacher}: {adapt.NO_SOUND}." in report.warnings
-    with pytest.raises(LipwrightError, match="video to learn from"):
+    with pytest.raises(LipwrightError, match="learn the person"):
         dub(silent, speech, out, DubOptions(adapt="nowhere.mp4"), method=LipTalker())
 
 

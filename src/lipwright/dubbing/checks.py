@@ -54,6 +54,11 @@ def check_job(
             with open_media(path, what):
                 pass
         if (teacher := options.adapt_from) is not None:
+            if not teacher.exists():
+                raise LipwrightError(
+                    f"There is no video {teacher} to learn the person's articulation from; give "
+                    "--adapt a file, auto or off."
+                )
             with open_media(teacher, "video to learn from"):
                 pass
             if same_file(teacher, out):

@@ -140,7 +140,7 @@ def find_published(name: str, path: Path | None = None) -> Path:
         where = f"{found} is not there" if found is not None else f"{row.file} is not here"
         raise LipwrightError(
             f"the published network '{name}' is needed ({row.purpose}), and {where}; get it from "
-            f"{row.url} (licence: {row.licence}) and give its path with --weights."
+            f"{row.url} (licence: {row.licence}) and give its path with --weights {name}=FILE."
         )
     if row.sha256 is not None and path is None:
         digest = file_sha256(found)

@@ -212,7 +212,8 @@ def _is_timecode(stream: Any) -> bool:
 def codec_name(stream: Any) -> str:
     """Name of the format of a stream, whatever decoder reads it ("mp3", not "mp3float")."""
     if stream.codec_context is None:
-        return stream.name or "unknown"
+        # A video stream of an unknown format has no name in PyAV, not even an empty one.
+        return getattr(stream, "name", None) or "unknown"
     return str(stream.codec_context.codec.canonical_name)
 
 

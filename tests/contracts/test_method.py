@@ -110,6 +110,14 @@ def test_info_describes_it(load: Loader, variant: str) -> None:
         info.size = 1  # type: ignore[misc]
 
 
+def test_what_has_a_space_of_motions_predicts_them_from_speech(load: Loader) -> None:
+    method = load()
+    features = method.speech_features(np.zeros(8000, np.float32))
+    if method.motions is not None:
+        assert method.info.whole_speech
+        assert len(features) == method.motions.dim
+
+
 def test_shapes_and_ranges(load: Loader) -> None:
     method = load()
     faces, audio, references, lips = inputs(method)

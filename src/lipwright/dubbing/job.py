@@ -158,7 +158,7 @@ class _Dub:
                 method = method or self._load_method()
                 if options.reference != "auto":
                     method = method.with_reference(options.reference)
-                if options.expressiveness != 1 and not method.predicts_motions:
+                if options.expressiveness != 1 and method.motions is None:
                     raise LipwrightError(
                         f"The method '{method.info.name}' predicts no lip motions, so "
                         "--expressiveness means nothing to it; use --method vq."

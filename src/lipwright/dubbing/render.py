@@ -382,7 +382,7 @@ class FaceRenderer:
             columns = np.array([column_at(time) for time in times])
             activity = activity * (columns < features.shape[1])  # behind the end nothing is said
             picked: Picture = features[:, columns.clip(max=features.shape[1] - 1)].T
-            if self._job.method.predicts_motions:
+            if self._job.method.motions is not None:  # 0 is the mouth at rest
                 activity = activity * np.float32(self._job.expressiveness)
             return np.asarray(picked * activity[:, None], np.float32)
         audio = windows(features, times, self._job.method.info.audio)

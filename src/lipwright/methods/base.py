@@ -175,11 +175,6 @@ class Method(ABC):
             state: what :meth:`start` returned.
         """
 
-    @property
-    def predicts_motions(self) -> bool:
-        """Whether a frame takes one column of lip motions, 0 where the mouth rests."""
-        return self.info.whole_speech and self.motions is not None
-
     def with_reference(self, choice: str) -> Method:
         """The same method with another choice of the reference frames that a frame is drawn from.
 

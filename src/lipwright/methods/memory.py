@@ -68,12 +68,13 @@ class MemoryMethod(Method):
                 "Audio-Lip Memory; give one of 'lipwright train memory'."
             )
         fields = Header(header, path)
-        self.motions: LipMotions | None = None
+        # Not ``motions``: it reads the reference frames' lips, and predicts none from speech.
+        self._reference_space: LipMotions | None = None
         if fields.arguments("talker").get("move") is not None:
             basis, scale = (x.astype(np.float64) for x in read_arrays(path, list(_SPACE)))
             if basis.ndim != 2 or scale.shape != (basis.shape[1] + 1,):
                 fields.fail("the space of lip motions does not fit itself")
-            self.motions = LipMotions(basis, scale)
+            self._reference_space = LipMotions(basis, scale)
 
         def modules() -> dict[str, Any]:
             from lipwright.methods.memory_networks import modules_of
@@ -104,7 +105,7 @@ class MemoryMethod(Method):
             lips = None
         openings = [float(v) for v in lips.openings] if lips is not None else []
         index = [median_reference(openings) if openings else len(reference) // 2]
-        space = self.motions
+        space = self._reference_space
         if space is None:
             return MemoryState(reference[index])
         if lips is None:  # a closed mouth in the middle

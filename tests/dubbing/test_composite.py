@@ -127,6 +127,23 @@ def test_without_a_baseline_the_rim_matches_the_source() -> None:
     assert (source + difference)[45, 32] == pytest.approx([0.8, 0.8, 0.8], abs=0.03)
 
 
+def test_of_a_redrawn_face_nothing_of_the_source_is_left() -> None:
+    # The drawn face equals the copy, so as an edit it would be nothing at all.
+    copy, source = flat(0.5), flat(0.6)
+    source[40:44, 30:34] = 0.7
+    edit = composite.prepare(copy, copy.copy(), source, disc(), redrawn=True)
+    difference, mask = composite.delta(edit, source, IDENTITY)
+    shown = source + difference
+    inside = mask == 1
+    # Only the colour error of the copy, 0.1, is put right; the spot of 16 pixels in it is spread
+    # over the Gaussian, whose peak is 1 / (2 pi sigma^2) with sigma = 0.06 * 64.
+    peak = 0.1 * 16 / (2 * np.pi * (0.06 * S) ** 2)
+    assert inside[40:44, 30:34].all()
+    np.testing.assert_allclose(shown[42, 32], 0.6 + peak, atol=4e-3)
+    assert shown[42, 32, 0] < 0.62
+    assert composite.is_overlay(edit)
+
+
 def test_detail_off_pastes_the_face() -> None:
     edit = composite.prepare(flat(0.52), flat(0.50), flat(0.5), disc(), detail="off")
     assert edit.replace.min() == 1

@@ -17,6 +17,10 @@ where F is the source face at S pixels) put right:
 r runs smoothly from 0 to 1 with the local size of the edit. With no B, r is 1 and the colour is
 matched along the rim of the mask.
 
+A method that draws the lower half without having seen it (the paper's generator) makes no edit:
+where G resembles B by chance, X would keep its old mouth. For such a face r is 1 all over the mask;
+its B tells the colour error only.
+
 A method may also know what its own drawing lost of this person, and return a *restored* face with
 its own colours and grain. It needs no B: with the light of the frame it is compared with the source
 itself, and takes over wherever the two differ.
@@ -100,6 +104,7 @@ def prepare(
     mask: Array,
     detail: Detail = "keep",
     restored: Array | None = None,
+    redrawn: bool = False,
 ) -> Edit:
     """Take apart what the method drew.
 
@@ -110,6 +115,7 @@ def prepare(
         mask: (S, S) in [0, 1].
         detail: ``keep`` as above; ``off`` pastes the drawn face, colour matched, everywhere.
         restored: (k S, k S, 3) the speaking face with what the method knows it lost, or None.
+        redrawn: the lower half was drawn without a look at the source's; nothing of that stays.
     """
     if restored is not None:
         # It has its own colours and grain; only the light of this frame is missing.
@@ -134,6 +140,8 @@ def prepare(
         return Edit(np.zeros_like(generated), drawn, np.ones_like(mask), mask)
     change = generated - baseline
     drawn = generated + low_frequencies(source - baseline)
+    if redrawn:
+        return Edit(np.zeros_like(generated), drawn, np.ones_like(mask), mask)
     if detail == "off":
         return Edit(change, drawn, np.ones_like(mask), mask)
     replace = replacement(change)

@@ -84,6 +84,7 @@ class Face:
     generated: Picture | None = None
     baseline: Picture | None = None
     restored: Picture | None = None
+    redrawn: bool = False
     lips: NDArray[np.float64] | None = None
     """(40, 2) contours of the drawn lips in parts of the crop, where they are known."""
     support: Picture | None = None
@@ -332,6 +333,7 @@ class FaceRenderer:
                     furthest = float(np.linalg.norm(steps[i], axis=-1).max())
                     self.beyond.short += furthest > SHORT
                 face.generated = pictures[i]
+                face.redrawn = made.redrawn
                 face.baseline = None if copies is None else copies[i]
                 face.restored = None if restored is None else restored[i]
                 if made.lips is not None and made.step is not None:
@@ -422,7 +424,13 @@ def composite_faces(work: Work, job: Job) -> None:
         assert face.generated is not None
         mask = face_mask(face.planned, side)
         edit = composite.prepare(
-            face.generated, face.baseline, face.source, mask, job.detail, face.restored
+            face.generated,
+            face.baseline,
+            face.source,
+            mask,
+            job.detail,
+            face.restored,
+            face.redrawn,
         )
         if face.support is not None and job.detail == "keep":
             share = cv2.resize(face.support, (side, side), interpolation=cv2.INTER_LINEAR)

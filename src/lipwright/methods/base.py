@@ -74,6 +74,10 @@ class Rendered:
             own autoencoder draws them. The difference ``faces - baseline`` is then the edit alone,
             free of the autoencoder's blur and colour bias, and the compositor can keep the pores,
             beard and lip colour of the source wherever the edit is small.
+        redrawn: whether the lower half of ``faces`` was drawn without a look at the source's. Then
+            there is no edit: where the drawn face resembles the source by chance, the source's old
+            mouth would stay. The drawn face is shown all over the mask, and ``baseline`` tells its
+            colours only.
         restored: (B, 3, k S, k S) in [-1, 1], k >= 1, or None: ``faces`` with what the autoencoder
             left out put back, as far as the method knows it; shown wherever it differs from the
             source, and no baseline is needed then.
@@ -90,6 +94,7 @@ class Rendered:
     lips: NDArray[np.float64] | None = None
     step: NDArray[np.float64] | None = None
     weights: NDArray[np.float64] | None = None
+    redrawn: bool = False
 
 
 @dataclass(frozen=True)

@@ -195,7 +195,7 @@ class VQMethod(Method):
             speaking, baseline = in_full_batches(
                 self.frames, faces, audio, references, size=self.batch
             )
-            return Rendered(speaking, baseline)
+            return Rendered(speaking, baseline, redrawn=True)
 
         def draw(*inputs: Array) -> tuple[Array, ...]:
             return self.frames(*inputs, *state.references)

@@ -25,6 +25,7 @@ STATE_BYTES = 96 << 20
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Checkpoints with random weights of the enhancers that take one."""
+    from lipwright.models.published import gfpgan, gpen
     from lipwright.models.restorer import Restorer
     from lipwright.weights.checkpoint import save_checkpoint
 
@@ -35,7 +36,14 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     path = tmp_path_factory.mktemp("restorer") / "restorer.safetensors"
     header = {"method": "restorer", "size": 32, "references": 2, "networks": {"restorer": model}}
     save_checkpoint(path, header, {"restorer": network})
-    return {"restorer": path}
+    found = {"restorer": path}
+    published = {"gfpgan": gfpgan.GFPGAN([4, 4, 6], [6, 8, 8], 8), "gpen": gpen.GPEN([6, 6, 4], 8)}
+    for name, published_network in published.items():
+        for parameter in published_network.parameters():
+            torch.nn.init.normal_(parameter, std=0.1)
+        found[name] = path.with_name(f"{name}.pth")
+        torch.save({"params_ema": published_network.state_dict()}, found[name])
+    return found
 
 
 @pytest.fixture(params=sorted(ENHANCERS), scope="module")
@@ -172,6 +180,12 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
     save_checkpoint(path, header, {"vqgan": torch.nn.Linear(2, 2)})
     with pytest.raises(LipwrightError, match="not of the restorer"):
         load_enhancer("restorer", path)
+
+
+def test_a_file_of_another_published_network_is_refused(weights: dict[str, Path]) -> None:
+    for name, other in (("gfpgan", "gpen"), ("gpen", "gfpgan")):
+        with pytest.raises(LipwrightError, match=f"is no file of {name}"):
+            load_enhancer(name, weights[other])
 
 
 def test_names() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+import torch
 
 from lipwright.dubbing.enhancing import FACES, LARGER, FaceEnhancer
 from lipwright.dubbing.plan import SEEN, PlannedFace
@@ -127,3 +129,41 @@ def test_small_faces_lack_nothing(frame: tuple[av.VideoFrame, Path]) -> None:
     for drawn, wanted in ((128, True), (SIDE / LARGER + 1, False), (256, False)):
         adaptor = FaceEnhancer(Brighter(), probe(path), schedule(), int(drawn))
         assert adaptor.wants(face) is wanted
+
+
+def test_an_enhancer_of_whole_faces_sees_the_face(frame: tuple[av.VideoFrame, Path]) -> None:
+    """The rectangle of the drawn mouth grows to its window, as far as there is a picture."""
+    native, path = frame
+    face = PlannedFace(0, CROP, POINTS, SEEN, 1.0)
+    enhancer = Brighter(64)
+    mouth = (60, 90, 180, 210)
+    assert FaceEnhancer(enhancer, probe(path), schedule(), 128).grown(mouth, face) == mouth
+    enhancer.info = replace(enhancer.info, window=(-0.05, -0.2, 1.05, 0.9))
+    adaptor = FaceEnhancer(enhancer, probe(path), schedule(), 128)
+    # 20 - 0.05 * 200 = 10, 20 + 1.05 * 200 = 230; 10 - 0.2 * 200 is above the picture; the mouth's
+    # own rectangle reaches lower than the window.
+    box = adaptor.grown(mouth, face)
+    assert box == (10, 0, 230, 210)
+    native_plane = plane_views(native)[0]
+    native_plane[0:20, :] = 200  # above the mouth's rectangle
+    region = RegionEdit(native, probe(path), box)
+    adaptor.sharpen(region, region.rgb, face, None, np.zeros(region.shape, np.float32))
+    seen = enhancer.given[0][0][0]
+    assert seen[0, :14].mean() > seen[0, 30:].mean() + 0.2
+
+
+def test_published_weights_are_looked_for_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lipwright.enhance.registry import load_enhancer
+    from lipwright.models.published.gpen import GPEN
+
+    network = GPEN([4, 4, 4], 6)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    torch.save(network.state_dict(), tmp_path / "GPEN-BFR-512.pth")
+    monkeypatch.setenv("LIPWRIGHT_MODELS", str(tmp_path))
+    found = load_enhancer("gpen")
+    assert found is not None
+    assert found.info.size == 16
+    assert found.info.model_id.startswith("gpen-")

@@ -20,7 +20,7 @@ from lipwright.enhance.base import Context, Enhancer, References
 from lipwright.face_regions import MOUTH_WINDOW
 from lipwright.faces import alignment
 from lipwright.media.info import VideoInfo
-from lipwright.media.region import RegionEdit, crop_to_storage
+from lipwright.media.region import Box, RegionEdit, crop_to_storage
 from lipwright.media.warping import scale_of, softened
 
 Picture = NDArray[np.float32]
@@ -49,6 +49,22 @@ class FaceEnhancer:
         """Whether a face is so large that it shows what the first stage lacks."""
         return planned.side > LARGER * self._drawn
 
+    def grown(self, box: Box, planned: PlannedFace) -> Box:
+        """A rectangle of the frame with what the enhancer sees around a face."""
+        info = self.enhancer.info
+        if info.size == 0 or info.window == MOUTH_WINDOW:
+            return box
+        window = alignment.part(crop_to_storage(self._info, planned.crop), info.window)
+        corners = alignment.apply(window, np.array([[0, 0], [1, 0], [0, 1], [1, 1]]))
+        low = np.floor(corners.min(axis=0) + 1e-6)
+        high = np.ceil(corners.max(axis=0) - 1e-6)
+        return (
+            min(box[0], max(0, int(low[0]))),
+            min(box[1], max(0, int(low[1]))),
+            max(box[2], min(self._info.width, int(high[0]))),
+            max(box[3], min(self._info.height, int(high[1]))),
+        )
+
     def sharpen(
         self,
         region: RegionEdit,
@@ -73,7 +89,7 @@ class FaceEnhancer:
         state = self._state(planned.track)
         to_window = None
         if info.size:
-            window = alignment.to_pixels(alignment.part(to_region, MOUTH_WINDOW), info.size)
+            window = alignment.to_pixels(alignment.part(to_region, info.window), info.size)
             picture, before = (_sampled(p, window, info.size) for p in (picture, source))
             to_window = window
             matrix = alignment.invert(window)

@@ -440,12 +440,14 @@ def composite_faces(work: Work, job: Job) -> None:
         box = composite.bounds(mask * edit.replace if simple else mask, to_frame)
         if box is None:
             continue
-        region = RegionEdit(work.native, job.info, box)
+        sharper = job.enhancer if job.enhancer and job.enhancer.wants(face.planned) else None
+        region = RegionEdit(
+            work.native, job.info, sharper.grown(box, face.planned) if sharper else box
+        )
         if 0 in region.shape:
             continue
         to_region, strength = to_frame.copy(), face.planned.strength
         to_region[:, 2] -= region.box[:2]
-        sharper = job.enhancer if job.enhancer and job.enhancer.wants(face.planned) else None
         before = region.rgb if sharper or not simple else None
         if simple:
             drawn = composite.overlay(edit, to_region, region.shape[::-1], strength)

@@ -17,6 +17,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.face_regions import MOUTH_WINDOW, Box
+
 Array = NDArray[np.float32]
 Need = Literal["references", "source", "lips"]
 
@@ -29,10 +31,11 @@ class EnhancerInfo:
         name: registry name.
         model_id: the same with a content hash where it has weights; for reports and manifests.
         scale: its result has so many times the pixels of its input along each side.
-        size: side S of the square mouth window (``face_regions.MOUTH_WINDOW``) that it takes, in
-            pixels; 0: it works on the pixels of the video themselves, any rectangle of them.
+        size: side S of the square window that it takes, in pixels; 0: it works on the pixels of
+            the video themselves, any rectangle of them.
         needs: what it uses beside the picture; the pipeline leaves the rest out.
         backend: runtime and arithmetic; equal backends give the same frames.
+        window: the square of the aligned crop that it takes, in parts of it; may reach beyond.
     """
 
     name: str
@@ -41,6 +44,7 @@ class EnhancerInfo:
     size: int = 0
     needs: frozenset[Need] = frozenset()
     backend: str = "numpy"
+    window: Box = MOUTH_WINDOW
 
 
 @dataclass(frozen=True)

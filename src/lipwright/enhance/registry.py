@@ -24,7 +24,7 @@ class EnhancerSpec:
     """One enhancer.
 
     Attributes:
-        make: ``module:class``.
+        make: ``module:class`` or ``module:function``.
         summary: what it sharpens with, for help and docs; a few words, no full stop.
         weights: whether it takes the path of a checkpoint (None where none was given).
     """
@@ -41,6 +41,16 @@ ENHANCERS = {
     "restorer": EnhancerSpec(
         "lipwright.enhance.restorer:TrainedRestorer",
         "by a trained network, see --enhance-weights",
+        weights=True,
+    ),
+    "gfpgan": EnhancerSpec(
+        "lipwright.enhance.face_restoration:load_gfpgan",
+        "by GFPGAN, whose published file you have",
+        weights=True,
+    ),
+    "gpen": EnhancerSpec(
+        "lipwright.enhance.face_restoration:load_gpen",
+        "by GPEN, the paper's own stage 2, whose published file you have",
         weights=True,
     ),
 }

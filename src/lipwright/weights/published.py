@@ -9,7 +9,6 @@ frameworks that lie beside the tensors are replaced by empty stand-ins.
 
 from __future__ import annotations
 
-import pickle
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -123,12 +122,36 @@ TABLE = {
             False,
             "initial weights of the VQGANs",
         ),
+        Published(
+            "gfpgan",
+            "GFPGANv1.4.pth",
+            "https://github.com/TencentARC/GFPGAN/releases",
+            None,
+            "Apache-2.0 (code); trained on FFHQ, which is CC BY-NC-SA",
+            True,
+            "--enhance gfpgan",
+        ),
+        Published(
+            "gpen",
+            "GPEN-BFR-512.pth",
+            "https://github.com/yangxy/GPEN",
+            None,
+            "personal, research and non-commercial use only",
+            True,
+            "--enhance gpen",
+        ),
     )
 }
 
 
-def find_published(name: str, path: Path | None = None) -> Path:
+STATE_KEYS = ("state_dict", "model", "params_ema", "params", "g_ema")
+"""Where published files keep their weights, the averaged ones before the others."""
+
+
+def find_published(name: str, path: Path | None = None, flag: str = "") -> Path:
     """Where a published file is: ``path``, else the models folder, else the cache.
+
+    ``flag`` is how the user gives a path, for the message; by default ``--weights NAME=FILE``.
 
     Raises:
         LipwrightError: it is nowhere, or its checksum is another.
@@ -137,10 +160,11 @@ def find_published(name: str, path: Path | None = None) -> Path:
     folders = [f for f in (models_folder(), cache_folder()) if f is not None]
     found = path or next((f / row.file for f in folders if (f / row.file).is_file()), None)
     if found is None or not found.is_file():
+        flag = flag or f"--weights {name}=FILE"
         where = f"{found} is not there" if found is not None else f"{row.file} is not here"
         raise LipwrightError(
             f"the published network '{name}' is needed ({row.purpose}), and {where}; get it from "
-            f"{row.url} (licence: {row.licence}) and give its path with --weights {name}=FILE."
+            f"{row.url} (licence: {row.licence}) and give its path with {flag}."
         )
     if row.sha256 is not None and path is None:
         digest = file_sha256(found)
@@ -165,7 +189,7 @@ class _Inert:
 def load_state(path: Path) -> dict[str, Tensor]:
     """The tensors of a published PyTorch checkpoint, float32; never runs code from it.
 
-    The state dict may lie under ``state_dict``, ``model`` or at the top; all else is dropped.
+    The state dict may lie under one of :data:`STATE_KEYS` or at the top; all else is dropped.
 
     Raises:
         LipwrightError: missing, damaged, a TorchScript archive, or without tensors.
@@ -177,7 +201,7 @@ def load_state(path: Path) -> dict[str, Tensor]:
     except ModuleNotFoundError as error:
         raise missing_extra(f"Reading {path}", "train") from error
     content = _load(path)
-    for key in ("state_dict", "model"):
+    for key in STATE_KEYS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     if not isinstance(content, Mapping):
@@ -197,7 +221,7 @@ def _load(path: Path) -> Any:
 
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:  # by the kind of damage, and by what the file's name promises
         first = error
     try:
         if zipfile.is_zipfile(path):

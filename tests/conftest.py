@@ -14,6 +14,8 @@ import numpy.typing as npt
 import pytest
 from hypothesis import settings
 
+from lipwright.media.thread_priority import ordinary_priority
+
 Paint = Callable[[int, list[npt.NDArray[Any]]], None]
 """``paint(index, planes)`` fills the planes of frame ``index`` in place."""
 
@@ -171,8 +173,10 @@ def write_video(
             paint(index, raw_planes(frame))
             frame.pts, frame.time_base = stamp, time_base
             frame.color_range, frame.colorspace = code_range, matrix
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+            with ordinary_priority():
+                container.mux(stream.encode(frame))
+        with ordinary_priority():
+            container.mux(stream.encode(None))
         if sound is not None:
             length = audio_seconds if audio_seconds is not None else float(len(times) / fps)
             samples = made_sound(audio, audio_rate, audio_layout, length)

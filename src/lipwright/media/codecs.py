@@ -10,6 +10,8 @@ from functools import cache
 import av
 import av.error
 
+from lipwright.media.thread_priority import ordinary_priority
+
 
 @dataclass(frozen=True)
 class CodecInfo:
@@ -50,7 +52,8 @@ def encodes(name: str) -> bool:
             context.options = {"x265-params": "log-level=none"}
         frame = av.VideoFrame(128, 128, info.pix_fmt)
         frame.pts = 0
-        made = [*context.encode(frame), *context.encode(None)]  # type: ignore[attr-defined]
+        with ordinary_priority():
+            made = [*context.encode(frame), *context.encode(None)]  # type: ignore[attr-defined]
         return bool(sum(packet.size for packet in made))
     except (av.error.FFmpegError, ValueError, OSError):
         return False

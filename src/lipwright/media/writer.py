@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import av
 import av.container
@@ -24,6 +25,7 @@ from lipwright.media.fields import FieldMarker
 from lipwright.media.info import VideoInfo
 from lipwright.media.names import Pixels
 from lipwright.media.planes import layout_of, recast
+from lipwright.media.thread_priority import ordinary_priority
 from lipwright.media.tracks import Track, kept_streams, speech_track
 
 log = logging.getLogger(__name__)
@@ -188,7 +190,7 @@ class VideoWriter:
             if self._fields is not None:
                 picture = self._fields.mark(picture)
             picture.pict_type = 0  # the source's I, P and B are no orders to the encoder
-            self._mux(self._stream.encode(picture))
+            self._mux(self._encoded(picture))
 
     def close(self) -> None:
         """Complete the file and give it its name.
@@ -203,7 +205,7 @@ class VideoWriter:
                 if self._start is None:
                     raise LipwrightError(f"There are no pictures to write to {self.out}.")
                 self._durations.setdefault(self._last_pts or 0, self._last_duration)
-                self._mux(self._stream.encode(None))
+                self._mux(self._encoded(None))
                 self._mux_last()
                 for track in self._tracks:
                     track.advance(None, self._end())
@@ -226,6 +228,13 @@ class VideoWriter:
             self._stack.close()
         with contextlib.suppress(OSError):
             self.temporary.unlink(missing_ok=True)
+
+    def _encoded(self, picture: av.VideoFrame | None) -> list[av.Packet[Any]]:
+        """The packets of a picture; the first one opens the encoder."""
+        with (
+            ordinary_priority() if self._encoding.codec == "libsvtav1" else contextlib.nullcontext()
+        ):
+            return list(self._stream.encode(picture))
 
     def _add_video(self, threads: int) -> av.VideoStream:
         info, encoding = self._info, self._encoding

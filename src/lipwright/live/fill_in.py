@@ -3,8 +3,9 @@
 While frames come they are shown as they are; the faces in them are followed and reference frames
 gathered, as a dub's first pass does. When frames stop or freeze for longer than ``STOPPED_SECONDS``
 while the sound goes on, the last frames run backward and forward from the very last one on, and
-the mouth is made to speak: nothing jumps. The edit fades in; when the camera is back, its picture
-is faded in over the generated one. Every generated or mixed frame carries the watermark.
+the mouth is made to speak: nothing jumps. The edit fades in; when the camera is back, the generated
+picture turns into the camera's along the flow between them. Every generated or mixed frame carries
+the watermark.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from lipwright.lip_motion import NeutralMouth
 from lipwright.live.camera import Camera, CameraFrame
 from lipwright.live.drawing import LiveRenderer
 from lipwright.live.listener import Listener
+from lipwright.live.morph import morph
 from lipwright.live.report import FillIn, LiveStatistics
 from lipwright.media.planes import plane_views, private_copy
 from lipwright.media.reader import Frame
@@ -237,13 +239,12 @@ class FillInDrawer:
         return True
 
     def _fade_out(self, camera: av.VideoFrame, time: Fraction, activity: float) -> av.VideoFrame:
-        """The camera is back: its picture fades in over the generated one."""
+        """The camera is back: the generated picture turns into the camera's."""
         assert self._fill is not None
         self._back += 1
         share = float(smoothstep(np.float64(self._back / (FADE_FRAMES + 1))))
         made = self._fill.next(self._listener.audio(time), activity)
-        for mine, theirs in zip(plane_views(made), plane_views(camera), strict=True):
-            cv2.addWeighted(mine, 1.0 - share, theirs, share, 0.0, dst=mine)
+        made = morph(made, camera, share)
         self._fill.log.frames += 1
         self._fill.log.end = float(time + 1 / self._camera.rate)
         if self._back >= FADE_FRAMES:

@@ -80,6 +80,14 @@ def serve(
             "extra 'live'.",
         ),
     ] = None,
+    ice_servers: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="STUN and TURN servers for these calls: a JSON list as RTCPeerConnection takes "
+            'it, [{"urls": "stun:HOST:3478"}, ...].',
+        ),
+    ] = None,
     max_upload: Annotated[
         int, typer.Option(min=1, help="Megabytes of one upload.", rich_help_panel=LIMITS)
     ] = 2000,
@@ -105,9 +113,12 @@ def serve(
     check_extra("lipwright serve")
     if live_face is not None:
         check_live(live_face)
+    elif ice_servers is not None:
+        raise LipwrightError("--ice-servers are for calls; name a face with --live-face.")
     import logging
 
     from lipwright.serving.application import serve as run
+    from lipwright.serving.ice import read_ice_servers
     from lipwright.serving.settings import Settings, read_token
 
     secret = _webhook_secret(data) if webhook_host else ""
@@ -128,6 +139,7 @@ def serve(
         max_seconds=max_seconds,
         keep_seconds=keep_days * 86_400.0,
         live_face=live_face,
+        ice_servers=read_ice_servers(ice_servers) if ice_servers is not None else (),
     )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     shown = f"[{host}]" if ":" in host else host

@@ -12,7 +12,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import numpy as np
 from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
+    RTCIceServer,
     RTCPeerConnection,
     RTCSessionDescription,
 )
@@ -147,6 +148,8 @@ class Call:
         listener: hears the caller.
         report: takes the counts.
         ended: called with the report when the call is over, from some thread.
+        ice_servers: STUN and TURN servers as RTCPeerConnection takes them. aiortc uses the first
+            ``stun:`` and the first ``turn:`` or ``turns:`` address among them.
     """
 
     def __init__(
@@ -155,7 +158,9 @@ class Call:
         listener: Listener,
         report: LiveReport,
         ended: Callable[[LiveReport], None] = lambda report: None,
+        ice_servers: Sequence[dict[str, Any]] = (),
     ) -> None:
+        self._ice_servers = [RTCIceServer(**server) for server in ice_servers]
         self._clock = SystemClock()
         self.report, self._ended = report, ended
         self.playout = Playout(report.delay)
@@ -176,7 +181,7 @@ class Call:
         """
         loop = self._loop = asyncio.get_running_loop()
         # Made here, for it belongs to the event loop of the thread that makes it.
-        self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._peer = RTCPeerConnection(RTCConfiguration(iceServers=self._ice_servers))
         self._peer.addTrack(SoundTrack(self.playout, self._clock))
         refused = self.report.statistics.refused
         self._peer.addTrack(PictureTrack(self.playout, self._clock, refused))

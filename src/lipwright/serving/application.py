@@ -60,7 +60,12 @@ class Application:
         if settings.live_face is not None:
             from lipwright.serving import live  # needs the extra 'live'
 
-            hall = live.Hall(settings.live_face, settings.device, settings.backend)
+            hall = live.Hall(
+                settings.live_face,
+                settings.device,
+                settings.backend,
+                ice_servers=settings.ice_servers,
+            )
             live.mount(self.web, hall)
             self._close_live = hall.close
         _add_handlers(self.web)

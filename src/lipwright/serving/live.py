@@ -6,8 +6,10 @@ There is one face, chosen when the server is started, and one call at a time: it
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +27,7 @@ from lipwright.live.report import LiveReport
 from lipwright.methods.base import Method
 from lipwright.provenance.record.manifest import Input
 from lipwright.provenance.session import Provenance, ProvenanceOptions
+from lipwright.serving.ice import IceServer
 from lipwright.serving.store import TooManyError
 
 log = logging.getLogger("lipwright.serving")
@@ -53,6 +56,7 @@ class Hall:
         device, backend: of the method.
         method: one that is loaded already.
         delay: seconds after its sound came in at which everything leaves; None: see ``HEADROOM``.
+        ice_servers: STUN and TURN servers, for this side and the visitor's.
     """
 
     def __init__(
@@ -62,7 +66,9 @@ class Hall:
         backend: str = "auto",
         method: Method | None = None,
         delay: float | None = None,
+        ice_servers: Sequence[IceServer] = (),
     ) -> None:
+        self.ice_servers = tuple(ice_servers)
         self._face, self._device, self._backend = face, device, backend
         self._method, self._delay = method, delay
         self._loop: FaceLoop | None = None
@@ -132,7 +138,7 @@ class Hall:
             self.call = None
             self._lock.release()
 
-        return Call(drawer, listener, report, ended)
+        return Call(drawer, listener, report, ended, [s.to_json() for s in self.ice_servers])
 
 
 @router.get("/live", response_class=HTMLResponse)
@@ -140,7 +146,9 @@ def page(request: Request) -> HTMLResponse:
     """The page of a call."""
     from lipwright.serving import pages
 
-    return pages.render("live.html", here="/live")
+    hall: Hall = request.app.state.hall
+    servers = json.dumps([server.to_json() for server in hall.ice_servers])
+    return pages.render("live.html", here="/live", ice_servers=servers)
 
 
 @router.post("/api/v1/live")

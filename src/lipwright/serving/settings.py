@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lipwright.errors import LipwrightError
+from lipwright.serving.ice import IceServer
 
 TOKEN_VARIABLE = "LIPWRIGHT_TOKEN"
 SHORTEST_TOKEN = 16
@@ -39,6 +40,7 @@ class Settings:
         device, backend: of the workers, see ``DubOptions``.
         batch_size: of the workers.
         live_face: video of the person who speaks on the page of calls; None: there is no such page.
+        ice_servers: STUN and TURN servers of these calls, for both sides.
         own_access: the application asks for secrets itself, as a study does with its links.
     """
 
@@ -64,6 +66,7 @@ class Settings:
     backend: str = "auto"
     batch_size: int = 8
     live_face: Path | None = None
+    ice_servers: tuple[IceServer, ...] = ()
     own_access: bool = False
 
     def __post_init__(self) -> None:

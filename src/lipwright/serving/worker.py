@@ -137,7 +137,7 @@ def settings_line(settings: Settings, name: str, kinds: tuple[Kind, ...]) -> byt
     plain = {
         key: str(value) if isinstance(value, Path) else value
         for key, value in asdict(settings).items()
-        if key not in ("token", "webhook_secret", "host")
+        if key not in ("token", "webhook_secret", "host", "ice_servers")
     }
     return json.dumps({"settings": plain, "name": name, "kinds": kinds}).encode() + b"\n"
 

@@ -5,6 +5,7 @@ const place = document.querySelector("#status");
 const face = document.querySelector("#face");
 const start = document.querySelector("#call");
 const stop = document.querySelector("#hang-up");
+const iceServers = JSON.parse(document.querySelector("#room").dataset.iceServers);
 let peer = null;
 let microphone = null;
 
@@ -35,7 +36,7 @@ start.addEventListener("click", async () => {
     microphone = await navigator.mediaDevices.getUserMedia({
       audio: { echoCancellation: true, noiseSuppression: false, autoGainControl: false },
     });
-    peer = new RTCPeerConnection();
+    peer = new RTCPeerConnection({ iceServers });
     peer.addTrack(microphone.getAudioTracks()[0], microphone);
     peer.addTransceiver("video", { direction: "recvonly" });
     peer.addEventListener("track", (event) => {

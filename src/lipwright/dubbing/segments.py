@@ -197,7 +197,7 @@ class Segments:
         kind, line = kind_of(self._out), self._timeline
         parts = [self._part(i) for i in range(-(-len(line) // self._length))]
         warnings: list[str] = []
-        with ExitStack() as stack, _explained(self._out):
+        with _explained(self._out), ExitStack() as stack:
             options = {"movflags": "+faststart"} if kind in ("mp4", "mov") else {}
             output = stack.enter_context(
                 av.open(f"file:{target}", "w", format=MUXERS[kind], container_options=options)
@@ -213,13 +213,16 @@ class Segments:
             picture.codec_context.framerate = line.rate if line.is_steady else Fraction(0)
             if self._info.display_matrix is not None:
                 picture.set_display_matrix(self._info.display_matrix)
-            tracks: list[Track] = [speech_track(output, kind, speech, stack, speech_stream, offset)]
+            tracks: list[Track] = [
+                speech_track(output, kind, speech, stack, speech_stream, offset, warnings)
+            ]
             if streams is not None:
                 begins = self._info.start_pts * self._info.time_base + start
                 spoken = (speech, speech_stream)
-                track, warnings = kept_streams(
+                track, lost = kept_streams(
                     output, kind, streams, begins, stack, spoken, drop_early=start > 0
                 )
+                warnings += lost
                 tracks += [track] if track is not None else []
                 source = stack.enter_context(open_media(streams, "video"))
                 used = self._info.stream_index

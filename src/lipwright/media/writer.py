@@ -136,14 +136,17 @@ class VideoWriter:
                 self._output.metadata.update(metadata or {})
                 self._stream = self._add_video(threads)
                 if speech is not None:
-                    self._tracks.append(speech_track(self._output, kind, Path(speech), self._stack))
+                    track = speech_track(
+                        self._output, kind, Path(speech), self._stack, notices=self.warnings
+                    )
+                    self._tracks.append(track)
                 if keep_streams_from is not None:
                     start = info.start_pts * info.time_base
-                    track, lost = kept_streams(
+                    kept, lost = kept_streams(
                         self._output, kind, Path(keep_streams_from), start, self._stack
                     )
                     self.warnings += lost
-                    self._tracks += [track] if track is not None else []
+                    self._tracks += [kept] if kept is not None else []
         except BaseException:
             self.abort()
             raise

@@ -51,7 +51,7 @@ LARGEST_FILE = 256 << 20
 SPARE_FILES = 8
 """Libraries keep a few open from their first use on; more than that is a leak."""
 BATCH = 100
-TEXT_KINDS = ("yaml", "csv")
+TEXT_KINDS = ("yaml", "csv", "lines")
 WORKED = ("worked", "refused")
 
 

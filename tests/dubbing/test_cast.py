@@ -292,3 +292,29 @@ people:
         dub(film, CastSpeech(cast_of(tmp_path, good)), out, QUIET, method=Talker(),
             tracker=Tracker())  # fmt: skip
     assert not out.exists()
+
+
+def test_a_null_character_in_the_name_of_a_speech(film: Path, tmp_path: Path) -> None:
+    text = 'people:\n  Anna: {face: "0", speech: "a\\0.wav"}\n'
+    with pytest.raises(LipwrightError, match="does not exist"):
+        dub(film, CastSpeech(cast_of(tmp_path, text)), tmp_path / "out.mkv", QUIET,
+            method=Talker(), tracker=Tracker())  # fmt: skip
+
+
+@pytest.mark.parametrize("start", ["1e999999999", "9" * 400, "99:" + "9" * 12])
+def test_absurd_numbers_are_no_times_and_cost_nothing(tmp_path: Path, start: str) -> None:
+    text = f"person,face,start,end,speech,offset\nAnna,0,{start},,a.wav,\n"
+    with pytest.raises(LipwrightError, match="no time"):
+        read_cast(cast_of(tmp_path, text, "cast.csv"), Fraction(25))
+
+
+def test_absurd_numbers_in_lines_of_others(tmp_path: Path) -> None:
+    text = "lines: film.vtt\npeople: {Anna: {face: '0', speech: a.wav}}\n"
+    cue = "WEBVTT\n\n00:00.0 --> 00:1e999999999\n<v Anna>One\n"
+    (tmp_path / "film.vtt").write_text(cue)
+    with pytest.raises(LipwrightError, match="cannot be read"):
+        read_cast(cast_of(tmp_path, text), Fraction(25))
+    rate = "lines: film.edl\nrate: 1e999999999\npeople: {Anna: {face: '0', speech: a.wav}}\n"
+    (tmp_path / "film.edl").write_text("TITLE: X\n")
+    with pytest.raises(LipwrightError, match="'rate'"):
+        read_cast(cast_of(tmp_path, rate, "rate.yaml"), Fraction(25))

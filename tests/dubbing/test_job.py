@@ -697,6 +697,9 @@ def test_bad_input_is_one_sentence(place: Path, tmp_path: Path) -> None:
     cases: list[tuple[str, dict[str, Any]]] = [
         ("does not exist", {"video": "none.mp4"}),
         ("does not exist", {"speech": "none.wav"}),
+        ("does not exist", {"speech": "no\0ne.wav"}),
+        ("null character", {"out": "o\0.mp4", "lossless": False}),
+        ("null character", {"report": place / "r\0.json"}),
         ("folder", {"video": "."}),
         ("not a media file", {"video": "text.mp4"}),
         ("empty", {"speech": "empty.wav"}),

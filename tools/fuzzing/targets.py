@@ -11,15 +11,20 @@ import dataclasses
 import random
 import shutil
 from collections.abc import Callable
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lipwright.batch.table import read_table
+from lipwright.batch.worker import options_of_job
+from lipwright.dubbing.cast.reading import read_cast
+from lipwright.dubbing.cast.request import CastSpeech
 from lipwright.dubbing.job import dub
 from lipwright.dubbing.options import DubOptions
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, Problems
 from lipwright.faces.tracker import FaceObservation
 from lipwright.media.audio import load_speech
 from lipwright.media.info import probe
@@ -65,10 +70,11 @@ class DarkMouth(CopyMethod):
         return dataclasses.replace(rendered, faces=drawn)
 
 
-def _dub(video: Path, speech: Path, out: Path, rng: random.Random) -> None:
+def _dub(video: Path, speech: Path | CastSpeech, out: Path, rng: random.Random) -> None:
     """A short dub; the result has to be a readable file."""
+    cast = isinstance(speech, CastSpeech)
     options = DubOptions(
-        length=rng.choice(("auto", "video", "speech")),
+        length="auto" if cast else rng.choice(("auto", "video", "speech")),
         manifest=rng.random() < 0.1,
         keep_streams=rng.random() < 0.3,
         resume=rng.random() < 0.1,
@@ -97,7 +103,8 @@ def _each(*steps: Callable[[], object]) -> str:
             step()
         except LipwrightError as error:
             told.append(str(error))
-            if not str(error).strip() or "\n" in str(error).strip():
+            sentences = error.sentences if isinstance(error, Problems) else [str(error)]
+            if not all(text.strip() and "\n" not in text.strip() for text in sentences):
                 raise AssertionError(f"no sentence: {error!s:.200}") from error
     return f"refused: {told[0]}" if told else "worked"
 
@@ -147,12 +154,47 @@ def checkpoint(path: Path, partners: Path, rng: random.Random) -> str:
 
 
 def document(path: Path, partners: Path, rng: random.Random) -> str:
-    """A consent record or a training configuration."""
+    """A consent record, a training configuration, a cast or a table of jobs."""
     from lipwright.training.config import read_yaml
 
     if path.name.startswith("consent"):
         return _each(lambda: parse_consent(str(path)))
+    if path.name.startswith("cast"):
+        return _each(lambda: _dub_cast(path, partners, rng))
+    if path.name.startswith("jobs"):
+        return _each(lambda: _jobs(path, rng))
     return _each(lambda: read_yaml(path))
+
+
+def lines(path: Path, partners: Path, rng: random.Random) -> str:
+    """Subtitles or an edit list: read for a cast, and the cast dubbed."""
+    return _each(lambda: _dub_cast(partners / f"{path.suffix[1:]}-cast.yaml", partners, rng))
+
+
+def _dub_cast(path: Path, partners: Path, rng: random.Random) -> None:
+    cast = read_cast(path, Fraction(25))
+    # People are told apart by a network; here faces are named by track and place only.
+    if not any(face and face.startswith("person") for face in cast.faces.values()):
+        speech = CastSpeech(path, original=rng.choice(("auto", "keep", "duck", "drop")))
+        _dub(partners / "clip.mp4", speech, partners.parent / "work" / "out.mp4", rng)
+
+
+def _jobs(path: Path, rng: random.Random) -> None:
+    """Read a table; dub one of its jobs that writes beside it and asks for no network."""
+    jobs = [
+        job
+        for job in read_table(path)
+        if job.out.parent == path.parent
+        and job.out.name.startswith("out.")
+        and set(job.options) <= SEEDED_OPTIONS
+    ]
+    if jobs and rng.random() < 0.3:
+        job = rng.choice(jobs)
+        options = options_of_job(job, DubOptions(plan_cache=False, seed=0))
+        dub(job.video, job.speech, job.out, options, method=DarkMouth(), tracker=FixedTracker())
+
+
+SEEDED_OPTIONS = {"crf", "length", "manifest", "watermark", "keep_streams"}
 
 
 TARGETS: dict[str, Callable[[Path, Path, random.Random], str]] = {
@@ -160,6 +202,7 @@ TARGETS: dict[str, Callable[[Path, Path, random.Random], str]] = {
     **dict.fromkeys(("wav", "mp3", "ogg", "flac"), sound),
     **dict.fromkeys(("png", "jpg"), picture),
     "safetensors": checkpoint,
-    "yaml": document,
+    **dict.fromkeys(("yaml", "csv"), document),
+    "lines": lines,
 }
 """Takes the mutant, the folder of valid partners and the source of choices; says what came out."""

@@ -105,18 +105,24 @@ def same_file(path: Path, other: Path) -> bool:
     """Whether two names lead to one file, through links of either kind too."""
     try:
         return path.samefile(other)
-    except OSError:
+    except (OSError, ValueError):  # a null character in a name out of a table or a cast
         return False
 
 
 def same_place(path: Path, other: Path) -> bool:
     """Whether two names, of files that need not exist, mean one place."""
-    return same_file(path, other) or path.resolve() == other.resolve()
+    try:
+        return same_file(path, other) or path.resolve() == other.resolve()
+    except ValueError:
+        return False
 
 
 def check_folder(path: Path, what: str) -> None:
     """Raise LipwrightError unless a file can be made beside ``path``."""
     folder = path.parent
+    if "\0" in str(path):
+        name = str(path).replace("\0", "?")
+        raise LipwrightError(f"The name of the {what} {name} holds a null character; mend it.")
     if not folder.is_dir():
         raise LipwrightError(f"The folder {folder} of the {what} does not exist; create it first.")
     try:

@@ -15,6 +15,23 @@ from lipwright.errors import LipwrightError
 _WORDS = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
 
 
+_NUMBER = re.compile(r"[+-]?(\d{1,18}(\.\d{0,30})?|\.\d{1,30})(e[+-]?\d{1,2})?(/\d{1,15})?", re.I)
+_LONGEST_TIME = 10**9
+
+
+def number_of(text: str) -> Fraction:
+    """The number that a text writes: 25, 29.97, 1e-3 or 30000/1001.
+
+    Raises:
+        ValueError: it writes none, or one of more digits than anybody means (``1e999999999`` would
+            take hours to compute).
+        ZeroDivisionError: of 1/0.
+    """
+    if _NUMBER.fullmatch(text.strip()) is None:
+        raise ValueError(f"'{text:.40}' is no number")
+    return Fraction(text)
+
+
 def frame_rate(text: str) -> Fraction:
     """A frame rate from ``25``, ``29.97`` or ``30000/1001``.
 
@@ -22,7 +39,7 @@ def frame_rate(text: str) -> Fraction:
         LipwrightError: it is none.
     """
     try:
-        return Fraction(text)
+        return number_of(text)
     except (ValueError, ZeroDivisionError):
         raise LipwrightError(
             f"'{text}' is no frame rate; write --fps 25 or --fps 30000/1001."
@@ -37,8 +54,8 @@ def time_of(text: str) -> Fraction:
     """
     sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
     try:
-        parts = [Fraction(part) for part in digits.split(":")]
-        if len(parts) > 3 or any(part < 0 for part in parts):
+        parts = [number_of(part) for part in digits.split(":")]
+        if len(parts) > 3 or any(not 0 <= part < _LONGEST_TIME for part in parts):
             raise ValueError
     except (ValueError, ZeroDivisionError):
         raise LipwrightError(f"'{text}' is no time; write seconds, or 1:02.5.") from None

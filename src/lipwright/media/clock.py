@@ -13,7 +13,8 @@ other in the picture (in the sound, where there is no picture).
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from bisect import bisect_right
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +25,7 @@ import av.container
 import av.error
 
 from lipwright.media import limits
+from lipwright.media.appended_matroska import Appended, appended
 from lipwright.media.source import open_media
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,8 @@ _BACK = Fraction(1, 5)
 _BACK_SHOWN = Fraction(1)
 """Where only presentation times are stored, pictures are out of order by less than this."""
 _HALF_ROUND = Fraction(2**32, 90_000)
+_RESTART = Fraction(-1)
+"""The jump of a piece of which it is known that its clock is another."""
 _SAME = Fraction(10)
 """A stream whose clock is this near to that of the newest piece has joined it."""
 
@@ -46,15 +50,24 @@ class Clock:
         switches: per stream index, (byte position, k, piece): the k-th packet (from 0) that is
             stored there, and all after it, belong to that piece.
         jumps: seconds by which the clock jumped at each later piece; negative: it went back.
+        left_out: parts of the file that cannot be read with the others.
     """
 
     shifts: tuple[Fraction, ...]
     switches: dict[int, tuple[tuple[int, int, int], ...]]
     jumps: tuple[Fraction, ...]
+    left_out: int = 0
 
     def sentence(self, path: Path) -> str:
         """What was done, for the report."""
+        lost = (
+            f"{path} is several files joined, and {self.left_out} of them could not be read: their "
+            "streams have other formats than those of the first; convert them before they are "
+            "joined."
+        )
         count = len(self.jumps)
+        if not count:
+            return lost
         # Libav shows a transport clock that went back as one that passed its end (26.5 hours).
         back = sum(jump < 0 or jump > _HALF_ROUND for jump in self.jumps)
         kinds = [f"restarts {_times(back)}"] if back else []
@@ -62,7 +75,7 @@ class Clock:
         return (
             f"The clock of {path} {' and '.join(kinds)}; the steps were cut out, and the "
             f"{count + 1} parts follow on each other."
-        )
+        ) + (f" {lost}" if self.left_out else "")
 
 
 def _times(count: int) -> str:
@@ -122,17 +135,32 @@ def retimer(
 def clock_of(path: Path, container: av.container.InputContainer) -> Clock | None:
     """The clock of an open file; None where it is steady."""
     kind = container.format.name
+    parts: Appended | None = None
     if kind in ("mpegts", "mpeg"):
         ahead = True
-    elif kind == "ogg" or (kind.startswith("matroska") and _is_appended(path)):
+    elif kind == "ogg":
         ahead = False
+    elif kind.startswith("matroska"):
+        ahead, parts = False, appended(path)
+        if parts is None:
+            return None
     else:
         return None
     try:
         status = path.stat()
     except OSError:
         return None
-    return _scanned(path, status.st_size, status.st_mtime_ns, ahead, limits.active().clock_jump)
+    clock = _scanned(
+        path,
+        status.st_size,
+        status.st_mtime_ns,
+        ahead,
+        limits.active().clock_jump,
+        parts.starts if parts is not None else (),
+    )
+    if parts is None or not parts.left_out:
+        return clock
+    return replace(clock or Clock((Fraction(0),), {}, ()), left_out=parts.left_out)
 
 
 @dataclass
@@ -146,7 +174,10 @@ class _Piece:
 
 
 @lru_cache(maxsize=16)
-def _scanned(path: Path, size: int, changed: int, ahead: bool, jump_limit: int) -> Clock | None:
+def _scanned(
+    path: Path, size: int, changed: int, ahead: bool, jump_limit: int, starts: tuple[int, ...]
+) -> Clock | None:
+    """Read a file; ``starts`` are the places where its later pieces begin, where that is known."""
     pieces: list[_Piece] = []
     at: dict[int, int] = {}  # stream -> its piece
     last: dict[int, Fraction] = {}
@@ -170,7 +201,14 @@ def _scanned(path: Path, size: int, changed: int, ahead: bool, jump_limit: int) 
             time = stored * base
             if not pieces:
                 pieces.append(_Piece(Fraction(0), time))
-            if index not in at:
+            if starts:
+                piece = max(at.get(index, 0), bisect_right(starts, place[0]))
+                while len(pieces) <= piece:
+                    pieces.append(_Piece(_RESTART, time))
+                if piece != at.get(index, 0):
+                    switches.setdefault(index, []).append((*place, piece))
+                at[index] = piece
+            elif index not in at:
                 at[index] = _joined(pieces, time, len(pieces) - 1)
             elif _steps(last[index], time, ahead, jump_limit):
                 piece = _joined(pieces, time, at[index])
@@ -223,41 +261,3 @@ def _shifts(pieces: list[_Piece], pictures: set[int]) -> list[Fraction]:
         for index, end in piece.end.items():
             ends[index] = end + shift
     return shifts
-
-
-def _is_appended(path: Path) -> bool:
-    """Whether another Matroska file may follow the first one inside the same file (RFC 8794)."""
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            head = file.read(4096)
-            place = _element(head, 0, b"\x1a\x45\xdf\xa3")
-            if place is None:
-                return False
-            body = _element(head, sum(place), b"\x18\x53\x80\x67")
-            if body is None:
-                return False
-            start, length = body
-            if length < 0:
-                return True  # written live: the length is unknown
-            if start + length >= size:
-                return False
-            file.seek(start + length)
-            return file.read(4) == b"\x1a\x45\xdf\xa3"
-    except OSError:
-        return False
-
-
-def _element(data: bytes, at: int, name: bytes) -> tuple[int, int] | None:
-    """(start of the content, length; -1: unknown) of the EBML element at a place."""
-    at = data.find(name, at)
-    if at < 0 or at + len(name) >= len(data):
-        return None
-    at += len(name)
-    first = data[at]
-    if first == 0:
-        return None
-    width = 9 - first.bit_length()
-    value = int.from_bytes(data[at : at + width], "big") & ((1 << (7 * width)) - 1)
-    unknown = value == (1 << (7 * width)) - 1
-    return at + width, -1 if unknown else value

@@ -18,6 +18,7 @@ import av.container
 import av.error
 
 from lipwright.errors import LipwrightError
+from lipwright.media.appended_matroska import OneSegment, appended
 from lipwright.media.stills import as_animated_png, as_png, is_animated_webp, is_photograph
 
 log = logging.getLogger(__name__)
@@ -90,8 +91,13 @@ def open_media(path: str | Path, what: str) -> Iterator[av.container.InputContai
     """
     path = Path(path)
     check_file(path, what)
+    joined = None
     try:
-        if is_photograph(path):
+        parts = appended(path)
+        if parts is not None:
+            joined = OneSegment(path, parts)
+            container = av.open(joined, mode="r", options=_OPTIONS, metadata_errors="replace")
+        elif is_photograph(path):
             container = av.open(as_png(path, what), mode="r", format="png_pipe")
         elif is_animated_webp(path):
             container = av.open(as_animated_png(path, what), mode="r", format="apng")
@@ -101,6 +107,8 @@ def open_media(path: str | Path, what: str) -> Iterator[av.container.InputContai
             )
     except (av.error.FFmpegError, ValueError, OSError) as error:
         log.debug("cannot open %s", path, exc_info=True)
+        if joined is not None:
+            joined.close()
         raise LipwrightError(
             f"The {what} {path} is not a media file that can be read, or it is damaged from the "
             "start; check that it plays, and convert it to MP4 or WAV."
@@ -109,3 +117,5 @@ def open_media(path: str | Path, what: str) -> Iterator[av.container.InputContai
         yield container
     finally:
         container.close()
+        if joined is not None:
+            joined.close()

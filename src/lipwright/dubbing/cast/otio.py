@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlparse
 
 from lipwright.dubbing.cast.stretches import Line
 from lipwright.dubbing.cast.timecode import exact_rate
+from lipwright.dubbing.option_text import number_of
 
 _SILENT = ("Gap", "Transition")
 
@@ -104,4 +105,4 @@ def _file(media: dict[str, Any] | None) -> str | None:
 
 
 def _seconds(time: dict[str, Any]) -> Fraction:
-    return Fraction(time["value"]) / exact_rate(Fraction(time["rate"]))
+    return number_of(str(time["value"])) / exact_rate(number_of(str(time["rate"])))

@@ -36,7 +36,7 @@ from lipwright.dubbing.cast.otio import read_otio
 from lipwright.dubbing.cast.stretches import Cast, Line, Stretch
 from lipwright.dubbing.cast.subtitles import read_subtitles
 from lipwright.dubbing.cast.timecode import exact_rate, seconds_of
-from lipwright.dubbing.option_text import time_of
+from lipwright.dubbing.option_text import number_of, time_of
 from lipwright.errors import LipwrightError, Problems
 from lipwright.files.yaml_text import parse_yaml
 
@@ -199,7 +199,7 @@ def _lines(path: Path, data: dict[str, Any], rate: Fraction, problems: list[str]
         problems.append(f"The lines {path} are none of .vtt, .srt, .ass, .edl and .otio.")
         return []
     try:
-        rate = exact_rate(Fraction(str(data["rate"]))) if data.get("rate") else rate
+        rate = exact_rate(number_of(str(data["rate"]))) if data.get("rate") else rate
         begins = data.get("begins")
         zero = None if begins is None else seconds_of(str(begins), rate)
     except (ValueError, ZeroDivisionError) as error:

@@ -7,6 +7,7 @@ import re
 from fractions import Fraction
 
 from lipwright.dubbing.cast.stretches import Line
+from lipwright.dubbing.option_text import number_of
 
 _CUE = re.compile(
     r"(?P<start>(?:\d+:)?\d{1,2}:\d{2}[.,]\d{1,3})\s*-->\s*(?P<end>(?:\d+:)?\d{1,2}:\d{2}[.,]\d{1,3})"
@@ -95,5 +96,5 @@ def _plain(text: str) -> str:
 def _seconds(text: str) -> Fraction:
     seconds = Fraction(0)
     for part in text.replace(",", ".").split(":"):
-        seconds = 60 * seconds + Fraction(part)
+        seconds = 60 * seconds + number_of(part)
     return seconds

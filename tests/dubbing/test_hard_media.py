@@ -17,6 +17,7 @@ from lipwright.dubbing.job import dub
 from lipwright.dubbing.options import DubOptions
 from lipwright.errors import LipwrightError
 from lipwright.files.beside import LONGEST, beside
+from lipwright.media.audio import load_speech
 from lipwright.methods.copy import CopyMethod
 from lipwright.provenance.record.manifest import find_sidecar
 from tests.dubbing.clips import Actor, ScriptedTracker, write_speech, write_video
@@ -114,6 +115,22 @@ def with_tags(path: Path) -> Path:
         for stream in (pictures, *sounds):
             out.mux(stream.encode(None))
     return path
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".ts", ".mp4"])
+def test_a_clip_with_its_own_sound_keeps_its_length(tmp_path: Path, suffix: str) -> None:
+    """AAC fills its last block, and neither Matroska nor MPEG-TS says by how much."""
+    silent, sound = write_video(tmp_path / "v.mp4", 20), write_speech(tmp_path / "s.wav", 0.8)
+    video = tmp_path / f"own{suffix}"
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("no ffmpeg")
+    copy = ["-c:v", "copy", "-c:a", "aac", "-ar", "44100", str(video)]
+    command = ["ffmpeg", "-v", "error", "-i", str(silent), "-i", str(sound), *copy]
+    subprocess.run(command, check=True)
+    out = tmp_path / "o.mkv"
+    report = run(video, video, out, length="auto")
+    assert report.frames == 20
+    assert len(load_speech(video)) / 16_000 >= 0.8
 
 
 @pytest.mark.parametrize("suffix", [".mov", ".mp4", ".mkv"])

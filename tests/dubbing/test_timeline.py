@@ -199,3 +199,21 @@ def test_properties(gaps: list[int], last: int, ms: int, length: timeline.Length
         assert line.end >= speech
     if length in ("speech", "cut_off") and len(line) > 1:
         assert line.time(len(line) - 1) < speech
+
+
+@pytest.mark.parametrize(
+    ("length", "speech", "frames"),
+    [
+        ("auto", "2.03", 50),  # 30 ms longer than the video: less than the padding
+        ("auto", "2.0401", 52),
+        ("loop", "2.03", 50),
+        ("speech", "2.03", 51),
+        ("auto", "1.9", 50),
+    ],
+)
+def test_a_video_is_not_continued_for_padding(
+    length: timeline.Length, speech: str, frames: int
+) -> None:
+    pts, padding = [40 * k for k in range(50)], Fraction(40, 1000)
+    line = timeline.build(pts, 40, TB, Fraction(speech), length, padding=padding)
+    assert len(line) == frames

@@ -51,6 +51,7 @@ from lipwright.media import limits
 from lipwright.media.audio import SAMPLE_RATE, load_speech
 from lipwright.media.encoding import choose_encoding, kind_of, losses
 from lipwright.media.info import VideoInfo, probe
+from lipwright.media.sound import possible_padding
 from lipwright.methods.base import Method
 
 if TYPE_CHECKING:
@@ -395,8 +396,11 @@ class _Dub:
             base = plan.time_base
             start, end = Fraction(options.start), Fraction(options.end) or None
             cut = timeline.passage(plan.pts, plan.last_duration, base, start, end)
+            padding = Fraction(0)
+            if self.cast is None:
+                padding = possible_padding(self.speech, options.speech_stream)
             line = timeline.build(
-                cut.pts, cut.last_duration, base, seconds, length, info.average_rate
+                cut.pts, cut.last_duration, base, seconds, length, info.average_rate, padding
             )
             line = replace(line, source=line.source + cut.first)
             if options.fps != STILL_RATE:

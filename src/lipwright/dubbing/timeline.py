@@ -135,6 +135,7 @@ def build(
     speech: Fraction,
     length: Length,
     declared: Fraction | None = None,
+    padding: Fraction = Fraction(0),
 ) -> Timeline:
     """Lay the source frames out in time.
 
@@ -150,6 +151,8 @@ def build(
             again (``loop``), or holds its last frame (``silence``). ``remap`` shows every frame
             once, faster or slower, in the time of the speech.
         declared: frames per second by the container, to decide between rates that fit equally.
+        padding: seconds at the end of the speech that may be nothing but an encoder's padding. A
+            video is not continued for them.
 
     Raises:
         LipwrightError: if the timestamps would need an absurd number of frames, or ``remap`` an
@@ -166,6 +169,8 @@ def build(
     wanted = _ceil(speech / time_base)  # ticks: frame k is needed if it appears before this one
     once = np.asarray(clean, dtype=np.int64) - clean[0]
     video_ticks = int(once[-1] + shown[-1])
+    if length not in ("speech", "remap") and wanted - _ceil(padding / time_base) <= video_ticks:
+        wanted = min(wanted, video_ticks)
     forward = np.arange(count, dtype=np.int64)
     if length == "remap":
         return _remapped(once, video_ticks, time_base, speech)

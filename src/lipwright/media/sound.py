@@ -16,7 +16,9 @@ import numpy.typing as npt
 
 from lipwright.errors import LipwrightError
 from lipwright.media import limits
+from lipwright.media.choice import pick_audio_stream
 from lipwright.media.clock import retimer
+from lipwright.media.source import open_media
 
 Samples = npt.NDArray[np.float32]
 
@@ -166,6 +168,27 @@ def _declared_end(
         return None
     base = stream.time_base or Fraction(1, stream.rate or 1)
     return ((stream.start_time or 0) + stream.duration) * base
+
+
+_BLOCKS = {"aac": 1024, "ac3": 1536, "eac3": 1536, "mp2": 1152, "wmav2": 2048}
+"""Samples of a block of codecs that say nothing of what they pad: at most two blocks."""
+
+
+def possible_padding(path: Path, stream: int | None = None) -> Fraction:
+    """Seconds at the end of a file's sound that may be an encoder's padding.
+
+    0 where the container declares the end of a sound (MP4, MOV) or the codec does.
+
+    Raises:
+        LipwrightError: unreadable file, or no audio stream.
+    """
+    with open_media(path, "speech file") as container:
+        picked = pick_audio_stream(container, path, stream)
+        context = picked.codec_context
+        block = _BLOCKS.get(context.codec.canonical_name, 0)
+        if not block or not context.sample_rate or _declared_end(picked, container) is not None:
+            return Fraction(0)
+        return Fraction(2 * max(block, context.frame_size or 0), context.sample_rate)
 
 
 def _without_padding(pieces: Iterator[Sound], end: Fraction | None) -> Iterator[Sound]:

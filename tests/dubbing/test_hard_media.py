@@ -20,6 +20,7 @@ from lipwright.files.beside import LONGEST, beside
 from lipwright.media.audio import load_speech
 from lipwright.methods.copy import CopyMethod
 from lipwright.provenance.record.manifest import find_sidecar
+from tests.conftest import write_video as make_video
 from tests.dubbing.clips import Actor, ScriptedTracker, write_speech, write_video
 
 RATES = "stream=r_frame_rate,avg_frame_rate"
@@ -131,6 +132,44 @@ def test_a_clip_with_its_own_sound_keeps_its_length(tmp_path: Path, suffix: str)
     report = run(video, video, out, length="auto")
     assert report.frames == 20
     assert len(load_speech(video)) / 16_000 >= 0.8
+
+
+@pytest.mark.parametrize(
+    ("out", "options", "decoder"),
+    [
+        ("o.webm", {}, ["-c:v", "libvpx-vp9"]),
+        ("o.mov", {"codec": "prores"}, []),
+        ("o.mkv", {"lossless": True}, []),
+    ],
+)
+def test_transparency_is_kept(
+    tmp_path: Path, speech: Path, out: str, options: dict[str, Any], decoder: list[str]
+) -> None:
+    """A ramp of opacity, as the program ffmpeg reads it before and after."""
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("no ffmpeg")
+
+    def paint(index: int, planes: list[np.ndarray]) -> None:
+        for plane in planes[:3]:
+            plane[:] = 90
+        planes[3][:] = np.arange(192, dtype=np.uint8)
+
+    def opacity(path: Path, how: list[str]) -> np.ndarray:
+        wanted = ["-vf", "alphaextract,format=gray", "-f", "rawvideo", "-"]
+        command = ["ffmpeg", "-v", "error", *how, "-i", str(path), *wanted]
+        made = subprocess.run(command, capture_output=True, check=True).stdout
+        return np.frombuffer(made, np.uint8).astype(int).reshape(-1, 160, 192)
+
+    video = tmp_path / "v.mkv"
+    make_video(video, size=(192, 160), frames=6, pix_fmt="yuva420p", codec="ffv1", paint=paint)
+    report = run(video, speech, tmp_path / out, **options)
+    assert not any("transparency" in line for line in report.warnings)
+    found = opacity(tmp_path / out, decoder)
+    assert found.shape == (6, 160, 192)
+    assert np.abs(found - np.arange(192)).max() <= 4
+    if out == "o.webm":
+        # AlphaMode of the track (RFC 9559, section 5.1.4.1.28.4), which browsers look at.
+        assert b"\x53\xc0\x81\x01" in (tmp_path / out).read_bytes()
 
 
 @pytest.mark.parametrize("suffix", [".mov", ".mp4", ".mkv"])

@@ -17,6 +17,7 @@ from PIL import Image
 from lipwright.errors import LipwrightError
 from lipwright.media.encoding import choose_encoding, losses
 from lipwright.media.info import probe
+from lipwright.media.names import Kind
 from lipwright.media.reader import VideoReader
 from lipwright.media.writer import VideoWriter
 from tests.conftest import MakeVideo
@@ -213,6 +214,26 @@ def test_what_is_lost_is_known_before(make_video: MakeVideo, tmp_path: Path) -> 
     assert losses(clear, "mkv", choose_encoding("mkv", clear, lossless=True)) == []
     plain = probe(make_video("p.mp4"))
     assert losses(plain, "mp4", choose_encoding("mp4", plain)) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "codec", "pix_fmt"),
+    [
+        ("webm", "auto", "yuva420p"),
+        ("mkv", "vp9", "yuva420p"),
+        ("mov", "prores", "yuva444p10le"),
+        ("mp4", "vp9", "yuv420p"),  # MP4 has no place for VP9's second picture
+        ("mp4", "auto", "yuv420p"),
+    ],
+)
+def test_which_codecs_keep_transparency(
+    make_video: MakeVideo, kind: Kind, codec: str, pix_fmt: str
+) -> None:
+    clear = probe(make_video("c.mkv", pix_fmt="yuva420p"))
+    encoding = choose_encoding(kind, clear, codec=codec)
+    assert encoding.pix_fmt == pix_fmt
+    told = [line for line in losses(clear, kind, encoding) if "transparency" in line]
+    assert len(told) == (pix_fmt == "yuv420p")
 
 
 @pytest.fixture

@@ -204,6 +204,8 @@ class Segments:
             )
             with av.open(f"file:{parts[0]}") as first:
                 picture = output.add_stream_from_template(first.streams.video[0], opaque=True)
+                if "alpha_mode" in first.streams.video[0].metadata:
+                    picture.metadata["alpha_mode"] = "1"  # packets of VP9 bring it beside them
                 if first.streams.video[0].codec_context.field_order > 1:
                     order = self._info.field_order
                     picture.codec_context.field_order = 2 if order == "tff" else 3

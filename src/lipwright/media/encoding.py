@@ -151,11 +151,10 @@ def losses(info: VideoInfo, kind: Kind, encoding: Encoding) -> list[str]:
     """
     found: list[str] = []
     name, path = encoding.codec, info.path
-    pixels = av.VideoFormat(encoding.pix_fmt, 64, 64)
-    if info.has_alpha and not any(component.is_alpha for component in pixels.components):
+    if info.has_alpha and not (_has_alpha(info) and _stores_alpha(encoding.pix_fmt)):
         found.append(
-            f"The transparency of {path} is lost; the colours under it become visible (--lossless "
-            "keeps it where the file stores it beside the colours)."
+            f"The transparency of {path} is lost; the colours under it become visible. A .webm "
+            "keeps it, so do --codec prores in a .mov and --lossless in a .mkv."
         )
     if info.field_order != "progressive" and not encoding.interlaced:
         found.append(
@@ -177,6 +176,15 @@ def losses(info: VideoInfo, kind: Kind, encoding: Encoding) -> list[str]:
             "many players and phones cannot show; --pixels 8 makes 8 bit 4:2:0 of them."
         )
     return found
+
+
+def _has_alpha(info: VideoInfo) -> bool:
+    """Whether the decoded planes hold the transparency of a source; those of a GIF do not."""
+    return info.has_alpha and _stores_alpha(info.pix_fmt)
+
+
+def _stores_alpha(pix_fmt: str) -> bool:
+    return any(component.is_alpha for component in av.VideoFormat(pix_fmt, 64, 64).components)
 
 
 _FORMATS = {"libx264": "H.264", "libx265": "HEVC"}
@@ -270,6 +278,8 @@ def _requested(
     if codec == "prores":
         profile = "4" if sampling == "444" else "3"  # 4444, 422 HQ
         pix_fmt = "yuv444p10le" if sampling == "444" else "yuv422p10le"
+        if _has_alpha(info):
+            profile, pix_fmt = "4", "yuva444p10le"
         return Encoding("prores_ks", pix_fmt, {"profile": profile}, size, aspect)
     if codec == "av1":
         if sampling != "420" or min(size) < _AV1_MIN_SIDE:
@@ -285,6 +295,8 @@ def _requested(
 def _free_codec(kind: Kind, info: VideoInfo, sampling: str, depth: int, crf: int) -> Encoding:
     """AV1 or VP9."""
     size, aspect = _square(kind, info)
+    if kind == "webm" and _has_alpha(info):
+        return _vp9(kind, info, sampling, 8, crf, {"deadline": "realtime", "cpu-used": "7"})
     if (sampling == "420" or depth > 8) and min(size) >= _AV1_MIN_SIDE:
         os.environ.setdefault("SVT_LOG", "1")  # errors only; it writes to the terminal by itself
         options = {"preset": "9", "crf": str(max(1, round(crf * 1.5)))}
@@ -300,6 +312,8 @@ def _vp9(
     size, aspect = _square(kind, info)
     options = {**speed, "row-mt": "1", "b": "0", "crf": str(max(1, round(crf * 1.5)))}
     pix_fmt = f"yuv{sampling}p" + ("" if depth == 8 else f"{depth}le")
+    if _has_alpha(info) and kind in ("webm", "mkv"):
+        pix_fmt = "yuva420p"  # the only form in which VP9 has alpha: as a second picture
     return Encoding("libvpx-vp9", pix_fmt, options, size, aspect)
 
 

@@ -84,12 +84,13 @@ def inputs(method: Method, seed: int = 0) -> tuple[Array, Array, Array, Referenc
 
 
 def draw(method: Method, faces: Array, audio: Array, state: Any, batch: int) -> dict[str, Array]:
-    """Render in batches; every field that is there, whole."""
+    """Render in batches; every field of arrays that is there, whole."""
     parts = [
         method.render(faces[i : i + batch], audio[i : i + batch], state)
         for i in range(0, len(faces), batch)
     ]
-    names = [n for n, value in vars(parts[0]).items() if value is not None]
+    assert len({part.redrawn for part in parts}) == 1
+    names = [n for n, value in vars(parts[0]).items() if isinstance(value, np.ndarray)]
     return {n: np.concatenate([getattr(p, n) for p in parts]) for n in names}
 
 

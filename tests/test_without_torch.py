@@ -17,6 +17,7 @@ NEED_IT = (
     *("evaluation.protocols", "methods.engine", "methods.export", "methods.graphs"),
     *("methods.vq_networks", "methods.memory_networks", "methods.landmark_networks"),
     *("methods.pixel", "weights.checkpoint", "cli.prepare", "enhance.restorer"),
+    "enhance.face_restoration",
 )
 """Rooms and modules that may import PyTorch at their top: the extras bring it."""
 

@@ -167,3 +167,26 @@ def test_published_weights_are_looked_for_by_name(
     assert found is not None
     assert found.info.size == 16
     assert found.info.model_id.startswith("gpen-")
+
+
+def test_brightness_alone(frame: tuple[av.VideoFrame, Path]) -> None:
+    """An enhancer of brightness gets one channel, and no chroma sample changes."""
+    native, path = frame
+    before = [plane.copy() for plane in plane_views(native)]
+    for size in (0, 64):
+        enhancer = Brighter(size)
+        enhancer.info = replace(enhancer.info, brightness=True)
+        adaptor = FaceEnhancer(enhancer, probe(path), schedule(), 128)
+        region = RegionEdit(native, probe(path), (60, 90, 180, 210))
+        weight = np.zeros(region.shape, np.float32)
+        weight[30:90, 20:60] = 1.0
+        face = PlannedFace(0, CROP, POINTS, SEEN, 1.0)
+        adaptor.sharpen(region, adaptor.opened(region), face, None, weight)
+        picture, context = enhancer.given[0]
+        assert picture.shape == ((1, 1, size, size) if size else (1, 1, 120, 120))
+        assert context.source is not None
+        assert context.source.shape == picture.shape[1:]
+    change = plane_views(native)[0].astype(int) - before[0]
+    assert np.abs(change[130:170, 85:115] - 44).max() <= 2
+    for plane, old in zip(plane_views(native)[1:], before[1:], strict=True):
+        assert np.array_equal(plane, old)

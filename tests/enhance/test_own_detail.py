@@ -70,4 +70,28 @@ def test_colour_and_coarse_structures_stay() -> None:
     assert np.allclose(change[0], change[1], atol=1e-6)
     assert np.allclose(change[0], change[2], atol=1e-6)
     blocks = change[0].reshape(10, 32, 10, 32).mean(axis=(1, 3))
-    assert np.abs(blocks).max() < 0.004
+    assert np.abs(blocks).max() < 0.005
+
+
+def test_brightness_alone_gives_the_same_change() -> None:
+    """One channel is what three of the same grey are."""
+    real = filmed()
+    grey = np.repeat(np.einsum("c,chw->hw", (0.299, 0.587, 0.114), real)[None], 3, axis=0)
+    soft = drawn(grey.astype(np.float32))
+    refs = references(grey.astype(np.float32))
+    three = sharpened(soft, refs, context(grey.astype(np.float32)))
+    one = sharpened(soft[:1], refs, context(grey[:1].astype(np.float32)))
+    assert one.shape == (1, *soft.shape[1:])
+    assert np.abs(one[0] - three[0]).max() < 1e-4
+
+
+def test_what_came_before_does_not_matter() -> None:
+    """Enlarged references that are kept for the frames that follow change nothing."""
+    shapes = [{"opening": o} for o in (0.02, 0.03, 0.04, 0.05, 0.06)]
+    refs = references(*(filmed(opening=s["opening"]) for s in shapes), shapes=shapes)
+    enhancer = OwnDetail()
+    state = enhancer.start(refs)
+    wanted = [(drawn(filmed(opening=o)), context(opening=o)) for o in (0.02, 0.06, 0.04, 0.02)]
+    one_after_another = [enhancer.enhance(p[None], [c], state)[0] for p, c in wanted]
+    for made, (picture, known) in zip(one_after_another, wanted, strict=True):
+        assert np.array_equal(made, sharpened(picture, refs, known))

@@ -19,6 +19,7 @@ from lipwright.media.reader import VideoReader
 from lipwright.media.region import (
     RegionEdit,
     apply_delta,
+    brightness_weights,
     crop_to_storage,
     sample_crop,
     storage_box,
@@ -331,6 +332,35 @@ def test_a_blend_of_another_size_or_of_nothing() -> None:
     empty = RegionEdit(frame, info, (40, 40, 50, 50))
     empty.blend(np.zeros((8, 8, 3), np.float32), np.eye(2, 3), np.zeros((0, 0), np.float32))
     assert all(np.array_equal(a, b) for a, b in zip(plane_views(frame), before, strict=True))
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv444p12le", "gray", "gbrp"])
+@pytest.mark.parametrize("full", [False, True])
+def test_brightness_is_the_mean_of_the_rgb_by_luma_weights(pix_fmt: str, full: bool) -> None:
+    frame, info = random_frame(48, 32, pix_fmt), video_info(48, 32, pix_fmt, full=full)
+    region = RegionEdit(frame, info, (4, 6, 40, 28))
+    weights = np.array(brightness_weights(info))
+    # BT.709; RGB by BT.601
+    assert weights == pytest.approx(
+        (0.299, 0.587, 0.114) if pix_fmt == "gbrp" else (0.2126, 0.7152, 0.0722)
+    )
+    assert region.brightness == pytest.approx(region.rgb @ weights, abs=2e-3)
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv444p", "yuv420p10le", "gray", "gbrp"])
+def test_a_change_of_brightness_is_the_same_change_of_r_g_and_b(pix_fmt: str) -> None:
+    info = video_info(48, 32, pix_fmt)
+    one, three = random_frame(48, 32, pix_fmt), random_frame(48, 32, pix_fmt)
+    rng = np.random.default_rng(3)
+    region = RegionEdit(one, info, (4, 6, 40, 28))
+    delta = rng.uniform(-0.1, 0.1, region.shape).astype(np.float32)
+    delta[3, 4] = np.nan
+    mask = rng.uniform(size=region.shape) < 0.7
+    region.apply(delta, mask)
+    RegionEdit(three, info, (4, 6, 40, 28)).apply(np.stack([delta] * 3, axis=-1), mask)
+    for i, (a, b) in enumerate(zip(plane_views(one), plane_views(three), strict=True)):
+        # In float32 the rows of chroma do not sum to 0 exactly; a half may round either way.
+        assert np.abs(a.astype(int) - b.astype(int)).max() <= (1 if i == 0 else 0)
 
 
 def test_apply_delta_takes_any_box() -> None:

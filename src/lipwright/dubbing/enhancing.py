@@ -20,7 +20,7 @@ from lipwright.enhance.base import Context, Enhancer, References
 from lipwright.face_regions import MOUTH_WINDOW
 from lipwright.faces import alignment
 from lipwright.media.info import VideoInfo
-from lipwright.media.region import Box, RegionEdit, crop_to_storage
+from lipwright.media.region import Box, RegionEdit, brightness_weights, crop_to_storage
 from lipwright.media.warping import scale_of, softened
 
 Picture = NDArray[np.float32]
@@ -65,6 +65,10 @@ class FaceEnhancer:
             max(box[3], min(self._info.height, int(high[1]))),
         )
 
+    def opened(self, region: RegionEdit) -> Picture:
+        """What :meth:`sharpen` takes as ``source``: a region as the enhancer sees it."""
+        return region.brightness if self.enhancer.info.brightness else region.rgb
+
     def sharpen(
         self,
         region: RegionEdit,
@@ -77,7 +81,7 @@ class FaceEnhancer:
 
         Args:
             region: a rectangle of the frame.
-            source: (h, w, 3) what it showed before.
+            source: what it showed before, see :meth:`opened`.
             planned: the face.
             lips: (40, 2) contours of the drawn lips in parts of the crop, or None.
             weight: (h, w) in [0, 1], how far the drawn face is shown.
@@ -85,7 +89,7 @@ class FaceEnhancer:
         to_region = crop_to_storage(self._info, planned.crop)
         to_region[:, 2] -= region.box[:2]
         info = self.enhancer.info
-        picture, before = region.rgb, source
+        picture, before = self.opened(region), source
         state = self._state(planned.track)
         to_window = None
         if info.size:
@@ -107,11 +111,11 @@ class FaceEnhancer:
         given = _planar(picture)
         made = self.enhancer.enhance(given[None], [context], state)[0]
         if to_window is None and info.scale == 1:
-            change = cv2.merge(list(made - given))
+            change = _interleaved(made - given)
         else:
             assert to_window is not None
             change = _spread(made, given, to_window, info.scale, region.shape)
-        region.apply(change * weight[:, :, None], weight > 0)
+        region.apply(change * (weight if change.ndim == 2 else weight[:, :, None]), weight > 0)
 
     def _state(self, track: int) -> Any:
         if track not in self._states:
@@ -131,6 +135,7 @@ class FaceEnhancer:
             np.stack(track.reference_lips),
             np.stack(outlines),
             self._drawn,
+            brightness_weights(self._info),
         )
 
 
@@ -141,12 +146,17 @@ def _outline(track: Track, frame: int) -> NDArray[np.float32]:
 
 
 def _planar(picture: Picture) -> Picture:
-    """(h, w, 3) -> (3, h, w), within [0, 1]."""
+    """(h, w, 3) or (h, w) -> (C, h, w), within [0, 1]."""
     return np.stack(cv2.split(picture)).clip(0.0, 1.0)
 
 
+def _interleaved(planes: Picture) -> Picture:
+    """(3, h, w) -> (h, w, 3), (1, h, w) -> (h, w)."""
+    return np.asarray(cv2.merge(list(planes)), np.float32)
+
+
 def _sampled(region: Picture, window: NDArray[np.float64], size: int) -> Picture:
-    """(size, size, 3) of a region; ``window`` takes its pixels to those of the region."""
+    """(size, size, 3) or (size, size); ``window`` takes its pixels to those of the region."""
     soft = softened(region, 1.0 / max(1e-6, scale_of(window)))
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     sampled = cv2.warpAffine(
@@ -162,14 +172,15 @@ def _spread(
     scale: int,
     shape: tuple[int, int],
 ) -> Picture:
-    """What an enhancer changed in a window, in the pixels of the region, (h, w, 3)."""
+    """What an enhancer changed in a window, in the pixels of the region, (h, w, 3) or (h, w)."""
     size = given.shape[-1]
     side = scale * size
-    large = cv2.resize(cv2.merge(list(given)), (side, side), interpolation=cv2.INTER_CUBIC)
-    change = cv2.merge(list(made)) - large
+    large = cv2.resize(_interleaved(given), (side, side), interpolation=cv2.INTER_CUBIC)
+    change = _interleaved(made) - large
     # The change fades out towards the border of the window.
     ramp = np.clip(np.minimum(np.arange(side), np.arange(side)[::-1]) / (0.06 * side), 0.0, 1.0)
-    change *= (ramp[:, None] * ramp[None, :]).astype(np.float32)[:, :, None]
+    fade = (ramp[:, None] * ramp[None, :]).astype(np.float32)
+    change *= fade if change.ndim == 2 else fade[:, :, None]
     matrix = window.copy()
     matrix[:, :2] /= scale
     matrix[:, 2] += window[:, :2] @ np.full(2, 0.5 / scale - 0.5)

@@ -448,7 +448,8 @@ def composite_faces(work: Work, job: Job) -> None:
             continue
         to_region, strength = to_frame.copy(), face.planned.strength
         to_region[:, 2] -= region.box[:2]
-        before = region.rgb if sharper or not simple else None
+        before = region.rgb if not simple else None
+        filmed = sharper.opened(region) if sharper is not None else None
         if simple:
             drawn = composite.overlay(edit, to_region, region.shape[::-1], strength)
             region.blend(*drawn)
@@ -460,8 +461,8 @@ def composite_faces(work: Work, job: Job) -> None:
             shown = shown * composite.warp(
                 edit.replace, to_region, region.shape[::-1], cv2.INTER_LINEAR
             )
-        if sharper is not None and before is not None:
-            sharper.sharpen(region, before, face.planned, face.lips, shown)
+        if sharper is not None and filmed is not None:
+            sharper.sharpen(region, filmed, face.planned, face.lips, shown)
     if job.marker is not None:
         job.marker.mark(work.native, job.info, [face.planned.box for face in work.faces])
 

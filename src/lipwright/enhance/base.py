@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +22,9 @@ from lipwright.face_regions import MOUTH_WINDOW, Box
 
 Array = NDArray[np.float32]
 Need = Literal["references", "source", "lips"]
+
+BRIGHTNESS = (0.299, 0.587, 0.114)
+"""Weights of R, G and B where no video says otherwise (ITU-R BT.601)."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class EnhancerInfo:
         needs: what it uses beside the picture; the pipeline leaves the rest out.
         backend: runtime and arithmetic; equal backends give the same frames.
         window: the square of the aligned crop that it takes, in parts of it; may reach beyond.
+        brightness: it changes brightness alone, so that pictures and sources have one channel,
+            weighed as the video weighs R, G and B, and colour is not computed at all.
     """
 
     name: str
@@ -45,6 +51,7 @@ class EnhancerInfo:
     needs: frozenset[Need] = frozenset()
     backend: str = "numpy"
     window: Box = MOUTH_WINDOW
+    brightness: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,12 +63,14 @@ class References:
         lips: (R, 40, 2) lip contours in parts of the aligned crop.
         outlines: (R, K, 2) landmarks of the face's outline in parts of the aligned crop.
         drawn: pixels a side of the crop that the first stage draws.
+        weights: of R, G and B in the brightness of the video.
     """
 
     pictures: Sequence[NDArray[np.uint8]]
     lips: NDArray[np.floating]
     outlines: NDArray[np.floating]
     drawn: int
+    weights: tuple[float, float, float] = BRIGHTNESS
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,7 @@ class Context:
 
     Attributes:
         to_picture: (2, 3) from the unit square of the aligned crop to pixels of the picture.
-        source: (3, H, W) float32 in [0, 1], the picture before anything was drawn, or None.
+        source: (C, H, W) float32 in [0, 1], the picture before anything was drawn, or None.
         lips: (40, 2) contours of the drawn lips in parts of the aligned crop, or None.
         outline: (K, 2) landmarks of the face's outline in this frame, or None.
     """
@@ -99,14 +108,20 @@ class Enhancer(ABC):
         """Sharpen what was drawn.
 
         Args:
-            pictures: (B, 3, H, W) float32 RGB in [0, 1]; H = W = ``info.size`` unless that is 0.
+            pictures: (B, C, H, W) float32 in [0, 1], C = 3 for RGB, or 1 where ``info.brightness``
+                says so; H = W = ``info.size`` unless that is 0.
             contexts: B.
             state: what :meth:`start` gave.
 
         Returns:
-            (B, 3, k H, k W) float32 in [0, 1], k = ``info.scale``.
+            (B, C, k H, k W) float32 in [0, 1], k = ``info.scale``.
         """
 
     def close(self) -> None:
         """Let go of what is held; may be called twice."""
         return
+
+
+def brightness(picture: Array, weights: tuple[float, float, float] = BRIGHTNESS) -> Array:
+    """(H, W, 3) RGB -> (H, W)."""
+    return np.asarray(cv2.transform(picture, np.array([weights], np.float32)), np.float32)

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lipwright.media.colour import ColourCode, colour_code
+from lipwright.media.colour import ColourCode, colour_code, component_matrix
 from lipwright.media.info import Affine, VideoInfo
 from lipwright.media.planes import PixelLayout, Plane, layout_of, plane_views
 from lipwright.media.warping import group_mean, scale_of, softened, warped
@@ -53,6 +53,13 @@ def storage_box(info: VideoInfo, box_display: tuple[float, float, float, float])
     left, top = (int(v) for v in np.clip(low, 0, [info.width, info.height]))
     right, bottom = (int(v) for v in np.clip(high, 0, [info.width, info.height]))
     return left, top, max(left, right), max(top, bottom)
+
+
+def brightness_weights(info: VideoInfo) -> tuple[float, float, float]:
+    """How R, G and B make up the brightness of a video: its luma; BT.601 where it stores RGB."""
+    name = "bt601" if info.colour.name == "rgb" else info.colour.name
+    red, green, blue = component_matrix(name)[0]
+    return float(red), float(green), float(blue)
 
 
 def sample_crop(
@@ -137,6 +144,22 @@ class RegionEdit:
                 channels.append(warped(views[plane], to_chroma, (x1 - x0, y1 - y0)))
         return _to_rgb(channels, self._code)
 
+    @property
+    def brightness(self) -> Picture:
+        """(h, w) float32: R, G and B of the rectangle by :func:`brightness_weights`.
+
+        It is the luma plane but for its range, so that colour need not be computed.
+        """
+        x0, y0, x1, y1 = self.box
+        if x0 == x1:
+            return np.zeros((0, 0), np.float32)
+        if self._layout.is_rgb:
+            weights = np.array([brightness_weights(self._info)], np.float32)
+            return np.asarray(cv2.transform(self.rgb, weights), np.float32)
+        luma = plane_views(self._frame)[self._layout.planes[0]][y0:y1, x0:x1]
+        span = float(self._code.to_codes[0].sum())
+        return (luma.astype(np.float32) - np.float32(self._code.offset[0])) * np.float32(1 / span)
+
     def apply(self, delta: Picture, mask: npt.NDArray[Any] | None = None) -> None:
         """Add a difference to the frame, in place.
 
@@ -150,6 +173,9 @@ class RegionEdit:
         if delta.shape[:2] != self.shape or (mask is not None and mask.shape != self.shape):
             raise ValueError(f"the region has the shape {self.shape}, not {delta.shape[:2]}")
         if 0 in self.shape:
+            return
+        if delta.ndim == 2 and not self._layout.is_rgb:
+            self._brighten(delta, mask)
             return
         if delta.ndim == 2:
             delta = cv2.merge([delta, delta, delta])
@@ -178,6 +204,18 @@ class RegionEdit:
         changes = cv2.split(cv2.transform(small, np.ascontiguousarray(matrix[1:])))
         for plane, change in zip(layout.planes[1:], changes, strict=True):
             _add(views[plane][area], change * covered, highest)
+
+    def _brighten(self, delta: Picture, mask: npt.NDArray[Any] | None) -> None:
+        """Add the same to R, G and B, which is a change of luma alone."""
+        if not np.isfinite(cv2.sumElems(delta)[0]):
+            delta = np.where(np.isfinite(delta), delta, np.float32(0.0))
+        change = delta * np.float32(self._code.to_codes[0].sum())
+        if mask is not None:
+            change *= np.asarray(mask) > 0
+        x0, y0, x1, y1 = self.box
+        self._frame.make_writable()
+        luma = plane_views(self._frame)[self._layout.planes[0]]
+        _add(luma[y0:y1, x0:x1], change, self._code.highest)
 
     def blend(self, picture: Picture, to_region: Affine, weight: Picture) -> None:
         """Move the region towards a picture: X + weight (picture - X), in place.

@@ -4,6 +4,7 @@ with the sync loss on, joined checkpoint, dubbed video. And the shipped configs 
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from lipwright.training.stages.configs import find_config
 from lipwright.training.stages.generator import GeneratorStage
 from lipwright.training.stages.registry import STAGES
 from lipwright.training.stages.run import StageRun, plan_stages, run_stage
+from lipwright.training.stages.vqgan import VQGANStage
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, read_header
 from tests.dubbing import clips
@@ -257,6 +259,41 @@ def test_resume_of_the_whole_command_runs_nothing_again(
     run_stage("all", corpus, config, finished, [], "cpu")
     assert load_checkpoint(finished / "generator" / "generator.safetensors").sha256 == before
     assert PackedCorpus(corpus).rows
+
+
+def test_the_whole_command_stopped_twice_ends_with_the_same_checkpoint(
+    finished: Path,
+    corpus: Path,
+    config: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """SIGTERM in the middle of a VQGAN, then of the generator; the same words go on each time."""
+    stopped = []
+
+    def stop_at(stage: type[Any], step: int) -> None:
+        plain = stage.step
+
+        def stepped(self: Any, network: Any, number: int, context: Context) -> Any:
+            if number == step and stage not in stopped:
+                stopped.append(stage)
+                signal.raise_signal(signal.SIGTERM)
+            return plain(self, network, number, context)
+
+        monkeypatch.setattr(stage, "step", stepped)
+
+    stop_at(VQGANStage, 1)
+    stop_at(GeneratorStage, 4)
+    for _ in range(2):
+        with pytest.raises(LipwrightError, match="the same command goes on from there"):
+            run_stage("all", corpus, config, tmp_path, [], "cpu")
+        assert not (tmp_path / "vq.safetensors").exists()
+    run_stage("all", corpus, config, tmp_path, [], "cpu")
+    assert stopped == [VQGANStage, GeneratorStage]
+    ours, theirs = (load_checkpoint(f / "vq.safetensors") for f in (tmp_path, finished))
+    assert ours.tensors.keys() == theirs.tensors.keys()
+    for key, tensor in theirs.tensors.items():
+        assert torch.equal(ours.tensors[key], tensor), key
 
 
 def test_the_three_choices_of_a_reference(finished: Path) -> None:

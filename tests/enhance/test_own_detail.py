@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
-import pytest
 
-from lipwright.enhance import own_detail
 from lipwright.enhance.own_detail import OwnDetail
-from lipwright.evaluation.metrics.mouth_detail import octave_energies
 from tests.enhance.mouths import Array, context, drawn, error, filmed, references
 
 

@@ -17,7 +17,6 @@ from lipwright.media.planes import plane_views, private_copy
 
 FLOW_SIDE = 320
 """Longest side of the pictures between which the flow is found: a head moves slowly over it."""
-_FINEST = 1
 _SMOOTH = 3.0
 _WORTH = 0.7
 """The flow is used where it leaves at most this share of the difference."""
@@ -61,7 +60,7 @@ def _flow(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.flo
     size = (max(32, round(width * shrink)), max(32, round(height * shrink)))
     pair = [cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in (first, second)]
     one, other = (np.asarray(p, np.uint8) for p in pair)
-    found = dense_flow(one, other, _FINEST)
+    found = dense_flow(one, other)
     flow = np.asarray(cv2.GaussianBlur(found, (0, 0), _SMOOTH), np.float32)
     left = np.abs(_moved(other, flow).astype(np.float32) - one).mean()
     return flow if left <= _WORTH * cv2.absdiff(one, other).mean() else np.zeros_like(flow)

@@ -1,15 +1,17 @@
-r"""How far noise in the speech leads the mouth astray: landmark error by signal-to-noise ratio.
+r"""How far noise in the speech leads the mouth astray, by signal-to-noise ratio and kind of noise.
 
 Chen et al. (CVPR 2019) claim that a cascade by way of landmarks withstands noise better than a
 network that goes from sound to pictures directly. Here a still picture (the first frame of each
-validation clip) is set in motion by the clip's own speech with noise added, the landmarks of what
-was drawn are read by the network that read those of the real frames, and the mouth's motion is
-compared.
+validation clip) is set in motion by the clip's own speech with noise added; further frames of the
+clip serve as references to methods that take them. The landmarks of what was drawn are read by the
+network that read those of the real frames, and the mouth's opening is correlated with the real one.
 
     python benchmarks/landmark_noise.py --data CORPUS --landmarks RUN/landmarks \\
-        --method landmark=RUN/landmark.safetensors --method speech2vid=... -o noise/
+        --method vq --method landmark --method speech2vid=RUN/... -o noise/
 
-Writes noise.json, noise.md and, where matplotlib is installed, noise.png.
+Writes noise.json, noise.md and, where matplotlib is installed, noise.png. Whether one method
+withstands noise better than another is told by the share of its clean correlation that it keeps,
+clip by clip, with 95 % intervals over clips (bootstrap).
 """
 
 from __future__ import annotations
@@ -22,26 +24,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from lipwright.data.augment import NONE, crop_batch
-from lipwright.data.landmarks import LandmarkCorpus, SourceMfcc
+from lipwright.data.encoded_speech import clip_wave
+from lipwright.data.landmarks import LandmarkCorpus
 from lipwright.data.packed import ClipRow, PackedCorpus
+from lipwright.evaluation.bootstrap import bootstrap_mean
+from lipwright.evaluation.mouth import correlation
+from lipwright.evaluation.protocols.speech import active_power
 from lipwright.faces.crop_points import CropPoints
-from lipwright.media.audio import load_speech
-from lipwright.media.features import speech_features
-from lipwright.media.mel import MODEL_FPS, SAMPLE_RATE, windows
-from lipwright.methods.base import Method
+from lipwright.lip_motion import NeutralMouth
+from lipwright.media.mel import MODEL_FPS, SAMPLE_RATE, column_at, windows
+from lipwright.methods.base import Method, ReferenceLips, resized
 from lipwright.methods.registry import load_method
-from lipwright.models.landmark_space import LandmarkSpace
-from lipwright.training.stages.landmark_audio import load_space
-from lipwright.weights.checkpoint import load_checkpoint
 
-LEVELS = (None, 20.0, 10.0, 5.0, 0.0)
-"""Signal-to-noise ratios in dB; None is the speech as it is."""
+LEVELS = (20.0, 10.0, 5.0, 0.0)
+"""Signal-to-noise ratios in dB, beside the speech as it is."""
+KINDS = ("white", "babble", "music")
 UPPER, LOWER = 62, 66
+REFERENCES = 16
+Wave = NDArray[np.float32]
 
 
 def main() -> None:
@@ -49,101 +51,135 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="corpus")
     parser.add_argument("--landmarks", type=Path, required=True, help="cache of its landmarks")
-    parser.add_argument("--method", action="append", required=True, metavar="NAME=CHECKPOINT")
-    parser.add_argument("--space", type=Path, help="landmark space; default: beside the landmarks")
-    parser.add_argument("--noise", choices=("white", "babble"), default="babble")
-    parser.add_argument("--clips", type=int, default=24, help="at most so many")
+    parser.add_argument("--method", action="append", required=True, metavar="NAME[=CHECKPOINT]")
+    parser.add_argument("--label", action="append", default=[], help="names for the table")
+    parser.add_argument("--noise", default=",".join(KINDS), help="kinds of noise")
+    parser.add_argument("--clips", type=int, default=5, help="of so many people")
+    parser.add_argument("--people", default="person,vlog,more", help="beginnings of identities")
     parser.add_argument("--frames", type=int, default=75, help="of each clip at most")
     parser.add_argument("-o", "--out", type=Path, default=Path("noise"))
     args = parser.parse_args()
     corpus = LandmarkCorpus(PackedCorpus(args.data), args.landmarks)
-    space = load_space(
-        load_checkpoint(
-            args.space or args.landmarks.parent / "landmark-space" / "landmark-space.safetensors"
-        )
-    )
-    rows = choose(corpus.split("val"), args.clips)
-    starts = SourceMfcc(corpus.packed).starts
-    waves = {r.clip: clip_wave(r, starts[r.clip], args.frames) for r in rows}
-    result: dict[str, Any] = {"noise": args.noise, "clips": len(rows), "methods": {}}
-    for given in args.method:
+    wanted = tuple(args.people.split(","))
+    rows = [r for r in corpus.split("val") if r.identity.startswith(wanted)]
+    rows = choose([r for r in rows if r.frames >= args.frames], args.clips)
+    waves = {r.clip: clip_wave(corpus.packed, r)[: args.frames * 640] for r in rows}
+    conditions: list[tuple[str, float | None]] = [("clean", None)]
+    conditions += [(kind, level) for kind in args.noise.split(",") for level in LEVELS]
+    result: dict[str, Any] = {
+        "clips": [r.clip for r in rows],
+        "identities": [r.identity for r in rows],
+        "methods": {},
+    }
+    for number, given in enumerate(args.method):
         name, _, path = given.partition("=")
+        label = args.label[number] if number < len(args.label) else name
         method = load_method(name, weights=path or None)
-        table = {}
-        for level in LEVELS:
-            heard = noisy(waves, level, args.noise)
-            made = [moved(method, corpus, r, heard[r.clip], args.frames, space) for r in rows]
-            table["clean" if level is None else f"{level:g} dB"] = compare(made, corpus.packed.size)
-            print(name, level, table[next(reversed(table))], flush=True)
-        result["methods"][name] = {"model": method.model_id, "levels": table}
+        table: dict[str, Any] = {}
+        for kind, level in conditions:
+            each = [
+                moved(method, corpus, r, noisy(waves, r.clip, level, kind), args.frames)
+                for r in rows
+            ]
+            title = kind if level is None else f"{kind} {level:g} dB"
+            table[title] = {
+                "opening_r": [correlation(drawn, real) for real, drawn in each],
+                "spread": [float(drawn.std() / real.std()) for real, drawn in each],
+            }
+            print(label, title, np.round(table[title]["opening_r"], 2).tolist(), flush=True)
+        result["methods"][label] = {"model": method.model_id, "conditions": table}
+        method.close()
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "noise.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
     (args.out / "noise.md").write_text(page(result), encoding="utf-8")
+    print(page(result))
     draw(result, args.out / "noise.png")
 
 
 def choose(rows: list[ClipRow], count: int) -> list[ClipRow]:
-    """Clips of as many identities as possible."""
-    turn: dict[str, int] = {}
-    keyed = []
-    for row in rows:
-        turn[row.identity] = turn.get(row.identity, 0) + 1
-        keyed.append((turn[row.identity], row.identity, row.clip, row))
-    return [key[-1] for key in sorted(keyed, key=lambda k: k[:3])][:count]
+    """One clip each of different people, the longest of each person."""
+    found: dict[str, ClipRow] = {}
+    for row in sorted(rows, key=lambda r: (-r.frames, r.clip)):
+        found.setdefault(row.identity, row)
+    return [found[i] for i in sorted(found)][:count]
 
 
-def clip_wave(row: ClipRow, start: float, frames: int) -> NDArray[np.float32]:
-    """The clip's own speech."""
-    wave = load_speech(Path(row.source))
-    first = round(start * SAMPLE_RATE)
-    return wave[first : first + min(row.frames, frames) * SAMPLE_RATE // MODEL_FPS]
-
-
-def noisy(
-    waves: dict[str, NDArray[np.float32]], level: float | None, kind: str
-) -> dict[str, NDArray[np.float32]]:
-    """Speech with noise at a ratio of powers; babble is the sum of six other clips' speech."""
+def noisy(waves: dict[str, Wave], name: str, level: float | None, kind: str) -> Wave:
+    """Speech with noise at a ratio of powers (pauses of the speech do not count)."""
+    wave = waves[name]
     if level is None:
-        return waves
-    rng = np.random.default_rng(5)
-    names = sorted(waves)
-    out = {}
-    for name, wave in waves.items():
-        if kind == "white":
-            noise = rng.standard_normal(len(wave))
-        else:
-            others = rng.choice([n for n in names if n != name], min(6, len(names) - 1))
-            noise = np.sum([np.resize(waves[o], len(wave)) for o in others], axis=0)
-        power = float(np.mean(wave**2)) / max(float(np.mean(noise**2)), 1e-12)
-        scaled = noise * np.sqrt(power / 10 ** (level / 10))
-        out[name] = (wave + scaled).astype(np.float32)
-    return out
+        return wave
+    rng = np.random.default_rng([KINDS.index(kind), sorted(waves).index(name)])
+    if kind == "white":
+        noise = rng.standard_normal(len(wave))
+    elif kind == "babble":
+        others = [waves[n] for n in sorted(waves) if n != name]
+        parts = [np.roll(np.resize(w, len(wave)), int(rng.integers(len(wave)))) for w in others]
+        noise = np.sum([p / max(float(p.std()), 1e-9) for p in parts], axis=0)
+    else:
+        noise = music(len(wave), rng)
+    power = active_power(wave) / max(float(np.mean(noise**2)), 1e-12)
+    mixed = wave + noise * np.sqrt(power / 10 ** (level / 10))
+    return np.asarray(mixed / max(1.0, float(np.abs(mixed).max())), np.float32)
 
 
-@torch.inference_mode()
+def music(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Four chords a second of plucked strings with harmonics, over a beat of noise bursts."""
+    out = np.zeros(count + SAMPLE_RATE)
+    time = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    for start in range(0, count, SAMPLE_RATE // 4):
+        root = 110.0 * 2.0 ** (int(rng.integers(0, 12)) / 12)
+        for interval in (0, 4, 7, 12):
+            pitch = root * 2.0 ** (interval / 12)
+            for harmonic in range(1, 9):
+                loud = np.exp(-time * (2.0 + harmonic)) / harmonic
+                phase = rng.uniform(0, 2 * np.pi)
+                tone = loud * np.sin(2 * np.pi * pitch * harmonic * time + phase)
+                out[start : start + SAMPLE_RATE] += tone
+        burst = rng.standard_normal(SAMPLE_RATE) * np.exp(-time * 60.0)
+        out[start : start + SAMPLE_RATE] += 2.0 * burst
+    return out[:count]
+
+
 def moved(
-    method: Method,
-    corpus: LandmarkCorpus,
-    row: ClipRow,
-    wave: NDArray[np.float32],
-    most: int,
-    space: LandmarkSpace,
-) -> tuple[Tensor, Tensor]:
-    """Motion (T, 68, 2) of the mouth in the real frames and in those that were drawn."""
-    count = min(row.frames, most)
-    size = corpus.packed.size
-    first = torch.from_numpy(np.array(corpus.packed.frames[row.start : row.start + 1]))
-    still = crop_batch(first, size, NONE)
-    if method.size != size:
-        still = torch.nn.functional.interpolate(still, (method.size,) * 2, mode="bilinear")
-    features = speech_features(torch.from_numpy(wave), method.audio)
-    sound = windows(features, [Fraction(n, MODEL_FPS) for n in range(count)], method.audio)
-    state = method.start(still)
-    made = method.render(still.expand(count, -1, -1, -1), sound, state).faces
-    pictures = ((made + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
-    drawn = torch.from_numpy(reader(method.size)(pictures)).float()
-    real = torch.from_numpy(corpus.clip_points(row)[:count])
-    return relative(space, real), relative(space, drawn)
+    method: Method, corpus: LandmarkCorpus, row: ClipRow, wave: Wave, most: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Openings (T,) of the real mouth and of the drawn one, in parts of the crop's side."""
+    packed, count = corpus.packed, min(row.frames, most)
+    margin, size = packed.margin, packed.size
+
+    def crops(index: NDArray[np.int64], side: int) -> NDArray[np.float32]:
+        inner = slice(margin, margin + size)
+        whole = np.stack([packed.frames[row.start + i][inner, inner] for i in index])
+        unit = np.ascontiguousarray(whole.transpose(0, 3, 1, 2), np.float32) / 127.5 - 1.0
+        return resized(np.asarray(unit, np.float32), side)
+
+    references = np.unique(np.linspace(0, row.frames - 1, REFERENCES).astype(np.int64))
+    part = slice(row.start, row.start + row.frames)
+    openings, shapes = packed.opening[part], packed.lips[part].reshape(row.frames, -1, 2)
+    lips = ReferenceLips(
+        openings[references], shapes[references], NeutralMouth.of(openings, shapes)
+    )
+    state = method.start(crops(references, method.info.reference_size), lips)
+    features = method.speech_features(wave)
+    times = [Fraction(n, MODEL_FPS) for n in range(count)]
+    if method.info.whole_speech:
+        columns = np.array([column_at(t) for t in times]).clip(max=features.shape[1] - 1)
+        sound = np.ascontiguousarray(features[:, columns].T)
+    else:
+        sound = np.asarray(windows(features, times, method.audio), np.float32)
+    still = np.repeat(crops(np.zeros(1, np.int64), method.size), count, axis=0)
+    made = method.render(still, sound, state)
+    pictures = made.faces if made.restored is None else made.restored
+    bytes_ = np.rint((pictures + 1.0) * 127.5).clip(0, 255).astype(np.uint8)
+    drawn = reader(pictures.shape[-1])(np.ascontiguousarray(bytes_.transpose(0, 2, 3, 1)))
+    real = corpus.clip_points(row)[:count]
+    return gap(real), gap(drawn)
+
+
+def gap(points: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(T, 68, 2) -> (T,)."""
+    return np.asarray(points[:, LOWER, 1] - points[:, UPPER, 1], np.float64)
 
 
 _readers: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.float64]]] = {}
@@ -156,40 +192,25 @@ def reader(size: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float64]]:
     return _readers[size]
 
 
-def relative(space: LandmarkSpace, points: Tensor) -> Tensor:
-    """Motion about the clip's own mean."""
-    shape, _ = space.align(points)
-    return shape - shape.mean(0)
-
-
-def compare(pairs: list[tuple[Tensor, Tensor]], size: int) -> dict[str, float]:
-    """Mean distance of the mouth's points in px, and the correlation of its opening."""
-    error = torch.cat([(a - b)[:, 48:].norm(dim=-1).mean(1) for a, b in pairs]).mean()
-    still = torch.cat([a[:, 48:].norm(dim=-1).mean(1) for a, _ in pairs]).mean()
-    gaps = [torch.cat([p[i][:, LOWER, 1] - p[i][:, UPPER, 1] for p in pairs]) for i in (0, 1)]
-    opening = torch.corrcoef(torch.stack(gaps))[0, 1]
-    spread = gaps[1].std() / gaps[0].std()
-    return {
-        "mouth_px": round(float(error) * size, 3),
-        "mouth_px_of_a_still": round(float(still) * size, 3),
-        "opening_r": round(float(torch.nan_to_num(opening)), 3),
-        "opening_spread": round(float(spread), 3),
-    }
-
-
 def page(result: dict[str, Any]) -> str:
-    """The numbers as a Markdown table."""
-    lines = ["| method | noise | mouth error, px | of a still | opening r | opening spread |"]
-    lines.append("|---|---|---|---|---|---|")
-    for name, found in result["methods"].items():
-        for level, row in found["levels"].items():
-            numbers = " | ".join(f"{value:.3f}" for value in row.values())
-            lines.append(f"| {name} | {level} | {numbers} |")
+    """Mean correlations with their intervals, and how much is lost against the clean speech."""
+    labels = list(result["methods"])
+    head = "".join(f" {n}: r (95 %) | lost |" for n in labels)
+    lines = [f"| speech |{head}", "|---|" + "---|---|" * len(labels)]
+    for condition in next(iter(result["methods"].values()))["conditions"]:
+        cells = []
+        for label in labels:
+            table = result["methods"][label]["conditions"]
+            here, clean = table[condition]["opening_r"], table["clean"]["opening_r"]
+            mean, lost = bootstrap_mean(here), bootstrap_mean(np.subtract(clean, here).tolist())
+            cells.append(f"{mean.value:.2f} ({mean.low:.2f} to {mean.high:.2f})")
+            cells.append(f"{lost.value:.2f} ({lost.low:.2f} to {lost.high:.2f})")
+        lines.append(f"| {condition} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
 def draw(result: dict[str, Any], path: Path) -> None:
-    """Landmark error and correlation against the ratio."""
+    """One panel per kind of noise: correlation against the ratio, bars are 95 % intervals."""
     try:
         import matplotlib
 
@@ -198,15 +219,22 @@ def draw(result: dict[str, Any], path: Path) -> None:
     except ImportError:
         print("matplotlib is not installed; no plot")
         return
-    figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-    for name, found in result["methods"].items():
-        for axis, key in zip(axes, ("mouth_px", "opening_r"), strict=True):
-            axis.plot(
-                list(found["levels"]), [r[key] for r in found["levels"].values()], "o-", label=name
-            )
-            axis.set_ylabel({"mouth_px": "mouth error, px", "opening_r": "opening, r"}[key])
-            axis.set_xlabel(f"{result['noise']} noise, signal-to-noise ratio")
-    axes[0].legend()
+    first = next(iter(result["methods"].values()))["conditions"]
+    kinds = list(dict.fromkeys(c.split()[0] for c in first if c != "clean"))
+    figure, axes = pyplot.subplots(
+        1, len(kinds), figsize=(3.4 * len(kinds), 3.2), layout="constrained", sharey=True
+    )
+    for axis, kind in zip(np.atleast_1d(axes), kinds, strict=True):
+        names = ["clean", *(f"{kind} {level:g} dB" for level in LEVELS)]
+        for label, found in result["methods"].items():
+            means = [bootstrap_mean(found["conditions"][n]["opening_r"]) for n in names]
+            value = np.array([m.value for m in means])
+            bars = np.abs(np.array([[m.low for m in means], [m.high for m in means]]) - value)
+            axis.errorbar(range(len(names)), value, bars, marker="o", capsize=3, label=label)
+        axis.set_xticks(range(len(names)), ["clean", *(f"{level:g} dB" for level in LEVELS)])
+        axis.set_title(kind)
+    np.atleast_1d(axes)[0].set_ylabel("opening of the mouth, r")
+    np.atleast_1d(axes)[0].legend()
     figure.savefig(path, dpi=120)
 
 

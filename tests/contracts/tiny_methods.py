@@ -23,8 +23,9 @@ from lipwright.weights.checkpoint import save_checkpoint
 from tests.methods.test_landmark import save as save_landmark
 from tests.methods.test_memory import write as save_memory
 from tests.methods.test_pixel import checkpoint as save_pixel
+from tests.methods.test_pixel import encoded as save_encoded
 from tests.methods.test_vq import FACE, GENERATOR, SPEECH
-from tests.models.test_memory_networks import TINY
+from tests.models.test_memory_networks import ENCODED, TINY
 
 
 def gallery(folder: Path) -> Path:
@@ -82,10 +83,19 @@ CHECKPOINTS: dict[str, tuple[str, Callable[[Path], Path] | None]] = {
             folder / "moving.safetensors", {**TINY, "move": {"motions": 3, "points": 40}}
         ),
     ),
+    "memory encoder": (
+        "memory",
+        lambda folder: save_memory(folder / "memory-encoded.safetensors", ENCODED),
+    ),
     "landmark": ("landmark", lambda folder: save_landmark(folder / "landmark.safetensors")),
+    "landmark encoder": (
+        "landmark",
+        lambda folder: save_landmark(folder / "landmark-encoded.safetensors", "whisper"),
+    ),
     "wav2lip": ("wav2lip", lambda folder: save_pixel(folder, "wav2lip")),
     "lipgan": ("lipgan", lambda folder: save_pixel(folder, "lipgan")),
     "speech2vid": ("speech2vid", lambda folder: save_pixel(folder, "speech2vid")),
+    "speech2vid encoder": ("speech2vid", save_encoded),
     **{name: (name, None) for name, entry in METHODS.items() if entry.weightless},
 }
 """Name of the variant -> registered method, and what writes its checkpoint (None: it has none)."""

@@ -59,7 +59,7 @@ def test_everything_belongs_to_the_same_frames(corpus: PackedCorpus, times: int)
     assert (number_of(batch.reference) // FRAMES == drawn[:, 0] // FRAMES).all()
     # Column 4 of the window of the stretch's first frame is that frame's own first column.
     for b in range(6):
-        heard = (batch.mel[b, 0, 4::4][:10] * 60).round().long()
+        heard = (batch.speech[b, 0, 4::4][:10] * 60).round().long()
         assert torch.equal(heard[:9], frame[b, :9])
     assert torch.equal((batch.long_mel[:, 0, ::4] * 60).round().long(), drawn)
     looked = frame.gather(1, batch.lip_place)
@@ -72,8 +72,8 @@ def test_short_clips_and_edges(corpus: PackedCorpus) -> None:
     clips = TalkingClips(corpus, "train", motion, AudioSpec(12, 4), stretch=40)
     batch = clips.draw(np.random.default_rng(0), 2, 2, 1, CPU)
     assert batch.valid.sum(1).tolist() == [FRAMES, FRAMES]
-    assert (batch.mel[:, :, :4] == SILENCE).all()
-    assert (batch.mel[:, :, 4 + 4 * FRAMES :] == SILENCE).all()
+    assert (batch.speech[:, :, :4] == SILENCE).all()
+    assert (batch.speech[:, :, 4 + 4 * FRAMES :] == SILENCE).all()
     assert batch.lips.shape[1] == 0
     assert int(batch.place.max()) < FRAMES
     with pytest.raises(LipwrightError, match="no clips of split 'val'"):

@@ -12,15 +12,17 @@ from torch import Tensor
 
 from lipwright.errors import LipwrightError
 from lipwright.media.features import MfccSpec
+from lipwright.media.whisper_mel import whisper_log_power
 from lipwright.methods.base import NeutralMouth, ReferenceLips
 from lipwright.methods.graphs import export_graphs
 from lipwright.methods.landmark import LandmarkMethod, around_mouth, load_landmark
 from lipwright.methods.landmark_networks import modules_of
 from lipwright.methods.registry import load_method
+from lipwright.models.encoder_lips import by_frame
 from lipwright.models.landmark_audio import LandmarkAudio
 from lipwright.models.landmark_video import LandmarkVideo
 from lipwright.training.stages.landmark_space import LandmarkSpaceConfig, fit_space
-from lipwright.weights.checkpoint import save_checkpoint
+from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
 from tests.methods.tensors import TensorMethod
 from tests.models.landmark_shapes import clips, face
 from tests.models.test_landmark_networks import AUDIO, VIDEO
@@ -35,12 +37,19 @@ def save(path: Path, features: str = "mel", colour: str = "drawn", **over: Any) 
     torch.manual_seed(0)
     shape = {**VIDEO, "colour": colour}
     audio = {"components": 6, "features": features, **AUDIO}
+    window = {"steps": 28, "before": 12}
+    if features == "whisper":
+        audio["encoder"] = {
+            **{"width": 8, "layers": 2},
+            **{"encoder_width": 16, "encoder_heads": 2, "encoder_layers": 1},
+        }
+        window = {"steps": 1, "before": 0}
     space = fit_space(clips(), LandmarkSpaceConfig())[0].float()
     header = {
         "method": "landmark",
         "size": SIZE,
         "networks": {"space": {"components": 6, "scale": 5.0}, "audio": audio, "video": shape},
-        "audio": {"steps": 28, "before": 12, "features": features},
+        "audio": {**window, "features": features},
         "gain": [1.0] * 6,
         "spoken": [True] * 6,
         "project": True,
@@ -273,3 +282,27 @@ def test_on_the_mouth_the_moved_picture_is_shown_in_full(tmp_path: Path) -> None
         inside = state.alpha[0, 0][around_mouth(state.driven, SIZE)[0, 0] == 1.0]
         assert inside.size > 0
         assert (float(inside.min()) == 1.0) == bool(least)
+
+
+@pytest.mark.parametrize("graphs", [False, True])
+def test_on_top_of_a_speech_encoder_it_hears_whole_recordings(tmp_path: Path, graphs: bool) -> None:
+    path = save(tmp_path / "encoded.safetensors", "whisper")
+    if graphs:
+        assert export_graphs(path)
+    made = load_landmark(path, "cpu", "openvino" if graphs else "torch")
+    assert made.info.whole_speech
+    wave = np.random.default_rng(0).normal(0.0, 0.1, 16000).astype(np.float32)
+    heard = made.speech_features(wave)
+    network = load_checkpoint(path).build("audio", LandmarkAudio).eval()
+    assert network.encoded is not None
+    with torch.no_grad():
+        log_power = torch.from_numpy(whisper_log_power(wave))
+        rows = network.encoded.dense(log_power).T - network.encoded.silence()
+        coded = by_frame(network.encoded.encoder.recording(log_power)[None])
+        padded = torch.nn.functional.pad(coded, (2, 2), mode="replicate")
+        whole, _ = network(torch.zeros(1, 6), padded)
+    assert np.abs(heard - rows.T.numpy()).max() < 0.02 * float(rows.abs().max())
+    # Frame by frame it is the sequence that training heard.
+    state = made.start(np.zeros((1, 3, SIZE, SIZE), np.float32))
+    told = [made._predict(np.ascontiguousarray(heard[:, 4 * n]), state) for n in range(20)]
+    assert np.abs(np.stack(told) - whole[0, :20].numpy()).max() < 0.02 * float(whole.abs().max())

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from lipwright.errors import LipwrightError
+from lipwright.media.whisper_mel import whisper_log_power
 from lipwright.methods.base import NeutralMouth, ReferenceLips
 from lipwright.methods.graphs import export_graphs
 from lipwright.methods.memory_networks import MemoryDrawer, build_talker, mouth_mask
@@ -19,7 +20,7 @@ from lipwright.models.memory_lips import LipEncoder
 from lipwright.models.memory_talker import MemoryTalker
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
 from tests.methods.tensors import TensorMethod
-from tests.models.test_memory_networks import TINY
+from tests.models.test_memory_networks import ENCODED, TINY
 
 STEPS = 20
 
@@ -32,7 +33,11 @@ def write(path: Path, model: dict[str, Any] = TINY, **changes: Any) -> Path:
     header = {
         "method": "memory",
         "size": 32,
-        "audio": {"steps": talker.audio.steps, "before": talker.audio.before},
+        "audio": {
+            "steps": talker.audio.steps,
+            "before": talker.audio.before,
+            "features": talker.audio.features,
+        },
         "networks": {"talker": model},
         **changes,
     }
@@ -248,3 +253,29 @@ def test_modules_of_the_drawer_need_no_gradient(checkpoint: Path) -> None:
     method = TensorMethod(load_method(checkpoint, "cpu", "torch"))
     module: nn.Module = method.engine.engine.module
     assert not any(p.requires_grad for p in module.parameters())
+
+
+@pytest.mark.parametrize("graphs", [False, True])
+def test_on_top_of_a_speech_encoder_it_hears_whole_recordings(tmp_path: Path, graphs: bool) -> None:
+    path = write(tmp_path / "encoded.safetensors", ENCODED)
+    if graphs:
+        assert export_graphs(path)
+    method = load_method(path, "cpu", "openvino" if graphs else "torch")
+    assert method.info.whole_speech
+    rng = np.random.default_rng(0)
+    wave = rng.normal(0.0, 0.1, 16000).astype(np.float32)
+    heard = method.speech_features(wave)
+    assert heard.shape == (6, 101)
+    talker = build_talker(load_checkpoint(path))
+    encoder = talker.audio.encoder
+    assert encoder is not None
+    with torch.no_grad():
+        log_power = torch.from_numpy(whisper_log_power(wave))
+        rows = talker.audio.running_mean(encoder.dense(log_power).T) - talker.audio.quiet()
+    assert np.abs(heard - rows.T.numpy()).max() < 0.02 * float(rows.abs().max())
+    silence = method.speech_features(np.zeros(63840, np.float32))
+    assert np.abs(silence[:, 200]).max() < 1e-2  # 0 is rest
+    faces = rng.uniform(-1, 1, (3, 3, 32, 32)).astype(np.float32)
+    made = method.render(faces, np.ascontiguousarray(heard[:, [0, 40, 80]].T), method.start(faces))
+    assert np.isfinite(made.faces).all()
+    assert np.abs(made.faces[1] - made.faces[2]).max() > 1e-4

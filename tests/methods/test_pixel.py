@@ -14,11 +14,13 @@ from torch import Tensor
 
 from lipwright.errors import LipwrightError
 from lipwright.media.mel import AudioSpec
-from lipwright.methods.pixel import load_pixel, published_mel
+from lipwright.media.whisper_mel import whisper_log_power
+from lipwright.methods.pixel import PixelState, load_pixel, published_mel
 from lipwright.methods.registry import load_method
+from lipwright.models.encoder_lips import by_frame
 from lipwright.models.pixel_unet import PixelUNet, stack_input
 from lipwright.models.published import wav2lip
-from lipwright.weights.checkpoint import save_checkpoint
+from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
 from lipwright.weights.published import find_published, load_state
 from tests.methods.tensors import TensorMethod
 
@@ -37,6 +39,48 @@ def checkpoint(folder: Path, kind: str) -> Path:
     }
     save_checkpoint(path, header, {"generator": PixelUNet(**arguments)})  # type: ignore[arg-type]
     return path
+
+
+def encoded(folder: Path) -> Path:
+    """Speech2Vid on top of a speech encoder."""
+    torch.manual_seed(3)
+    arguments = {
+        **{"size": 48, "faces": 5, "steps": 1, "width": 0.05},
+        "encoder": {
+            **{"width": 8, "layers": 2},
+            **{"encoder_width": 16, "encoder_heads": 2, "encoder_layers": 1},
+        },
+    }
+    path = folder / "encoded.safetensors"
+    header = {
+        "method": "speech2vid",
+        "size": 48,
+        "audio": {"steps": 1, "before": 0, "features": "whisper"},
+        "networks": {"generator": arguments},
+    }
+    save_checkpoint(path, header, {"generator": PixelUNet(**arguments)})  # type: ignore[arg-type]
+    return path
+
+
+def test_on_top_of_a_speech_encoder_it_hears_whole_recordings(tmp_path: Path) -> None:
+    path = encoded(tmp_path)
+    method = load_pixel("speech2vid", path, "cpu", "torch")
+    assert method.info.whole_speech
+    rng = np.random.default_rng(0)
+    wave = rng.normal(0.0, 0.1, 16000).astype(np.float32)
+    heard = method.speech_features(wave)
+    network = load_checkpoint(path).build("generator", PixelUNet).eval()
+    assert network.encoded is not None
+    with torch.no_grad():
+        log_power = torch.from_numpy(whisper_log_power(wave))
+        columns = by_frame(network.encoded.encoder.recording(log_power)[None])
+        stills = torch.rand(1, 15, 48, 48)
+        trained = network(stills, columns[:, :, 8:13])  # frame 10 with two on either side
+    state = PixelState(stills.numpy())
+    made = method.render(np.zeros((1, 3, 48, 48), np.float32), heard[:, 40][None], state)
+    assert np.abs(made.faces - (trained * 2 - 1).numpy()).max() < 1e-3
+    louder = method.render(np.zeros((1, 3, 48, 48), np.float32), 1e4 * heard[:, 40][None], state)
+    assert np.abs(louder.faces - made.faces).max() > 1e-3  # so narrow a network hears little
 
 
 def published_names(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -19,6 +19,7 @@ from lipwright.models.memory import (
 )
 from lipwright.training.losses.memory_align import align_loss
 from lipwright.training.losses.memory_store import store_loss
+from lipwright.training.losses.memory_usage import entropy_loss, usage_loss
 
 
 def memory(rule: GradientRule = "vam", slots: int = 7, dim: int = 5) -> AudioLipMemory:
@@ -207,3 +208,33 @@ def test_audio_alone_learns_to_recall_lips() -> None:
 def test_without_alignment_recall_is_chance() -> None:
     accuracy, _ = toy(align=0.0, steps=300)
     assert accuracy < 0.35
+
+
+def test_usage_and_entropy_by_hand() -> None:
+    one, both = torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    even = torch.full((3, 2), 0.5)
+    for address_, usage, entropy in ((one, math.log(2), 0.0), (both, 0.0, 0.0)):
+        assert float(usage_loss(address_)) == pytest.approx(usage, abs=1e-6)
+        assert float(entropy_loss(address_)) == pytest.approx(entropy, abs=1e-6)
+    assert float(usage_loss(even)) == pytest.approx(0.0, abs=1e-6)
+    assert float(entropy_loss(even)) == pytest.approx(math.log(2), abs=1e-6)
+    quarter = torch.tensor([[0.75, 0.25]])
+    bits = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
+    assert float(usage_loss(quarter)) == pytest.approx(math.log(2) - bits, abs=1e-6)
+
+
+@pytest.mark.parametrize("rule", ["vam", "literal"])
+def test_usage_moves_slots_under_either_rule(rule: GradientRule) -> None:
+    m = memory(rule)
+    usage_loss(m.store(torch.randn(9, 5)).used).backward()
+    assert m.value.grad is not None
+    assert m.value.grad.abs().sum() > 0
+
+
+def test_a_memory_that_begins_with_clusters_finds_them() -> None:
+    m = AudioLipMemory(5, 5, 32.0, rate=4.0)
+    audio, lips = torch.eye(5), torch.eye(5).roll(1, 0)
+    m.begin_with(audio, lips)
+    assert m.address_audio(audio * 3).argmax(-1).tolist() == list(range(5))
+    assert m.address_lips(lips).argmax(-1).tolist() == list(range(5))
+    assert torch.allclose(m.recall(torch.eye(5)), lips)

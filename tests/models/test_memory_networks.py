@@ -23,6 +23,14 @@ TINY: dict[str, Any] = {
     "identity": {"channels": [8, 8, 16], "patch": 2, "groups": 4},
     "decoder": {"channels": [8, 8, 16], "modulate": True, "lower": True},
 }
+ENCODED: dict[str, Any] = {
+    **TINY,
+    "audio": {
+        **{"kind": "encoder", "width": 8, "layers": 2, "centred": True},
+        **{"encoder_width": 16, "encoder_heads": 2, "encoder_layers": 1},
+    },
+}
+"""The same on top of a speech encoder."""
 
 
 @pytest.mark.parametrize("grey", [False, True])

@@ -245,3 +245,30 @@ def test_wrong_configs_are_refused(
     (tmp_path / "pixel-expert").symlink_to(finished / "pixel-expert")
     with pytest.raises(LipwrightError, match="train one with the same size"):
         run_stage("wav2lip", corpus, config, tmp_path, ["size=96"], "cpu")
+
+
+def test_a_baseline_learns_on_top_of_a_speech_encoder(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lipwright.data.encoded_speech import EncodedSpeech
+    from lipwright.training.stages import pixel
+
+    packed = PackedCorpus(corpus)
+    rows = np.arange(len(packed.frames), dtype=np.float16)[:, None].repeat(32, 1)
+    places = {r.clip: (r.start, r.frames, 1.0) for r in packed.rows}
+    encoded = EncodedSpeech([rows], [places], rows[:8])
+    monkeypatch.setattr(pixel, "hear_with_whisper", lambda *_: encoded)
+    encoder = {"width": 8, "layers": 2, "encoder_width": 16, "encoder_heads": 2}
+    values = {**CONFIG["speech2vid"], "encoder": encoder}
+    stage = PixelStage("speech2vid", parse(PixelConfig, values, "test"), packed, None, tmp_path)
+    batch = stage.train_windows.draw(np.random.default_rng(0), 4, torch.device("cpu"))
+    assert batch.mel.shape == (4, 1, 32, 5)
+    assert (batch.mel[:, 0, 0].diff(dim=1) >= 0).all()  # the frame's own in the middle
+    context = Context(torch.device("cpu"), lambda: torch.autocast("cpu", enabled=False))
+    stage.step(stage.network, 0, context)["loss"].backward()
+    assert stage.gated.generator.encoded.members[0].join.weight.grad.abs().sum() > 0
+    stage.export(stage.network, tmp_path / "s.safetensors", {})
+    assert read_header(tmp_path / "s.safetensors")["audio"]["features"] == "whisper"
+    uneven = parse(PixelConfig, {**values, "variation": {"pace": 0.1}}, "test")
+    with pytest.raises(LipwrightError, match="pace"):
+        PixelStage("speech2vid", uneven, packed, None, tmp_path)

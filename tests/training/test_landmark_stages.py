@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import yaml
 
 from lipwright.data.landmarks import LandmarkCorpus, cache_landmarks
 from lipwright.data.packed import ClipRow, PackedCorpus
+from lipwright.data.vary_speech import SpeechVariation
 from lipwright.errors import LipwrightError
 from lipwright.methods.landmark import LandmarkMethod
 from lipwright.methods.registry import load_method
@@ -112,6 +114,69 @@ def test_the_cache_can_be_stopped_and_continued(packed: PackedCorpus, tmp_path: 
     assert np.array_equal(
         corpus.clip_sound(row, "mfcc"), np.full((12, row.columns), row.start - 4.0, np.float32)
     )
+
+
+def test_points_come_from_the_packed_meshes_and_mfcc_from_the_clips(tmp_path: Path) -> None:
+    """Neither network nor source video is needed where the corpus holds both."""
+    from lipwright.data.finish import write_speech
+    from lipwright.faces.points68 import MESH_TO_68
+    from lipwright.media.mfcc import mfcc
+
+    corpus = PackedCorpus(make_corpus(tmp_path / "corpus", clips=2))
+    rng = np.random.default_rng(0)
+    meshes = rng.uniform(-0.4, 0.4, (len(corpus.frames), 478, 2)).astype(np.float16)
+    np.save(corpus.folder / "landmarks.npy", meshes)
+    folder = corpus.folder.parent / "clips"
+    folder.mkdir(exist_ok=True)
+    waves = {}
+    for row in corpus.rows:
+        waves[row.clip] = rng.normal(0, 0.1, 640 * row.frames).astype(np.float32).clip(-1, 1)
+        write_speech(folder / f"{row.clip}.flac", waves[row.clip])
+    manifest = [json.dumps({"clip": r.clip, "start": 0.0}) for r in corpus.rows]
+    (corpus.folder.parent / "manifest.jsonl").write_text("\n".join(manifest))
+    assert cache_landmarks(corpus, tmp_path / "landmarks") == 2
+    made = LandmarkCorpus(corpus, tmp_path / "landmarks")
+    row = corpus.rows[1]
+    expected = meshes[row.start : row.start + row.frames, list(MESH_TO_68)].astype(np.float64) + 0.5
+    assert np.abs(made.clip_points(row) - expected).max() < 1e-3
+    own = mfcc(waves[row.clip])[:, : row.columns]
+    found = made.clip_sound(row, "mfcc")[:, : own.shape[1]] + 4.0
+    assert np.abs(found - own).mean() < 0.05 * np.abs(own).mean()
+
+
+def test_at_net_learns_on_top_of_a_speech_encoder(
+    run_folder: Path, packed: PackedCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lipwright.data.encoded_speech import EncodedSpeech
+    from lipwright.training.stages import landmark_audio
+
+    frames = len(packed.frames)
+    rows = np.random.default_rng(0).normal(size=(frames, 32)).astype(np.float16)
+    places = {r.clip: (r.start, r.frames, 1.0) for r in packed.rows}
+
+    def hear(*args: Any) -> EncodedSpeech:
+        return EncodedSpeech([rows], [places], rows[:8])
+
+    monkeypatch.setattr(landmark_audio, "hear_with_whisper", hear)
+    space = load_checkpoint(run_folder / "landmark-space" / "landmark-space.safetensors")
+    corpus = LandmarkCorpus(packed, run_folder / "landmarks")
+    encoder = {"width": 8, "layers": 1, "encoder_width": 16, "encoder_heads": 2}
+    model = {"features": "whisper", "hidden": 8, "layers": 1, "example": [4, 6]}
+    config = LandmarkAudioConfig(model={**model, "encoder": encoder}, sequence=6)
+    stage = LandmarkAudioStage(config, corpus, space, tmp_path)
+    context = Context(torch.device("cpu"), lambda: torch.autocast("cpu", enabled=False))
+    loss = stage.step(stage.network, 0, context)["loss"]
+    loss.backward()
+    assert stage.network.encoded.members[0].join.weight.grad.abs().sum() > 0
+    assert all(p.grad is None for p in stage.network.encoded.encoder.parameters())
+    stage.network.eval()
+    assert np.isfinite(stage.validate(stage.network, context)["opening"])
+    stage.export(stage.network, tmp_path / "audio.safetensors", {})
+    header = read_header(tmp_path / "audio.safetensors")
+    assert header["audio"] == {"steps": 1, "before": 0, "features": "whisper"}
+    uneven = config.model_copy(update={"variation": SpeechVariation(pace=0.1)})
+    with pytest.raises(LipwrightError, match="pace"):
+        LandmarkAudioStage(uneven, corpus, space, tmp_path)
 
 
 def test_mfcc_come_from_where_the_sound_was_found_to_lie(

@@ -46,6 +46,18 @@ def inspect(
             metavar="DIR", help="Word alignments of GRID; default: beside the source videos."
         ),
     ] = None,
+    aligner: Annotated[
+        bool,
+        typer.Option(
+            "--aligner",
+            help="Place phonemes by a forced aligner (English; in free speech, whose words are "
+            "recognised first, too).",
+        ),
+    ] = False,
+    identities: Annotated[
+        str,
+        typer.Option(metavar="PATTERNS", help="Only these people: 'person_*,vlog_*'."),
+    ] = "*",
 ) -> None:
     """Show what the slots of a memory stand for: index.html, pictures and inspect.json.
 
@@ -59,12 +71,19 @@ def inspect(
     if split not in ("train", "val", "all"):
         raise LipwrightError(f"there is no split '{split}'; use train, val or all.")
     with counter("Listening", "clips") as tell:
-        found = run(checkpoint, data, out, split, clips, edit, alignments, tell)
+        found = run(
+            *(checkpoint, data, out, split, clips, edit),
+            *(alignments, aligner, identities, tell),
+        )
     use = found["slots"]
     print(
         f"{found['clips']} clips, {found['frames']} frames: audio uses "
         f"{use['audio']['effective']:.1f} of {use['count']} slots, lips "
         f"{use['lips']['effective']:.1f}."
+    )
+    print(
+        f"They agree on the top slot in {100 * use['agreement']:.1f} % of frames, "
+        f"{100 * use['agreement_shuffled']:.1f} % by chance."
     )
     predicted = found["information"]
     if predicted:

@@ -119,6 +119,12 @@ def encode_corpus(
     return EncodedSpeech(arrays, places, silence)
 
 
+def rows_about(features: Features, first: int, count: int) -> NDArray[np.float32]:
+    """Rows ``first`` .. ``first + count - 1``; beyond the ends the first and the last one again."""
+    index = np.clip(np.arange(first, first + count), 0, len(features) - 1)
+    return features[index].astype(np.float32)
+
+
 def _header(path: Path) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

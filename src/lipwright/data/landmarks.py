@@ -1,8 +1,10 @@
 """Landmarks and MFCC of a packed corpus, cached once outside of it.
 
-The landmark stages learn from 68 points per frame, which a packed corpus does not hold. One pass
-reads them off its aligned crops with the landmark network (:func:`cache_landmarks`); it needs
-OpenCV and OpenVINO, and the source videos for MFCC. Training reads the result with numpy alone.
+The landmark stages learn from 68 points per frame and MFCC, which a packed corpus does not hold in
+this form. One pass (:func:`cache_landmarks`) takes the points from the meshes that ``prepare``
+packed and the MFCC from the clips' sound. Of older corpora, without either, it reads the points off
+the aligned crops with the landmark network, and the MFCC off the source videos. Training reads the
+result with numpy alone.
 
 ``FOLDER/`` holds
 
@@ -25,8 +27,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.data.arrays import read_array, read_header
+from lipwright.data.encoded_speech import clip_wave
 from lipwright.data.packed import ClipRow, PackedCorpus
 from lipwright.errors import LipwrightError
+from lipwright.faces.points68 import points_68
 
 log = logging.getLogger("lipwright.train")
 
@@ -50,7 +54,7 @@ def cache_landmarks(
         corpus: the packed corpus.
         out: folder of the cache.
         max_minutes: stop after that long.
-        read_points: another source of landmarks than the network.
+        read_points: another source of landmarks than the packed meshes or the network.
         read_mfcc: another source of MFCC, (columns, 12), than the sound of the source videos.
 
     Returns:
@@ -67,14 +71,21 @@ def cache_landmarks(
         "version": VERSION,
     }
     points, sound, done = _arrays(out, header)
-    read_points = read_points or crop_reader(corpus)
+    meshes = None if read_points else packed_meshes(corpus)
+    if meshes is None:
+        read_points = read_points or crop_reader(corpus)
     read_mfcc = read_mfcc or SourceMfcc(corpus)
     began = time.monotonic()
     todo = [i for i in _order(corpus) if not done[i]]
     for n, index in enumerate(todo):
         row = corpus.rows[index]
         part = slice(row.start, row.start + row.frames)
-        points[part] = read_points(np.asarray(corpus.frames[part])).astype(np.float16)
+        if meshes is not None:
+            found = points_68(meshes[part].astype(np.float64)) + 0.5  # they count from the middle
+        else:
+            assert read_points is not None
+            found = read_points(np.asarray(corpus.frames[part]))
+        points[part] = found.astype(np.float16)
         sound[row.column : row.column + row.columns] = read_mfcc(row).astype(np.float16)
         done[index] = 1
         late = max_minutes is not None and time.monotonic() - began > 60.0 * max_minutes
@@ -126,6 +137,18 @@ def _order(corpus: PackedCorpus) -> list[int]:
     return [key[-1] for key in sorted(keys)]
 
 
+def packed_meshes(corpus: PackedCorpus) -> NDArray[np.float16] | None:
+    """(N, 468 or 478, 2) landmarks of every frame, in parts of the crop's side from its middle.
+
+    None where the corpus was packed without them.
+    """
+    path = corpus.folder / "landmarks.npy"
+    if not path.is_file():
+        return None
+    found: NDArray[np.float16] = read_array(path, "prepare the corpus again", "r")
+    return found if found.ndim == 3 and len(found) == len(corpus.frames) else None
+
+
 def crop_reader(corpus: PackedCorpus) -> PointReader:
     """The landmark network on the corpus' crops."""
     from lipwright.faces.crop_points import CropPoints
@@ -134,7 +157,7 @@ def crop_reader(corpus: PackedCorpus) -> PointReader:
 
 
 class SourceMfcc:
-    """MFCC of clips, from the sound of the videos that they were cut from.
+    """MFCC of clips, from their own sound or, where that is not kept, from the videos' sound.
 
     Attributes:
         starts: seconds from the beginning of the video to the sound of each clip, which lies a few
@@ -145,6 +168,7 @@ class SourceMfcc:
         from lipwright.data.prepare import read_manifest
         from lipwright.media.mel import MODEL_FPS
 
+        self._corpus, self._folder = corpus, corpus.folder.parent / "clips"
         manifest = corpus.folder.parent / "manifest.jsonl"
         self.starts = {
             str(r["clip"]): float(r["start"]) + int(r.get("offset", 0)) / MODEL_FPS
@@ -158,6 +182,9 @@ class SourceMfcc:
         from lipwright.media.mel import STEPS_PER_SECOND
         from lipwright.media.mfcc import mfcc
 
+        if (self._folder / f"{row.clip}.flac").is_file():
+            own = mfcc(clip_wave(self._corpus, row)).T[: row.columns]
+            return np.pad(own, ((0, row.columns - len(own)), (0, 0)))
         if self._last is None or self._last[0] != row.source:
             self._last = row.source, mfcc(load_speech(Path(row.source)))
         first = round(self.starts[row.clip] * STEPS_PER_SECOND)

@@ -22,6 +22,7 @@ from lipwright.data.clip_windows import (
     ReferenceRule,
     WindowBatch,
 )
+from lipwright.data.encoded_speech import EncodedSpeech, rows_about
 from lipwright.data.packed import PackedCorpus
 from lipwright.media.mel import MODEL_FPS, AudioSpec, speech_of, windows
 
@@ -33,7 +34,8 @@ class PixelBatch:
     Attributes:
         target: (B, T, 3, S, S) in [0, 1].
         reference: (B, R, 3, S, S) in [0, 1], other moments of the same clip.
-        mel: (B, T, 80, steps) window of each frame.
+        mel: (B, T, 80, steps) window of each frame, or (B, T, C, 1 + 2 context) features of a
+            speech encoder.
         long_mel: (B, 80, 4T) all speech of the window.
         labels: (B,) True where ``long_mel`` is that of the frames.
     """
@@ -57,6 +59,9 @@ class PixelWindows:
         audio: of the short windows.
         min_offset: least distance in frames between the starts of mismatched windows; 0 for none.
         balance: 0 draws every frame alike, 1 every identity.
+        encoded: features of a speech encoder to hear in the place of ``audio``; of their variants,
+            which have to keep the pace, any one.
+        context: frames of them on either side of a frame.
 
     Raises:
         LipwrightError: no clip is long enough.
@@ -72,8 +77,12 @@ class PixelWindows:
         audio: AudioSpec,
         min_offset: int = 0,
         balance: float = 0.5,
+        encoded: EncodedSpeech | None = None,
+        context: int = 0,
     ) -> None:
         self.corpus, self.size, self.audio = corpus, size, audio
+        self.encoded, self.context = encoded, context
+        self._variants = 1 if encoded is None or split != "train" else len(encoded.arrays)
         self.clips = ClipWindows(
             corpus.split(split), window, references, min_offset=min_offset, balance=balance
         )
@@ -100,7 +109,7 @@ class PixelWindows:
         index = np.concatenate([batch.frames, batch.reference_frames], axis=1)
         x = self._pictures(index, rng, device, jitter)
         speech = [
-            self._speech(w, w.first if match else w.mismatched)
+            self._speech(w, w.first if match else w.mismatched, rng)
             for w, match in zip(batch, matching, strict=True)
         ]
         mel, long_mel = (torch.stack(part).to(device) for part in zip(*speech, strict=True))
@@ -141,8 +150,19 @@ class PixelWindows:
             x = F.interpolate(x, (height, self.size), mode="bilinear", antialias=True)
         return x.reshape(len(index), group, *x.shape[1:])
 
-    def _speech(self, window: ClipWindow, start: int) -> tuple[Tensor, Tensor]:
+    def _speech(
+        self, window: ClipWindow, start: int, rng: np.random.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Short windows of the target frames, and the long window that begins at ``start``."""
         mel = self.corpus.speech(window.row)
+        if self.encoded is not None:
+            variant = 0 if rng is None else int(rng.integers(self._variants))
+            features, _ = self.encoded.of(window.row, variant)
+            about = [
+                rows_about(features, int(t) - self.context, 2 * self.context + 1).T
+                for t in window.times
+            ]
+            long_mel = speech_of(mel, start, self.clips.length)
+            return torch.from_numpy(np.stack(about)), long_mel
         times = [Fraction(int(t), MODEL_FPS) for t in window.times]
         return windows(mel, times, self.audio), speech_of(mel, start, self.clips.length)

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from lipwright.data.augment import NONE, Jitter, crop_batch
 from lipwright.data.clip_windows import ClipWindow, ClipWindows, Frames, ReferenceRule
+from lipwright.data.encoded_speech import EncodedSpeech, rows_about
 from lipwright.data.packed import ClipRow, PackedCorpus
 from lipwright.media.mel import SILENCE, STEPS_PER_FRAME, AudioSpec, speech_of
 
@@ -31,7 +32,8 @@ class TalkingBatch:
     """B stretches of n frames; the first D of them are drawn at T frames each.
 
     Attributes:
-        mel: (B, 80, steps + 4 (n - 1)) speech of the stretches.
+        speech: (B, 80, steps + 4 (n - 1)) log-mel of the stretches, or (B, C, n + 2 context)
+            features of a frozen speech encoder by frame.
         motion: (B, n, K) what the lips do.
         valid: (B, n) which of the frames exist.
         frames: (D, T + 4, 3, S, S) in [-1, 1], the drawn frames and two on either side.
@@ -44,7 +46,7 @@ class TalkingBatch:
         lip_place: (B, M) their frames.
     """
 
-    mel: Tensor
+    speech: Tensor
     motion: Tensor
     valid: Tensor
     frames: Tensor
@@ -97,6 +99,9 @@ class TalkingClips:
         more: M further lip windows per stretch.
         min_distance: least distance of the reference from every target, in frames.
         balance: 0 draws every frame alike, 1 every identity.
+        encoded: features of a speech encoder to hear in the place of the mel; of their variants,
+            which have to keep the pace, any one.
+        context: frames of them on either side of a stretch.
 
     Raises:
         LipwrightError: no clip of this split is long enough.
@@ -112,8 +117,12 @@ class TalkingClips:
         more: int = 0,
         min_distance: int = 6,
         balance: float = 0.5,
+        encoded: EncodedSpeech | None = None,
+        context: int = 0,
     ) -> None:
         self.corpus, self.motion, self.audio = corpus, motion, audio
+        self.encoded, self.context = encoded, context
+        self._variants = 1 if encoded is None or split != "train" else len(encoded.arrays)
         self.stretch, self.more = stretch, more
         rows, rule = corpus.split(split), ReferenceRule(1, min_distance)
         # Single frames, and the few in a row that sync losses look at, leave out other clips.
@@ -140,7 +149,7 @@ class TalkingClips:
             jitter: one change per drawn stretch, its reference included.
         """
         stretches = [self._about(rng, w) for w in self._of(times).draw(rng, count)]
-        mel, motion, valid = zip(*(self._audio_features(s) for s in stretches), strict=True)
+        heard, motion, valid = zip(*(self._audio_features(s, rng) for s in stretches), strict=True)
         index, long_mel = [], []
         for s in stretches[:drawn]:
             w = s.window
@@ -157,7 +166,7 @@ class TalkingClips:
         lip_place = np.stack([rng.integers(0, s.count, self.more) for s in stretches])
         lips = [self._lips(s, p) for s, p in zip(stretches, lip_place, strict=True)]
         return TalkingBatch(
-            torch.stack(mel).to(device),
+            torch.stack(heard).to(device),
             torch.stack(motion).to(device),
             torch.stack(valid).to(device),
             x[:, :-1],
@@ -178,16 +187,24 @@ class TalkingClips:
         latest = min(window.first, frames - count)
         return _Stretch(window, int(rng.integers(earliest, latest + 1)), count)
 
-    def _audio_features(self, s: _Stretch) -> tuple[Tensor, Tensor, Tensor]:
-        """Mel (80, columns), motion (n, K), valid (n,)."""
-        columns = self.audio.steps + STEPS_PER_FRAME * (self.stretch - 1)
-        whole = self.corpus.speech(s.row)
-        padded = F.pad(whole, (self.audio.before, columns), value=SILENCE)
-        mel = padded[:, STEPS_PER_FRAME * s.first :][:, :columns]
+    def _audio_features(
+        self, s: _Stretch, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Speech (80 or C, columns), motion (n, K), valid (n,)."""
+        if self.encoded is not None:
+            variant = int(rng.integers(self._variants)) if self._variants > 1 else 0
+            features, _ = self.encoded.of(s.row, variant)
+            count = self.stretch + 2 * self.context
+            heard = torch.from_numpy(rows_about(features, s.first - self.context, count).T)
+        else:
+            columns = self.audio.steps + STEPS_PER_FRAME * (self.stretch - 1)
+            whole = self.corpus.speech(s.row)
+            padded = F.pad(whole, (self.audio.before, columns), value=SILENCE)
+            heard = padded[:, STEPS_PER_FRAME * s.first :][:, :columns]
         motion = torch.zeros(self.stretch, self.motion.shape[1])
         start = s.row.start + s.first
         motion[: s.count] = torch.from_numpy(self.motion[start : start + s.count])
-        return mel, motion, torch.arange(self.stretch) < s.count
+        return heard, motion, torch.arange(self.stretch) < s.count
 
     def _lips(self, s: _Stretch, place: NDArray[np.int64]) -> NDArray[np.uint8]:
         """(M, 5, 3, S/2, S) lower halves of the windows about these frames, centre crops."""

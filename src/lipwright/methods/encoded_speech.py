@@ -1,4 +1,4 @@
-"""Lip motion of a whole recording by a frozen speech encoder and the networks on top of it.
+"""A whole recording, heard by a frozen speech encoder and the networks on top of it.
 
 The same as ``EncoderToLips.dense`` of PyTorch (``models/encoder_lips.py``), for engines that take
 arrays; a test compares the two.
@@ -16,6 +16,8 @@ from lipwright.recording_windows import FEATURES_PER_FRAME, recording_windows
 Array = NDArray[np.float32]
 Run = Callable[[Array], tuple[Array, ...]]
 
+ENCODER, MEMBERS = "speech-encoder", "speech-members"
+"""Names of the two graphs."""
 FRAMES = 512
 """Video frames per call of the networks, so that memory does not grow with the recording."""
 

@@ -24,10 +24,13 @@ from numpy.typing import NDArray
 from lipwright.errors import LipwrightError
 from lipwright.files.whole import file_sha256
 from lipwright.geometry import smoothstep
-from lipwright.media.features import MfccSpec
+from lipwright.media.features import MfccSpec, WhisperSpec
 from lipwright.media.mel import SILENCE
 from lipwright.methods.base import Array, Method, MethodInfo, ReferenceLips, Rendered, audio_of
+from lipwright.methods.encoded_speech import ENCODER, MEMBERS, lip_motions
+from lipwright.methods.encoded_stream import EncodedSpeechStream
 from lipwright.methods.runtime import load_engines
+from lipwright.methods.speech_stream import SpeechStream
 from lipwright.models.landmark_coordinates import NUMBERS, POINTS, LandmarkArrays
 from lipwright.weights.container import read_arrays, read_header
 from lipwright.weights.header import Header
@@ -104,20 +107,37 @@ class LandmarkMethod(Method):
             return dict(modules_of(path))
 
         # The recurrence over a whole speech would add up what bfloat16 rounds.
-        engines = load_engines(path, header, device, backend, modules, exact=("listen",))
-        if set(engines) != {"listen", "draw"}:
+        exact = ("listen", ENCODER, MEMBERS)
+        engines = load_engines(path, header, device, backend, modules, exact=exact)
+        spec = audio_of(fields)
+        encoded = isinstance(spec, WhisperSpec)
+        if set(engines) != {"listen", "draw", *((ENCODER, MEMBERS) if encoded else ())}:
             fields.fail(f"graphs are {', '.join(sorted(engines))}")
+        self.speech = (engines[ENCODER], engines[MEMBERS]) if encoded else ()
+        self._context = audio.section("encoder").whole("layers", 0, 64, 6) if encoded else 0
         self.listen, self.step = engines["listen"], engines["draw"]
         size = fields.whole("size", 16, 1024)
         self.info = MethodInfo(
             name="landmark",
             model_id=f"landmark-{size}-{file_sha256(path)[:12]}",
             size=size,
-            audio=audio_of(fields),
+            audio=spec,
             backend=self.step.name,
             stateless=False,
+            whole_speech=encoded,
         )
         self._read_points = read_points
+
+    def speech_features(self, wave: Array) -> Array:
+        """Log-mel or MFCC; on top of a speech encoder (H, T) features, of which 0 is rest."""
+        sound = super().speech_features(wave)
+        return lip_motions(*self.speech, sound, self._context) if self.speech else sound
+
+    def speech_stream(self) -> SpeechStream:
+        """The same while the speech goes on."""
+        if self.speech:
+            return EncodedSpeechStream(*self.speech, self._context)
+        return super().speech_stream()
 
     def start(self, reference: Array, lips: ReferenceLips | None = None) -> LandmarkState:
         """Find the shape at rest from (R, 3, S, S) reference frames, R >= 1, and the example."""
@@ -143,7 +163,7 @@ class LandmarkMethod(Method):
         return np.asarray(found, np.float32)
 
     def render(self, faces: Array, audio: Array, state: LandmarkState) -> Rendered:
-        """Draw (B, 3, S, S) faces with (B, C, steps) speech.
+        """Draw (B, 3, S, S) faces with (B, C, steps) speech, or (B, H) on top of an encoder.
 
         The baseline is the source itself: where alpha is 0, VG-net copies it exactly.
         """
@@ -187,7 +207,7 @@ class LandmarkMethod(Method):
         return np.asarray(alpha[0] * drawn[0] + (1.0 - alpha[0]) * face, np.float32)
 
     def _predict(self, sound: Array, state: LandmarkState) -> Array:
-        """Coefficients (K,) of one window (C, steps)."""
+        """Coefficients (K,) of one window (C, steps) or row (H,)."""
         if isinstance(self.audio, MfccSpec):
             sound = sound - SILENCE  # the pipeline's MFCC are shifted to mel's silence
         found, hidden, cell = self.listen(sound[None], *state.audio)
@@ -238,10 +258,16 @@ def mesh_reader() -> PointReader:
     return SingleCrop()
 
 
-def load_landmark(path: Path, device: str = "auto", backend: str = "auto") -> LandmarkMethod:
-    """Load a joined checkpoint.
+def load_landmark(path: Path, device: str = "auto", backend: str = "auto") -> Method:
+    """Load a joined checkpoint, or a folder of ATVGnet's published files.
 
     Raises:
         LipwrightError: missing, damaged, or of another kind.
     """
+    if path.is_dir():
+        from lipwright.methods.published_landmark import PublishedLandmarkMethod
+
+        if backend not in ("auto", "torch"):
+            raise LipwrightError("the published networks run on PyTorch only; leave out --backend.")
+        return PublishedLandmarkMethod(path, device)
     return LandmarkMethod(path, device, backend)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lipwright.methods.export import Export
+from lipwright.methods.speech_graphs import SpeechRows, speech_exports, speech_modules
 from lipwright.models.landmark_audio import MEL_BANDS, LandmarkAudio
 from lipwright.models.landmark_coordinates import POINTS
 from lipwright.models.landmark_video import LANDMARKS, LandmarkVideo
@@ -23,15 +24,19 @@ class AudioStep(nn.Module):
     The LSTM is written out: there is one step only, and graphs then hold its weights as they are.
     """
 
+    quiet: Tensor
+
     def __init__(self, network: LandmarkAudio) -> None:
         super().__init__()
         self.network = network
+        quiet = torch.zeros(1, 1) if network.encoded is None else network.encoded.silence()
+        self.register_buffer("quiet", quiet, persistent=False)
 
     def forward(self, sound: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Listen.
 
         Args:
-            sound: (1, C, steps) one window.
+            sound: (1, C, steps) one window, or (1, H) of :class:`SpeechRows`.
             hidden: (layers, 1, H), state of the LSTM behind the frame before.
             cell: (layers, 1, H), likewise.
 
@@ -39,6 +44,8 @@ class AudioStep(nn.Module):
             (1, K) coefficients, and the state behind this frame.
         """
         network = self.network
+        if network.encoded is not None:
+            sound = sound + self.quiet
         x = network.lstm_input(sound.new_zeros(1, network.components), sound[:, None])[:, 0]
         states = []
         for layer in range(network.lstm.num_layers):
@@ -85,10 +92,14 @@ def modules_of(path: Path) -> dict[str, nn.Module]:
         LipwrightError: header or weights are damaged.
     """
     checkpoint = load_checkpoint(path)
-    return {
-        "listen": AudioStep(checkpoint.build("audio", LandmarkAudio)).eval(),
-        "draw": VideoStep(checkpoint.build("video", LandmarkVideo)).eval(),
+    audio = checkpoint.build("audio", LandmarkAudio)
+    found: dict[str, nn.Module] = {
+        "listen": AudioStep(audio),
+        "draw": VideoStep(checkpoint.build("video", LandmarkVideo)),
     }
+    if audio.encoded is not None:
+        found |= speech_modules(audio.encoded.encoder, SpeechRows(audio.encoded))
+    return {name: module.eval().requires_grad_(False) for name, module in found.items()}
 
 
 def exports_of(path: Path) -> dict[str, Export]:
@@ -104,7 +115,12 @@ def exports_of(path: Path) -> dict[str, Export]:
     inputs = [picture, shape, shape, torch.zeros(1, video.gru.hidden, video.side, video.side)]
     if video.moved:
         inputs += [torch.zeros(1, POINTS, 2), torch.zeros(1, POINTS, 2)]
+    sound, exports = torch.zeros(1, bands, audio.steps), {}
+    if audio.encoded is not None:
+        sound = torch.zeros(1, audio.lstm.hidden_size)
+        exports = speech_exports(modules, audio.encoded.encoder.width, audio.encoded.layers)
     return {
-        "listen": Export(listen, (torch.zeros(1, bands, audio.steps), state, state), {}),
+        "listen": Export(listen, (sound, state, state), {}),
         "draw": Export(draw, tuple(inputs), {}),
+        **exports,
     }

@@ -16,6 +16,7 @@ import numpy as np
 from lipwright.errors import LipwrightError
 from lipwright.files.whole import file_sha256
 from lipwright.lip_motion import LipMotions
+from lipwright.media.features import WhisperSpec
 from lipwright.methods.base import (
     Array,
     Method,
@@ -25,6 +26,8 @@ from lipwright.methods.base import (
     audio_of,
     in_full_batches,
 )
+from lipwright.methods.encoded_speech import ENCODER, MEMBERS, lip_motions
+from lipwright.methods.encoded_stream import EncodedSpeechStream
 from lipwright.methods.memory_references import (
     choose_references,
     median_reference,
@@ -32,6 +35,7 @@ from lipwright.methods.memory_references import (
     pose_of,
 )
 from lipwright.methods.runtime import load_engines
+from lipwright.methods.speech_stream import SpeechStream
 from lipwright.weights.container import read_arrays, read_header
 from lipwright.weights.header import Header
 
@@ -81,18 +85,35 @@ class MemoryMethod(Method):
 
             return dict(modules_of(path))
 
-        engines = load_engines(path, header, device, backend, modules)
-        if set(engines) != {"draw"}:
+        engines = load_engines(path, header, device, backend, modules, exact=(ENCODER, MEMBERS))
+        audio = audio_of(fields)
+        encoded = isinstance(audio, WhisperSpec)
+        if set(engines) != {"draw", *((ENCODER, MEMBERS) if encoded else ())}:
             fields.fail(f"graphs are {', '.join(sorted(engines))}")
         self.engine = engines["draw"]
+        self.speech = (engines[ENCODER], engines[MEMBERS]) if encoded else ()
+        told = fields.section("networks").section("talker")
+        self._context = told.section("audio").whole("layers", 0, 64, 6) if encoded else 0
         size = fields.whole("size", 16, 1024)
         self.info = MethodInfo(
             name="memory",
             model_id=f"memory-{size}-{file_sha256(path)[:12]}",
             size=size,
-            audio=audio_of(fields),
+            audio=audio,
             backend=self.engine.name,
+            whole_speech=encoded,
         )
+
+    def speech_features(self, wave: Array) -> Array:
+        """Log-mel; on top of a speech encoder (C_aud, T) audio features, of which 0 is rest."""
+        sound = super().speech_features(wave)
+        return lip_motions(*self.speech, sound, self._context) if self.speech else sound
+
+    def speech_stream(self) -> SpeechStream:
+        """The same while the speech goes on."""
+        if self.speech:
+            return EncodedSpeechStream(*self.speech, self._context)
+        return super().speech_stream()
 
     def start(self, reference: Array, lips: ReferenceLips | None = None) -> MemoryState:
         """Choose of (R, 3, S, S) reference frames, R >= 1, that with the median opening.
@@ -118,17 +139,17 @@ class MemoryMethod(Method):
         return MemoryState(reference[index], (shapes.astype(np.float32), motion), poses[index])
 
     def render(self, faces: Array, audio: Array, state: MemoryState) -> Rendered:
-        """Draw (B, 3, S, S) faces with (B, 80, steps) speech.
+        """Draw (B, 3, S, S) faces with (B, 80, steps) log-mel or (B, C_aud) audio features.
 
         The baseline is the source itself, which is what there is outside the ellipse.
         """
 
-        def draw(pictures: Array, mel: Array) -> tuple[Array, ...]:
+        def draw(pictures: Array, speech: Array) -> tuple[Array, ...]:
             nearest = np.zeros(len(pictures), np.int64)
             if state.poses is not None:
                 nearest = nearest_reference(pictures, state.poses)
             reference, *moved = (known[nearest] for known in (state.reference, *state.lips))
-            return self.engine(pictures, reference, mel, *moved)
+            return self.engine(pictures, reference, speech, *moved)
 
         return Rendered(in_full_batches(draw, faces, audio, size=self.batch)[0], faces)
 

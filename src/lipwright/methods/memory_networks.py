@@ -11,13 +11,33 @@ from torch import Tensor, nn
 
 from lipwright.face_regions import MOUTH_ELLIPSE
 from lipwright.geometry import smoothstep
-from lipwright.media.mel import SILENCE
 from lipwright.methods.export import Export
+from lipwright.methods.speech_graphs import speech_exports, speech_modules
+from lipwright.models.memory_audio import AudioEncoder
 from lipwright.models.memory_talker import MemoryTalker
+from lipwright.models.whisper_encoder import BANDS
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
 
 SOFT = 0.25
 """Share of the radius over which it fades into the frame."""
+
+
+class SpeechRows(nn.Module):
+    """What an audio encoder of the kind ``encoder`` makes of its frozen encoder's features.
+
+    Silence is 0, as ``info.whole_speech`` wants it.
+    """
+
+    quiet: Tensor
+
+    def __init__(self, audio: AudioEncoder) -> None:
+        super().__init__()
+        self.audio = audio
+        self.register_buffer("quiet", audio.quiet())
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(1, 2 C, n + 2 context) -> (1, n, dim)."""
+        return self.audio.sequence(features) - self.quiet
 
 
 class MemoryDrawer(nn.Module):
@@ -41,9 +61,8 @@ class MemoryDrawer(nn.Module):
     def __init__(self, talker: MemoryTalker, articulation: float = 1.0) -> None:
         super().__init__()
         self.talker, self.articulation = talker, articulation
-        silent = torch.full((1, 80, talker.audio.steps), SILENCE)
         with torch.no_grad():
-            quiet = talker.eval().audio(silent)
+            quiet = talker.eval().audio.quiet()
             rest, _ = talker.recall(quiet)
         self.register_buffer("rest", rest)
         self.register_buffer("quiet", quiet)
@@ -53,7 +72,7 @@ class MemoryDrawer(nn.Module):
         self,
         target: Tensor,
         reference: Tensor,
-        mel: Tensor,
+        speech: Tensor,
         where: Tensor | None = None,
         motion: Tensor | None = None,
     ) -> tuple[Tensor]:
@@ -62,7 +81,7 @@ class MemoryDrawer(nn.Module):
         Args:
             target: (B, 3, S, S) in [-1, 1], of whose lower half the networks see nothing.
             reference: (B, 3, S, S) in [-1, 1], other moments of this face.
-            mel: (B, 80, steps).
+            speech: (B, 80, steps) log-mel, or (B, dim) rows of :class:`SpeechRows`.
             where: (B, P, 2) lip points of the references, for a talker that moves them.
             motion: (B, K) their lip motion.
 
@@ -70,7 +89,7 @@ class MemoryDrawer(nn.Module):
             (B, 3, S, S) in [-1, 1], as a tuple of one.
         """
         talker = self.talker
-        audio_features = talker.audio(mel)
+        audio_features = speech + self.quiet if speech.ndim == 2 else talker.audio(speech)
         lips, _ = talker.recall(audio_features)
         moves = talker.mover is not None
         if self.articulation != 1.0 and not moves:
@@ -82,30 +101,39 @@ class MemoryDrawer(nn.Module):
 
 
 def modules_of(path: Path) -> dict[str, nn.Module]:
-    """The network of a checkpoint by the name of its graph.
+    """The networks of a checkpoint by the names of their graphs.
 
     Raises:
         LipwrightError: header or weights are damaged.
     """
     checkpoint = load_checkpoint(path, only="talker")
     further = checkpoint.fields.number("articulation", 0.0, 20.0, 1.0)
-    drawer = MemoryDrawer(build_talker(checkpoint), further)
-    return {"draw": drawer.eval().requires_grad_(False)}
+    talker = build_talker(checkpoint)
+    found: dict[str, nn.Module] = {"draw": MemoryDrawer(talker, further)}
+    if talker.audio.encoder is not None:
+        found |= speech_modules(talker.audio.encoder.encoder, SpeechRows(talker.audio))
+    return {name: module.eval().requires_grad_(False) for name, module in found.items()}
 
 
 def exports_of(path: Path, batch: int) -> dict[str, Export]:
-    """What becomes the graph of a checkpoint."""
+    """What becomes the graphs of a checkpoint."""
     modules = modules_of(path)
     drawer = modules["draw"]
     assert isinstance(drawer, MemoryDrawer)
     talker, size = drawer.talker, drawer.talker.size
-    picture, mel = torch.zeros(batch, 3, size, size), torch.zeros(batch, 80, talker.audio.steps)
-    inputs = [picture, picture, mel]
+    picture, encoder = torch.zeros(batch, 3, size, size), talker.audio.encoder
+    speech = torch.zeros(batch, BANDS, talker.audio.steps)
+    if encoder is not None:
+        speech = torch.zeros(batch, len(drawer.quiet[0]))
+    inputs = [picture, picture, speech]
     if talker.mover is not None:
         space = talker.mover.space
         where = torch.full((batch, len(space.basis) // 2, 2), 0.64)
         inputs += [where, torch.zeros(batch, space.dim)]
-    return {"draw": Export(drawer, tuple(inputs), {})}
+    exports = {"draw": Export(drawer, tuple(inputs), {})}
+    if encoder is not None:
+        exports |= speech_exports(modules, encoder.encoder.width, encoder.layers)
+    return exports
 
 
 def mouth_mask(size: int) -> Tensor:

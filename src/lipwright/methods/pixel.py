@@ -36,7 +36,9 @@ from lipwright.methods.base import (
     audio_of,
     in_full_batches,
 )
-from lipwright.methods.engine import build_engine
+from lipwright.methods.encoded_speech import lip_motions
+from lipwright.methods.engine import ArrayEngine, build_engine
+from lipwright.methods.speech_graphs import SpeechRows, speech_modules
 from lipwright.models.pixel_unet import STILLS, PixelUNet, stack_input
 from lipwright.models.published import wav2lip as published
 from lipwright.weights.checkpoint import load_checkpoint
@@ -57,9 +59,14 @@ class PixelDrawer(nn.Module):
         published: BGR, box and resampled mel of Wav2Lip's published files.
     """
 
+    quiet: Tensor
+
     def __init__(self, network: PixelUNet, kind: str, published: bool = False) -> None:
         super().__init__()
         self.network, self.kind, self.published = network, kind, published
+        encoded = network.encoded
+        quiet = torch.zeros(1, 1) if encoded is None else encoded.eval().silence()
+        self.register_buffer("quiet", quiet, persistent=False)
 
     def forward(self, pictures: Tensor, mel: Tensor) -> tuple[Tensor]:
         """Draw.
@@ -67,11 +74,13 @@ class PixelDrawer(nn.Module):
         Args:
             pictures: (B, 3, S, S) faces in [-1, 1]; for ``speech2vid`` (B, 15, S, S) stills in
                 [0, 1].
-            mel: (B, 80, steps).
+            mel: (B, 80, steps), or (B, dim) on top of a speech encoder, silence being 0.
 
         Returns:
             (B, 3, S, S) in [-1, 1], as a tuple of one.
         """
+        if self.network.encoded is not None:
+            mel = mel + self.quiet
         if self.kind == "speech2vid":
             return (self.network(pictures, mel) * 2.0 - 1.0,)
         x = pictures * 0.5 + 0.5
@@ -123,8 +132,29 @@ class PixelMethod(Method):
         device: str = "auto",
         backend: str = "auto",
     ) -> None:
-        self.engine = build_engine(drawer.eval().requires_grad_(False), device, backend, model_id)
-        self.info = MethodInfo(drawer.kind, model_id, size, audio, self.engine.name)
+        encoded = drawer.network.encoded
+        drawer.eval().requires_grad_(False)
+        self.engine = build_engine(drawer, device, backend, model_id)
+        whole = encoded is not None
+        self.info = MethodInfo(
+            drawer.kind, model_id, size, audio, self.engine.name, whole_speech=whole
+        )
+        self.speech: tuple[ArrayEngine, ...] = ()
+        if encoded is not None:
+            modules = speech_modules(encoded.encoder, SpeechRows(encoded))
+            self._context = encoded.layers
+            self.speech = tuple(
+                ArrayEngine(build_engine(m.eval(), device, backend, f"{model_id} {n}", exact=True))
+                for n, m in modules.items()
+            )
+
+    def speech_features(self, wave: Array) -> Array:
+        """Log-mel; on top of a speech encoder (dim, T) features, of which 0 is rest."""
+        sound = super().speech_features(wave)
+        if not self.speech:
+            return sound
+        encoder, members = self.speech
+        return lip_motions(encoder, members, sound, self._context)
 
     def start(self, reference: Array, lips: ReferenceLips | None = None) -> PixelState:
         """Keep five of (R, 3, S, S) reference frames, spread evenly; fewer are repeated."""

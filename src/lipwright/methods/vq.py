@@ -28,7 +28,7 @@ from lipwright.methods.base import (
     in_full_batches,
     resized,
 )
-from lipwright.methods.encoded_speech import lip_motions
+from lipwright.methods.encoded_speech import ENCODER, MEMBERS, lip_motions
 from lipwright.methods.encoded_stream import EncodedSpeechStream
 from lipwright.methods.runtime import GraphEngine, load_engines
 from lipwright.methods.speech_stream import SpeechStream
@@ -231,7 +231,7 @@ class VQMethod(Method):
 
 
 _SPACE = ("space.basis", "space.scale")
-_SPEECH = ("speech", "speech-encoder", "speech-members")
+_SPEECH = ("speech", ENCODER, MEMBERS)
 """Names of the networks that predict lip motion: one, or an encoder and those on top of it."""
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lipwright.methods.encoded_speech import ENCODER
 from lipwright.methods.export import Export
+from lipwright.methods.speech_graphs import speech_exports, speech_modules
 from lipwright.models.encoder_lips import EncoderToLips
 from lipwright.models.gallery_generator import GalleryGenerator
 from lipwright.models.generator import CodeGenerator
@@ -17,8 +19,6 @@ from lipwright.models.speech_lips import SpeechToLips
 from lipwright.models.speech_networks import SpeechNetwork, build_speech_network
 from lipwright.models.vq_pipeline import CodeEncoder, FrameRenderer, ReferenceEncoder
 from lipwright.models.vqgan import VQGAN
-from lipwright.models.whisper_encoder import BANDS
-from lipwright.recording_windows import FEATURES_PER_FRAME
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
 
 
@@ -66,18 +66,6 @@ class SpeechRows(nn.Module):
         return (self.network.sequence(mel)[0],)
 
 
-class Single(nn.Module):
-    """A network whose only result comes as a tuple, as all graphs give theirs."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor) -> tuple[Tensor]:
-        """See the network."""
-        return (self.network(x),)
-
-
 class MembersMean(nn.Module):
     """The mean of the networks on top of a speech encoder."""
 
@@ -100,8 +88,7 @@ def modules_of(path: Path) -> dict[str, nn.Module]:
     if isinstance(speech, SpeechToLips):
         found["speech"] = SpeechRows(speech)
     elif speech is not None:
-        found["speech-encoder"] = Single(speech.encoder)
-        found["speech-members"] = Single(MembersMean(speech))
+        found |= speech_modules(speech.encoder, MembersMean(speech))
     return {name: module.eval() for name, module in found.items()}
 
 
@@ -127,13 +114,10 @@ def exports_of(path: Path, batch: int, rows: int) -> dict[str, Export]:
             dict.fromkeys(range(2, 2 + len(encoded)), 0) if gallery else {},
         ),
     }
-    if "speech-encoder" in modules:
+    if ENCODER in modules:
         speech = checkpoint.header["networks"]["speech"]
-        inputs = FEATURES_PER_FRAME * int(speech.get("encoder_width", 384))
-        frames = 40 + 2 * int(speech.get("layers", 6))
-        window, columns = torch.zeros(1, BANDS, 400), torch.zeros(1, inputs, frames)
-        found["speech-encoder"] = Export(modules["speech-encoder"], (window,), {0: 2})
-        found["speech-members"] = Export(modules["speech-members"], (columns,), {0: 2})
+        width, layers = int(speech.get("encoder_width", 384)), int(speech.get("layers", 6))
+        found |= speech_exports(modules, width, layers)
     if "speech" in modules:
         found["speech"] = Export(modules["speech"], (torch.zeros(1, 80, steps + 40),), {0: 2})
     return found

@@ -15,8 +15,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lipwright.models.speech_lips import ContextLayer
-from lipwright.models.whisper_encoder import WhisperEncoder
+from lipwright.models.whisper_encoder import BANDS, LOG_SILENCE, WhisperEncoder
 from lipwright.recording_windows import COLUMNS_PER_FEATURE, FEATURES_PER_FRAME
+
+_QUIET_COLUMNS = 400
+"""Of the silence that :meth:`EncoderToLips.silence` hears, 4 s."""
 
 
 class FeaturesToLips(nn.Module):
@@ -85,6 +88,13 @@ class EncoderToLips(nn.Module):
     def sequence(self, features: Tensor) -> Tensor:
         """(B, 2 encoder_width, n + 2 layers) -> (B, n, K): the members' mean."""
         return torch.stack([member(features) for member in self.members]).mean(0)
+
+    @torch.no_grad()
+    def silence(self) -> Tensor:
+        """(1, K) what the members make of digital silence, far from its ends."""
+        log_power = torch.full((1, BANDS, _QUIET_COLUMNS), LOG_SILENCE)
+        rows = self.sequence(by_frame(self.encoder(log_power)))
+        return rows[:, rows.shape[1] // 2]
 
     def dense(self, log_power: Tensor) -> Tensor:
         """(80, T) log10 power (``media.whisper_mel``) -> (K, T), a motion for every column."""

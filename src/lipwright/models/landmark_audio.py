@@ -8,17 +8,20 @@ of each frame.
 Options that are not from the paper: the mel spectrogram as front end (a learnt linear map takes its
 80 bands to as many "coefficients" as MFCC has; it starts as a cosine transform, the rest is the
 same), and beside it the features of a frozen network that was trained on many more voices
-(:mod:`lipwright.models.speech_embedding`).
+(:mod:`lipwright.models.speech_embedding`); or, in the place of both, a frozen speech encoder with a
+small network on top of it (``whisper``, :class:`~lipwright.models.encoder_lips.EncoderToLips`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from lipwright.models.encoder_lips import EncoderToLips
 from lipwright.models.speech_embedding import FEATURES, FIELD, SpeechEmbedding
 
 State = tuple[Tensor, Tensor]
@@ -37,7 +40,7 @@ class LandmarkAudio(nn.Module):
 
     Args:
         components: K, coefficients of the landmark space.
-        features: ``mfcc`` or ``mel``.
+        features: ``mfcc``, ``mel`` or ``whisper``, which has no ``bands``, ``channels``, ``dense``.
         steps: columns of sound that a frame sees.
         bands: coefficients per column behind the front end.
         channels: of the five convolutions.
@@ -48,6 +51,7 @@ class LandmarkAudio(nn.Module):
         dropout: between the layers of the LSTM and before them; 0 in the paper.
         embedding: listen with the frozen speech embedding as well; needs ``mel`` and at least 56
             steps, of which it hears the middle.
+        encoder: further arguments of the network on top of the speech encoder, for ``whisper``.
     """
 
     def __init__(
@@ -63,35 +67,20 @@ class LandmarkAudio(nn.Module):
         example: Sequence[int] = (256, 512),
         dropout: float = 0.0,
         embedding: bool = False,
+        encoder: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        if features not in ("mfcc", "mel"):
-            raise ValueError(f"features are mfcc or mel, not {features}")
+        if features not in ("mfcc", "mel", "whisper"):
+            raise ValueError(f"features are mfcc, mel or whisper, not {features}")
         if embedding and (features != "mel" or steps < FIELD):
             raise ValueError(f"the speech embedding needs mel, and at least {FIELD} steps")
         self.components, self.features, self.steps, self.bands = components, features, steps, bands
         self.front: nn.Module = nn.Identity()
-        if features == "mel":
-            self.front = nn.Linear(MEL_BANDS, bands)
-            with torch.no_grad():
-                self.front.weight.copy_(_cosines(bands))
-        c = list(channels)
-        self.sound = nn.Sequential(
-            block(1, c[0]),
-            block(c[0], c[1]),
-            nn.MaxPool2d(3, (1, 2)),
-            block(c[1], c[2]),
-            block(c[2], c[3]),
-            block(c[3], c[4]),
-            nn.MaxPool2d(3, (2, 2)),
-        )
-        with torch.no_grad():
-            self.sound.eval()
-            flat = self.sound(torch.zeros(1, 1, steps, bands)).numel()
-            self.sound.train()
-        self.sound_dense = nn.Sequential(
-            nn.Linear(flat, dense), nn.ReLU(), nn.Linear(dense, hidden), nn.ReLU()
-        )
+        self.encoded: EncoderToLips | None = None
+        if features == "whisper":
+            self.encoded = EncoderToLips(dim=hidden, **(encoder or {}))
+        else:
+            self._hear_windows(steps, bands, list(channels), dense, hidden)
         self.example = nn.Sequential(
             nn.Linear(components, example[0]),
             nn.ReLU(),
@@ -113,6 +102,28 @@ class LandmarkAudio(nn.Module):
         )
         self.head = nn.Linear(hidden, components)
 
+    def _hear_windows(self, steps: int, bands: int, c: list[int], dense: int, hidden: int) -> None:
+        if self.features == "mel":
+            self.front = nn.Linear(MEL_BANDS, bands)
+            with torch.no_grad():
+                self.front.weight.copy_(_cosines(bands))
+        self.sound = nn.Sequential(
+            block(1, c[0]),
+            block(c[0], c[1]),
+            nn.MaxPool2d(3, (1, 2)),
+            block(c[1], c[2]),
+            block(c[2], c[3]),
+            block(c[3], c[4]),
+            nn.MaxPool2d(3, (2, 2)),
+        )
+        with torch.no_grad():
+            self.sound.eval()
+            flat = self.sound(torch.zeros(1, 1, steps, bands)).numel()
+            self.sound.train()
+        self.sound_dense = nn.Sequential(
+            nn.Linear(flat, dense), nn.ReLU(), nn.Linear(dense, hidden), nn.ReLU()
+        )
+
     def forward(
         self,
         example: Tensor,
@@ -124,7 +135,8 @@ class LandmarkAudio(nn.Module):
 
         Args:
             example: (B, K) coefficients of the example.
-            sound: (B, T, C, steps) windows, C = 12 for MFCC or 80 for mel, T free.
+            sound: (B, T, C, steps) windows, C = 12 for MFCC or 80 for mel, T free; for ``whisper``
+                (B, C, T + 2 layers), features of its frozen encoder by frame.
             state: of the frames before; None at the beginning.
             known: (B, T, 576) what the speech embedding makes of these windows, for those who have
                 it from the whole stretch at a tenth of the cost; None: it is computed here.
@@ -132,13 +144,22 @@ class LandmarkAudio(nn.Module):
         Returns:
             (B, T, K) coefficients, and the state behind the last frame.
         """
+        if self.encoded is not None:
+            sound = self.encoded.sequence(sound)
         x = self.lstm_input(example, sound, known)
         out, state = self.lstm(self.dropout(x), state)
         return self.head(out), state
 
     def lstm_input(self, example: Tensor, sound: Tensor, known: Tensor | None = None) -> Tensor:
-        """What the LSTM hears, (B, T, example + features); arguments as in :meth:`forward`."""
+        """What the LSTM hears, (B, T, example + features).
+
+        Arguments as in :meth:`forward`; for ``whisper`` the sound is (B, T, hidden), what the
+        network on top of the encoder makes of it.
+        """
         b, t = sound.shape[:2]
+        e = self.example(example)[:, None].expand(-1, t, -1)
+        if self.encoded is not None:
+            return torch.cat([e, sound], dim=-1)
         audio_features = sound.flatten(0, 1)
         x = self.front(audio_features.transpose(1, 2))  # (B T, steps, bands)
         x = self.sound_dense(self.sound(x[:, None]).flatten(1))
@@ -149,9 +170,7 @@ class LandmarkAudio(nn.Module):
             else:
                 features = known.flatten(0, 1)
             x = torch.cat([x, self.known(features)], dim=1)
-        x = x.unflatten(0, (b, t))
-        e = self.example(example)[:, None].expand(-1, t, -1)
-        return torch.cat([e, x], dim=-1)
+        return torch.cat([e, x.unflatten(0, (b, t))], dim=-1)
 
 
 def _cosines(bands: int) -> Tensor:

@@ -43,11 +43,13 @@ class Stored:
         address: (..., S) A_lip, rows sum to 1; without gradient under ``vam``.
         recalled: (..., C) f_lip_val = A_lip . M_lip.
         target: (..., C) f_lip, which ``recalled`` should equal; without gradient under ``vam``.
+        used: the address with its gradient towards slots and embedding, under either rule.
     """
 
     address: Tensor
     recalled: Tensor
     target: Tensor
+    used: Tensor
 
 
 class AudioLipMemory(nn.Module):
@@ -102,7 +104,24 @@ class AudioLipMemory(nn.Module):
             lips = lips.detach()
         found = self.address_lips(lips)
         seen = found.detach() if self.rule == "vam" else found
-        return Stored(seen, read(found, self.value * self.rate), lips)
+        return Stored(seen, read(found, self.value * self.rate), lips, found)
+
+    @torch.no_grad()
+    def begin_with(self, audio: Tensor, lips: Tensor) -> None:
+        """Fill both memories with the features of clusters, as many as there are slots.
+
+        Embeddings become the identity where they can, so that a feature finds the slot that it is
+        most like.
+
+        Args:
+            audio: (S, C_aud) audio features.
+            lips: (S, C) lip features of the same moments.
+        """
+        for embed in (self.embed_audio, self.embed_lips):
+            if embed.in_features == embed.out_features:
+                nn.init.eye_(embed.weight)
+        self.key.copy_(self.embed_audio(audio.float()) / self.rate)
+        self.value.copy_(lips.float() / self.rate)
 
     def recall(self, where: Tensor) -> Tensor:
         """f_lip_key (..., C) at addresses (..., S): a point in the convex hull of the slots."""

@@ -10,7 +10,8 @@ Speech2Vid ("You said that?") run in the same network with other inputs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from lipwright.errors import LipwrightError
 from lipwright.face_regions import blank_lower_half
 from lipwright.models.audio_encoder import speech_layers
+from lipwright.models.encoder_lips import EncoderToLips
 from lipwright.models.layers import ConvBlock, UpBlock, residuals
 
 STILLS = 5
@@ -68,9 +70,19 @@ class PixelUNet(nn.Module):
         faces: pictures stacked in the input (masked target and reference: 2; five stills: 5).
         steps: mel columns of the window.
         width: multiplier of all channel counts; 1 is the published size.
+        encoder: arguments of a network on top of a frozen speech encoder
+            (:class:`~lipwright.models.encoder_lips.EncoderToLips`), which then hears in the place
+            of the published speech encoder; ours.
     """
 
-    def __init__(self, size: int = 96, faces: int = 2, steps: int = 16, width: float = 1.0) -> None:
+    def __init__(
+        self,
+        size: int = 96,
+        faces: int = 2,
+        steps: int = 16,
+        width: float = 1.0,
+        encoder: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__()
         self.size, self.faces, self.steps = size, faces, steps
         sides = level_sides(size)
@@ -82,20 +94,24 @@ class PixelUNet(nn.Module):
         enc = [scaled(WIDTHS[min(i, 5)]) for i in range(depth)]
         dec = [scaled(DECODER[i] if i < 5 else 512) for i in range(depth)]
         dim = scaled(512)
-        encoder = [nn.Sequential(ConvBlock(3 * faces, enc[0], kernel=7, padding=3))]
+        levels = [nn.Sequential(ConvBlock(3 * faces, enc[0], kernel=7, padding=3))]
         for i in range(1, depth):
             # Published: one residual block at the last level of 96 px.
             n = 1 if i == depth - 1 else BLOCKS[min(i, 4)]
             down = ConvBlock(enc[i - 1], enc[i], stride=2)
-            encoder.append(nn.Sequential(down, *residuals(enc[i], n)))
-        encoder.append(
+            levels.append(nn.Sequential(down, *residuals(enc[i], n)))
+        levels.append(
             nn.Sequential(
                 ConvBlock(enc[-1], dim, kernel=sides[-1], padding=0),
                 ConvBlock(dim, dim, kernel=1, padding=0),
             )
         )
-        self.face_encoder = nn.ModuleList(encoder)
-        self.speech_encoder = speech_trunk(steps, width, (2, 2, 2, 1), dim)
+        self.face_encoder = nn.ModuleList(levels)
+        self.encoded: EncoderToLips | None = None
+        if encoder is None:
+            self.speech_encoder = speech_trunk(steps, width, (2, 2, 2, 1), dim)
+        else:
+            self.encoded = EncoderToLips(dim=dim, **encoder)
         decoder = [nn.Sequential(ConvBlock(dim, dim, kernel=1, padding=0))]
         bottom = dec[depth - 1]
         decoder.append(
@@ -115,7 +131,8 @@ class PixelUNet(nn.Module):
 
         Args:
             faces: (B, 3 * faces, S, S) in [0, 1].
-            mel: (B, 80, steps) log-mel in [-4, 4].
+            mel: (B, 80, steps) log-mel in [-4, 4]; on top of a speech encoder (B, C, 1 + 2 layers)
+                features of it, or (B, dim) what the network there makes of them.
 
         Returns:
             (B, 3, S, S) in [0, 1].
@@ -125,11 +142,19 @@ class PixelUNet(nn.Module):
         for level in self.face_encoder:
             x = level(x)
             maps.append(x)
-        y: Tensor = self.speech_encoder(mel.unsqueeze(1))
+        y = self._hear(mel)
         for level in self.decoder:
             y = torch.cat([level(y), maps.pop()], dim=1)
         out: Tensor = self.head(y)
         return out
+
+    def _hear(self, speech: Tensor) -> Tensor:
+        """(B, dim, 1, 1)."""
+        if self.encoded is None:
+            heard: Tensor = self.speech_encoder(speech.unsqueeze(1))
+            return heard
+        rows = self.encoded.sequence(speech)[:, 0] if speech.ndim == 3 else speech
+        return rows[:, :, None, None]
 
 
 def stack_input(kind: str, target: Tensor, reference: Tensor) -> Tensor:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lipwright.data.encoded_speech import Encode
+from lipwright.data.encoded_speech import Encode, EncodedSpeech, encode_corpus
+from lipwright.data.packed import PackedCorpus
+from lipwright.data.vary_speech import SpeechVariation
 from lipwright.media.mel import SAMPLES_PER_FRAME, STEPS_PER_FRAME
 from lipwright.media.whisper_mel import whisper_log_power
-from lipwright.models.encoder_lips import by_frame
+from lipwright.models.encoder_lips import EncoderToLips, by_frame
 from lipwright.models.whisper_encoder import WhisperEncoder
 
 WHISPER = "whisper-tiny-en"
@@ -41,3 +45,25 @@ def frame_encoder(encoder: WhisperEncoder, device: torch.device | None = None) -
         return np.asarray(by_frame(features[None])[0].T.cpu().numpy(), np.float32)
 
     return encode
+
+
+def hear_with_whisper(
+    corpus: PackedCorpus,
+    network: EncoderToLips,
+    folder: Path,
+    variants: int,
+    variation: SpeechVariation,
+) -> EncodedSpeech:
+    """Give a network the published weights of its encoder, and encode a corpus with it.
+
+    Args:
+        corpus: the packed corpus.
+        network: its frozen encoder is filled.
+        folder: where the features are kept.
+        variants: varied copies beside the speech as it is.
+        variation: of them.
+    """
+    encoder = load_whisper(len(network.encoder.blocks))
+    network.encoder.load_state_dict(encoder.state_dict())
+    identity = f"{WHISPER}, layer {len(encoder.blocks)}"
+    return encode_corpus(corpus, frame_encoder(encoder), identity, folder, variants, variation)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from lipwright.data.packed import PackedCorpus
+from lipwright.data.packed import ClipRow, PackedCorpus
 from lipwright.errors import LipwrightError
 from lipwright.evaluation.memory.information import entropy, information, mutual_information
 from lipwright.evaluation.memory.inspect import inspect
@@ -20,11 +20,13 @@ from lipwright.evaluation.memory.labels import (
     LONG,
     Word,
     find_alignment,
+    heard_in,
     label,
     phoneme_at,
     read_alignment,
 )
 from lipwright.evaluation.memory.probe import Probe
+from lipwright.evaluation.phones import Phone
 from lipwright.media.mel import windows
 from lipwright.training.config import parse
 from lipwright.training.stages.memory import MemoryStage
@@ -160,7 +162,8 @@ def test_inspect_writes_a_page(
     out = tmp_path / "page"
     told: list[tuple[int, int]] = []
     found = inspect(
-        checkpoint, corpus, out, "all", 6, edit, alignments, lambda a, b: told.append((a, b))
+        *(checkpoint, corpus, out, "all", 6, edit, alignments),
+        tell=lambda a, b: told.append((a, b)),
     )
     assert told[-1] == (6, 6)
     page = (out / "index.html").read_text()
@@ -214,3 +217,36 @@ def test_the_command_says_what_it_found(
     assert "Top slot and phoneme share" in told.output
     wrong = CliRunner().invoke(app, [*words, "--split", "test"])
     assert isinstance(wrong.exception, LipwrightError)
+
+
+def test_phones_of_the_aligner_become_labels(tmp_path: Path, monkeypatch: Any) -> None:
+    from lipwright.evaluation.memory import labels
+
+    asked: list[str | None] = []
+
+    def phones(wave: np.ndarray, transcript: str | None) -> list[Phone]:
+        asked.append(transcript)
+        return [] if not wave.any() else [Phone("", 0.0, 0.04), Phone("B", 0.04, 0.12)]
+
+    monkeypatch.setattr(labels, "phones_of", phones)
+    (tmp_path / "x.align").write_text("0 2000 sil\n2000 4000 bin\n4000 6000 z\n")
+    row = ClipRow("x-000", "grid_s1", "val", str(tmp_path / "x.mpg"), 0, 4, 0, 16)
+    said = heard_in(row, np.ones(2560, np.float32), 0.0, tmp_path)
+    assert said is not None
+    assert said.phonemes == ("sil", "b", "b", "sil")
+    assert said.words == ("sil", "sil", "bin", "bin")
+    free = heard_in(row, np.ones(2560, np.float32), 0.0, tmp_path / "nothing")
+    assert free is not None
+    assert free.words == ("?",) * 4
+    assert asked == ["bin", None]  # the letter lies behind the end of the clip
+    assert heard_in(row, np.zeros(2560, np.float32), 0.0, tmp_path) is None
+
+
+def test_people_are_chosen_by_pattern(checkpoint: Path, corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(LipwrightError, match="no clips of 'nobody_"):
+        inspect(checkpoint, corpus, tmp_path, "all", 4, identities="nobody_*")
+    rows = PackedCorpus(corpus).rows
+    name = rows[0].identity
+    found = inspect(checkpoint, corpus, tmp_path, "all", 99, identities=f"nobody, {name}")
+    assert found["clips"] == sum(r.identity == name for r in rows)
+    assert found["identities"] == 1

@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lipwright.data.encoded_speech import clip_wave
 from lipwright.data.packed import ClipRow, PackedCorpus
 from lipwright.errors import LipwrightError
 from lipwright.evaluation.memory import pictures
 from lipwright.evaluation.memory.information import information
-from lipwright.evaluation.memory.labels import PAUSES, Said, said_in, starts
+from lipwright.evaluation.memory.labels import PAUSES, Said, heard_in, said_in, starts
 from lipwright.evaluation.memory.page import write_page
 from lipwright.evaluation.memory.probe import Probe, ProbedClip
 from lipwright.models.memory import effective_slots, sharpness
@@ -44,6 +46,8 @@ def inspect(
     clips: int = 200,
     edit: str | None = None,
     alignments: Path | None = None,
+    aligner: bool = False,
+    identities: str = "*",
     tell: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
     """Write ``index.html``, ``inspect.json`` and the pictures into ``out``; return the numbers.
@@ -57,6 +61,8 @@ def inspect(
         edit: ``A:B``, two words, phonemes or slot numbers; default: the two best known vowels, or
             the two most used slots.
         alignments: folder of GRID alignments; default: beside the sources.
+        aligner: place phonemes by a forced aligner, in free English speech, too.
+        identities: patterns with wildcards of the people to look at, separated by commas.
         tell: told of (done, total) clips.
 
     Raises:
@@ -66,19 +72,24 @@ def inspect(
     probe = Probe(checkpoint, corpus)
     pictures.plotting()  # say what is missing before the work begins
     begin = starts(corpus_path)
-    chosen = _choose(corpus, split, clips, begin, alignments)
+    chosen = _choose(corpus, split, clips, begin, alignments, identities)
     out.mkdir(parents=True, exist_ok=True)
     probed: list[ProbedClip] = []
-    for i, (row, _) in enumerate(chosen):
+    said: list[Said | None] = []
+    for i, (row, label) in enumerate(chosen):
         probed.append(probe.hear(row))
+        if aligner:
+            label = heard_in(row, clip_wave(corpus, row), begin.get(row.clip, 0.0), alignments)
+        said.append(label)
         tell(i + 1, len(chosen))
-    said = [label for _, label in chosen]
     audio = np.concatenate([h.audio for h in probed])
     lips = np.concatenate([h.lips for h in probed])
     order = np.argsort(-lips.mean(0), kind="stable")
     found: dict[str, Any] = {
         "model": probe.model_id,
         "split": split,
+        "identities": len({h.row.identity for h in probed}),
+        "labels": "forced aligner" if aligner else "word alignments, rough lengths",
         "clips": len(probed),
         "frames": len(audio),
         "slots": _use(audio, lips),
@@ -120,10 +131,19 @@ def inspect(
 
 
 def _choose(
-    corpus: PackedCorpus, split: str, most: int, begin: dict[str, float], folder: Path | None
+    corpus: PackedCorpus,
+    split: str,
+    most: int,
+    begin: dict[str, float],
+    folder: Path | None,
+    identities: str = "*",
 ) -> list[tuple[ClipRow, Said | None]]:
     """Clips with alignments first (half of them at most), then others evenly over the corpus."""
     rows = corpus.rows if split == "all" else corpus.split(split)
+    wanted = [pattern.strip() for pattern in identities.split(",")]
+    rows = [r for r in rows if any(fnmatchcase(r.identity, pattern) for pattern in wanted)]
+    if not rows:
+        raise LipwrightError(f"{corpus.folder} has no clips of '{identities}' in split '{split}'.")
     known = [(r, said_in(r, begin.get(r.clip, 0.0), folder)) for r in rows]
     aligned = [k for k in known if k[1] is not None]
     others = [k for k in known if k[1] is None]
@@ -165,12 +185,16 @@ def _sounds(
         found[who] = {}
         for what in ("phonemes", "words"):
             labels = [getattr(s, what) for _, s in pairs]
+            if not _known(labels):
+                continue
             result = information(slots, labels, PAUSES | {"?"})
             found[who][what] = {k: _short(v) for k, v in asdict(result).items()}
             found["frames"] = result.frames
     addresses = np.concatenate([h.audio for h, _ in pairs])
     for what in ("phonemes", "words"):
         each = [x for _, s in pairs for x in getattr(s, what)]
+        if not _known([each]):
+            continue
         names = [n for n, c in sorted(Counter(each).items()) if c >= LEAST_SEEN] or sorted(
             set(each)
         )
@@ -180,6 +204,11 @@ def _sounds(
         table = np.stack(rows)[:, shown]
         pictures.label_map(table, names, shown.tolist(), out / f"{what}.png")
     return found
+
+
+def _known(labels: Sequence[Sequence[str]]) -> bool:
+    """Whether anything but pauses and unknown words is among them."""
+    return any(x not in PAUSES and x != "?" for each in labels for x in each)
 
 
 def _ends(

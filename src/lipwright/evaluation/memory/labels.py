@@ -5,6 +5,9 @@ or in a folder ``align`` next to its own, ``bbaf2n.align`` has lines ``first las
 25,000ths of a second. Phonemes are not aligned there. They come from a small dictionary of GRID's
 51 words and are spread over their word by rough relative lengths; a frame is labelled by its
 middle. That is coarse: at the edges of short consonants the label is a guess.
+
+:func:`heard_in` places the phonemes by a forced aligner instead (``evaluation.phones``), of GRID's
+words and of free English speech, whose words it recognises first.
 """
 
 from __future__ import annotations
@@ -14,8 +17,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lipwright.data.packed import ClipRow
 from lipwright.errors import LipwrightError
+from lipwright.evaluation.phones import phones_of
 from lipwright.media.mel import MODEL_FPS
 
 UNITS = 25_000
@@ -39,6 +46,9 @@ DICTIONARY: dict[str, tuple[str, ...]] = {
     word: tuple(phonemes.split(","))
     for word, phonemes in (entry.split(":") for entry in f"{LETTERS} {WORDS}".split())
 }
+
+SPOKEN: dict[str, str] = {"z": "zed"}
+"""What GRID's British speakers say for a word that an American dictionary says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -131,3 +141,34 @@ def said_in(row: ClipRow, begin: float, folder: Path | None = None) -> Said | No
     """Labels of a clip, or None where there is no alignment."""
     path = find_alignment(Path(row.source), folder)
     return None if path is None else label(read_alignment(path), row.frames, begin)
+
+
+def heard_in(
+    row: ClipRow, wave: NDArray[np.float32], begin: float, folder: Path | None = None
+) -> Said | None:
+    """Labels of a clip of English speech by the forced aligner, None where it finds no words.
+
+    Args:
+        row: the clip.
+        wave: its sound at 16 kHz.
+        begin: second of its source at which it begins.
+        folder: of GRID alignments, whose words are taken where there are any.
+    """
+    path = find_alignment(Path(row.source), folder)
+    words = [] if path is None else read_alignment(path)
+    end = begin + row.frames / MODEL_FPS
+    text = " ".join(
+        SPOKEN.get(w.text, w.text)
+        for w in words
+        if w.text not in PAUSES and begin <= w.start and w.end <= end
+    )
+    phones = phones_of(wave, text or None)
+    if not phones:
+        return None
+    names = []
+    for i in range(row.frames):
+        time = (i + 0.5) / MODEL_FPS
+        name = next((p.name for p in phones if p.start <= time < p.end), "")
+        names.append(name.lower() or SILENT)
+    said = label(words, row.frames, begin).words if words else ("?",) * row.frames
+    return Said(said, tuple(names))

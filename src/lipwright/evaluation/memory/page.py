@@ -36,7 +36,7 @@ def write_page(path: Path, found: dict[str, Any]) -> None:
         "<h2>Addresses over time</h2>",
         _image("heat.png", f"Clip {found['heat']}. Slots in the order in which lips reach them."),
         "<h2>Do slots stand for sounds?</h2>",
-        _sounds(found.get("information")),
+        _sounds(found.get("information"), found["labels"]),
         "<h2>What every slot looks like</h2>",
         _image(
             "mouths.png", "One face, silence, and one slot recalled at a time; most used first."
@@ -56,7 +56,7 @@ def write_page(path: Path, found: dict[str, Any]) -> None:
     write_text(path, "\n".join(parts))
 
 
-def _sounds(information: dict[str, Any] | None) -> str:
+def _sounds(information: dict[str, Any] | None, labels: str) -> str:
     if not information:
         return (
             "<p>No clip has a word alignment, so this cannot be said. Give their folder with "
@@ -75,15 +75,15 @@ def _sounds(information: dict[str, Any] | None) -> str:
         for who in ("audio", "lips")
         for what, i in information[who].items()
     ]
+    words = _image("words.png", "The same under a word.") if "words" in information["audio"] else ""
     columns = ("top slot of", "bits", "shuffled", "95 % of shuffled", "beyond chance", "of", "p")
     return (
         table(columns, rows)
         + f"<p class='note'>Mutual information over {information['frames']} spoken frames of "
-        f"{information['clips']} clips with word alignments; phonemes are spread over their words "
-        "by rough lengths. Shuffled: the labels of another clip, turned by a random number of "
-        "frames.</p>"
+        f"{information['clips']} clips ({html.escape(labels)}). Shuffled: the labels of another "
+        "clip, turned by a random number of frames.</p>"
         + _image("phonemes.png", "How much likelier than by chance a slot is under a phoneme.")
-        + _image("words.png", "The same under a word.")
+        + words
     )
 
 

@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from lipwright.data.encoded_speech import clip_wave
 from lipwright.data.packed import ClipRow, PackedCorpus
 from lipwright.data.talking import REACH
 from lipwright.errors import LipwrightError
 from lipwright.lip_motion import NeutralMouth
 from lipwright.media.mel import SILENCE, STEPS_PER_FRAME
+from lipwright.media.whisper_mel import whisper_log_power
 from lipwright.methods.memory_networks import build_talker
+from lipwright.models.encoder_lips import by_frame
 from lipwright.models.memory_lips import LipEncoder, fold_time
 from lipwright.weights.checkpoint import load_checkpoint
 
@@ -84,11 +87,7 @@ class Probe:
     @torch.inference_mode()
     def hear(self, row: ClipRow) -> ProbedClip:
         """Addresses of every frame of a clip."""
-        audio = self.talker.audio
-        mel = torch.from_numpy(self.corpus.clip_mel(row).astype(np.float32))
-        columns = audio.steps + STEPS_PER_FRAME * (row.frames - 1)
-        mel = F.pad(mel, (audio.before, columns), value=SILENCE)[:, :columns]
-        features = audio.sequence(mel[None])[0]
+        features = self._audio_features(row)
         probed = self.talker.memory.address_audio(features)
         m, size = self.corpus.margin, self.corpus.size
         whole = np.array(self.corpus.frames[row.start : row.start + row.frames])
@@ -99,6 +98,19 @@ class Probe:
         seen = self.lips.encode(fold_time(pictures, self.lips.grey))
         lips = self.talker.memory.address_lips(seen)
         return ProbedClip(row, probed.numpy(), lips.numpy(), features.numpy())
+
+    def _audio_features(self, row: ClipRow) -> Tensor:
+        """(n, C_aud) of every frame of a clip."""
+        audio = self.talker.audio
+        if audio.encoder is not None:
+            log_power = torch.from_numpy(whisper_log_power(clip_wave(self.corpus, row)))
+            columns = by_frame(audio.encoder.encoder.recording(log_power)[None])
+            padded = F.pad(columns, (audio.context, audio.context + 1), mode="replicate")
+            return audio.sequence(padded)[0, : row.frames]
+        mel = torch.from_numpy(self.corpus.clip_mel(row).astype(np.float32))
+        count = audio.steps + STEPS_PER_FRAME * (row.frames - 1)
+        mel = F.pad(mel, (audio.before, count), value=SILENCE)[:, :count]
+        return audio.sequence(mel[None])[0]
 
     def face(self, row: ClipRow, frame: int) -> Face:
         """One frame of a clip."""
@@ -121,9 +133,7 @@ class Probe:
     @torch.inference_mode()
     def rest(self) -> Tensor:
         """(1, C_aud) audio feature of silence."""
-        silent = torch.full((1, 80, self.talker.audio.steps), SILENCE)
-        feature: Tensor = self.talker.audio(silent)
-        return feature
+        return self.talker.audio.quiet()
 
     @torch.inference_mode()
     def draw(self, addresses: Tensor, audio: Tensor, face: Face) -> Tensor:

@@ -11,14 +11,15 @@ files ``mean_*.npy`` and ``U_*.npy`` of that release, which are given as arrays.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lipwright.errors import LipwrightError
 
-AUDIO_ARGUMENTS = {"components": 6, "features": "mfcc", "steps": 28, "bands": 12}
-VIDEO_ARGUMENTS = {"size": 128, "norm_kind": "batch"}
+AUDIO_ARGUMENTS: dict[str, Any] = {"components": 6, "features": "mfcc", "steps": 28, "bands": 12}
+VIDEO_ARGUMENTS: dict[str, Any] = {"size": 128, "norm_kind": "batch"}
 """The defaults of our networks are the published sizes."""
 
 _AUDIO = {

@@ -19,17 +19,21 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from lipwright.data.clip_windows import ClipWindows
+from lipwright.data.encoded_speech import EncodedSpeech, rows_about
 from lipwright.data.landmarks import LandmarkCorpus
 from lipwright.data.packed import ClipRow
+from lipwright.data.vary_speech import SpeechVariation
 from lipwright.errors import LipwrightError
 from lipwright.media.features import audio_spec
 from lipwright.media.mel import MODEL_FPS, STEPS_PER_FRAME, AudioSpec, windows
+from lipwright.models.encoder_lips import EncoderToLips
 from lipwright.models.landmark_audio import LandmarkAudio
 from lipwright.models.landmark_space import MIRROR, LandmarkSpace
 from lipwright.models.speech_embedding import FIELD
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.coefficients import coefficient_loss
 from lipwright.training.losses.motion import correlation_loss
+from lipwright.training.speech_encoding import hear_with_whisper
 from lipwright.training.speech_jitter import SpeechJitter, vary_speech
 from lipwright.training.stages.run import StageRun
 from lipwright.training.stages.speech import fill_embedding
@@ -56,6 +60,8 @@ class LandmarkAudioConfig(Section):
         jitter: how the mel is varied; None as it is, as MFCC always are.
         balance: 0: every frame counts alike; 1: every identity.
         smooth: half-width of a moving mean over the landmarks' noise, in frames.
+        variants: varied copies of the speech, with ``features: whisper``.
+        variation: how far they are varied; pace has to stay.
         gain: factor of each coefficient at inference; default ones. The published test script uses
             2 * (1.2, 1.4, 1.6, 1.8, 2.0) for the second to the sixth.
     """
@@ -70,6 +76,8 @@ class LandmarkAudioConfig(Section):
     jitter: SpeechJitter | None = None
     balance: float = 0.5
     smooth: int = 0
+    variants: int = 2
+    variation: SpeechVariation = SpeechVariation(pace=0.0)
     gain: list[float] | None = None
     optimiser: OptimiserConfig = OptimiserConfig(
         name="adam", lr=2e-4, betas=(0.5, 0.999), schedule="constant"
@@ -83,7 +91,11 @@ class LandmarkAudioStage:
     name = "landmark-audio"
 
     def __init__(
-        self, config: LandmarkAudioConfig, corpus: LandmarkCorpus, space: Checkpoint
+        self,
+        config: LandmarkAudioConfig,
+        corpus: LandmarkCorpus,
+        space: Checkpoint,
+        folder: Path | None = None,
     ) -> None:
         self.config, self.run, self.optimiser = config, config.run, config.optimiser
         self.corpus = corpus
@@ -100,9 +112,11 @@ class LandmarkAudioStage:
         torch.manual_seed(config.run.seed)
         network = LandmarkAudio(**self.arguments)
         fill_embedding(network)
+        self.encoded = self._encoded(network.encoded, folder)
         self.network: nn.Module = network
         self.features, self.embedding = network.features, network.embedding
-        self.audio = audio_spec(self.features, **config.audio)
+        window = config.audio if network.encoded is None else {"steps": 1, "before": 0}
+        self.audio = audio_spec(self.features, **window)
         self.discriminator: nn.Module | None = None
         self.windows = ClipWindows(
             corpus.split("train"), config.sequence, before=1, balance=config.balance
@@ -110,6 +124,18 @@ class LandmarkAudioStage:
         self._clips: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
         self.weight = self.space.deviation.square().reciprocal() if config.level else None
         self._measures: dict[str, float] = {}
+
+    def _encoded(self, network: EncoderToLips | None, folder: Path | None) -> EncodedSpeech | None:
+        """Features of the frozen speech encoder below AT-net, if it has one."""
+        if network is None:
+            return None
+        if self.config.variation.pace:
+            raise LipwrightError("landmarks keep their pace: set landmark-audio.variation.pace=0.")
+        self.context = network.layers
+        folder = folder or self.corpus.packed.folder / "features"
+        return hear_with_whisper(
+            self.corpus.packed, network, folder, self.config.variants, self.config.variation
+        )
 
     def clip(self, row: ClipRow) -> tuple[Tensor, Tensor, Tensor]:
         """Coefficients (T, K) of a clip, those of its mirror image, and its sound (C, columns)."""
@@ -120,7 +146,9 @@ class LandmarkAudioStage:
                 shape, _ = self.space.align(face)
                 shape = moving_mean(shape, self.config.smooth)
                 made.append(self.space.encode(shape - shape.mean(0)))
-            sound = torch.from_numpy(self.corpus.clip_sound(row, self.features))
+            sound = torch.zeros(0)
+            if self.encoded is None:
+                sound = torch.from_numpy(self.corpus.clip_sound(row, self.features))
             self._clips[row.clip] = made[0], made[1], sound
         return self._clips[row.clip]
 
@@ -128,6 +156,13 @@ class LandmarkAudioStage:
         """(count, C, steps) windows of consecutive frames."""
         times = [Fraction(n, MODEL_FPS) for n in range(start, start + count)]
         return windows(sound, times, self.audio)
+
+    def heard(self, row: ClipRow, start: int, count: int, variant: int = 0) -> Tensor:
+        """(C, count + 2 layers) features of the speech encoder for consecutive frames."""
+        assert self.encoded is not None
+        features, _ = self.encoded.of(row, variant)
+        rows = rows_about(features, start - self.context, count + 2 * self.context)
+        return torch.from_numpy(rows.T)
 
     def known(self, sound: Tensor, start: int, count: int) -> Tensor | None:
         """(count, 576) of the speech embedding for consecutive frames, where AT-net has one."""
@@ -152,6 +187,10 @@ class LandmarkAudioStage:
             keep = float(rng.random() >= config.example_dropout)
             examples.append(h[start - 1] * keep)
             targets.append(h[start : start + config.sequence])
+            if self.encoded is not None:
+                variant = int(rng.integers(len(self.encoded.arrays)))
+                sounds.append(self.heard(window.row, start, config.sequence, variant))
+                continue
             if config.jitter is not None and self.features == "mel":
                 sound = vary_speech(sound, rng, config.jitter)
             sounds.append(self.sound(sound, start, config.sequence))
@@ -192,8 +231,12 @@ class LandmarkAudioStage:
         real, found, plain = [], [], []
         for row in self.corpus.split("val"):
             h, _, sound = self.clip(row)
-            part = self.network_input(self.sound(sound, 0, row.frames))[None].to(context.device)
-            known = self.known(sound, 0, row.frames)
+            if self.encoded is not None:
+                part, known = self.heard(row, 0, row.frames)[None].to(context.device), None
+            else:
+                part = self.network_input(self.sound(sound, 0, row.frames))[None]
+                part = part.to(context.device)
+                known = self.known(sound, 0, row.frames)
             example = h.new_zeros(1, space.components).to(context.device)
             made, _ = network(example, part, known=None if known is None else known[None])
             points = torch.from_numpy(self.corpus.clip_points(row))
@@ -215,7 +258,8 @@ class LandmarkAudioStage:
             "method": self.name,
             "size": self.corpus.packed.size,
             "networks": {"audio": self.arguments},
-            "audio": {**self.config.audio, "features": self.features},
+            "audio": {"steps": self.audio.steps, "before": self.audio.before}
+            | {"features": self.features},
             "gain": self.config.gain or [1.0] * k,
             "spoken": predicted if any(predicted) else [True] * k,
             "training": {**history, "data": self.corpus.packed.summary()},
@@ -307,4 +351,5 @@ def _correlation(a: Tensor, b: Tensor) -> float:
 def build(run: StageRun[LandmarkAudioConfig]) -> LandmarkAudioStage:
     """The stage ``landmark-audio``."""
     corpus = LandmarkCorpus(run.corpus, run.made("landmarks"))
-    return LandmarkAudioStage(run.config, corpus, load_checkpoint(run.made("landmark-space")))
+    space = load_checkpoint(run.made("landmark-space"))
+    return LandmarkAudioStage(run.config, corpus, space, run.folder / "features")

@@ -15,7 +15,8 @@ Sync losses need five consecutive drawn frames; on the other steps as many singl
 people are drawn. What is ours and off in the paper's configuration: whole stretches of speech are
 encoded at once, further lip windows fill the memory (``stretch``, ``more``), and linear probes must
 predict the lip motion from lip features, recalled and true, and from audio features (``motion``,
-``correlation``).
+``correlation``); features first learn the motion of lips alone, and the memory begins with clusters
+of them (``lips_first``, :mod:`~lipwright.training.stages.memory_start`).
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from torch.nn import functional as F
 
 from lipwright.data.augment import Jitter
 from lipwright.data.codes import lip_motions
-from lipwright.data.packed import PackedCorpus
+from lipwright.data.encoded_speech import EncodedSpeech, rows_about
+from lipwright.data.packed import ClipRow, PackedCorpus
 from lipwright.data.talking import TalkingBatch, TalkingClips
 from lipwright.errors import LipwrightError
 from lipwright.face_regions import MOUTH_BOX, cut_box, lower_half
@@ -44,6 +46,7 @@ from lipwright.models.pixel_expert import PixelExpert
 from lipwright.training.losses.audio_visual import audio_visual_loss
 from lipwright.training.losses.memory_align import align_loss
 from lipwright.training.losses.memory_store import store_loss
+from lipwright.training.losses.memory_usage import entropy_loss, usage_loss
 from lipwright.training.losses.motion import correlation_loss, motion_loss
 from lipwright.training.losses.perceptual import build_perceptual
 from lipwright.training.losses.quality_adversarial import adversarial_loss, discriminator_loss
@@ -54,9 +57,11 @@ from lipwright.training.losses.reconstruction import (
 )
 from lipwright.training.losses.visual_visual import visual_visual_loss
 from lipwright.training.pictures import write_sheet
+from lipwright.training.speech_encoding import hear_with_whisper
 from lipwright.training.speech_jitter import vary_speech
 from lipwright.training.stages.memory_config import MemoryConfig
 from lipwright.training.stages.memory_network import Made, TrainedMemory, at_places
+from lipwright.training.stages.memory_start import fill_memory
 from lipwright.training.stages.run import StageRun
 from lipwright.training.stages.speech import clip_correlations, fill_embedding
 from lipwright.training.trainer import Context
@@ -64,6 +69,8 @@ from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
 
 FRAMES = 5
 """Consecutive frames that the sync losses look at."""
+FILLING = 24
+"""Batches from whose features the memory is filled after ``lips_first``."""
 
 
 class MemoryStage:
@@ -72,7 +79,11 @@ class MemoryStage:
     name = "memory"
 
     def __init__(
-        self, config: MemoryConfig, corpus: PackedCorpus, expert: Path | None = None
+        self,
+        config: MemoryConfig,
+        corpus: PackedCorpus,
+        expert: Path | None = None,
+        folder: Path | None = None,
     ) -> None:
         self.config, self.corpus = config, corpus
         self.run, self.optimiser = config.run, config.optimiser
@@ -91,6 +102,7 @@ class MemoryStage:
             talker, LipEncoder(**self.lip_arguments), dim, config.lip_dim, loss.motion > 0
         )
         self.audio = AudioSpec(talker.audio.steps, talker.audio.before)
+        self.encoded = self._encoded(talker, folder)
         self.discriminator: nn.Module | None = None
         if loss.discriminator > 0:
             self.discriminator = QualityDiscriminator(**config.discriminator)
@@ -99,13 +111,33 @@ class MemoryStage:
         self.perceptual = build_perceptual(loss.perceptual)
         self.jitter = Jitter(**{**_NO_JITTER, **config.jitter})
         self.clips = self._clips("train", config.stretch, config.more, config.balance)
+        self.first_clips = self._clips("train", config.stretch, config.first_more, config.balance)
         self.held_out = self._clips("val", FRAMES, 2, 1.0)
         self._last: tuple[Tensor, Tensor] | None = None
 
     def _clips(self, split: str, stretch: int, more: int, balance: float) -> TalkingClips:
         c = self.config
         return TalkingClips(
-            self.corpus, split, self.motion, self.audio, stretch, more, c.min_distance, balance
+            *(self.corpus, split, self.motion, self.audio, stretch, more, c.min_distance, balance),
+            encoded=self.encoded,
+            context=self._context,
+        )
+
+    def _encoded(self, talker: MemoryTalker, folder: Path | None) -> EncodedSpeech | None:
+        """Features of the frozen speech encoder that the talker hears with, if it has one."""
+        encoder, self._context = talker.audio.encoder, talker.audio.context
+        if encoder is None:
+            return None
+        if self.config.variation.pace:
+            raise LipwrightError("pictures keep their pace: set memory.variation.pace to 0.")
+        if self.config.speech_jitter is not None:
+            raise LipwrightError(
+                "speech_jitter varies mel, which audio.kind=encoder does not hear; leave it out "
+                "(memory.variation takes its place)."
+            )
+        folder = folder or self.corpus.folder / "features"
+        return hear_with_whisper(
+            self.corpus, encoder, folder, self.config.variants, self.config.variation
         )
 
     def times(self, step: int) -> int:
@@ -127,36 +159,74 @@ class MemoryStage:
         """The batch of a step."""
         c, rng = self.config, context.rng(self.run.seed, step)
         times = self.times(step)
-        drawn = max(1, self.run.batch // times)
-        batch = self.clips.draw(rng, self.run.batch, drawn, times, context.device, self.jitter)
-        mel, motion, valid = batch.mel, batch.motion, batch.valid
+        early = step < c.draw_start
+        drawn = 1 if early else max(1, self.run.batch // times)
+        clips = self.first_clips if early else self.clips
+        batch = clips.draw(rng, self.run.batch, drawn, times, context.device, self.jitter)
+        speech, motion, valid = batch.speech, batch.motion, batch.valid
         silent = round(c.silence * self.run.batch)
         if silent:
-            mel = torch.cat([mel, torch.full_like(mel[:1], SILENCE).repeat(silent, 1, 1)])
+            quiet = self._silence(speech[:1], rng)
+            speech = torch.cat([speech, quiet.repeat(silent, 1, 1)])
             motion = torch.cat([motion, torch.zeros_like(motion[:1]).repeat(silent, 1, 1)])
             valid = torch.cat([valid, torch.ones_like(valid[:1]).repeat(silent, 1)])
         if c.speech_jitter is not None:
-            varied = [vary_speech(m.cpu(), rng, c.speech_jitter) for m in mel]
-            mel = torch.stack(varied).to(context.device)
-        return TalkingBatch(**{**vars(batch), "mel": mel, "motion": motion, "valid": valid})
+            varied = [vary_speech(m.cpu(), rng, c.speech_jitter) for m in speech]
+            speech = torch.stack(varied).to(context.device)
+        return TalkingBatch(**{**vars(batch), "speech": speech, "motion": motion, "valid": valid})
+
+    def _silence(self, like: Tensor, rng: np.random.Generator) -> Tensor:
+        """(1, C, columns) speech in which nothing is said."""
+        if self.encoded is None:
+            return torch.full_like(like, SILENCE)
+        silence = self.encoded.silence
+        first = int(rng.integers(self._context, len(silence) - like.shape[2] - self._context))
+        rows = rows_about(silence, first, like.shape[2])
+        return torch.from_numpy(rows.T[None].copy()).to(like)
+
+    def _begin_memory(self, context: Context) -> None:
+        assert isinstance(self.network, TrainedMemory)
+        rng = context.rng(self.run.seed + 1, self.config.lips_first)
+        device = context.device
+        batches = [self.first_clips.draw(rng, self.run.batch, 1, 1, device) for _ in range(FILLING)]
+        fill_memory(self.network, batches, rng)
 
     def step(self, network: nn.Module, step: int, context: Context) -> dict[str, Tensor]:
         """Losses of one batch."""
         c = self.config.loss
+        if self.config.lips_first and step == self.config.lips_first:
+            self._begin_memory(context)
+        if self.config.lips_frozen:
+            assert isinstance(self.network, TrainedMemory)
+            learns = step < self.config.lips_first
+            self.network.lips.requires_grad_(learns).train(learns)
         batch = self.batch(step, context)
+        draws = step >= self.config.draw_start
         with context.autocast():
-            made: Made = network(batch)
+            made: Made = network(batch, draws)
         target = batch.target.flatten(0, 1)
-        out = self._reconstruction(made, target, context)
-        out["store"] = store_loss(made.stored.recalled, made.stored.target)
-        out["align"] = align_loss(made.stored.address, made.audio_embedding)
-        total = c.recalled * out["recalled"] + c.teacher_forced * out["teacher_forced"]
-        total = total + c.store * out["store"] + c.align * out["align"]
+        out: dict[str, Tensor] = {}
+        total = torch.zeros((), device=target.device)
+        if draws:
+            out = self._reconstruction(made, target, context)
+            total = c.recalled * out["recalled"] + c.teacher_forced * out["teacher_forced"]
+        if step >= self.config.lips_first:
+            out["store"] = store_loss(made.stored.recalled, made.stored.target)
+            out["align"] = align_loss(made.stored.address, made.audio_embedding)
+            total = total + c.store * out["store"] + c.align * out["align"]
+            if c.usage > 0:
+                out["usage"] = usage_loss(made.stored.used) + usage_loss(made.audio_embedding)
+                total = total + c.usage * out["usage"]
+            if c.entropy > 0:
+                out["entropy"] = entropy_loss(made.stored.used) + entropy_loss(made.audio_embedding)
+                total = total + c.entropy * out["entropy"]
         if c.motion > 0 or c.correlation > 0:
             out |= self._motion(made, batch)
-            total = total + c.motion * (out["motion"] + out["motion_heard"] + out["read"])
-            total = total + c.correlation * (out["correlation"] + out["correlation_heard"])
-        if batch.place.shape[1] == FRAMES:
+            heard, told = out["motion_heard"] + out["read"], out["correlation_heard"]
+            if step >= self.config.lips_first:  # before that, what is recalled means nothing
+                heard, told = heard + out["motion"], told + out["correlation"]
+            total = total + c.motion * heard + c.correlation * told
+        if draws and batch.place.shape[1] == FRAMES:
             if c.visual > 0 and step >= c.visual_start:
                 out["visual"] = self._visual(self.network, made, batch, context)
                 total = total + c.visual * out["visual"]
@@ -164,7 +234,7 @@ class MemoryStage:
                 out["sync"] = self._sync(made.recalled, batch, context)
                 out["sync"] = out["sync"] + self._sync(made.teacher_forced, batch, context)
                 total = total + c.sync * out["sync"]
-        if self.discriminator is not None and step >= c.discriminator_start:
+        if draws and self.discriminator is not None and step >= c.discriminator_start:
             drawn = torch.cat([made.recalled, made.teacher_forced]).float()
             out["adversarial"] = adversarial_loss(self.discriminator(drawn * 0.5 + 0.5))
             total = total + c.discriminator * out["adversarial"]
@@ -276,7 +346,9 @@ class MemoryStage:
             for key, value in values.items():
                 sums.setdefault(key, []).append(float(value))
         out = {key: float(np.mean(v)) for key, v in sums.items()}
-        for name, addresses in (("audio", torch.cat(audio_embedding)), ("lips", torch.cat(stored))):
+        heard, seen = torch.cat(audio_embedding), torch.cat(stored)
+        out["agreement"] = float((heard.argmax(-1) == seen.argmax(-1)).float().mean())
+        for name, addresses in (("audio", heard), ("lips", seen)):
             out[f"slots_{name}"] = effective_slots(addresses)
             out[f"mixed_{name}"] = sharpness(addresses)
         out |= self._timing(network, context)
@@ -291,11 +363,9 @@ class MemoryStage:
             return {}  # nobody taught the reader
         each: dict[str, list[Any]] = {"": [], "_heard": []}
         for row in self.corpus.split("val"):
-            mel = torch.from_numpy(self.corpus.clip_mel(row).astype(np.float32))
-            columns = self.audio.steps + STEPS_PER_FRAME * (row.frames - 1)
-            padded = F.pad(mel, (self.audio.before, columns), value=SILENCE)[:, :columns]
+            speech = self._whole(row)[None].to(context.device)
             with context.autocast():
-                features = network.talker.audio.sequence(padded[None].to(context.device))
+                features = network.talker.audio.sequence(speech)
                 predicted = network.reader(network.talker.recall(features)[0])[0]
                 guessed = network.ear(features)[0]
             real = self.motion[row.start : row.start + row.frames]
@@ -307,6 +377,16 @@ class MemoryStage:
             out["opening_correlation" + name] = float(np.nanmean(table[:, 0]))
             out["shape_correlation" + name] = float(np.nanmean(table[:, 1:]))
         return out
+
+    def _whole(self, row: ClipRow) -> Tensor:
+        """(80 or C, columns) speech of a clip, as the audio encoder wants it."""
+        if self.encoded is not None:
+            features, _ = self.encoded.of(row)
+            context = self._context
+            return torch.from_numpy(rows_about(features, -context, row.frames + 2 * context).T)
+        mel = torch.from_numpy(self.corpus.clip_mel(row).astype(np.float32))
+        columns = self.audio.steps + STEPS_PER_FRAME * (row.frames - 1)
+        return F.pad(mel, (self.audio.before, columns), value=SILENCE)[:, :columns]
 
     def samples(self, network: nn.Module, folder: Path, step: int, context: Context) -> None:
         """Reference, real frame, I_g and I_G of validation identities."""
@@ -328,7 +408,11 @@ class MemoryStage:
         header = {
             "method": self.name,
             "size": self.corpus.size,
-            "audio": {"steps": self.audio.steps, "before": self.audio.before},
+            "audio": {
+                "steps": self.audio.steps,
+                "before": self.audio.before,
+                "features": network.talker.audio.features,
+            },
             "articulation": self.config.articulation,
             "networks": {
                 "talker": self.arguments,
@@ -356,7 +440,7 @@ def needs(config: MemoryConfig) -> tuple[str, ...]:
 def build(run: StageRun[MemoryConfig]) -> MemoryStage:
     """The stage ``memory``."""
     expert = run.expert("memory-expert", run.config.loss.sync)
-    return MemoryStage(run.config, run.corpus, expert)
+    return MemoryStage(run.config, run.corpus, expert, run.folder / "features")
 
 
 _JITTERS = ("shift", "scale", "turn", "flip", "brightness", "contrast", "saturation")

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
+from lipwright.data.vary_speech import SpeechVariation
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.speech_jitter import SpeechJitter
 
@@ -18,6 +19,7 @@ class MemoryLossConfig(Section):
         mouth_weight: of the mouth box in it; gradient: of an L1 of image gradients beside it.
         perceptual: ours; ``none`` or ``efficientnet``, on the mouth box, with its weight.
         store, align: of the memory; 1 and 1 as in VAM.
+        usage, entropy: ours; of the usage balance and of the entropy of both addresses.
         visual, sync, discriminator: of visual-visual sync, the expert and the discriminator.
         visual_start, sync_start, critic_start: steps at which they come on.
         sync_gate: validation sync loss below which the expert comes on (Wav2Lip: 0.75).
@@ -34,6 +36,8 @@ class MemoryLossConfig(Section):
     perceptual_weight: float = 0.0
     store: float = 1.0
     align: float = 1.0
+    usage: float = 0.0
+    entropy: float = 0.0
     visual: float = 0.01
     visual_start: int = 0
     sync: float = 0.03
@@ -58,6 +62,13 @@ class MemoryConfig(Section):
         speech_jitter: how speech is varied; none by default.
         stretch: frames whose speech is encoded at once, 5 or more.
         more: further lip windows per stretch.
+        lips_first: ours; so many steps at the beginning teach features the motion of lips and
+            nothing else; then both memories are filled with clusters of them.
+        lips_frozen: ours; the lip encoder learns in these steps only.
+        draw_start: ours; step before which nothing is drawn.
+        first_more: further lip windows per stretch before that.
+        variants: varied copies of the speech, with ``audio.kind: encoder``.
+        variation: how far they are varied; pace has to stay.
         min_distance: of the reference from every target, in frames.
         window_every: on every so many steps five frames are drawn; 0 for never.
         silence: share of silent stretches added, with lips at rest; needs ``loss.motion``.
@@ -77,6 +88,12 @@ class MemoryConfig(Section):
     run: RunConfig = RunConfig(batch=16)
     stretch: int = Field(default=5, ge=5)
     more: int = 0
+    lips_first: int = Field(default=0, ge=0)
+    lips_frozen: bool = False
+    draw_start: int = Field(default=0, ge=0)
+    first_more: int = Field(default=0, ge=0)
+    variants: int = Field(default=2, ge=0)
+    variation: SpeechVariation = SpeechVariation(pace=0.0)
     window_every: int = 1
     min_distance: int = 6
     balance: float = 0.5

@@ -21,7 +21,8 @@ class Made:
     """What a forward pass makes of a batch; N = D T drawn frames, R = N + B M lip features.
 
     Attributes:
-        recalled, taught: (N, 3, S, S) I_g and I_G in [-1, 1].
+        recalled, teacher_forced: (N, 3, S, S) I_g and I_G in [-1, 1]; (0, 3, S, S) where nothing
+            was to be drawn.
         lips: (N, C) f_lip of the drawn frames.
         stored: of all R lip features.
         audio_embedding: (R, S) address that audio gives for the same frames.
@@ -58,30 +59,35 @@ class TrainedMemory(nn.Module):
         self.ear = nn.Linear(audio_dim, motions)
         self.register_buffer("sync_on", torch.tensor(False))
 
-    def forward(self, batch: TalkingBatch) -> Made:
-        """Hear, look, store and draw."""
+    def forward(self, batch: TalkingBatch, draw: bool = True) -> Made:
+        """Hear, look, store and draw (or not)."""
         talker = self.talker
         count = len(batch.place)
-        features = talker.audio.sequence(batch.mel)
+        features = talker.audio.sequence(batch.speech)
         recalled, addresses = talker.recall(features)
         windows = batch.windows.flatten(0, 1)
         lips = self.lips(windows)
-        further = self._further(batch).float()
+        further = self.further(batch).float()
         stored = talker.memory.store(torch.cat([lips.float(), further]))
         audio_embedding = torch.cat(
             [at_places(addresses[:count], batch.place), at_places(addresses, batch.lip_place)]
         )
-        target = batch.target.flatten(0, 1)
-        times = batch.place.shape[1]
-        reference = batch.reference.repeat_interleave(times, 0)
-        where, motion = (
-            x.repeat_interleave(times, 0) for x in (batch.reference_lips, batch.reference_motion)
-        )
-        audio = at_places(features[:count], batch.place)
-        key = at_places(recalled[:count], batch.place)
+        images = [batch.target.new_zeros(0, *batch.target.shape[2:])] * 2
+        if draw:
+            target = batch.target.flatten(0, 1)
+            times = batch.place.shape[1]
+            reference, where, motion = (
+                x.repeat_interleave(times, 0)
+                for x in (batch.reference, batch.reference_lips, batch.reference_motion)
+            )
+            audio = at_places(features[:count], batch.place)
+            key = at_places(recalled[:count], batch.place)
+            images = [
+                talker.draw(told, audio, target, reference, where, motion) for told in (key, lips)
+            ]
         return Made(
-            talker.draw(key, audio, target, reference, where, motion),
-            talker.draw(lips, audio, target, reference, where, motion),
+            images[0],
+            images[1],
             lips,
             stored,
             audio_embedding,
@@ -90,7 +96,7 @@ class TrainedMemory(nn.Module):
             self.ear(features),
         )
 
-    def _further(self, batch: TalkingBatch) -> Tensor:
+    def further(self, batch: TalkingBatch) -> Tensor:
         """(B M, C) features of the further lip windows.
 
         Under ``vam`` only the reader can train the lip encoder by them; without it, no graph is

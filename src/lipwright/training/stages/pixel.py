@@ -24,11 +24,14 @@ from torch.nn import functional as F
 
 from lipwright.data.augment import Jitter
 from lipwright.data.clip_windows import ReferenceRule
+from lipwright.data.encoded_speech import EncodedSpeech
 from lipwright.data.packed import PackedCorpus
 from lipwright.data.pixels import PixelBatch, PixelWindows
+from lipwright.data.vary_speech import SpeechVariation
 from lipwright.errors import LipwrightError
 from lipwright.face_regions import lower_half
 from lipwright.media.mel import AudioSpec
+from lipwright.models.encoder_lips import EncoderToLips
 from lipwright.models.pixel_discriminators import JointDiscriminator, QualityDiscriminator
 from lipwright.models.pixel_expert import PixelExpert
 from lipwright.models.pixel_unet import STILLS, PixelUNet, stack_input
@@ -37,6 +40,7 @@ from lipwright.training.losses.contrastive import contrastive
 from lipwright.training.losses.reconstruction import mouth_weight_map, weighted_l1
 from lipwright.training.losses.sync import sync_loss
 from lipwright.training.pictures import write_sheet
+from lipwright.training.speech_encoding import hear_with_whisper
 from lipwright.training.stages.run import StageRun
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
@@ -62,7 +66,15 @@ class PixelLossConfig(Section):
 
 
 class PixelConfig(Section):
-    """Config of a pixel baseline; ``min_distance`` in frames from a target to a reference."""
+    """Config of a pixel baseline.
+
+    Attributes:
+        min_distance: in frames from a target to a reference.
+        encoder: ours; arguments of a network on top of a frozen speech encoder, which then hears in
+            the place of the published one.
+        variants: varied copies of the speech, with ``encoder``.
+        variation: how far they are varied; pace has to stay.
+    """
 
     size: int = 96
     width: float = 1.0
@@ -74,6 +86,9 @@ class PixelConfig(Section):
     min_distance: int = 6
     balance: float = 0.5
     jitter: dict[str, float] = Field(default_factory=dict)
+    encoder: dict[str, Any] | None = None
+    variants: int = Field(default=2, ge=0)
+    variation: SpeechVariation = SpeechVariation(pace=0.0)
 
 
 class Gated(nn.Module):
@@ -96,24 +111,33 @@ class PixelStage:
     """Trains :class:`~lipwright.models.pixel_unet.PixelUNet` as one of the baselines."""
 
     def __init__(
-        self, kind: Kind, config: PixelConfig, corpus: PackedCorpus, expert: Path | None = None
+        self,
+        kind: Kind,
+        config: PixelConfig,
+        corpus: PackedCorpus,
+        expert: Path | None = None,
+        folder: Path | None = None,
     ) -> None:
         self.name: str = kind
         self.kind: Kind = kind
         self.config, self.corpus = config, corpus
         self.run, self.optimiser = config.run, config.optimiser
-        self.audio = AudioSpec(**config.audio)
+        self.audio = AudioSpec(1, 0) if config.encoder is not None else AudioSpec(**config.audio)
         faces = STILLS if kind == "speech2vid" else 2
-        self.arguments = {
+        self.arguments: dict[str, Any] = {
             "size": config.size,
             "faces": faces,
             "steps": self.audio.steps,
             "width": config.width,
         }
+        if config.encoder is not None:
+            self.arguments["encoder"] = config.encoder
         if kind != "wav2lip" and (config.window != 1 or config.loss.sync > 0):
             raise LipwrightError(f"{kind} trains on single frames without expert: set window=1.")
         torch.manual_seed(config.run.seed)
-        self.gated = Gated(PixelUNet(config.size, faces, self.audio.steps, config.width))
+        network = PixelUNet(**self.arguments)
+        self.encoded = self._encoded(network.encoded, folder)
+        self.gated = Gated(network)
         self.network: nn.Module = self.gated
         self.discriminator: nn.Module | None = None
         if config.loss.discriminator > 0:
@@ -135,7 +159,25 @@ class PixelStage:
             rule = ReferenceRule(STILLS, c.min_distance)
         else:  # a window of references, one for each target
             rule = ReferenceRule(c.window, c.min_distance, order="window")
-        return PixelWindows(self.corpus, split, c.size, c.window, rule, self.audio, balance=balance)
+        return PixelWindows(
+            *(self.corpus, split, c.size, c.window, rule, self.audio),
+            balance=balance,
+            encoded=self.encoded,
+            context=self._context,
+        )
+
+    def _encoded(self, network: EncoderToLips | None, folder: Path | None) -> EncodedSpeech | None:
+        """Features of the frozen speech encoder that the generator hears with, if it has one."""
+        self._context = 0
+        if network is None:
+            return None
+        if self.config.variation.pace:
+            raise LipwrightError(f"pictures keep their pace: set {self.name}.variation.pace to 0.")
+        self._context = network.layers
+        folder = folder or self.corpus.folder / "features"
+        return hear_with_whisper(
+            self.corpus, network, folder, self.config.variants, self.config.variation
+        )
 
     def draw(self, network: nn.Module, batch: PixelBatch) -> Tensor:
         """(B * T, 3, S, S) pictures of a batch, time folded into it."""
@@ -242,7 +284,11 @@ class PixelStage:
         header = {
             "method": self.kind,
             "size": self.config.size,
-            "audio": {"steps": self.audio.steps, "before": self.audio.before},
+            "audio": {
+                "steps": self.audio.steps,
+                "before": self.audio.before,
+                "features": "mel" if self.encoded is None else "whisper",
+            },
             "networks": {"generator": self.arguments},
             "training": {
                 **history,
@@ -264,7 +310,8 @@ def needs(config: PixelConfig) -> tuple[str, ...]:
 def build(run: StageRun[PixelConfig]) -> PixelStage:
     """The stage ``wav2lip``, ``lipgan`` or ``speech2vid``."""
     expert = run.expert("pixel-expert", run.config.loss.sync)
-    return PixelStage(KINDS[run.spec.name], run.config, run.corpus, expert)
+    folder = run.folder / "features"
+    return PixelStage(KINDS[run.spec.name], run.config, run.corpus, expert, folder)
 
 
 def _frozen_expert(path: Path | None, config: PixelConfig) -> tuple[PixelExpert | None, str]:

@@ -198,6 +198,10 @@ def run_stage(
         if built is None:
             continue
         progress = train(built, run.folder, device, settings_of(run))
+        if progress.step >= built.run.steps and run.spec.final and run.result.is_file():
+            from lipwright.methods.graphs import export_graphs
+
+            export_graphs(run.result)  # inference then needs no PyTorch
         if progress.step < built.run.steps and run is not runs[-1]:
             log.info(
                 "Stage %s stopped at its time limit, %d of %d steps; the same command goes on "
@@ -249,11 +253,19 @@ def _check_single(stage: str, overrides: list[str]) -> None:
 def _check_embedding(run: StageRun[Any]) -> None:
     """Find the weights of speech encoders now, and not after an hour of other stages."""
     from lipwright.weights.fetch import resolve
+    from lipwright.weights.registry import WHISPER_TINY_EN
 
     model = getattr(run.config, "model", None)
     if isinstance(model, Mapping) and model.get("embedding"):
         resolve("speech-embedding")
-    if encoder := getattr(run.config, "encoder", ""):
+    encoder = getattr(run.config, "encoder", "")
+    if isinstance(encoder, Mapping):
+        encoder = WHISPER_TINY_EN.name
+    if isinstance(model, Mapping):
+        kind = dict(model.get("audio") or {}).get("kind")
+        if kind == "encoder" or model.get("features") == "whisper":
+            encoder = WHISPER_TINY_EN.name
+    if encoder:
         resolve(encoder)
 
 

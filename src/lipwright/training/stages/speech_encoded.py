@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from lipwright.data.clip_windows import ClipWindows
 from lipwright.data.codes import lip_motions
-from lipwright.data.encoded_speech import EncodedSpeech, encode_corpus
+from lipwright.data.encoded_speech import EncodedSpeech, encode_corpus, rows_about
 from lipwright.data.packed import ClipRow, PackedCorpus
 from lipwright.models.encoder_lips import EncoderToLips
 from lipwright.training.losses.motion import correlation_loss, motion_loss
@@ -163,9 +163,3 @@ class _Members(nn.Module):
             return torch.stack([member(features) for member in self.members]).mean(0)
         shares = features.chunk(len(self.members))
         return torch.cat([m(x) for m, x in zip(self.members, shares, strict=True)])
-
-
-def rows_about(features: NDArray[np.float16], first: int, count: int) -> NDArray[np.float32]:
-    """Rows ``first`` .. ``first + count - 1``; beyond the ends the first and the last one again."""
-    index = np.clip(np.arange(first, first + count), 0, len(features) - 1)
-    return features[index].astype(np.float32)

@@ -8,36 +8,53 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 
 from lipwright.demo import make_video, speech_samples
+from lipwright.media.reader import VideoReader
 
-SIZES = {"480p": (720, 480), "720p": (1080, 720), "1080p": (1620, 1080), "4k": (3240, 2160)}
+SIZES = {
+    "144p": (216, 144),
+    "480p": (720, 480),
+    "720p": (1080, 720),
+    "1080p": (1620, 1080),
+    "4k": (3240, 2160),
+}
 """Width and height: the portrait's 3:2 at the height that the name says."""
 PIECE_SECONDS = 5  # longer clips repeat a piece of this length, without encoding it again
 RATE = 25
+"""Frames per second, unless asked otherwise."""
 
 
-def make_clip(folder: Path, size: str, seconds: int) -> Path:
+def make_clip(folder: Path, size: str, seconds: int, without: int = 0, rate: int = RATE) -> Path:
     """Write (or find) an H.264 clip of the moving portrait.
 
     Args:
         folder: where clips are kept between runs.
         size: key of SIZES.
         seconds: length; rounded up to whole pieces beyond the first.
+        without: seconds after each piece in which nobody is to be seen.
+        rate: frames per second.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    piece = folder / f"{size}-{min(seconds, PIECE_SECONDS)}s.mp4"
+    name = f"{size}-without-{without}" if without else size
+    name += f"-{rate}fps" if rate != RATE else ""
+    piece = folder / f"{name}-{min(seconds, PIECE_SECONDS)}s.mp4"
     if not piece.exists():
         partial = piece.with_name(f"partial-{piece.name}")
-        make_video(partial, min(seconds, PIECE_SECONDS), SIZES[size], RATE)
+        make_video(partial, min(seconds, PIECE_SECONDS), SIZES[size], rate)
+        if without:
+            longer = piece.with_name(f"longer-{piece.name}")
+            _followed(partial, longer, without, rate)
+            longer.replace(partial)
         partial.replace(piece)
     if seconds <= PIECE_SECONDS:
         return piece
-    clip = folder / f"{size}-{seconds}s.mp4"
+    clip = folder / f"{name}-{seconds}s.mp4"
     if not clip.exists():
         partial = clip.with_name(f"partial-{clip.name}")
-        _repeat(piece, partial, -(-seconds // PIECE_SECONDS))
+        _repeat(piece, partial, -(-seconds // (PIECE_SECONDS + without)), rate)
         partial.replace(clip)
     return clip
 
@@ -58,7 +75,23 @@ def make_speech(folder: Path, seconds: int) -> Path:
     return path
 
 
-def _repeat(piece: Path, out: Path, times: int) -> None:
+def _followed(piece: Path, out: Path, without: int, rate: int) -> None:
+    """The piece, and its last picture blurred for some seconds, in motion."""
+    with VideoReader(piece) as reader:
+        pictures = [frame.thumbnail(10_000)[0] for frame in reader]
+    side = pictures[-1].shape[0] // 2
+    blurred = cv2.blur(pictures[-1], (side, side))
+    with av.open(str(out), "w") as file:
+        stream = file.add_stream("libx264", rate=rate, options={"crf": "18"})
+        stream.height, stream.width, stream.pix_fmt = *blurred.shape[:2], "yuv420p"
+        for number in range(len(pictures) + without * rate):
+            seen = number < len(pictures)
+            picture = pictures[number] if seen else np.roll(blurred, number, axis=1)
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        file.mux(stream.encode())
+
+
+def _repeat(piece: Path, out: Path, times: int, rate: int) -> None:
     """Put the packets of a clip after one another, ``times`` times; nothing is encoded."""
     with av.open(str(out), "w") as target:
         stream = None
@@ -68,7 +101,7 @@ def _repeat(piece: Path, out: Path, times: int) -> None:
                 if stream is None:
                     stream = target.add_stream_from_template(video)
                 assert video.time_base is not None
-                shift = round(lap * video.frames / Fraction(RATE) / video.time_base)
+                shift = round(lap * video.frames / Fraction(rate) / video.time_base)
                 for packet in source.demux(video):
                     if packet.dts is None or packet.pts is None:
                         continue

@@ -19,6 +19,7 @@ import argparse
 import csv
 import tempfile
 from collections import defaultdict
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -120,11 +121,11 @@ def music(count: int) -> np.ndarray:
     return (0.1 * out / np.sqrt((out**2).mean())).astype(np.float32)
 
 
-def write(path: Path, pictures: np.ndarray, sound: np.ndarray) -> None:
+def write(path: Path, pictures: Sequence[np.ndarray], sound: np.ndarray) -> None:
     """A Matroska file of H.264 and PCM."""
     with av.open(str(path), "w") as file:
         video = file.add_stream("libx264", rate=RATE, options={"crf": "18", "preset": "veryfast"})
-        video.height, video.width, video.pix_fmt = *pictures.shape[1:3], "yuv420p"
+        video.height, video.width, video.pix_fmt = *pictures[0].shape[:2], "yuv420p"
         audio = file.add_stream("pcm_s16le", rate=SAMPLE_RATE, layout="mono")
         for picture in pictures:
             file.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))

@@ -337,6 +337,7 @@ GIVEN = {
     "report": Path("r.json"),
     "resume": True,
     "compare": Path("side.mp4"),
+    "ray": "local",
     "overwrite": False,
     "preview": Path("p.png"),
     "device": "cpu",

@@ -27,11 +27,21 @@ LEAVES = {"errors", "geometry", "face_regions", "lip_agreement", "lip_motion", "
 
 _MEDIA = {*LEAVES, "files", "media"}
 _INFERENCE = {*_MEDIA, "openvino_core", "compiled_networks", "weights", "models", "faces"}
-_JOB = {*_INFERENCE, "lock", "printable", "methods", "enhance", "provenance", "dubbing"}
+_JOB = {
+    *_INFERENCE,
+    "ray_cluster",
+    "lock",
+    "printable",
+    "methods",
+    "enhance",
+    "provenance",
+    "dubbing",
+}
 
 MAY_USE: dict[str, set[str]] = {
     **{leaf: set() for leaf in LEAVES},
     "openvino_core": set(),
+    "ray_cluster": {"errors"},
     "compiled_networks": {*LEAVES, "files", "openvino_core"},
     "printable": _MEDIA,
     "html_page": {*LEAVES, "files", "printable"},
@@ -47,7 +57,16 @@ MAY_USE: dict[str, set[str]] = {
     "dubbing": _JOB - {"models"},
     "animation": {*_JOB, "animation"} - {"models", "provenance"},
     # The shipped method's speech network judges offsets.
-    "data": {*_INFERENCE, "printable", "html_page", "lock", "methods", "provenance", "data"},
+    "data": {
+        *_INFERENCE,
+        "printable",
+        "html_page",
+        "lock",
+        "methods",
+        "provenance",
+        "ray_cluster",
+        "data",
+    },
     "live": {*_JOB, "live"} - {"models"},
     # Joining a checkpoint exports the graphs of its method.
     "training": {*_INFERENCE, "lock", "methods", "data", "training"},

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lipwright.data.rows import PrepareSettings, Row, Work
-from lipwright.data.workers import FAILED, Processes, RayCluster, SerialWorkers, attempt, workers
+from lipwright.data.workers import FAILED, Processes, RayWorkers, SerialWorkers, attempt, workers
 from lipwright.errors import LipwrightError
 
 WORK = Work("nowhere", PrepareSettings())
@@ -50,9 +50,9 @@ def test_interrupts_are_not_swallowed() -> None:
 
 
 def test_ray_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lipwright.data.workers.find_spec", lambda name: None)
+    monkeypatch.setattr("lipwright.ray_cluster.find_spec", lambda name: None)
     with pytest.raises(LipwrightError, match=r"lipwright\[ray\]"):
-        RayCluster("auto")
+        RayWorkers("auto")
 
 
 def slow(row: Row, work: Work) -> Row:

@@ -14,13 +14,14 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from lipwright.batch import worker
 from lipwright.batch.record import Outcome, Record, identity_of
 from lipwright.batch.table import BatchJob
 from lipwright.dubbing.dubber import Dubber
 from lipwright.dubbing.options import DubOptions, Observer
-from lipwright.errors import Interrupted
+from lipwright.errors import Interrupted, LipwrightError
 from lipwright.lock import OutputLock
 
 Told = Callable[[BatchJob, Outcome | None], None]
@@ -51,6 +52,7 @@ def run_batch(
     *,
     workers: int = 1,
     retries: int = 0,
+    ray: str | None = None,
     observer: Observer | None = None,
     tell: Told = lambda job, outcome: None,
 ) -> BatchResult:
@@ -62,6 +64,7 @@ def run_batch(
         common: options of jobs that say nothing else.
         workers: processes. With one, everything happens in this process.
         retries: so many times a failed job is tried again.
+        ray: address of a Ray cluster on whose machines the jobs are done, instead of ``workers``.
         observer: is told of the progress inside a job; with one worker only.
         tell: called with a job and None when it begins, and with its outcome when it has ended.
 
@@ -74,7 +77,9 @@ def run_batch(
         batch = _Batch(record, common or DubOptions(), retries, tell)
         waiting = batch.pending(jobs)
         try:
-            if workers > 1 and len(waiting) > 1:
+            if ray is not None and waiting:
+                batch.on_cluster(waiting, ray)
+            elif workers > 1 and len(waiting) > 1:
                 batch.in_processes(waiting, workers)
             else:
                 batch.here(waiting, observer)
@@ -168,6 +173,32 @@ class _Batch:
             for process in started:  # a job that is still at work resumes next time
                 process.terminate()
         return []
+
+    def on_cluster(self, jobs: list[BatchJob], address: str) -> None:
+        """Do jobs on the machines of a Ray cluster; a job whose worker is lost goes to another."""
+        from lipwright.ray_cluster import RayCluster
+
+        waiting = deque(jobs)
+        running: dict[Any, BatchJob] = {}
+        planned: set[Path] = set()
+        with RayCluster(address) as cluster:
+            on_gpu = self._common.device == "cuda"
+            submit = cluster.task(worker.work_in_cluster, gpus=1 if on_gpu else 0)
+            while waiting or running:
+                while len(running) < cluster.cpus:
+                    job = next_job(waiting, planned, running.values())
+                    if job is None:
+                        break
+                    self._tell(job, None)
+                    given = self._options(job), self._identities[job.number], self._retries
+                    running[submit(job, *given)] = job
+                for reference in cluster.ray.wait(list(running))[0]:
+                    job = running.pop(reference)
+                    try:
+                        self._end(job, cluster.result(reference))
+                    except LipwrightError as error:
+                        self._end(job, self._failed(job, error.sentence))
+                    planned.add(job.video.resolve())
 
     def _options(self, job: BatchJob) -> DubOptions:
         return worker.options_of_job(job, self._common)

@@ -36,6 +36,7 @@ FILES = ("video", "speech", "out")
 NOT_HERE = {
     "preview": "look at a preview with 'lipwright dub'",
     "resume": "a batch always resumes",
+    "ray": "give --ray to 'lipwright batch' itself",
 }
 MOST_JOBS = 100_000
 MOST_SENTENCES = 10

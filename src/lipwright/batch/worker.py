@@ -19,7 +19,7 @@ PARENT_SECONDS = 1.0
 
 def options_of_job(job: BatchJob, common: DubOptions) -> DubOptions:
     """All options of a job. A batch always resumes: its jobs are found again after a kill."""
-    return replace(common, **{**job.options, "resume": True, "preview": None})
+    return replace(common, **{**job.options, "resume": True, "preview": None, "ray": None})
 
 
 def run_job(
@@ -86,6 +86,13 @@ def begin(threads: int) -> None:
 def work(job: BatchJob, options: DubOptions, identity: str, retries: int) -> Outcome:
     """What a worker process does with a job."""
     return run_job(_dubber[0], job, options, identity, retries)
+
+
+def work_in_cluster(job: BatchJob, options: DubOptions, identity: str, retries: int) -> Outcome:
+    """The same in a worker of a Ray cluster, which ends with its driver by itself."""
+    if not _dubber:
+        _dubber.append(Dubber(observer=_Silent()))
+    return work(job, options, identity, retries)
 
 
 def _watch_parent(parent: int) -> None:

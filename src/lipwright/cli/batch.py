@@ -65,7 +65,8 @@ def batch(
     count = len(jobs)
     if not quiet:
         print(f"{count} jobs in {table}.", file=sys.stderr)
-    with QuietProgress() if quiet or workers > 1 else DubProgress() as observer:
+    several = workers > 1 or options.ray is not None
+    with QuietProgress() if quiet or several else DubProgress() as observer:
         observer.progress("load", 0, None, 0.0)
         from lipwright.batch.run import run_batch
 
@@ -83,6 +84,7 @@ def batch(
             options,
             workers=workers,
             retries=retry,
+            ray=options.ray,
             observer=observer,
             tell=tell,
         )

@@ -14,13 +14,13 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from importlib.util import find_spec
 from itertools import islice
 from types import TracebackType
 from typing import Any, Protocol
 
 from lipwright.data.rows import Row, Work
-from lipwright.errors import LipwrightError, missing_extra
+from lipwright.errors import LipwrightError
+from lipwright.ray_cluster import RayCluster
 
 log = logging.getLogger("lipwright.prepare")
 
@@ -132,60 +132,32 @@ class Processes:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-class RayCluster:
-    """A Ray cluster. Its machines must see the sources and the corpus under the same paths."""
+class RayWorkers(RayCluster):
+    """The workers of a Ray cluster, whose machines see the corpus under the same paths."""
 
     def __init__(self, address: str, in_flight: int = 4) -> None:
         """Connect.
 
         Args:
-            address: of the cluster's head, ``auto`` for the one this machine belongs to, or
-                ``local`` for a cluster of its own in this machine.
-            in_flight: jobs handed out ahead for every CPU of the cluster.
-
-        Raises:
-            LipwrightError: Ray is not installed, or there is nobody at the address.
+            address: see :class:`~lipwright.ray_cluster.RayCluster`.
+            in_flight: jobs handed out ahead for every processor of the cluster.
         """
-        if find_spec("ray") is None:
-            raise missing_extra("--ray", "ray")
-        import ray
-
-        self._ray: Any = ray
+        super().__init__(address)
         self._in_flight = in_flight
-        if ray.is_initialized():
-            self._own = False
-            return
-        self._own = True
-        try:
-            ray.init(address=address, log_to_driver=False, include_dashboard=False)
-        except Exception as error:
-            raise LipwrightError(
-                f"no Ray cluster answers at '{address}' ({_first_line(error)}); check the address."
-            ) from error
 
     def map(self, step: StepFunction, rows: Iterable[Row], work: Work) -> Iterator[Row]:
         """See :class:`Workers`."""
-        remote = self._ray.remote(num_cpus=1, max_retries=2)(_ray_attempt)
-        limit = max(2, self._in_flight * int(self._ray.cluster_resources().get("CPU", 1)))
+        submit = self.task(_ray_attempt)
+        limit = max(2, self._in_flight * self.cpus)
         waiting = iter(rows)
         running: list[Any] = []
         while True:
-            running.extend(
-                remote.remote(step, row, work) for row in islice(waiting, limit - len(running))
-            )
+            running.extend(submit(step, row, work) for row in islice(waiting, limit - len(running)))
             if not running:
                 return
-            done, running = self._ray.wait(running)
+            done, running = self.ray.wait(running)
             for reference in done:
-                yield self._ray.get(reference)
-
-    def __enter__(self) -> RayCluster:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Leave the cluster."""
-        if self._own:
-            self._ray.shutdown()
+                yield self.result(reference)
 
 
 def _ray_attempt(step: StepFunction, row: Row, work: Work) -> Row:
@@ -197,13 +169,8 @@ def _ray_attempt(step: StepFunction, row: Row, work: Work) -> Row:
     return attempt(step, row, work)
 
 
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
-
-
 def workers(count: int, ray: str | None = None) -> Workers:
     """The place to run: a Ray cluster if an address is given, else processes, one of them here."""
     if ray:
-        return RayCluster(ray)
+        return RayWorkers(ray)
     return SerialWorkers() if count == 1 else Processes(count)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from lipwright.geometry import smoothstep
 from lipwright.media.mel import zero_padded
+from lipwright.media.stored_sound import release
 
 HOP_SECONDS = 0.010
 WINDOW_SECONDS = 0.025
@@ -174,6 +175,7 @@ def band_level(wave: NDArray[np.float32], sample_rate: int) -> NDArray[np.float6
         part = zero_padded(wave, begin, begin + (many - 1) * hop + size).astype(np.float32)
         view = np.lib.stride_tricks.sliding_window_view(part, size)[::hop]
         spectrum = np.fft.rfft(view * window, axis=1)
+        release(wave)
         power[first : first + many] = (np.abs(spectrum[:, inside]) ** 2).sum(axis=1) * scale
     return np.asarray(10.0 * np.log10(np.maximum(power, 1e-12)))
 

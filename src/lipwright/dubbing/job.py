@@ -37,7 +37,7 @@ from lipwright.dubbing.marks import marks
 from lipwright.dubbing.options import STILL_RATE, DubOptions, Observer, Stage
 from lipwright.dubbing.plan import Plan, Source
 from lipwright.dubbing.preview import write_preview
-from lipwright.dubbing.render import Job, StartedFaces, render
+from lipwright.dubbing.render import Beyond, Job, StartedFaces, render
 from lipwright.dubbing.report import Report
 from lipwright.dubbing.schedule import Schedule, select
 from lipwright.dubbing.segments import Segments
@@ -52,6 +52,7 @@ from lipwright.media.audio import SAMPLE_RATE, load_speech
 from lipwright.media.encoding import choose_encoding, kind_of, losses
 from lipwright.media.info import VideoInfo, probe
 from lipwright.media.sound import possible_padding
+from lipwright.media.stored_sound import amplify
 from lipwright.methods.base import Method
 
 if TYPE_CHECKING:
@@ -276,7 +277,7 @@ class _Dub:
                 f"was {'raised' if gain > 0 else 'lowered'} by {abs(gain):.0f} dB, in the output "
                 "it sounds as it is."
             )
-        wave *= np.float32(10.0 ** (gain / 20.0))
+        amplify(wave, gain)
         return wave
 
     def _load_method(self) -> Method:
@@ -474,7 +475,7 @@ class _Dub:
         try:
             with self._timed("render"):
                 tell = self._progress("render", segments.start)
-                beyond = render(job, segments, segments.start, tell)
+                beyond = self._drawn(job, segments, provenance, tell)
                 if beyond.faces:
                     self.report.beyond_references = round(beyond.short / beyond.faces, 4)
             self._tell("join")
@@ -500,6 +501,20 @@ class _Dub:
             done = True
         finally:
             segments.close(keep=options.resume and not done and segments.start > 0)
+
+    def _drawn(
+        self, job: Job, segments: Segments, provenance: Provenance, tell: Callable[..., None]
+    ) -> Beyond:
+        """Draw and encode all frames, here or on a cluster."""
+        if self.options.ray is None:
+            return render(job, segments, segments.start, tell)
+        from lipwright.dubbing.ray_render import render_on
+        from lipwright.ray_cluster import RayCluster
+
+        with RayCluster(self.options.ray) as cluster:
+            return render_on(
+                cluster, job, self.options, segments, provenance.marking, tell, provenance.count
+            )
 
     def _compare(
         self, job: Job, made: Path, scratch: Path, identity: dict[str, Any], path: Path

@@ -388,6 +388,17 @@ class DubOptions:
             still=False,
         ),
     )
+    ray: str | None = field(
+        default=None,
+        metadata=described(
+            "Draw on the machines of a Ray cluster, which must see the files under the same paths: "
+            "the address of its head, auto, or local for processes of this machine.",
+            "Job",
+            shapes=False,
+            metavar="ADDRESS",
+            still=False,
+        ),
+    )
     fps: Fraction = field(
         default=STILL_RATE,
         metadata=described(

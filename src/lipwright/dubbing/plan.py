@@ -16,7 +16,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -236,6 +236,16 @@ class Plan:
             self._file.close()
             self._file = None
 
+    def portable(self) -> PortablePlan:
+        """All of it, for another process that need not see its file."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.init}
+        del values["_file"], values["path"], values["_reading"]
+        if self._file is None:
+            self._file = self.path.open("rb")
+        with self._reading:
+            self._file.seek(0)
+            return PortablePlan(values, self._file.read())
+
     def references(self, track: Track) -> list[NDArray[np.uint8]]:
         """The reference crops of a track, (S, S, 3) uint8 RGB, closed mouths first."""
         return [self._picture(offset, "png") for offset in track.offsets]
@@ -264,6 +274,24 @@ class Plan:
                 f"The plan {self.path} was changed while the job was running; start again."
             )
         return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+@dataclass(frozen=True)
+class PortablePlan:
+    """A plan on its way to another process.
+
+    Attributes:
+        values: fields of the plan.
+        file: content of its file.
+    """
+
+    values: dict[str, Any]
+    file: bytes
+
+    def unpack(self, path: Path) -> Plan:
+        """The plan, its file written to ``path``."""
+        path.write_bytes(self.file)
+        return Plan(**self.values, path=path)
 
 
 class PlanWriter:

@@ -180,9 +180,20 @@ SHORT = 0.008
 
 
 def render(
-    job: Job, sink: Sink, start: int = 0, progress: Callable[[int], None] = lambda done: None
+    job: Job,
+    sink: Sink,
+    start: int = 0,
+    progress: Callable[[int], None] = lambda done: None,
+    stop: int | None = None,
 ) -> Beyond:
-    """Render output frames ``start`` (the first of a segment) to the last into ``sink``.
+    """Render output frames into ``sink``.
+
+    Args:
+        job: what to render.
+        sink: takes the frames.
+        start: the first one, which begins a segment.
+        progress: is told how many frames are done.
+        stop: the one behind the last, at the end of a segment; None: all that follow.
 
     Returns:
         How often the speech asked for mouths that the reference frames do not show.
@@ -204,7 +215,7 @@ def render(
         return frame_size + 3 * crop_size * len(work.faces)
 
     def decode() -> None:
-        for work in _decoded(job, begin):
+        for work in _decoded(job, begin, stop):
             decoded.put(work, size(work))
         decoded.finish()
 
@@ -267,9 +278,9 @@ def preview(job: Job, frames: list[int]) -> Iterator[tuple[av.VideoFrame, av.Vid
         yield before, work.native
 
 
-def _decoded(job: Job, begin: int) -> Iterator[Work]:
+def _decoded(job: Job, begin: int, stop: int | None) -> Iterator[Work]:
     assert job.store is not None
-    order = job.schedule.timeline.source[begin:]
+    order = job.schedule.timeline.source[begin:stop]
     for k, frame in enumerate(job.store.follow(order), begin):
         yield face_work(job, k, frame.native)
 

@@ -189,6 +189,11 @@ class Schedule:
         """A track by its number."""
         return self._tracks[number]
 
+    @property
+    def activities(self) -> Mapping[int, NDArray[np.float32]] | None:
+        """How much there is of each track's own speech, where they have several."""
+        return self._activities
+
     def activity_of(self, number: int) -> NDArray[np.float32]:
         """(n,) how much of a track's speech there is at each output frame."""
         if self._activities is None:

@@ -17,8 +17,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -42,11 +43,50 @@ _FASTEST = Fraction(500)
 """Frames per second inside segments; Matroska, which counts milliseconds, keeps their order."""
 
 
+PART = "<part>"
+"""Stands for the file of a segment in the sentences of a writer elsewhere."""
+
+
+@dataclass(frozen=True)
+class SegmentEncoder:
+    """How segments are encoded: a fresh encoder each, the same everywhere.
+
+    Attributes:
+        suffix: of the files.
+        rate: frames per second inside them.
+        crf: quality.
+        lossless: store every bit.
+        codec: see ``encoding.choose_encoding``.
+        pixels: ``8`` makes 8 bit 4:2:0 of everything.
+    """
+
+    suffix: str
+    rate: Fraction
+    crf: int
+    lossless: bool
+    codec: str
+    pixels: Pixels
+
+    def open(self, path: Path, info: VideoInfo) -> VideoWriter:
+        """Begin a segment; its frames are written with their numbers as timestamps."""
+        return VideoWriter(
+            path,
+            info,
+            time_base=1 / self.rate,
+            rate=self.rate,
+            crf=self.crf,
+            lossless=self.lossless,
+            codec=self.codec,
+            pixels=self.pixels,
+        )
+
+
 class Segments:
     """Takes the frames of a render in order; see ``render.Sink``.
 
     Attributes:
         start: first frame that is not yet in a finished segment.
+        encoder: how they are encoded.
         warnings: what the writer of the segments had to say.
     """
 
@@ -82,15 +122,10 @@ class Segments:
             LipwrightError: if the folder cannot be written.
         """
         self._info, self._timeline = info, timeline
-        self._how: dict[str, Any] = {
-            "crf": crf,
-            "lossless": lossless,
-            "codec": codec,
-            "pixels": pixels,
-        }
         self._length, self._out = length, out
+        rate = min(timeline.rate, _FASTEST)
+        self.encoder = SegmentEncoder(out.suffix, rate, crf, lossless, codec, pixels)
         self.folder = beside(out, "lipwright-parts")
-        self._rate = min(timeline.rate, _FASTEST)
         self._list = self.folder / "segments.jsonl"
         self._writer: VideoWriter | None = None
         self.warnings: list[str] = []
@@ -139,14 +174,30 @@ class Segments:
         if self._writer is None:
             self._trim(k // self._length)
             path = self._part(k // self._length)
-            self._writer = VideoWriter(
-                path, self._info, time_base=1 / self._rate, rate=self._rate, **self._how
-            )
-            for sentence in self._writer.warnings:
-                general = sentence.replace(str(path), str(self._out))
-                self.warnings += [general] if general not in self.warnings else []
+            self._writer = self.encoder.open(path, self._info)
+            self._warn(self._writer.warnings, str(path))
         self._writer.write(native, k, 1)
         self._last = k
+
+    def _warn(self, sentences: Iterable[str], path: str) -> None:
+        for sentence in sentences:
+            general = sentence.replace(path, str(self._out))
+            self.warnings += [general] if general not in self.warnings else []
+
+    def take(self, index: int, data: bytes, sentences: Iterable[str]) -> None:
+        """Take the next segment as it was encoded elsewhere, with :attr:`encoder`.
+
+        Args:
+            index: of the segment; all before it are finished.
+            data: the file.
+            sentences: that its writer had to say; they name the file ``PART``.
+        """
+        self._trim(index)
+        self._warn(sentences, PART)
+        with self._part(index).open("wb") as file:
+            file.write(data)
+        self._last = min((index + 1) * self._length, len(self._timeline)) - 1
+        self._vouch()
 
     def _trim(self, index: int) -> None:
         """Forget the notes on segments from ``index`` on, which are about to be made anew."""
@@ -157,11 +208,15 @@ class Segments:
         """Finish the segment of the last frame written."""
         assert self._writer is not None
         self._writer.close()
+        self._writer = None
+        self._vouch()
+
+    def _vouch(self) -> None:
+        """Note down the segment of the last frame, once it is on the disk."""
         path = self._part(self._last // self._length)
         with path.open("rb") as file:
             os.fsync(file.fileno())
         self._note({"bytes": path.stat().st_size})
-        self._writer = None
         self.start = self._last + 1
 
     def close(self, keep: bool) -> None:

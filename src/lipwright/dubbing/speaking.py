@@ -22,6 +22,7 @@ from lipwright.errors import LipwrightError
 from lipwright.faces import speaker
 from lipwright.faces.measure import OUTER_LIPS
 from lipwright.media.audio import SAMPLE_RATE, load_speech
+from lipwright.media.stored_sound import amplify
 
 Expected = Callable[[NDArray[np.float32]], NDArray[np.float64]]
 Flags = NDArray[np.bool_]
@@ -64,8 +65,8 @@ def speaking_in(plan: Plan, video: Path, stream: int | None = None) -> Speaking:
                 f"Who speaks in {video} cannot be told without its own sound ({error}); choose "
                 "another --face."
             ) from error
-        gain = gate.speech_gain(gate.band_level(wave, SAMPLE_RATE))
-        found = who_speaks(plan, wave * np.float32(10.0 ** (gain / 20.0)), expected_lips())
+        amplify(wave, gate.speech_gain(gate.band_level(wave, SAMPLE_RATE)))
+        found = who_speaks(plan, wave, expected_lips())
         runs = {str(number): _runs(flags) for number, flags in found.rows.items()}
         return {"late": found.late, "tracks": runs}
 

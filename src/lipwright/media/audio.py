@@ -20,6 +20,7 @@ from lipwright.media.mel import SAMPLE_RATE
 from lipwright.media.mix import mono_weights
 from lipwright.media.sound import Sound, aligned_sound, decoded_sound
 from lipwright.media.source import open_media
+from lipwright.media.stored_sound import collect
 
 __all__ = ["SAMPLE_RATE", "load_speech", "mix_down", "speech_origin"]
 
@@ -95,22 +96,17 @@ def _mono(sounds: Iterator[Sound], inversion: Inversion) -> Iterator[tuple[int, 
 
 
 def _joined(pieces: Iterator[Samples], path: Path) -> Samples:
-    """One array of all pieces, grown in place: at most a quarter more memory than it needs."""
+    """One array of all pieces, see :mod:`lipwright.media.stored_sound`."""
     most = limits.active().sound_seconds * SAMPLE_RATE
-    wave = np.zeros(60 * SAMPLE_RATE, np.float32)
-    size = 0
-    for piece in pieces:
-        if size + piece.size > most:
+
+    def check(size: int) -> None:
+        if size > most:
             raise LipwrightError(
                 f"The speech in {path} lasts more than {limits.active().sound_seconds / 3600:g} "
                 "hours; cut it into parts, or raise the limit with --limit sound_seconds=N."
             )
-        if size + piece.size > wave.size:
-            wave.resize(size + piece.size + wave.size // 4, refcheck=False)
-        wave[size : size + piece.size] = piece
-        size += piece.size
-    wave.resize(size, refcheck=False)
-    return wave
+
+    return collect(pieces, check)
 
 
 def speech_origin(path: Path, stream: int | None = None) -> Fraction:

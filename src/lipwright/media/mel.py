@@ -12,7 +12,7 @@ between the two only by the time that is asked for.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -21,6 +21,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
+
+from lipwright.media.stored_sound import release
 
 Array = NDArray[np.float32]
 Table = TypeVar("Table", bound=Any)
@@ -128,34 +130,47 @@ def mel_spectrogram(wave: ArrayLike) -> Array:
     samples = np.asarray(wave, np.float32)
     if samples.ndim != 1:
         raise ValueError(f"mel_spectrogram wants a mono wave (n,), got {samples.shape}")
-    samples = np.nan_to_num(samples, nan=0.0, posinf=LIMIT, neginf=-LIMIT)
     result = np.empty((N_MELS, 1 + samples.size // HOP), np.float32)
-    for place, magnitude in magnitude_blocks(_pre_emphasis(samples), N_FFT):
+    for place, magnitude in magnitude_blocks(samples, N_FFT, _pre_emphasis, LIMIT):
         result[:, place] = _normalise(mel_filters() @ magnitude)
     return result
 
 
-def magnitude_blocks(samples: Array, n_fft: int) -> Iterator[tuple[slice, Array]]:
+def magnitude_blocks(
+    samples: Array,
+    n_fft: int,
+    shaped: Callable[[Array], Array] = lambda part: part[1:],
+    loudest: float = 1.0,
+    columns: tuple[int, int] | None = None,
+) -> Iterator[tuple[slice, Array]]:
     """Magnitudes of windowed transforms (Hann, ``n_fft`` samples, every 10 ms), block by block.
 
     Args:
         samples: (n,) float32; zeros are taken to lie before and after them.
         n_fft: length of window and transform.
+        shaped: (m + 1,) samples -> the last m of them, filtered by a filter of two taps.
+        loudest: what stands for samples that are infinite; not a number is 0.
+        columns: first column, and the one after the last; None: all 1 + n // 160.
 
     Yields:
-        Which of the 1 + n // 160 columns, and (1 + n_fft // 2, so many) magnitudes.
+        Which columns of those asked for, and (1 + n_fft // 2, so many) magnitudes.
     """
-    columns = 1 + samples.size // HOP
+    start, stop = columns or (0, 1 + samples.size // HOP)
     # Half a window of zeros on either side. (Reflection, librosa's old default, would mirror
     # speech into the time before it starts.)
     hann = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
-    for first in range(0, columns, _BLOCK):
-        count = min(_BLOCK, columns - first)
+    for first in range(start, stop, _BLOCK):
+        count = min(_BLOCK, stop - first)
         begin = first * HOP - n_fft // 2
-        part = zero_padded(samples, begin, begin + (count - 1) * HOP + n_fft)
+        end = begin + (count - 1) * HOP + n_fft
+        part = shaped(np.nan_to_num(
+            zero_padded(samples, begin - 1, end), nan=0.0, posinf=loudest, neginf=-loudest
+        ))  # fmt: skip
+        part[max(samples.size - begin, 0) :] = 0.0  # a filter goes on behind the end
         frames = sliding_window_view(part, n_fft)[::HOP] * hann
         magnitude = np.abs(np.fft.rfft(frames, axis=1)).astype(np.float32)
-        yield slice(first, first + count), magnitude.T
+        release(samples)
+        yield slice(first - start, first - start + count), magnitude.T
 
 
 def zero_padded(samples: Array, begin: int, end: int) -> Array:
@@ -165,13 +180,9 @@ def zero_padded(samples: Array, begin: int, end: int) -> Array:
     return np.pad(inside, (before, end - begin - before - inside.size))
 
 
-def _pre_emphasis(wave: Array) -> Array:
-    """Raise the treble in place: y[n] = x[n] - 0.97 x[n-1], with x[-1] = 0; block by block."""
-    step = _BLOCK * HOP
-    for first in reversed(range(1, wave.size, step)):  # what lies before is still as it was
-        last = min(first + step, wave.size)
-        wave[first:last] -= np.float32(PRE_EMPHASIS) * wave[first - 1 : last - 1]
-    return wave
+def _pre_emphasis(part: Array) -> Array:
+    """Raise the treble: y[n] = x[n] - 0.97 x[n-1] for n >= 1."""
+    return part[1:] - np.float32(PRE_EMPHASIS) * part[:-1]
 
 
 def _normalise(magnitude: Array) -> Array:

@@ -35,16 +35,17 @@ def whisper_filters() -> Array:
     return slaney_triangles(N_MELS, 0.0, SAMPLE_RATE / 2.0, N_FFT)
 
 
-def whisper_log_power(wave: ArrayLike) -> Array:
-    """log10 of the power in every band, of a whole recording.
+def whisper_log_power(wave: ArrayLike, columns: tuple[int, int] | None = None) -> Array:
+    """log10 of the power in every band, of a whole recording or a part of it.
 
     Column j is centred at sample ``160 j``; outside the recording there is silence (zeros).
 
     Args:
         wave: (n,) float in [-1, 1] at 16 kHz, n >= 0.
+        columns: first column, and the one after the last; None: all.
 
     Returns:
-        (80, 1 + n // 160) float32, at least -10.
+        (80, 1 + n // 160) float32, at least -10; or those columns of it.
 
     Raises:
         ValueError: if ``wave`` is not one-dimensional.
@@ -52,9 +53,9 @@ def whisper_log_power(wave: ArrayLike) -> Array:
     samples = np.asarray(wave, np.float32)
     if samples.ndim != 1:
         raise ValueError(f"whisper_log_power wants a mono wave (n,), got {samples.shape}")
-    samples = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
-    result = np.empty((N_MELS, 1 + samples.size // HOP), np.float32)
-    for place, magnitude in magnitude_blocks(samples, N_FFT):
+    first, last = columns or (0, 1 + samples.size // HOP)
+    result = np.empty((N_MELS, last - first), np.float32)
+    for place, magnitude in magnitude_blocks(samples, N_FFT, columns=(first, last)):
         power = whisper_filters() @ np.square(magnitude)
         # (the logarithm of the least float32 power is a rounding below -10)
         logarithm = np.log10(np.maximum(power, SMALLEST_POWER))

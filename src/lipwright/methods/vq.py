@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from lipwright.errors import LipwrightError
 from lipwright.files.whole import file_sha256
 from lipwright.lip_motion import LipMotions, compensate_dead_zone
-from lipwright.media.mel import SILENCE, STEPS_PER_FRAME
+from lipwright.media.mel import HOP, SILENCE, STEPS_PER_FRAME
+from lipwright.media.whisper_mel import whisper_log_power
 from lipwright.methods.base import (
     Array,
     Method,
@@ -28,7 +29,7 @@ from lipwright.methods.base import (
     in_full_batches,
     resized,
 )
-from lipwright.methods.encoded_speech import ENCODER, MEMBERS, lip_motions
+from lipwright.methods.encoded_speech import ENCODER, MEMBERS, lip_motions_of
 from lipwright.methods.encoded_stream import EncodedSpeechStream
 from lipwright.methods.runtime import GraphEngine, load_engines
 from lipwright.methods.speech_stream import SpeechStream
@@ -156,12 +157,15 @@ class VQMethod(Method):
         A frame's window is four columns from the next frame's, so the four ways to begin are run
         one after another, in blocks that bound the memory.
         """
+        if self.motions is not None and len(self.speech) == 2:
+            encoder, members = self.speech
+            total = 1 + len(wave) // HOP
+            return lip_motions_of(
+                encoder, members, total, lambda a, b: whisper_log_power(wave, (a, b)), self._context
+            )
         mel = super().speech_features(wave)
         if self.motions is None:
             return mel
-        if len(self.speech) == 2:
-            encoder, members = self.speech
-            return lip_motions(encoder, members, mel, self._context)
         (speech,) = self.speech
         spec, total = self.info.audio, mel.shape[1]
         padded = np.pad(mel, ((0, 0), (spec.before, spec.steps)), constant_values=SILENCE)

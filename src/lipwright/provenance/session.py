@@ -136,6 +136,17 @@ class Provenance:
         if self._marker is not None:
             self._marker.mark(frame, info, face_boxes_display)
 
+    @property
+    def marking(self) -> tuple[int, Region] | None:
+        """The id and the region of the watermark, for frames that are marked elsewhere."""
+        return None if self._marker is None else (self._marker.mark_id, self._marker.region)
+
+    def count(self, marked: int, unmarked: int) -> None:
+        """Count frames that another process has marked, and those that it could not."""
+        if self._marker is not None:
+            self._marker.marked += marked
+            self._marker.unmarked += unmarked
+
     def finish(self, complete: Path, out: Path) -> None:
         """Sign the complete file and register its id, before it gets its final name.
 

@@ -35,6 +35,7 @@ OMITTED = {
     "device": "is a setting of the server",
     "backend": "is a setting of the server",
     "batch_size": "is a setting of the server",
+    "ray": "is a matter of the server",
     "limit": "would let a client spend the server's memory",
     "manifest": "outputs of a server are always signed",
 }

@@ -30,6 +30,7 @@ from lipwright.media.info import VideoInfo, probe
 from lipwright.media.loudness import integrated_loudness
 from lipwright.media.names import Kind
 from lipwright.media.source import check_file, open_media
+from lipwright.media.stored_sound import amplify
 from lipwright.methods.base import Method
 
 MOST_GAIN_DB = 20.0
@@ -145,7 +146,7 @@ class CastJob:
         self._gates = {}
         for path, wave in self.waves.items():
             gain = gate.speech_gain(gate.band_level(wave, SAMPLE_RATE))
-            wave *= np.float32(10.0 ** (gain / 20.0))
+            amplify(wave, gain)
             self._gates[path] = gate.detect(wave, SAMPLE_RATE)
 
     def assign(self, plan: Plan) -> Plan:

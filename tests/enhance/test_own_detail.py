@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
+import pytest
 
+from lipwright.enhance import own_detail
 from lipwright.enhance.own_detail import OwnDetail
+from lipwright.evaluation.metrics.mouth_detail import octave_energies
 from tests.enhance.mouths import Array, context, drawn, error, filmed, references
 
 
@@ -95,3 +99,23 @@ def test_what_came_before_does_not_matter() -> None:
     one_after_another = [enhancer.enhance(p[None], [c], state)[0] for p, c in wanted]
     for made, (picture, known) in zip(one_after_another, wanted, strict=True):
         assert np.array_equal(made, sharpened(picture, refs, known))
+
+
+def test_what_interpolation_takes_of_the_finest_grain_is_made_up() -> None:
+    """A 1/f picture moved by half a pixel both ways keeps the energy of its top octave."""
+    side = 256
+    radius = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
+    radius[0, 0] = 1.0
+    white = np.random.default_rng(0).normal(size=(side, side))
+    picture = np.fft.irfft2(np.fft.rfft2(white) / radius).astype(np.float32)
+    picture -= cv2.GaussianBlur(picture, (0, 0), 2.5)
+    for aside in (0.0, 0.5, 3.0):
+        where = np.repeat(np.arange(side, dtype=np.float32)[None] + aside, side, 0)
+        moved = cv2.remap(
+            picture, where, where.T.copy(), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        )
+        gain = own_detail.made_up(where) * own_detail.made_up(where.T)
+        before, plain, after = (octave_energies(p)[0] for p in (picture, moved, moved * gain))
+        assert after / before == pytest.approx(1.0, abs=0.1)
+        if aside == 0.5:
+            assert plain / before < 0.75

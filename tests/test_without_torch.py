@@ -16,7 +16,14 @@ NEED_IT = (
     *("training", "models", "data", "evaluation.experts", "evaluation.memory"),
     *("evaluation.protocols", "methods.engine", "methods.export", "methods.graphs"),
     *("methods.vq_networks", "methods.memory_networks", "methods.landmark_networks"),
-    *("methods.pixel", "weights.checkpoint", "cli.prepare", "enhance.restorer"),
+    *(
+        "methods.pixel",
+        "methods.speech_graphs",
+        "methods.published_landmark",
+        "weights.checkpoint",
+        "cli.prepare",
+        "enhance.restorer",
+    ),
     "enhance.face_restoration",
 )
 """Rooms and modules that may import PyTorch at their top: the extras bring it."""

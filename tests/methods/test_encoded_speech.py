@@ -11,7 +11,8 @@ from lipwright.methods import encoded_speech
 from lipwright.methods.encoded_speech import lip_motions
 from lipwright.methods.export import Export, make_graph
 from lipwright.methods.runtime import GraphEngine
-from lipwright.methods.vq_networks import MembersMean, Single
+from lipwright.methods.speech_graphs import Single
+from lipwright.methods.vq_networks import MembersMean
 from lipwright.models.encoder_lips import EncoderToLips
 
 Array = NDArray[np.float32]

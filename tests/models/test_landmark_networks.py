@@ -138,7 +138,7 @@ def test_mel_front_end_starts_as_a_cosine_transform() -> None:
 
 
 def test_unknown_features_are_refused() -> None:
-    with pytest.raises(ValueError, match="mfcc or mel"):
+    with pytest.raises(ValueError, match="mfcc, mel or whisper"):
         LandmarkAudio(features="plp")
 
 

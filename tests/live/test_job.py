@@ -178,8 +178,8 @@ def test_ctrl_c_completes_the_file(number: str, tmp_path: Path) -> None:
         assert process.poll() is None, process.stderr and process.stderr.read()
         time.sleep(0.1)
     process.send_signal(getattr(signal, number))
-    said, _ = process.communicate(timeout=120)
-    assert process.returncode == 0
+    said, told = process.communicate(timeout=120)
+    assert process.returncode == 0, (said, told)
     assert "Ended by Ctrl-C" in said
     assert lengths(out)[0] > 0.0
 

@@ -38,6 +38,29 @@ def test_how_the_sound_is_cut_changes_nothing() -> None:
         assert np.array_equal(one.audio(time), other.audio(time))
 
 
+def test_what_is_found_ahead_is_what_the_frame_hears() -> None:
+    """Also where the frame after was skipped, and while more sound comes."""
+    wave = syllables(3.0)
+    plain, ahead = fed(wave, 320), fed(wave[:24_000], 320)
+    rest = np.ascontiguousarray(wave[None, 24_000:])
+    for k in (0, 1, 2, 3, 5, 6, 9, 30, 31, 40, 60):
+        time = Fraction(k, 25)
+        if k == 6:
+            ahead.hear(Sound(rest, 16_000, ("FC",), None))
+        assert np.array_equal(plain.audio(time), ahead.audio(time, time + Fraction(1, 25)))
+    ahead.close()
+
+
+def test_what_goes_wrong_ahead_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    listener = fed(syllables(2.0), 320)
+    calm = listener._stream.audio
+    monkeypatch.setattr(listener._stream, "audio", lambda time: calm(time) if time < 1 else 1 / 0)
+    listener.audio(Fraction(24, 25), Fraction(1))
+    with pytest.raises(ZeroDivisionError):
+        listener.audio(Fraction(1))
+    listener.close()
+
+
 @pytest.mark.parametrize(("rate", "channels"), [(48_000, 2), (44_100, 1)])
 def test_other_rates_are_heard_in_step(rate: int, channels: int) -> None:
     """A click at 1 s is heard at 1 s, and soon: what the resampler holds back is bounded."""

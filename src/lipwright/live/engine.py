@@ -97,6 +97,10 @@ class Engine:
             self._ended = self._heard
             self._listener.end()
 
+    def close(self) -> None:
+        """No more frames are wanted."""
+        self._listener.close()
+
     def is_due(self) -> bool:
         """Whether a frame can be drawn now."""
         return self._due(self._next)

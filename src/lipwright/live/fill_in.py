@@ -127,7 +127,7 @@ class FillInDrawer:
             stopped = not self._ring or time - self._ring[-1].time > STOPPED_SECONDS
         if stopped and (self._fill is not None or self._begin(time)):
             assert self._fill is not None
-            native = self._fill.next(self._listener.audio(time), activity)
+            native = self._fill.next(self._audio(time), activity)
             self._fill.log.frames += 1
             self._fill.log.end = float(time + 1 / self._camera.rate)
             self._back = 0
@@ -243,13 +243,16 @@ class FillInDrawer:
         assert self._fill is not None
         self._back += 1
         share = float(smoothstep(np.float64(self._back / (FADE_FRAMES + 1))))
-        made = self._fill.next(self._listener.audio(time), activity)
+        made = self._fill.next(self._audio(time), activity)
         made = morph(made, camera, share)
         self._fill.log.frames += 1
         self._fill.log.end = float(time + 1 / self._camera.rate)
         if self._back >= FADE_FRAMES:
             self._fill = None
         return made
+
+    def _audio(self, time: Fraction) -> NDArray[np.float32]:
+        return self._listener.audio(time, time + 1 / self._camera.rate)
 
     def _mark(self, native: av.VideoFrame) -> None:
         self.generated += 1

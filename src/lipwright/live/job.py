@@ -117,9 +117,11 @@ def live(
             source = speech_source(speech, clock, options.pcm, pipe, options.dub.speech_stream)
         if method is None:
             from lipwright.methods.registry import load_method
+            from lipwright.methods.runtime import cores, network_threads
 
             chosen = options.dub
-            method = load_method(chosen.method, chosen.device, chosen.backend, chosen.weights)
+            with network_threads(cores()):
+                method = load_method(chosen.method, chosen.device, chosen.backend, chosen.weights)
         listener = Listener(method, options.dub.silence_gate)
         statistics, provenance = LiveStatistics(), _marks(options.dub, method, face, source)
         for line in provenance.notices:

@@ -7,6 +7,8 @@ gate's own ramp does, because a threshold that moves with the window would make 
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 
 import numpy as np
@@ -58,6 +60,9 @@ class Listener:
         self._converter: soxr.ResampleStream | None = None
         self._rate = 0
         self._activity: tuple[Fraction, float] | None = None
+        self._lock = threading.Lock()
+        self._helper = ThreadPoolExecutor(1, "live-listener")
+        self._ahead: tuple[Fraction, Future[Array]] | None = None
 
     @property
     def look_ahead(self) -> Fraction:
@@ -71,22 +76,44 @@ class Listener:
 
     def hear(self, sound: Sound) -> None:
         """Take the sound that follows, at any rate and with any channels."""
-        self._take(self._resampled(sound.rate, mix_down(sound)))
+        with self._lock:
+            self._take(self._resampled(sound.rate, mix_down(sound)))
 
     def end(self) -> None:
         """No more sound comes: silence follows, so that the last frames can be drawn."""
-        if self._converter is not None:
-            self._take(self._converter.resample_chunk(np.zeros(0, np.float32), last=True))
-            self._converter = None
-        self._take(np.zeros(self._stream.look_ahead + SAMPLE_RATE // 10, np.float32))
+        with self._lock:
+            if self._converter is not None:
+                self._take(self._converter.resample_chunk(np.zeros(0, np.float32), last=True))
+                self._converter = None
+            self._take(np.zeros(self._stream.look_ahead + SAMPLE_RATE // 10, np.float32))
 
     def can_tell(self, time: Fraction) -> bool:
         """Whether enough was heard for the frame at ``time`` (seconds from the first sample)."""
         return self._stream.can_tell(time)
 
-    def audio(self, time: Fraction) -> Array:
-        """What the frame hears, see ``SpeechStream.audio``."""
-        return self._stream.audio(time)
+    def audio(self, time: Fraction, then: Fraction | None = None) -> Array:
+        """What the frame hears, see ``SpeechStream.audio``.
+
+        Args:
+            time: of the frame; times grow.
+            then: of the frame that follows. If enough was heard for it already, what it hears is
+                found on another thread meanwhile.
+        """
+        ahead, self._ahead = self._ahead, None
+        early = ahead[1].result() if ahead is not None else None
+        found = early if ahead is not None and ahead[0] == time else None
+        heard = self._listen(time) if found is None else found
+        if then is not None and self._stream.can_tell(then):
+            self._ahead = then, self._helper.submit(self._listen, then)
+        return heard
+
+    def close(self) -> None:
+        """Nothing is asked any more."""
+        self._helper.shutdown(cancel_futures=True)
+
+    def _listen(self, time: Fraction) -> Array:
+        with self._lock:
+            return self._stream.audio(time)
 
     def activity(self, time: Fraction) -> float:
         """How much speech there is at a frame, 0 to 1; times grow."""

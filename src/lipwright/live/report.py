@@ -59,10 +59,16 @@ class LiveStatistics:
         self._costs = np.zeros(KEPT, np.float32)
         self._began = time.monotonic()
         self._cpu = _cpu_seconds()
+        self._spent: tuple[float, float] | None = None
 
     def start(self) -> None:
         """The session begins now: what was spent before does not count."""
         self._began, self._cpu = time.monotonic(), _cpu_seconds()
+        self._spent = None
+
+    def stop(self) -> None:
+        """The session is over: what is spent from now on does not count."""
+        self._spent = time.monotonic() - self._began, _cpu_seconds() - self._cpu
 
     def drawn(self, k: int, latency: float, cost: float, late: bool) -> None:
         """Frame ``k`` was ready ``latency`` seconds after its sound came in."""
@@ -89,7 +95,8 @@ class LiveStatistics:
 
     def to_json(self) -> dict[str, Any]:
         """Plain types."""
-        seconds = max(time.monotonic() - self._began, 1e-9)
+        now = time.monotonic() - self._began, _cpu_seconds() - self._cpu
+        seconds, spent = self._spent or now
         count = min(self.frames, KEPT)
         wanted = self.frames + self.left_out
         return {
@@ -103,7 +110,7 @@ class LiveStatistics:
                 "p99": round(1e3 * self.latency(99), 1),
             },
             "drawing_ms": round(1e3 * float(np.median(self._costs[:count])), 1) if count else None,
-            "cpu_cores": round((_cpu_seconds() - self._cpu) / seconds, 3),
+            "cpu_cores": round(spent / max(seconds, 1e-9), 3),
             "peak_rss_mib": round(peak_rss() / 2**20),
             "fill_ins": [
                 {

@@ -61,15 +61,17 @@ class Session:
         Ctrl-C ends it like the end of the speech.
         """
         thread = threading.Thread(target=self._listen, name="live-source", daemon=True)
-        self._engine.statistics.start()
-        thread.start()
         try:
+            self._engine.statistics.start()
+            thread.start()
             self._draw()
         except KeyboardInterrupt:
             self.stop("Ended by Ctrl-C.")
         finally:
             self._stop.set()
             error = self._close()
+            self._engine.close()
+            self._engine.statistics.stop()
         if self._source_error is not None and not isinstance(self._source_error, LipwrightError):
             raise self._source_error
         return self._source_error or error

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -49,6 +51,7 @@ class GraphEngine:
         has_bf16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self.precision = "bf16" if has_bf16 and not exact else "f32"
         self.name = f"openvino ({self.precision})"
+        self._threads = _threads.get() or half_the_cores()
         self._compiled: dict[tuple[tuple[int, ...], ...], Any] = {}
 
     def __call__(self, *inputs: Array) -> tuple[Array, ...]:
@@ -67,7 +70,7 @@ class GraphEngine:
     def _compile(self, shapes: tuple[tuple[int, ...], ...]) -> Any:
         config = {
             "INFERENCE_PRECISION_HINT": self.precision,
-            "INFERENCE_NUM_THREADS": half_the_cores(),
+            "INFERENCE_NUM_THREADS": self._threads,
             "PERFORMANCE_HINT": "LATENCY",
             "ENABLE_CPU_PINNING": False,  # several processes would share the first cores
             # OpenVINO 2026.4 crashes while it fuses element-wise operations of some small shapes.
@@ -93,13 +96,34 @@ class GraphEngine:
         return model
 
 
+def cores() -> int:
+    """Processor cores that this process may use."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, found or 1)
+
+
 def half_the_cores() -> int:
     """Threads of a network: decoder, compositing and encoder want the others.
 
     With all of them a dub takes more processor time and is no faster.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, (cores or 1) // 2)
+    return max(1, cores() // 2)
+
+
+_threads: ContextVar[int | None] = ContextVar("network_threads", default=None)
+
+
+@contextmanager
+def network_threads(count: int) -> Iterator[None]:
+    """Networks that are loaded within run with so many threads.
+
+    For a frame that is waited for: all cores draw it sooner, although they do more work.
+    """
+    token = _threads.set(count)
+    try:
+        yield
+    finally:
+        _threads.reset(token)
 
 
 def has_torch() -> bool:

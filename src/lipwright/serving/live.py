@@ -104,8 +104,10 @@ class Hall:
     def _prepare(self) -> Call:
         if self._method is None:
             from lipwright.methods.registry import load_method
+            from lipwright.methods.runtime import cores, network_threads
 
-            self._method = load_method(None, self._device, self._backend)
+            with network_threads(cores()):
+                self._method = load_method(None, self._device, self._backend)
         if self._loop is None:
             self._loop = self._stack.enter_context(face_loop(self._face))
         method, loop = self._method, self._loop

@@ -7,7 +7,8 @@ method. See docs/evaluation.md for what the columns mean.
     python benchmarks/quality.py --labels CORPUS/clips.csv --set demo,people -o quality/
 
 The labels are a CSV with the columns file, identity, split and, for --set, set; only rows of split
-``val`` are used.
+``val`` are used. Closures are measured at the p, b, m of the words in a .txt beside the clip, else
+of recognised words (English only).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from lipwright.errors import LipwrightError
 from lipwright.evaluation.experts import Expert, expert_features, load_expert
 from lipwright.evaluation.faces import FaceSeries, crop_transforms, crops, watch
 from lipwright.evaluation.metrics.base import Side
+from lipwright.evaluation.metrics.closures import Mouth, measured, width_of
 from lipwright.evaluation.metrics.expert_sync import expert_score, pair_accuracy
 from lipwright.evaluation.metrics.lip_sync import lip_agreement, predictor
 from lipwright.evaluation.metrics.mouth_detail import detail_ratios, measure_detail
@@ -41,6 +43,7 @@ from lipwright.evaluation.mouth import (
     speech_envelope,
     spread_ratio,
 )
+from lipwright.evaluation.phones import Phone, phones_of, transcript_of
 from lipwright.evaluation.pixels import colour_difference, flicker, lip_colour, psnr, ssim
 from lipwright.evaluation.protocols.speech import write_wave
 from lipwright.evaluation.sampling import aligned_25, match_times
@@ -90,6 +93,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     sources = {clip: watch(clip, tracker) for clip in clips}
     waves = {clip: load_speech(clip) for clip in clips}
+    said = {clip: phones_of(waves[clip], transcript_of(clip)) for clip in clips}
     order = list(clips)
     for n, clip in enumerate(order):
         other = order[(n + 1) % len(order)]
@@ -127,6 +131,8 @@ def main() -> None:
             series = {kind: watch(path, tracker) for kind, path in results.items()}
             source = part(series_of, begin)
             row |= measure(clip, source, own_wave, waves[other], results, series, begin)
+            own_phones = from_time(said[clip], float(series_of.times[begin]))
+            row |= consonants(clip, source, series, own_phones, said[other])
             if expert is not None:
                 judge = partial(judged, expert)
                 row |= judge("real.own", clip, sources[clip], waves[clip])
@@ -234,6 +240,31 @@ def measure(
     return out
 
 
+def from_time(phones: list[Phone], start: float) -> list[Phone]:
+    """The phones from a time on, their own counted from there."""
+    return [Phone(p.name, p.start - start, p.end - start) for p in phones if p.start >= start]
+
+
+def consonants(
+    clip: Path,
+    source: FaceSeries,
+    series: dict[str, FaceSeries],
+    own: list[Phone],
+    foreign: list[Phone],
+) -> dict[str, float]:
+    """Closures and rounding of the real mouth and of the dubbed ones, each at its own phones."""
+    side = Side(clip, source)
+    mouth = Mouth.of(source.opening, width_of(side))
+    sides = {"real.": (side, own), "ours.": (Side(clip, series["own"]), own)}
+    if "foreign" in series:
+        sides["ours.foreign_"] = Side(clip, series["foreign"]), foreign
+    return {
+        f"{prefix}{name}": value
+        for prefix, (each, phones) in sides.items()
+        for name, value in measured(each, phones, mouth).items()
+    }
+
+
 def lip_motions(series: FaceSeries, reference: FaceSeries) -> np.ndarray:
     """(T, K) lip motions beside the resting mouth of ``reference``; NaN without a face."""
     space = predictor().motions
@@ -319,6 +350,7 @@ COLUMNS = (
     ("own_lip_sync", "lip sync r, own", "{:.2f}"),
     ("foreign_lip_sync", "lip sync r, foreign", "{:.2f}"),
     ("closures", "closures", "{:.2f}"),
+    ("foreign_closures", "closures, foreign", "{:.2f}"),
     ("closures_false", "false closures a minute", "{:.0f}"),
     ("rounding", "rounding", "{:.2f}"),
     ("lmd", "LMD, % face", "{:.2f}"),
@@ -344,6 +376,9 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
 
     def mean(key: str) -> float:
         values = [r.get(key, np.nan) for r in rows]
+        if key.endswith("closures"):  # of all p, b, m, whosoever's
+            counts = np.array([r.get(f"{key}_count", 0.0) for r in rows]) * np.isfinite(values)
+            return float(np.nansum(np.array(values) * counts) / counts.sum())
         return float(np.nanmean(np.abs(values) if key.endswith("offset") else values))
 
     of_real = ("own_envelope", "foreign_envelope", "own_lip_sync", "foreign_lip_sync")

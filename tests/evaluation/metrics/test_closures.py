@@ -98,3 +98,22 @@ def test_phones_of_grid(corpus: Path) -> None:
 def test_silence_has_no_phones() -> None:
     pytest.importorskip("pocketsphinx")
     assert [p for p in phones_of(np.zeros(8000, np.float32)) if p.name] == []
+
+
+def test_a_breath_between_words_does_not_end_the_alignment(corpus: Path) -> None:
+    """Two sentences with a second of noise between them: the words of both are placed."""
+    pytest.importorskip("pocketsphinx")
+    from lipwright.media.audio import load_speech
+
+    videos = [corpus / "grid" / "s1" / f"{name}.mp4" for name in ("bbaf2n", "bbaz4n")]
+    waves = [load_speech(v) for v in videos]
+    breath = 0.02 * np.random.default_rng(0).standard_normal(16_000).astype(np.float32)
+    wave = np.concatenate([waves[0], breath, waves[1]])
+    words = " ".join(str(transcript_of(v)) for v in videos)
+    bins = [p.start for p in phones_of(wave, words) if p.name == "B"]
+    alone = [
+        [p.start for p in phones_of(w, transcript_of(v)) if p.name == "B"]
+        for w, v in zip(waves, videos, strict=True)
+    ]
+    shifted = alone[0] + [t + (len(waves[0]) + len(breath)) / 16_000 for t in alone[1]]
+    assert bins == pytest.approx(shifted, abs=0.1)

@@ -17,7 +17,7 @@ from lipwright.training.losses.adversarial import (
     generator_hinge,
 )
 from lipwright.training.losses.codes import cell_weights, code_cross_entropy, code_l1
-from lipwright.training.losses.motion import STILL, correlation_loss, motion_loss
+from lipwright.training.losses.motion import STILL, closings, correlation_loss, motion_loss
 from lipwright.training.losses.perceptual import (
     PerceptualLoss,
     build_perceptual,
@@ -146,6 +146,23 @@ def test_correlation_loss_by_hand() -> None:
     assert correlation_loss(10 * predicted, 10 * predicted, everywhere).item() == pytest.approx(
         0.0, abs=1e-3
     )
+
+
+def test_closings_count_more_by_hand() -> None:
+    """Lips that shut between open frames are a closing, a mouth at rest far from them is none."""
+    opening = torch.tensor([[0.0] * 4 + [0.1, 1.2, 0.3, 1.2] + [0.0] * 8])
+    valid = torch.ones(1, 16, dtype=torch.bool)
+    valid[0, 9] = False
+    found = closings(opening, valid)[0].nonzero()[:, 0].tolist()
+    assert found == [0, 1, 2, 3, 4, 6, 8, 10, 11, 12]
+    real, predicted = opening[..., None], opening[..., None].clone()
+    predicted[0, 6] += 1.0  # at the closing
+    predicted[0, 15] += 1.0  # at rest
+    plain, steps = motion_loss(predicted, real, valid)
+    more, same = motion_loss(predicted, real, valid, closing=3.0)
+    assert float(plain) == pytest.approx(2 / 15)
+    assert float(more) == pytest.approx((4 + 1) / 15)
+    assert float(same) == pytest.approx(float(steps))
 
 
 def test_motion_losses_gradients() -> None:

@@ -4,23 +4,42 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 STILL = 0.5
 """Added to the power of a sequence: noise about a mouth that hardly moves is not to be learned."""
 
 
-def motion_loss(predicted: Tensor, real: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+SHUT, APART = 0.35, 1.0
+"""Openings, in standard deviations beside rest, of closed and of speaking lips ..."""
+SHORTLY = 5
+"""... so many frames before or after."""
+
+
+def motion_loss(
+    predicted: Tensor, real: Tensor, valid: Tensor, closing: float = 0.0
+) -> tuple[Tensor, Tensor]:
     """Mean squared error of the motions, and of their steps from one frame to the next.
 
     Args:
-        predicted: (B, n, K).
+        predicted: (B, n, K), first the opening.
         real: (B, n, K).
         valid: (B, n) bool.
+        closing: by so much more the first error counts in :func:`closings`.
     """
     error = (predicted - real).square().mean(2)
+    if closing > 0:
+        error = error * (1.0 + closing * closings(real[..., 0], valid))
     steps = (predicted.diff(dim=1) - real.diff(dim=1)).square().mean(2)
     both = valid[:, 1:] & valid[:, :-1]
     return _mean(error, valid), _mean(steps, both)
+
+
+def closings(opening: Tensor, valid: Tensor) -> Tensor:
+    """Which frames (B, n) of an opening (B, n) show lips that close in the midst of speech."""
+    known = torch.where(valid, opening, torch.zeros_like(opening))
+    near = F.max_pool1d(known[:, None], 2 * SHORTLY + 1, 1, SHORTLY)[:, 0]
+    return (opening < SHUT) & (near > APART) & valid
 
 
 def correlation_loss(predicted: Tensor, real: Tensor, valid: Tensor) -> Tensor:

@@ -39,11 +39,16 @@ if TYPE_CHECKING:
 
 
 class SpeechLoss(Section):
-    """Weights: squared error, squared error of steps between frames, one minus correlation."""
+    """Weights: squared error, squared error of steps between frames, one minus correlation.
+
+    Attributes:
+        closing: by so much more the squared error counts where lips close in the midst of speech.
+    """
 
     motion: float = 1.0
     velocity: float = 1.0
     correlation: float = 1.0
+    closing: float = Field(default=0.0, ge=0.0)
 
 
 class SpeechConfig(Section):
@@ -106,7 +111,8 @@ class SpeechStage:
         with context.autocast():
             predicted = network(mel)
         predicted = predicted.float()
-        out = dict(zip(("motion", "velocity"), motion_loss(predicted, real, valid), strict=True))
+        errors = motion_loss(predicted, real, valid, loss.closing)
+        out = dict(zip(("motion", "velocity"), errors, strict=True))
         out["correlation"] = correlation_loss(predicted, real, valid)
         out["loss"] = sum(
             (getattr(loss, name) * value for name, value in out.items()), torch.zeros(())

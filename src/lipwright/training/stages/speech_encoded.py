@@ -73,7 +73,8 @@ class EncodedSpeechStage:
         with context.autocast():
             predicted = network(features.transpose(1, 2))
         predicted = predicted.float()
-        out = dict(zip(("motion", "velocity"), motion_loss(predicted, real, valid), strict=True))
+        errors = motion_loss(predicted, real, valid, loss.closing)
+        out = dict(zip(("motion", "velocity"), errors, strict=True))
         out["correlation"] = correlation_loss(predicted, real, valid)
         out["loss"] = sum(
             (getattr(loss, name) * value for name, value in out.items()), torch.zeros(())

@@ -389,6 +389,26 @@ def test_what_is_no_time_is_one_sentence(text: str) -> None:
         time_of(text)
 
 
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["--length", "foo"], "'foo' cannot be used here; give one of auto, video, speech"),
+        (["--expressiveness", "9"], "'9' cannot be used here; give a number from 0 to 1.5."),
+        (["--crf", "x"], "'x' cannot be used here; give a whole number from 0 to 51."),
+        (["--seed", "-1"], "'-1' cannot be used here; give a whole number of 0 or more."),
+        (["--start", "soon"], "--start: 'soon' is no time"),
+        (["--fps", "x"], "--fps: 'x' is no frame rate"),
+    ],
+)
+def test_a_value_that_cannot_be_is_said_with_what_can_be(
+    run: Callable[..., Result], words: list[str], wanted: str
+) -> None:
+    code, _, said = run("dub", "a.mp4", "b.wav", "-o", "c.mp4", *words)
+    assert code in (1, 2)
+    assert wanted in " ".join(said.replace("│", " ").split())
+    assert "error," not in said
+
+
 @pytest.mark.parametrize("region", ["face", "frame", "both"])
 def test_the_marked_region_can_be_chosen(
     run: Callable[..., Result], dubs: list[Any], region: str

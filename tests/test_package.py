@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -212,11 +213,24 @@ def test_one_version_everywhere() -> None:
 
 def test_metadata_names_files_that_exist() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    for name in [project["readme"], *project["license-files"]]:
+    for name in ["README.md", *project["license-files"]]:
         assert (ROOT / name).stat().st_size > 500
     assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
     module, function = project["scripts"]["lipwright"].split(":")
     assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_readme_of_a_package_index_has_no_link_that_leads_nowhere() -> None:
+    hooks = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]
+    rules = hooks["metadata"]["hooks"]["fancy-pypi-readme"]
+    text = (ROOT / rules["fragments"][0]["path"]).read_text(encoding="utf-8")
+    for rule in rules["substitutions"]:
+        text, count = re.subn(rule["pattern"], rule["replacement"], text)
+        assert count > 0
+    assert re.findall(r"\]\((?!https://)[^)]*\)", text) == []
+    assert "(https://" in text
+    assert "!" + "[" not in text
+    assert "contact sheet that `lipwright demo` writes" not in text  # the picture's caption
 
 
 def test_no_dependency_brings_a_second_opencv_or_torchvision() -> None:

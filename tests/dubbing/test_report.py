@@ -82,6 +82,7 @@ def test_lines_for_people() -> None:
     assert made.summary_lines()[1].startswith("Face number 3 of the 2 in the video;")
     made.warnings += ["Two.", "Three.", "Four.", "Five."]
     assert made.summary_lines()[-1] == "2 more warnings are in the report."
+    assert not [line for line in made.summary_lines(made.warnings) if "arning" in line]
 
 
 def test_json_has_a_line_for_every_run(tmp_path: Path) -> None:

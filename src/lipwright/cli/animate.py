@@ -64,5 +64,5 @@ def animate(
             from lipwright.animation.job import animate as run
 
             found = run(image, heard, out, options, observer, fps=options.fps, idle=idle)
-    for line in [] if quiet else closing_lines(found):
+    for line in [] if quiet else closing_lines(found, observer.told):
         print(printable(line))

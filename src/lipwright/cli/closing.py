@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,9 @@ _REMARKS = {
 }
 
 
-def closing_lines(report: Report) -> list[str]:
-    """Everything that a finished dub says."""
-    return report.summary_lines() + written_lines(report)
+def closing_lines(report: Report, told: Collection[str] = ()) -> list[str]:
+    """Everything that a finished dub says, less the warnings that were told on the way."""
+    return report.summary_lines(told) + written_lines(report)
 
 
 def written_lines(report: Report) -> list[str]:

@@ -112,9 +112,9 @@ def dub(
             if cast is not None:
                 spoken = CastSpeech(cast, bed, duck_bed, original)
             found = run(files[0], spoken, files[2], options, observer)
-        lines = closing_lines(found)
+        lines = closing_lines(found, observer.told)
         if out == PIPE:
-            lines = [*found.summary_lines(), "Wrote the video to standard output."]
+            lines = [*found.summary_lines(observer.told), "Wrote the video to standard output."]
         for line in [] if quiet else lines:
             print(line, file=said)
 
@@ -140,7 +140,7 @@ def demo(
         files, report = run_demo(out, observer)
     if quiet:
         return
-    for line in closing_lines(report):
+    for line in closing_lines(report, observer.told):
         print(printable(line))
     print(f"Source {files.source}, speech {files.speech}, contact sheet {files.sheet}.")
     print(

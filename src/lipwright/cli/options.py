@@ -14,6 +14,7 @@ import typer
 from lipwright.dubbing.option_info import GROUPS, OptionInfo, options_of
 from lipwright.dubbing.option_text import FRACTIONS, frame_rate, is_file, time_of
 from lipwright.dubbing.options import Backend, Detail, Device, DubOptions, Length, Region
+from lipwright.errors import LipwrightError
 
 __all__ = [
     "Backend",
@@ -67,7 +68,7 @@ def takes_dub_options(
                 if info.off is not None and given.pop(_OFF + name):
                     value = False
                 if hint is Fraction:
-                    value = FRACTIONS[info.metavar or ""](value)
+                    value = _fraction(name, info.metavar or "", value)
                 elif _is_list(hint):
                     value = tuple(value or ())
                 values[name] = value
@@ -119,6 +120,13 @@ def _parameters(
         off = typer.Option(f"--no-{words[0]}", help=info.off, rich_help_panel=info.group)
         found.append(_parameter(_OFF + field.name, Annotated[bool, off], False))
     return found
+
+
+def _fraction(name: str, metavar: str, text: str) -> Fraction:
+    try:
+        return FRACTIONS[metavar](text)
+    except LipwrightError as error:
+        raise LipwrightError(f"--{name.replace('_', '-')}: {error}") from None
 
 
 def _is_list(hint: Any) -> bool:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from lipwright.errors import LipwrightError
+from lipwright.files.temporary import instead_of
 
 PIPE = Path("-")
 
@@ -35,10 +35,10 @@ def real_files(
         raise LipwrightError("Video and speech cannot both come from a pipe; give one as a file.")
     if out == PIPE and sys.stdout.isatty():
         raise LipwrightError("A video does not go to a terminal; pipe it on, or give -o a file.")
-    with tempfile.TemporaryDirectory(prefix="lipwright-pipe-") as folder:
-        made = Path(folder) / ("output.mkv" if lossless else "output.mp4")
+    with instead_of("standard-input") as read, instead_of("standard-output") as written:
+        made = written / ("output.mkv" if lossless else "output.mp4")
         if PIPE in (video, speech):
-            came = Path(folder) / "input"
+            came = read / "input"
             with came.open("wb") as file:
                 shutil.copyfileobj(sys.stdin.buffer, file)
             if came.stat().st_size == 0:

@@ -10,11 +10,13 @@ from typing import Any
 
 import typer.main
 
+from lipwright.cli.plain_errors import plain_errors
+
 _WORDS = {"int": "INTEGER", "float": "NUMBER", "str": "TEXT", "Path": "PATH"}
 
 
 def command_of(app: typer.Typer) -> Any:
-    """The command line of an application, its help made plain."""
+    """The command line of an application, its help and its refusals made plain."""
     command = typer.main.get_command(app)
     waiting: list[Any] = [command]
     while waiting:
@@ -23,6 +25,7 @@ def command_of(app: typer.Typer) -> Any:
         if callable(getattr(found, "get_help_option", None)):
             _plain_help_option(found)
         for parameter in found.params:
+            plain_errors(parameter)
             parameter.metavar = value_name(parameter)
             if parameter.param_type_name == "argument":
                 _plain_argument(parameter)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
@@ -49,11 +49,13 @@ class DubProgress:
 
     Attributes:
         quiet: False; see ``dubbing.options.Observer``.
+        told: the notices so far, which the closing lines need not repeat.
     """
 
     quiet = False
 
     def __init__(self, console: Console | None = None) -> None:
+        self.told: list[str] = []
         self._console = console or Console(file=sys.stderr)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
@@ -110,6 +112,7 @@ class DubProgress:
 
     def notice(self, line: str) -> None:
         """Told by the job before the work begins: something that the user should read."""
+        self.told.append(line)
         shown = printable(line)
         self._console.print(shown, highlight=False, markup=False, soft_wrap=True)
 
@@ -119,7 +122,10 @@ class QuietProgress:
 
     Attributes:
         quiet: True; see ``dubbing.options.Observer``.
+        told: empty; whoever is told nothing on the way reads all at the end.
     """
+
+    told: Collection[str] = ()
 
     quiet = True
 

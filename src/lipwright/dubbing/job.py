@@ -46,6 +46,7 @@ from lipwright.enhance.base import Enhancer
 from lipwright.enhance.registry import load_enhancer
 from lipwright.errors import Interrupted, LipwrightError
 from lipwright.files.beside import beside
+from lipwright.files.temporary import shown
 from lipwright.lock import OutputLock
 from lipwright.media import limits
 from lipwright.media.audio import SAMPLE_RATE, load_speech
@@ -125,7 +126,7 @@ class _Dub:
         self.speech = speech.path if isinstance(speech, CastSpeech) else speech
         self.out = out.resolve() if out.is_symlink() else out  # write through a link, not over it
         self.options, self.observer = options, observer
-        self.report = Report(str(video), str(self.speech), str(out))
+        self.report = Report(shown(video), shown(self.speech), shown(out))
         self._kept: Segments | None = None
 
     def run(

@@ -41,9 +41,7 @@ def frame_rate(text: str) -> Fraction:
     try:
         return number_of(text)
     except (ValueError, ZeroDivisionError):
-        raise LipwrightError(
-            f"'{text}' is no frame rate; write --fps 25 or --fps 30000/1001."
-        ) from None
+        raise LipwrightError(f"'{text}' is no frame rate; write 25 or 30000/1001.") from None
 
 
 def time_of(text: str) -> Fraction:

@@ -6,7 +6,7 @@ import json
 import platform
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -201,8 +201,12 @@ class Report:
                 "place for it."
             ) from error
 
-    def summary_lines(self) -> list[str]:
-        """For people: what became of the frames, and what is to be known beside that."""
+    def summary_lines(self, told: Collection[str] = ()) -> list[str]:
+        """For people: what became of the frames, and what is to be known beside that.
+
+        Args:
+            told: warnings that they have read already.
+        """
         spent = self.timings.get("total", 0.0)
         if self.previewed:
             lines = [
@@ -221,9 +225,10 @@ class Report:
                 "asks for mouths that this person does not show in the video; a longer source, or "
                 "one with livelier speech, would look better."
             )
-        lines += [f"Warning: {sentence}" for sentence in self.warnings[:MOST_WARNINGS]]
-        if self.warnings[MOST_WARNINGS:]:
-            lines.append(f"{len(self.warnings) - MOST_WARNINGS} more warnings are in the report.")
+        warnings = [sentence for sentence in self.warnings if sentence not in told]
+        lines += [f"Warning: {sentence}" for sentence in warnings[:MOST_WARNINGS]]
+        if warnings[MOST_WARNINGS:]:
+            lines.append(f"{len(warnings) - MOST_WARNINGS} more warnings are in the report.")
         return lines
 
     def _became(self) -> str:

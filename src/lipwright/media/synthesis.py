@@ -29,6 +29,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lipwright.errors import LipwrightError
+from lipwright.files.temporary import instead_of
 from lipwright.media import limits
 
 ESPEAK = "espeak-ng -b 1 -f {text_file} -w {out}"
@@ -104,10 +105,8 @@ def synthesise(
 @contextmanager
 def spoken(text: str, voice: str | None = None, command: str | None = None) -> Iterator[Path]:
     """A text as a sound file that is gone at the end; arguments as for :func:`synthesise`."""
-    with tempfile.TemporaryDirectory(prefix="lipwright-speech-") as folder:
-        yield synthesise(
-            text, Path(folder) / "synthesised-speech.wav", voice=voice, command=command
-        )
+    with instead_of("synthesised-speech") as folder:
+        yield synthesise(text, folder / "synthesised-speech.wav", voice=voice, command=command)
 
 
 def read_text(data: bytes, what: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -30,8 +31,10 @@ TITLES = {
     "shards": "Writing shards",
 }
 STEP = 10  # percent between two lines where there is no terminal
-TIMES_REAL_TIME = 2.5
-"""A rough figure for one core at 1080p; see benchmarks/prepare_speed.py."""
+TIMES_REAL_TIME = 1.8
+"""A rough figure for one core at rest and 1080p, all steps; see benchmarks/prepare_speed.py."""
+START_SECONDS = 8
+"""What starting the processes and loading the networks costs, however little there is to do."""
 CROP_BYTES, PACKED_BYTES = 6_000, 66_000
 
 
@@ -117,6 +120,12 @@ def dry_run(sources: list[Path], out: Path, workers: int, labels: Path | None = 
     for reason, count in plan["rejected"].items():
         print(f"would be rejected at once {count}: {reason}")
     print(f"{plan['usable']} to be prepared: {plan['minutes']} minutes")
-    seconds = plan["minutes"] * 60 / TIMES_REAL_TIME / workers
+    if plan["usable"] == 0:
+        return
+    busy = min(workers, os.cpu_count() or workers)
+    seconds = START_SECONDS + plan["minutes"] * 60 / TIMES_REAL_TIME / busy
     space = plan["frames"] * (CROP_BYTES + PACKED_BYTES) / 1e9
-    print(f"roughly {duration(seconds)} with {workers} processes, and up to {space:.1f} GB of disk")
+    print(
+        f"roughly {duration(seconds)} with {workers} processes on a machine without other work, and "
+        f"up to {max(space, 0.1):.1f} GB of disk"
+    )

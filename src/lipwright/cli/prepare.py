@@ -126,6 +126,6 @@ def dry_run(sources: list[Path], out: Path, workers: int, labels: Path | None = 
     seconds = START_SECONDS + plan["minutes"] * 60 / TIMES_REAL_TIME / busy
     space = plan["frames"] * (CROP_BYTES + PACKED_BYTES) / 1e9
     print(
-        f"roughly {duration(seconds)} with {workers} processes on a machine without other work, and "
-        f"up to {max(space, 0.1):.1f} GB of disk"
+        f"roughly {duration(seconds)} with {workers} processes on a machine without other work, "
+        f"and up to {max(space, 0.1):.1f} GB of disk"
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-_KINDS = {int: "a whole number", float: "a number"}
+_KINDS: dict[Any, str] = {int: "a whole number", float: "a number"}
 
 
 def plain_errors(parameter: Any) -> None:
@@ -31,7 +31,7 @@ def plain_errors(parameter: Any) -> None:
 
 def wanted_value(parameter: Any) -> str | None:
     """What may be given for an option or argument; None where it takes any text."""
-    described = getattr(parameter, "type_descriptor", None)
+    described: Any = getattr(parameter, "type_descriptor", None)
     if getattr(described, "choices", None):
         return f"one of {', '.join(str(choice) for choice in described.choices)}"
     kind = _KINDS.get(getattr(described, "annotation", None))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -253,6 +256,15 @@ def _encode_sound(
         frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
         container.mux(stream.encode(frame))
     container.mux(stream.encode(None))
+
+
+def ffprobe(path: Path, *entries: str) -> Any:
+    """What another program says of a file; the test is skipped where there is no such program."""
+    program = shutil.which("ffprobe")
+    if program is None:
+        pytest.skip("no ffprobe")
+    command = [program, "-v", "error", "-of", "json", *entries, str(path)]
+    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
 
 
 # The same examples in every run: a failure can be had again, and an unchanged tree stays green.

@@ -20,6 +20,7 @@ from lipwright.files.beside import LONGEST, beside
 from lipwright.media.audio import load_speech
 from lipwright.methods.copy import CopyMethod
 from lipwright.provenance.record.manifest import find_sidecar
+from tests.conftest import ffprobe
 from tests.conftest import write_video as make_video
 from tests.dubbing.clips import Actor, ScriptedTracker, write_speech, write_video
 
@@ -41,14 +42,6 @@ def run(video: Path, speech: Path, out: Path, **options: Any) -> Any:
         method=CopyMethod(),
         tracker=ScriptedTracker(lambda _: [Actor(1, 40, 20, 110)]),
     )
-
-
-def ffprobe(path: Path, *entries: str) -> Any:
-    program = shutil.which("ffprobe")
-    if program is None:
-        pytest.skip("no ffprobe")
-    command = [program, "-v", "error", "-of", "json", *entries, str(path)]
-    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
 
 
 @pytest.fixture

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -27,7 +24,7 @@ from lipwright.media.planes import plane_views
 from lipwright.media.sound import Sound
 from lipwright.provenance.session import Provenance, ProvenanceOptions
 from lipwright.provenance.verify import verify
-from tests.conftest import MakeVideo
+from tests.conftest import MakeVideo, ffprobe
 from tests.serving.conftest import free_port
 
 RATE = 48_000
@@ -72,16 +69,6 @@ def feed(sink: Sink, target: Target, seconds: float, pause: float = 0.0) -> None
             time.sleep(pause)
 
 
-def ffprobe(path: Path, *words: str) -> dict[str, Any]:
-    if shutil.which("ffprobe") is None:
-        pytest.skip("no ffprobe")
-    command = ["ffprobe", "-v", "error", "-of", "json", "-show_streams", *words, str(path)]
-    found: dict[str, Any] = json.loads(
-        subprocess.run(command, capture_output=True, check=True).stdout
-    )
-    return found
-
-
 def offsets(path: Path) -> list[float]:
     """By how much every beep comes after its flash, in seconds, as a player shows them."""
     flashes, beeps = [], []
@@ -116,7 +103,7 @@ def test_a_recording_is_complete_steady_and_signed(
     sink.close()
     assert sink.error is None
     assert sink.complete
-    found = ffprobe(out, "-show_packets", "-select_streams", "v")
+    found = ffprobe(out, "-show_streams", "-show_packets", "-select_streams", "v")
     times = sorted(float(p["pts_time"]) for p in found["packets"])
     assert np.allclose(np.diff(times), 0.04, atol=1e-3)
     assert len(times) == 75
@@ -137,7 +124,7 @@ def test_skipped_frames_leave_a_gap_and_move_nothing(tmp_path: Path, target: Tar
         if not 10 <= k < 30:
             sink.picture(picture(k, target))
     sink.close()
-    found = ffprobe(out, "-show_packets", "-select_streams", "v")
+    found = ffprobe(out, "-show_streams", "-show_packets", "-select_streams", "v")
     times = [float(p["pts_time"]) for p in found["packets"]]
     assert times == pytest.approx([k / 25 for k in range(50) if not 10 <= k < 30], abs=1e-3)
     video = next(s for s in found["streams"] if s["codec_type"] == "video")
@@ -210,7 +197,7 @@ def test_a_receiver_on_the_loopback_gets_sound_and_frames_in_step(
     assert sink.error is None
     assert {len(p) for p in packets} <= {188 * n for n in range(1, 8)}
     got.write_bytes(b"".join(packets))
-    found = ffprobe(got, "-show_packets", "-select_streams", "v")
+    found = ffprobe(got, "-show_streams", "-show_packets", "-select_streams", "v")
     times = sorted(float(p["pts_time"]) for p in found["packets"])
     assert len(times) == 75
     assert np.allclose(np.diff(times), 0.04, atol=1e-3)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -20,16 +16,9 @@ from lipwright.media.info import probe
 from lipwright.media.names import Kind
 from lipwright.media.reader import VideoReader
 from lipwright.media.writer import VideoWriter
-from tests.conftest import MakeVideo
+from tests.conftest import MakeVideo, ffprobe
 
-
-def ffprobe(path: Path, *entries: str) -> Any:
-    """What another program says of the video stream of a file."""
-    program = shutil.which("ffprobe")
-    if program is None:
-        pytest.skip("no ffprobe")
-    command = [program, "-v", "error", "-select_streams", "v:0", "-of", "json", *entries, str(path)]
-    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+FIRST = ("-select_streams", "v:0")
 
 
 def two_streams(path: Path, default: int) -> Path:
@@ -105,7 +94,7 @@ def test_tags_hold_for_the_output_only_where_its_format_can_have_them(tmp_path: 
         out = tmp_path / f"{name}.mp4"
         with VideoReader(tmp_path / f"{name}.png") as reader, VideoWriter(out, reader.info) as made:
             made.write(next(iter(reader)).native, 0, 1)
-        stream = ffprobe(out, "-show_entries", "stream=color_space,color_range,pix_fmt")
+        stream = ffprobe(out, *FIRST, "-show_entries", "stream=color_space,color_range,pix_fmt")
         assert stream["streams"][0]["color_space"] == "smpte170m"
         with VideoReader(out) as reader:
             shown, _ = next(iter(reader)).thumbnail(1024)
@@ -188,7 +177,7 @@ def test_static_hdr_metadata_is_kept(tmp_path: Path, suffix: str) -> None:
     assert kept.display is not None
     assert float(kept.display.brightest) == pytest.approx(1000, rel=1e-3)
     assert float(kept.display.green[1]) == pytest.approx(0.69, abs=1e-4)
-    frames = ffprobe(out, "-show_frames", "-read_intervals", "%+#1")["frames"][0]
+    frames = ffprobe(out, *FIRST, "-show_frames", "-read_intervals", "%+#1")["frames"][0]
     if suffix != ".webm":
         kinds = {data.get("side_data_type") for data in frames.get("side_data_list", [])}
         assert "Mastering display metadata" in kinds
@@ -265,7 +254,9 @@ def test_interlaced_stays_interlaced(interlaced: Path, tmp_path: Path, suffix: s
     with VideoReader(interlaced) as reader, VideoWriter(out, reader.info) as made:
         for frame in reader:
             made.write(frame.native, frame.pts, frame.duration)
-    frames = ffprobe(out, "-show_entries", "frame=interlaced_frame,top_field_first")["frames"]
+    frames = ffprobe(out, *FIRST, "-show_entries", "frame=interlaced_frame,top_field_first")[
+        "frames"
+    ]
     assert {(f["interlaced_frame"], f["top_field_first"]) for f in frames} == {(1, 1)}
     assert probe(out).field_order == "tff"
     assert "--deinterlace" in losses(info, "webm", choose_encoding("webm", info))[0]

@@ -26,7 +26,7 @@ import av.error
 
 from lipwright.media import limits
 from lipwright.media.appended_matroska import Appended, appended
-from lipwright.media.source import open_media
+from lipwright.media.source import open_media, packets_of
 
 log = logging.getLogger(__name__)
 
@@ -187,7 +187,7 @@ def _scanned(
     with open_media(path, "file") as container:
         pictures = {stream.index for stream in container.streams.video}
         wanted = [*container.streams.video, *container.streams.audio]
-        packets = container.demux(wanted) if wanted else iter(())
+        packets = packets_of(container, wanted) if wanted else iter(())
         while True:
             try:
                 packet = next(packets)

@@ -16,7 +16,7 @@ from av.stream import Disposition
 from lipwright.media.clock import retimer
 from lipwright.media.encoding import MUXERS
 from lipwright.media.names import Kind
-from lipwright.media.source import open_media
+from lipwright.media.source import open_media, packets_of
 
 _KEPT_METADATA = ("language", "title", "comment")
 
@@ -161,7 +161,7 @@ class CopiedStreams:
     def _demuxed(
         self, container: av.container.InputContainer
     ) -> Iterator[tuple[av.Packet[Any], Fraction]]:
-        packets = container.demux([container.streams[i] for i in self._copies])
+        packets = packets_of(container, [container.streams[i] for i in self._copies])
         while True:
             try:
                 packet = next(packets)

@@ -29,7 +29,7 @@ from lipwright.media.colour import ColourTags, resolve_tags
 from lipwright.media.exif import exif_matrix
 from lipwright.media.hdr import HdrMetadata, hdr_metadata
 from lipwright.media.planes import layout_is_rgb, layout_of, planar_name
-from lipwright.media.source import open_media
+from lipwright.media.source import open_media, packets_of
 
 Affine = npt.NDArray[np.float64]  # (2, 3)
 
@@ -289,7 +289,7 @@ def _field_order(stream: av.VideoStream, frame: av.VideoFrame) -> FieldOrder:
 def _first_frame(
     path: Path, container: av.container.InputContainer, stream: av.VideoStream
 ) -> av.VideoFrame | None:
-    packets = container.demux(stream)
+    packets = packets_of(container, stream)
     retime = retimer(path, container, stream.index)
     while True:
         try:

@@ -24,7 +24,7 @@ from lipwright.media.clock import Retimer, clock_of
 from lipwright.media.deinterlace import deinterlaced
 from lipwright.media.info import VideoInfo, describe, guard, stores_decoding_order
 from lipwright.media.planes import layout_of, to_planar
-from lipwright.media.source import open_media
+from lipwright.media.source import open_media, packets_of
 from lipwright.media.thumbnail import thumbnail
 
 log = logging.getLogger(__name__)
@@ -215,7 +215,7 @@ class VideoReader:
         self, container: av.container.InputContainer, stream: av.VideoStream
     ) -> Generator[av.VideoFrame]:
         """Every frame that decodes; damaged packets are counted and skipped."""
-        packets = container.demux(stream)
+        packets = packets_of(container, stream)
         retime = self._retime
         # Where a file stores places in the order of decoding, the n-th frame shown gets the n-th.
         places: list[int] | None = [] if stores_decoding_order(container, stream) else None

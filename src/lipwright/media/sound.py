@@ -18,7 +18,7 @@ from lipwright.errors import LipwrightError
 from lipwright.media import limits
 from lipwright.media.choice import pick_audio_stream
 from lipwright.media.clock import retimer
-from lipwright.media.source import open_media
+from lipwright.media.source import open_media, packets_of
 
 Samples = npt.NDArray[np.float32]
 
@@ -218,7 +218,7 @@ def _pieces(
 ) -> Iterator[Sound]:
     retime = retimer(path, container, stream.index)
     packer = _Packer()
-    packets = container.demux(stream)
+    packets = packets_of(container, stream)
     while True:
         try:
             packet = next(packets)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import av
 import av.container
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 # Leave av.logging at its default (None, silent). Any other level makes libav's decoding threads
 # wait for Python's global lock while close() holds it and waits for them: a deadlock.
 
-_CONTAINERS = (
+CONTAINERS = (
     "mov,mp4,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,h264,hevc,vc1,ivf,obu,av1,flv,asf,ogg,"
     "mxf,nut,rm,dv,gxf,y4m,yuv4mpegpipe,mjpeg,mjpeg_2000,gif,apng,wtv,3gp,swf,roq,smk,bink,"
     "wav,w64,aiff,au,caf,mp3,aac,flac,ac3,eac3,dts,truehd,amr,amrnb,amrwb,ape,wv,tta,mpc,mpc8,"
@@ -38,7 +39,7 @@ _CONTAINERS = (
 _ADDRESS = re.compile(r"(https?|ftps?|s3|gs|rtsp|rtmp):/+(.+)")  # a Path has lost one slash
 
 _OPTIONS = {
-    "format_whitelist": _CONTAINERS,
+    "format_whitelist": CONTAINERS,
     "protocol_whitelist": "file",
 }
 
@@ -119,3 +120,20 @@ def open_media(path: str | Path, what: str) -> Iterator[av.container.InputContai
         container.close()
         if joined is not None:
             joined.close()
+
+
+def packets_of(container: av.container.InputContainer, *streams: Any) -> Iterator[Any]:
+    """The packets of some streams, or of all; like ``container.demux``.
+
+    A transport stream, above all a damaged one, may name a further stream after its beginning.
+    PyAV does not know it and ends with an IndexError at its packet; reading goes on behind that.
+
+    Raises:
+        av.error.FFmpegError: the file cannot be read any further.
+    """
+    while True:
+        try:
+            yield from container.demux(*streams)
+            return
+        except IndexError:
+            log.debug("a packet of a stream that appeared on the way", exc_info=True)

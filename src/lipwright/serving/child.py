@@ -90,12 +90,12 @@ def length(path: Path) -> Fraction:
     import av
 
     from lipwright.errors import LipwrightError
-    from lipwright.media.source import open_media
+    from lipwright.media.source import open_media, packets_of
 
     first: dict[int, Fraction] = {}
     last: dict[int, Fraction] = {}
     with open_media(path, "file") as container, contextlib.suppress(av.error.FFmpegError):
-        for packet in container.demux():
+        for packet in packets_of(container):
             stamp = packet.pts if packet.pts is not None else packet.dts
             if stamp is None or packet.time_base is None:
                 continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -13,12 +15,14 @@ import numpy as np
 import pytest
 
 from lipwright import LipwrightError, animate
+from lipwright.animation import job
 from lipwright.animation.idle import EYES, idle_frames
 from lipwright.cli.options import frame_rate
 from lipwright.dubbing.options import DubOptions
 from lipwright.dubbing.report import Report
 from lipwright.media.mel import AudioSpec
 from lipwright.methods.base import Method, MethodInfo, Rendered
+from lipwright.provenance.verify import verify
 from tests.dubbing import clips
 
 SIZE = (192, 160)
@@ -137,6 +141,45 @@ def test_idle_motion(place: Path) -> None:
     assert max(np.abs(c - corner[0]).max() for c in corner) <= 2  # the background stands still
     assert not np.array_equal(made[0], made[20])
     assert sorted(p.name for p in place.iterdir()) == sorted([*before, "o.mkv"])
+
+
+def test_idle_motion_is_stored_and_signed_like_the_picture(place: Path) -> None:
+    options = DubOptions(watermark=False)
+    still = run(place, "still.mp4", options=options)
+    moving = run(place, "moving.mp4", options=options, idle=True)
+    for name in ("still.mp4", "moving.mp4"):
+        with av.open(str(place / name)) as container:
+            video = container.streams.video[0]
+            assert (video.pix_fmt, video.profile) == ("yuv420p", "High")
+        manifest = verify(place / name, faces=False, mode="quick").manifest
+        assert manifest is not None
+        picture = hashlib.sha256((place / "p.png").read_bytes()).hexdigest()
+        made_from = manifest.inputs[0]
+        assert made_from["role"] == "picture"
+        assert made_from["name"] == "p.png"
+        assert made_from["sha256"] == picture
+    assert moving.video == still.video == str(place / "p.png")
+    assert moving.warnings == still.warnings == []
+
+
+def test_idle_motion_says_that_transparency_is_lost(place: Path) -> None:
+    picture = clips.scene(0, SIZE)[..., ::-1]
+    cv2.imwrite(str(place / "q.png"), np.dstack([picture, np.full(picture.shape[:2], 200, "u1")]))
+    report = run(place, image="q.png", idle=True)
+    assert [line for line in report.warnings if "transparency" in line and "q.png" in line]
+
+
+def test_a_disk_that_is_full_of_idle_motion_is_one_sentence(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(job, "_write_idle", full)
+    before = sorted(p.name for p in place.iterdir())
+    with pytest.raises(LipwrightError, match="The disk is full"):
+        run(place, idle=True)
+    assert sorted(p.name for p in place.iterdir()) == before
 
 
 def test_a_video_is_sent_to_dub(place: Path) -> None:

@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.animation.idle import idle_frames
-from lipwright.dubbing.job import dub
+from lipwright.dubbing.job import disk_full_in_a_sentence, dub
 from lipwright.dubbing.options import DubOptions, Observer
+from lipwright.dubbing.origin import Origin
 from lipwright.errors import LipwrightError
 from lipwright.files.beside import beside
 from lipwright.media.audio import SAMPLE_RATE, load_speech
@@ -76,17 +77,26 @@ def animate(
         options = replace(options, method="landmark")
     options.check()
     picture, speech, out = Path(image), Path(speech), Path(out)
-    if not probe(picture).is_still:
+    info = probe(picture)
+    if not info.is_still:
         raise LipwrightError(f"{picture} is a video; give a picture, or use 'lipwright dub'.")
     if not idle or options.preview is not None:
         return dub(picture, speech, out, options, observer, method=method, tracker=tracker)
-    with _folder(out) as folder:
-        moving = folder / f"{picture.stem}-idle.mkv"
+    lost = (f"The transparency of {picture} is lost with --idle.",) if info.has_alpha else ()
+    with _folder(out) as folder, disk_full_in_a_sentence(out):
+        moving = folder / "idle.mkv"
         seconds = len(load_speech(speech)) / SAMPLE_RATE
         _write_idle(picture, moving, seconds, Fraction(fps), options.seed, tracker)
-        options = replace(options, plan_cache=False, length="speech")
-        report = dub(moving, speech, out, options, observer, method=method, tracker=tracker)
-    return report
+        return dub(
+            moving,
+            speech,
+            out,
+            replace(options, plan_cache=False, length="speech"),
+            observer,
+            method=method,
+            tracker=tracker,
+            origin=Origin(picture, lost),
+        )
 
 
 def _write_idle(
@@ -97,18 +107,15 @@ def _write_idle(
     seed: int,
     tracker: Tracker | None,
 ) -> None:
-    """The picture in idle motion, as FFV1."""
+    """The picture in idle motion, as FFV1 in RGB: what becomes of it is what becomes of a PNG."""
     image, landmarks = _face(picture, tracker)
     with av.open(str(out), "w") as container:
         stream = container.add_stream("ffv1", rate=rate)
         stream.height, stream.width = image.shape[:2]
-        stream.pix_fmt = "yuv444p"
-        context = stream.codec_context
-        context.colorspace = context.color_primaries = context.color_trc = 1  # BT.709
-        context.color_range = 1  # limited
+        stream.pix_fmt = "bgr0"
         for made in idle_frames(image, landmarks, seconds, rate, seed):
             frame = av.VideoFrame.from_ndarray(made, format="rgb24")
-            container.mux(stream.encode(frame.reformat(format="yuv444p", dst_colorspace=1)))
+            container.mux(stream.encode(frame.reformat(format="bgr0")))
         container.mux(stream.encode(None))
 
 

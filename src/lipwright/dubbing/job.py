@@ -35,6 +35,7 @@ from lipwright.dubbing.enhancing import FaceEnhancer
 from lipwright.dubbing.frames import FrameStore
 from lipwright.dubbing.marks import marks
 from lipwright.dubbing.options import STILL_RATE, DubOptions, Observer, Stage
+from lipwright.dubbing.origin import Origin
 from lipwright.dubbing.plan import Plan, Source
 from lipwright.dubbing.preview import write_preview
 from lipwright.dubbing.render import Beyond, Job, StartedFaces, render
@@ -75,6 +76,7 @@ def dub(
     method: Method | None = None,
     tracker: Tracker | None = None,
     started: StartedFaces | None = None,
+    origin: Origin | None = None,
 ) -> Report:
     """Give a video's mouths to a speech.
 
@@ -87,6 +89,7 @@ def dub(
         method: one that is loaded already, instead of ``options.method``.
         tracker: another face tracker than the default.
         started: faces of earlier jobs with this method, see ``dubbing.dubber``.
+        origin: the picture that ``video`` was made from, if it was.
 
     Returns:
         What was done to every frame.
@@ -96,12 +99,19 @@ def dub(
         Interrupted: Ctrl-C.
     """
     given = speech if isinstance(speech, CastSpeech) else Path(speech)
-    job = _Dub(Path(video), given, Path(out), options or DubOptions(), observer)
+    job = _Dub(Path(video), given, Path(out), options or DubOptions(), observer, origin)
     try:
-        with limits.applied(limits.parse(job.options.limit)):
+        with limits.applied(limits.parse(job.options.limit)), disk_full_in_a_sentence(out):
             return job.run(method, tracker, started)
     except KeyboardInterrupt:
         raise Interrupted(job.last_words()) from None
+
+
+@contextlib.contextmanager
+def disk_full_in_a_sentence(out: str | Path) -> Iterator[None]:
+    """Say that an output could not be finished for want of room, as a LipwrightError."""
+    try:
+        yield
     except OSError as error:  # the libraries below raise LipwrightError for all that is foreseen
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise LipwrightError(
@@ -119,14 +129,17 @@ class _Dub:
         out: Path,
         options: DubOptions,
         observer: Observer | None,
+        origin: Origin | None = None,
     ) -> None:
         self.given_cast = speech if isinstance(speech, CastSpeech) else None
         self.cast: CastJob | None = None
         self.video = video
+        self.origin = origin
+        self.given = video if origin is None else origin.path
         self.speech = speech.path if isinstance(speech, CastSpeech) else speech
         self.out = out.resolve() if out.is_symlink() else out  # write through a link, not over it
         self.options, self.observer = options, observer
-        self.report = Report(shown(video), shown(self.speech), shown(out))
+        self.report = Report(shown(self.given), shown(self.speech), shown(out))
         self._kept: Segments | None = None
 
     def run(
@@ -157,7 +170,8 @@ class _Dub:
                     wave = np.zeros(round(self.cast.film * SAMPLE_RATE), np.float32)
                 else:
                     wave = self._levelled(self._wave(found), found)
-                self._say([*losses(info, kind, encoding), *found])
+                facts, lost = self._described(info)
+                self._say([*lost, *losses(facts, kind, encoding), *found])
                 method = method or self._load_method()
                 if options.reference != "auto":
                     method = method.with_reference(options.reference)
@@ -296,11 +310,18 @@ class _Dub:
         name, model = method.name, method.model_id
         model = model if model.startswith(name) else f"{name} {model}"
         explain = not getattr(self.observer, "quiet", False)
-        made = marks(self.options, identity, model, info, self.video, self._speeches, explain)
+        facts, _ = self._described(info)
+        made = marks(self.options, identity, model, facts, self.given, self._speeches, explain)
         self.report.notices = made.notices
         for line in made.notices:
             self._notice(line)
         return made
+
+    def _described(self, info: VideoInfo) -> tuple[VideoInfo, tuple[str, ...]]:
+        """The facts about what the user gave, and what of it the frames do not hold."""
+        if self.origin is None:
+            return info, ()
+        return self.origin.described(info), self.origin.lost
 
     def _say(self, sentences: list[str]) -> None:
         """What the user should know before the work begins, and find in the report."""
@@ -443,7 +464,8 @@ class _Dub:
         other = self.options.adapt_from
         return {
             "version": __version__,
-            "video": asdict(Source.of(self.video)),
+            "video": asdict(Source.of(self.given)),
+            "made_into_video": self.origin is not None,
             "speech": (
                 asdict(Source.of(self.speech)) if self.cast is None else self.cast.identity()
             ),
@@ -523,7 +545,8 @@ class _Dub:
         """The comparison, marked and signed like the output."""
         model = f"{job.method.name} {job.method.model_id}"
         info, own = comparison_info(job.info), {**identity, "comparison": True}
-        marked = marks(self.options, own, model, info, self.video, self._speeches, explain=False)
+        facts, _ = self._described(info)
+        marked = marks(self.options, own, model, facts, self.given, self._speeches, explain=False)
         target = scratch / f"comparison{path.suffix}"
         write_comparison(job, made, target, marked, self._progress("compare"))
         marked.finish(target, path)

@@ -4,7 +4,7 @@ A voice keeps its level, be it in the centre channel or equally in left and righ
 in 3 dB below the fronts (the relation of ITU-R BS.775, table 2); the low-frequency and height
 channels carry no speech. To one channel:
 
-    mono = FC + 1/2 (FL + FR) + 0.354 (BL + BR + SL + SR + BC)
+    mono = FC + 1/2 (FL + FR) + 0.354 (BL + BR + SL + SR) + 1/2 BC
 
 To two channels the same, so that mono of stereo is mono:
 

@@ -169,7 +169,8 @@ class VideoReader:
             if info.is_still:
                 break
         if self._damaged:
-            self._warn(f"{self._damaged} damaged packets of {self.path} were skipped.")
+            packets = "packet was" if self._damaged == 1 else "packets were"
+            self._warn(f"{self._damaged} damaged {packets} skipped in {self.path}.")
         if 0 < self._interlaced < index and not info.deinterlaced:
             self._warn(
                 f"{self._interlaced} of {index} frames of {self.path} are interlaced, the others "

@@ -76,6 +76,7 @@ MAY_USE: dict[str, set[str]] = {
     "metrics": {"evaluation"},
     "demo": {*_JOB, "animation"},
     "batch": {*_JOB, "batch"},
+    "lesson": {*_JOB, "html_page", "lesson"},
     "client": {*LEAVES},
     "serving": {*_JOB, "live", "animation", "client", "demo", "evaluation", "serving"},
 }

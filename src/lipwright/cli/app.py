@@ -26,6 +26,7 @@ from lipwright.cli import (
     dub,
     evaluate,
     faces,
+    lesson,
     live,
     memory,
     protocols,
@@ -82,6 +83,7 @@ animate.register(app)
 live.register(app)
 faces.register(app)
 batch.register(app)
+lesson.register(app)
 weights.register(app)
 training.register(app)
 evaluate.register(app)

@@ -98,13 +98,13 @@ def speech_or_text(
     from lipwright.media.synthesis import spoken
 
     with limits.applied(limits.parse(limit)):
-        said = text if text is not None else _text_of(Path(str(text_file)))
+        said = text if text is not None else text_of(Path(str(text_file)))
         with spoken(said, voice, synthesiser) as made:
             yield made
 
 
-def _text_of(path: Path) -> str:
-    """What a text file says, or the pipe."""
+def text_of(path: Path) -> str:
+    """What a text file says, or the pipe (``-``)."""
     from lipwright.media.source import check_file
     from lipwright.media.synthesis import longest_file, read_text
 

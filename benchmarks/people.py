@@ -15,6 +15,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from lipwright.data.rows import PrepareSettings
 from lipwright.dubbing.people import PICTURES
 from lipwright.faces.identity import identity_network
 from lipwright.faces.people import SAME_PERSON
@@ -67,7 +68,9 @@ def read(path: Path) -> np.ndarray:
     with av.open(str(path)) as file:
         frames = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
     places = np.unique(np.linspace(0, len(frames) - 1, PICTURES).round().astype(int))
-    return np.stack([frames[i][MARGIN:-MARGIN, MARGIN:-MARGIN] for i in places])
+    settings = PrepareSettings()
+    inside = slice(settings.margin(settings.pack_size), -settings.margin(settings.pack_size))
+    return np.stack([frames[i][inside, inside] for i in places])
 
 
 if __name__ == "__main__":

@@ -27,12 +27,12 @@ from pathlib import Path
 import av
 import numpy as np
 
-from lipwright.dubbing import gate
 from lipwright.dubbing.analysis import analyse, settings
 from lipwright.dubbing.plan import Plan, PlanWriter, Source
 from lipwright.dubbing.schedule import select
 from lipwright.dubbing.speaking import speaking_in
 from lipwright.faces.tracker import FaceTracker
+from lipwright.media import voice_activity
 from lipwright.media.audio import SAMPLE_RATE, load_speech
 from lipwright.media.reader import VideoReader
 
@@ -201,7 +201,8 @@ def main() -> None:
                 path = folder / f"{kind}-{number}.mkv"
                 write(path, pictures, sound)
                 plan = planned(path, folder)
-                heard = gate.detect(sound, SAMPLE_RATE).activity(np.arange(len(truth)) / RATE) > 0.5
+                clock = np.arange(len(truth)) / RATE
+                heard = voice_activity.detect(sound, SAMPLE_RATE).activity(clock) > 0.5
                 told = answers(plan, dict(speaking_in(plan, path).rows), shown)
                 largest = {
                     t.number: t.usable

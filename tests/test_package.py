@@ -23,7 +23,16 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "lipwright"
 HEAVY = ("torch", "cv2", "av", "openvino", "numpy", "scipy", "pydantic", "c2pa")
 
-LEAVES = {"errors", "geometry", "face_regions", "lip_agreement", "lip_motion", "recording_windows"}
+LEAVES = {
+    "errors",
+    "geometry",
+    "face_regions",
+    "lazy_names",
+    "lip_agreement",
+    "lip_motion",
+    "recording_windows",
+    "runs",
+}
 """Shared facts and the root of all exceptions: they import nothing, and every room may use them."""
 
 _MEDIA = {*LEAVES, "files", "media"}
@@ -73,7 +82,7 @@ MAY_USE: dict[str, set[str]] = {
     "training": {*_INFERENCE, "lock", "methods", "data", "training"},
     # Training in evaluation is that of the ablation protocol, which trains its variants.
     "evaluation": {*_JOB, "html_page", "data", "training", "evaluation"},
-    "metrics": {"evaluation"},
+    "metrics": {"evaluation", "lazy_names"},
     "demo": {*_JOB, "animation"},
     "batch": {*_JOB, "batch"},
     "lesson": {*_JOB, "html_page", "lesson"},

@@ -14,9 +14,10 @@ Everything is loaded when it is first used, so that ``import lipwright`` costs n
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lipwright.errors import LipwrightError
+from lipwright.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from lipwright.animation.job import animate
@@ -57,14 +58,4 @@ _HOMES = {
     "verify": "lipwright.provenance.verify",
 }
 
-
-def __getattr__(name: str) -> Any:
-    from importlib import import_module
-
-    if name not in _HOMES:
-        raise AttributeError(f"module 'lipwright' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -247,8 +247,8 @@ def write_contact_sheet(files: DemoFiles, report: Report) -> None:
         draw_sheet,
         save_picture,
     )
-    from lipwright.dubbing.gate import band_level
     from lipwright.media.audio import SAMPLE_RATE, load_speech
+    from lipwright.media.voice_activity import band_level
 
     statuses = [run.status for run in report.runs for _ in range(run.count)]
     chosen = choose_moments(statuses)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from types import TracebackType
 
 from lipwright.errors import LipwrightError
 from lipwright.files.beside import beside
@@ -58,12 +57,7 @@ class OutputLock:
                     os.close(handle)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         handle, self._handle = self._handle, None
         if handle is None:
             return

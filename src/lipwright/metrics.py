@@ -5,8 +5,9 @@ See ``docs/api.md`` for examples and ``docs/evaluation.md`` for what the numbers
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lipwright.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from lipwright.evaluation.evaluate import Pair, evaluate
@@ -38,30 +39,22 @@ __all__ = [
     "ssim",
 ]
 _HOMES = {
-    "CATALOGUE": "metrics.catalogue",
-    "ClipResult": "metrics.base",
-    "MeanMetric": "metrics.base",
-    "Metric": "metrics.base",
-    "MetricInfo": "metrics.base",
-    "Moment": "metrics.base",
-    "Networks": "networks",
-    "Pair": "evaluate",
-    "evaluate": "evaluate",
-    "frechet_distance": "metrics.frechet",
-    "lmd": "metrics.lmd",
-    "load_networks": "networks",
-    "measure_clip": "measure",
-    "psnr": "metrics.psnr",
-    "register": "metrics.catalogue",
-    "ssim": "metrics.ssim",
+    "CATALOGUE": "lipwright.evaluation.metrics.catalogue",
+    "ClipResult": "lipwright.evaluation.metrics.base",
+    "MeanMetric": "lipwright.evaluation.metrics.base",
+    "Metric": "lipwright.evaluation.metrics.base",
+    "MetricInfo": "lipwright.evaluation.metrics.base",
+    "Moment": "lipwright.evaluation.metrics.base",
+    "Networks": "lipwright.evaluation.networks",
+    "Pair": "lipwright.evaluation.evaluate",
+    "evaluate": "lipwright.evaluation.evaluate",
+    "frechet_distance": "lipwright.evaluation.metrics.frechet",
+    "lmd": "lipwright.evaluation.metrics.lmd",
+    "load_networks": "lipwright.evaluation.networks",
+    "measure_clip": "lipwright.evaluation.measure",
+    "psnr": "lipwright.evaluation.metrics.psnr",
+    "register": "lipwright.evaluation.metrics.catalogue",
+    "ssim": "lipwright.evaluation.metrics.ssim",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"lipwright.evaluation.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -111,9 +112,7 @@ def test_the_sheet_shows_every_person(plan: Plan) -> None:
 def test_sheet_and_table_are_written(
     tmp_path: Path, plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(people_report, "FaceTracker", lambda: None)
-    monkeypatch.setattr(people_report, "settings", lambda tracker: {})
-    monkeypatch.setattr(people_report, "plan_for", lambda *a, **k: (plan, False))
+    monkeypatch.setattr(people_report, "planned", lambda *a, **k: nullcontext(plan))
     people, files = people_report.write_people(
         VIDEO, tmp_path / "out", embed=Embeddings([ANNA, BEN, BEN, ANNA])
     )

@@ -7,8 +7,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from lipwright.dubbing import gate
 from lipwright.live.listener import Listener
+from lipwright.media import voice_activity
 from lipwright.media.mel import mel_spectrogram, windows
 from lipwright.media.sound import Sound
 from tests.dubbing.test_job import Talker
@@ -78,7 +78,7 @@ def test_pauses_are_those_of_the_whole_recording_once_they_are_known() -> None:
     pause = 1e-4 * np.random.default_rng(0).standard_normal(16_000).astype(np.float32)
     wave = np.concatenate([syllables(3.0), pause, syllables(3.0), pause])
     listener = fed(wave, 320)
-    whole = gate.detect(wave, 16_000)
+    whole = voice_activity.detect(wave, 16_000)
     times = [Fraction(k, 25) for k in range(60, 190)]
     found = np.array([listener.activity(t) for t in times])
     expected = whole.activity(times)
@@ -95,12 +95,12 @@ def test_activity_never_jumps() -> None:
     found = np.array([listener.activity(Fraction(k, 25)) for k in range(70)])
     assert found[:15].max() == 0.0
     assert found[40:].min() > 0.9
-    assert np.abs(np.diff(found)).max() <= 1.5 * 0.04 / gate.RAMP_SECONDS + 1e-6
+    assert np.abs(np.diff(found)).max() <= 1.5 * 0.04 / voice_activity.RAMP_SECONDS + 1e-6
 
 
 def test_soft_speech_is_raised_for_the_mouth() -> None:
     soft = syllables(6.0, level=0.0008)
-    expected = gate.speech_gain(gate.band_level(soft, 16_000))
+    expected = voice_activity.speech_gain(voice_activity.band_level(soft, 16_000))
     assert expected > 10.0
     listener = fed(soft, 320)
     raised = soft * np.float32(10.0 ** (expected / 20.0))

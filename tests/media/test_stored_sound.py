@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lipwright.dubbing.gate import band_level
 from lipwright.media import stored_sound
 from lipwright.media.mel import mel_spectrogram
 from lipwright.media.stored_sound import amplify, collect, mapping_of, release
+from lipwright.media.voice_activity import band_level
 from lipwright.media.whisper_mel import whisper_log_power
 
 WAVE = np.random.default_rng(3).normal(0, 0.1, 50_000).astype(np.float32)

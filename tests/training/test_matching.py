@@ -199,8 +199,8 @@ def test_an_expert_learns_from_groups(shared: bool, corpus: PackedCorpus) -> Non
         losses["loss"].backward()
         optimiser.step()
         found.append(float(losses["found"]))
-    assert np.mean(found[:5]) < 0.5
-    assert np.mean(found[-15:]) > 0.6  # chance is 0.25: four moments of a clip
+    assert np.mean(found[:5]) < 0.45
+    assert np.mean(found[-15:]) > 0.5  # chance is 0.25: four moments of a clip
 
 
 def test_no_lips_are_told_without_groups() -> None:

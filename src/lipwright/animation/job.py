@@ -8,9 +8,6 @@ the picture is first made into a lossless video.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -25,7 +22,7 @@ from lipwright.dubbing.job import disk_full_in_a_sentence, dub
 from lipwright.dubbing.options import DubOptions, Observer
 from lipwright.dubbing.origin import Origin
 from lipwright.errors import LipwrightError
-from lipwright.files.beside import beside
+from lipwright.files.beside import folder_beside
 from lipwright.media.audio import SAMPLE_RATE, load_speech
 from lipwright.media.info import probe
 from lipwright.media.reader import VideoReader
@@ -83,7 +80,7 @@ def animate(
     if not idle or options.preview is not None:
         return dub(picture, speech, out, options, observer, method=method, tracker=tracker)
     lost = (f"The transparency of {picture} is lost with --idle.",) if info.has_alpha else ()
-    with _folder(out) as folder, disk_full_in_a_sentence(out):
+    with folder_beside(out, "lipwright-idle") as folder, disk_full_in_a_sentence(out):
         moving = folder / "idle.mkv"
         seconds = len(load_speech(speech)) / SAMPLE_RATE
         _write_idle(picture, moving, seconds, Fraction(fps), options.seed, tracker)
@@ -138,21 +135,3 @@ def _face(picture: Path, tracker: Tracker | None) -> tuple[NDArray[np.uint8], ND
         )
     largest = max(faces, key=lambda f: float(np.prod(f.box[2:] - f.box[:2])))
     return image, np.asarray(largest.landmarks[:, :2], np.float64) / scale
-
-
-@contextmanager
-def _folder(out: Path) -> Iterator[Path]:
-    """A folder beside the output for the moving picture, removed at the end."""
-    folder = beside(out, "lipwright-idle")
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
-        folder.mkdir()
-    except OSError as error:
-        raise LipwrightError(
-            f"The folder {out.parent} cannot be written ({error.strerror or error}); choose "
-            "another output or mend its permissions."
-        ) from error
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
@@ -42,11 +45,37 @@ def register(app: typer.Typer) -> None:
 
 
 def _clips(
-    sources: list[Path] | None, labels: Path | None, sets: str | None, per: int, most: int
+    clips: Sources = None,
+    labels: Labels = None,
+    sets: Sets = None,
+    per_identity: PerIdentity = 0,
+    most: Most = 0,
 ) -> Any:
     from lipwright.evaluation.protocols.clips import collect
 
-    return collect(sources or [], labels, sets=sets, per_identity=per, most=most)
+    return collect(clips or [], labels, sets=sets, per_identity=per_identity, most=most)
+
+
+def _of_clips(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with the parameters of ``_clips``, which gets the chosen clips as ``chosen``."""
+    parameters = [
+        parameter.replace(
+            annotation=get_type_hints(function, include_extras=True)[parameter.name],
+            kind=inspect.Parameter.KEYWORD_ONLY,
+        )
+        for function in (_clips, command)
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.name != "chosen"
+    ]
+    shared = inspect.signature(_clips).parameters
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        command(chosen=_clips(**{name: given.pop(name) for name in shared}), **given)
+
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return run
 
 
 def _dubbing(
@@ -78,32 +107,25 @@ def _dubbing(
 
 
 @protocol_app.command(no_args_is_help=True)
+@_of_clips
 def reconstruction(
-    clips: Sources = None,
     *,
+    chosen: Any,
     out: Out,
-    labels: Labels = None,
-    sets: Sets = None,
-    per_identity: PerIdentity = 0,
-    most: Most = 0,
     method: MethodName = "vq",
     checkpoint: Checkpoint = None,
     weights: Weights = None,
 ) -> None:
     """Dub every clip with its own speech and compare it with the real video."""
-    chosen = _clips(clips, labels, sets, per_identity, most)
     _dubbing("reconstruction", chosen, out, method, checkpoint, weights)
 
 
 @protocol_app.command(no_args_is_help=True)
+@_of_clips
 def unpaired(
-    clips: Sources = None,
     *,
+    chosen: Any,
     out: Out,
-    labels: Labels = None,
-    sets: Sets = None,
-    per_identity: PerIdentity = 0,
-    most: Most = 0,
     method: MethodName = "vq",
     checkpoint: Checkpoint = None,
     weights: Weights = None,
@@ -112,37 +134,29 @@ def unpaired(
     ] = None,
 ) -> None:
     """Dub every clip with another person's speech, by a pairing that is the same for everybody."""
-    chosen = _clips(clips, labels, sets, per_identity, most)
     _dubbing("unpaired", chosen, out, method, checkpoint, weights, pairing)
 
 
 @protocol_app.command(no_args_is_help=True)
+@_of_clips
 def silent(
-    clips: Sources = None,
     *,
+    chosen: Any,
     out: Out,
-    labels: Labels = None,
-    sets: Sets = None,
-    per_identity: PerIdentity = 0,
-    most: Most = 0,
     method: MethodName = "vq",
     checkpoint: Checkpoint = None,
     weights: Weights = None,
 ) -> None:
     """Dub every clip with digital silence: does the mouth rest?"""
-    chosen = _clips(clips, labels, sets, per_identity, most)
     _dubbing("silent", chosen, out, method, checkpoint, weights)
 
 
 @protocol_app.command(no_args_is_help=True)
+@_of_clips
 def noise(
-    clips: Sources = None,
     *,
+    chosen: Any,
     out: Out,
-    labels: Labels = None,
-    sets: Sets = None,
-    per_identity: PerIdentity = 0,
-    most: Most = 0,
     method: MethodName = "vq",
     checkpoint: Checkpoint = None,
     weights: Weights = None,
@@ -161,7 +175,6 @@ def noise(
         numbers = [float("inf"), *(float(v) for v in levels.split(","))]
     except ValueError as error:
         raise LipwrightError(f"'{levels}' is no list of decibels; write 20,10,5,0.") from error
-    chosen = _clips(clips, labels, sets, per_identity, most)
     with counter("Noise", "clips") as tell:
         networks = parse_weights(weights or [])
         table = run_noise(chosen, out, method, checkpoint, networks, numbers, tell=tell)
@@ -173,9 +186,10 @@ def noise(
 
 
 @protocol_app.command("expert-accuracy", no_args_is_help=True)
+@_of_clips
 def expert_accuracy(
-    clips: Sources = None,
     *,
+    chosen: Any,
     out: Annotated[Path, typer.Option("-o", "--out", metavar="TABLE.json", help="Table.")],
     expert: Annotated[
         list[Path],
@@ -184,17 +198,12 @@ def expert_accuracy(
     vqgan: Annotated[
         Path | None, typer.Option(metavar="FILE", help="VQGAN of experts that judge codes.")
     ] = None,
-    labels: Labels = None,
-    sets: Sets = None,
-    per_identity: PerIdentity = 0,
-    most: Most = 0,
 ) -> None:
     """How often sync experts tell matching speech from shifted speech, on real videos."""
     from lipwright.cli.progress import counter
     from lipwright.evaluation.experts import load_expert
     from lipwright.evaluation.protocols.accuracy import expert_accuracy as run
 
-    chosen = _clips(clips, labels, sets, per_identity, most)
     experts = {str(path): load_expert(path, vqgan) for path in expert}
     with counter("Judging", "clips") as tell:
         run(experts, chosen, out, tell=tell)
@@ -202,9 +211,10 @@ def expert_accuracy(
 
 
 @protocol_app.command(no_args_is_help=True)
+@_of_clips
 def ablation(
-    clips: Sources = None,
     *,
+    chosen: Any,
     data: Annotated[Path, typer.Option(metavar="CORPUS", help="Corpus made by lipwright prepare.")],
     config: Annotated[str, typer.Option(metavar="FILE", help="YAML with a section expert.")],
     out: Out,
@@ -215,10 +225,6 @@ def ablation(
     enhance: Annotated[
         str | None, typer.Option(metavar="NAME", help="Adds a row with this post-processing.")
     ] = None,
-    labels: Labels = None,
-    sets: Sets = None,
-    per_identity: PerIdentity = 0,
-    most: Most = 0,
     weights: Weights = None,
     device: Device = "auto",
 ) -> None:
@@ -227,7 +233,6 @@ def ablation(
     from lipwright.evaluation.networks import parse_weights
     from lipwright.evaluation.protocols.ablation import run_ablation
 
-    chosen = _clips(clips, labels, sets, per_identity, most)
     with counter("Ablation", "variants") as tell:
         table = run_ablation(
             data,

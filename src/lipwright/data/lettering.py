@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.runs import runs_of
+
 WORK_SIDE = 256
 JUMP = 70
 """Change of brightness over two pixels that counts as the edge of a stroke."""
@@ -30,9 +32,7 @@ def has_burned_in_text(crop: NDArray[np.uint8]) -> bool:
     step = part[:, 2:] - part[:, :-2]
     sign = np.where(step > JUMP, 1, np.where(step < -JUMP, -1, 0)).astype(np.int8)
     counts = np.array([_alternations(row) for row in sign])
-    lettered = (counts >= JUMPS).astype(np.int8)
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], lettered, [0]))))
-    lengths = edges[1::2] - edges[::2]
+    lengths = np.diff(runs_of(counts >= JUMPS))
     return bool(lengths.size and lengths.max() >= ROWS)
 
 

@@ -1,9 +1,9 @@
-"""Where somebody speaks, for preparation: energy, periodicity and the rhythm of syllables.
+"""Which sound is speech and not music, for preparation: energy, periodicity, rhythm of syllables.
 
-A small detector of its own rather than a library, for three reasons: the kept ones are a compiled
-wrapper of WebRTC's detector, which takes music for speech, and neural ones, which bring another
-runtime and weights; and a corpus should come out the same in every installation. It asks three
-things of a sound:
+Speech against silence, for a dub, is :mod:`lipwright.media.voice_activity`. This is a detector of
+its own rather than a library, for three reasons: the kept ones are a compiled wrapper of WebRTC's
+detector, which takes music for speech, and neural ones, which bring another runtime and weights;
+and a corpus should come out the same in every installation. It asks three things of a sound:
 
 1. *level*: within 35 dB of the recording's loud parts and above digital silence;
 2. *periodicity*: voiced speech repeats itself 70 to 400 times a second; the peak of the normalised
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.media.mel import SAMPLE_RATE
+from lipwright.runs import runs_of
 
 HOP = SAMPLE_RATE // 100
 WINDOW = SAMPLE_RATE // 25  # 40 ms hold at least 2.8 periods of 70 Hz
@@ -52,7 +53,7 @@ def speech_intervals(wave: NDArray[np.float32]) -> list[tuple[float, float]]:
     voiced = (level > loud) & (periodic > PERIODIC) & (_swing(level) > RHYTHM_DB)
     steps = HOP / SAMPLE_RATE
     merged: list[list[float]] = []
-    for start, end in _runs(voiced):
+    for start, end in runs_of(voiced):
         a, b = start * steps - WIDEN_SECONDS, end * steps + WIDEN_SECONDS
         if merged and a <= merged[-1][1]:
             merged[-1][1], merged[-1][2] = b, merged[-1][2] + (end - start) * steps
@@ -99,9 +100,3 @@ def _swing(level: Levels) -> Levels:
         low, high = np.percentile(view[first : first + _BLOCK, ::4], [10, 90], axis=1)
         out[first : first + _BLOCK] = high - low
     return out
-
-
-def _runs(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(start, end) of every run of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], flags.astype(np.int8), [0]))))
-    return np.asarray(edges.reshape(-1, 2))

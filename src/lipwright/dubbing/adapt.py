@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright.dubbing import gate
 from lipwright.dubbing.plan import SEEN, Plan, Track, unpack_points
 from lipwright.errors import LipwrightError
 from lipwright.lip_agreement import (
@@ -31,6 +30,7 @@ from lipwright.lip_agreement import (
     steady,
 )
 from lipwright.lip_motion import BOUND, LipMotions, NeutralMouth
+from lipwright.media import voice_activity
 from lipwright.media.audio import SAMPLE_RATE, load_speech
 from lipwright.media.mel import MODEL_FPS
 from lipwright.methods.adaptation import (
@@ -101,11 +101,11 @@ def learn(
     wanted = {number for tracks in people for number in tracks}
     seen = {n: measured_motions(plan, by_number[n], method.motions) for n in wanted}
     wave = wave[: _needed_samples(seen.values())]
-    gain = gate.speech_gain(gate.band_level(wave, SAMPLE_RATE))
+    gain = voice_activity.speech_gain(voice_activity.band_level(wave, SAMPLE_RATE))
     wave = np.asarray(wave * np.float32(10.0 ** (gain / 20.0)), np.float32)
     predicted = predicted_motion(method, wave)
     times = np.arange(len(predicted)) / MODEL_FPS
-    heard = gate.detect(wave, SAMPLE_RATE).activity(times) > 0.5
+    heard = voice_activity.detect(wave, SAMPLE_RATE).activity(times) > 0.5
     return [
         learn_person({n: seen[n] for n in tracks}, predicted, np.asarray(heard, np.bool_))
         for tracks in people

@@ -47,6 +47,7 @@ from lipwright.lip_motion import NeutralMouth
 from lipwright.media.info import VideoInfo
 from lipwright.media.reader import Frame, VideoReader
 from lipwright.media.region import sample_crop
+from lipwright.runs import runs_of
 
 THUMBNAIL_SIDE = 960
 """Longest side of the pictures in which faces are looked for: a quarter of 4K."""
@@ -283,7 +284,7 @@ class Analyser:
         lips = np.zeros((count, len(measure.LIP_POINTS), 2))
         states = np.full(count, MISSING, np.uint8)
         usual = float(np.median([sighting.covered for sighting in growing.sightings]))
-        for start, stop in _stretches([crop is not None for crop in filled]):
+        for start, stop in runs_of(np.array([crop is not None for crop in filled])).tolist():
             known = [crop for crop in filled[start:stop] if crop is not None]
             smooth = alignment.smooth(known, SMOOTH_RADIUS)
             crops[start:stop] = alignment.parameters(smooth)
@@ -351,7 +352,7 @@ def fades(
         (n,) in [0, 1], 0 exactly where not usable.
     """
     strength = np.zeros(usable.size)
-    for start, stop in _stretches(usable.tolist()):
+    for start, stop in runs_of(usable).tolist():
         index = np.arange(stop - start)
         share = np.ones(index.size)
         if start > 0 or not starts_with_shot:
@@ -374,13 +375,7 @@ def _bridge(
     flat = points.reshape(states.size, -1)
     for column in (*flat.T, openings):
         column[:] = np.interp(rows, known, column[known])
-    for start, stop in _stretches((states == LOST).tolist()):
+    for start, stop in runs_of(states == LOST).tolist():
         for neighbour in (states[start - 1], states[stop]):
             if neighbour not in USABLE:
                 states[start:stop] = neighbour
-
-
-def _stretches(flags: list[bool]) -> list[tuple[int, int]]:
-    """(start, stop) of every run of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], np.asarray(flags, np.int8), [0]))))
-    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]

@@ -21,7 +21,15 @@ from typing import Any
 from lipwright.dubbing.findings import findings_beside
 from lipwright.dubbing.plan import Plan, PlanWriter, Source, load
 from lipwright.errors import LipwrightError
-from lipwright.files.kept_files import forget, kept_name, open_kept, read_kept, vouch
+from lipwright.files.kept_files import (
+    MAKING,
+    forget,
+    keep_file,
+    kept_name,
+    open_kept,
+    read_kept,
+    vouch,
+)
 from lipwright.files.user_folders import cache_folder
 
 log = logging.getLogger("lipwright.dubbing")
@@ -32,7 +40,6 @@ MOST_PLANS = 64
 MOST_BYTES = 512 << 20
 BESIDE = ".json"
 """Suffix of what is kept beside the plans (``.jsonl``)."""
-_MAKING = ".making-"
 _DAY = 86_400.0
 
 
@@ -69,7 +76,7 @@ def plan_for(
         with contextlib.suppress(OSError):
             os.utime(path)  # the most recently used is the last to go
         return found, True
-    handle, name = tempfile.mkstemp(dir=folder, prefix=_MAKING)
+    handle, name = tempfile.mkstemp(dir=folder, prefix=MAKING)
     os.close(handle)
     plan = _made(PlanWriter(Path(name), source, settings), make)
     try:
@@ -106,11 +113,7 @@ def kept_beside_plans(identity: str, keep: bool, make: Callable[[], Any]) -> Any
             return values
     values = make()
     with contextlib.suppress(OSError, LipwrightError):
-        handle, name = tempfile.mkstemp(dir=folder, prefix=_MAKING)
-        with os.fdopen(handle, "w") as file:
-            json.dump(values, file)
-        vouch(Path(name), path.name)
-        os.replace(name, path)
+        keep_file(path, json.dumps(values).encode())
         _tidy(folder, f"*{BESIDE}")
     return values
 
@@ -148,6 +151,6 @@ def _tidy(folder: Path, pattern: str) -> None:
             if count > MOST_PLANS or (held > MOST_BYTES and count > 1):
                 for each in (*findings_beside(path), path):
                     forget(each)
-        for path in folder.glob(_MAKING + "*"):  # left behind by a killed job
+        for path in folder.glob(MAKING + "*"):  # left behind by a killed job
             if path.stat().st_mtime < time.time() - _DAY:
                 path.unlink()

@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright.dubbing.gate import HOP_SECONDS
 from lipwright.dubbing.report import Status
 from lipwright.errors import LipwrightError
+from lipwright.media.voice_activity import HOP_SECONDS
 
 Picture = NDArray[np.uint8]
 Colour = tuple[int, int, int]

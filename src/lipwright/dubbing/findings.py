@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from typing import Any
 from lipwright.dubbing.plan import Plan
 from lipwright.dubbing.plan_version import plan_version
 from lipwright.errors import LipwrightError
-from lipwright.files.kept_files import mac_path, read_kept, vouch
+from lipwright.files.kept_files import keep_file, mac_path, read_kept
 
 
 def finding(plan: Plan, kind: str, module: str, networks: str, find: Callable[[], Any]) -> Any:
@@ -43,21 +41,10 @@ def finding(plan: Plan, kind: str, module: str, networks: str, find: Callable[[]
                 return kept["found"]
     found = find()
     with contextlib.suppress(OSError, LipwrightError):
-        _keep(path, json.dumps({"of": identity, "found": found}).encode())
+        keep_file(path, json.dumps({"of": identity, "found": found}).encode())
     return found
 
 
 def findings_beside(plan: Path) -> list[Path]:
     """The files of the findings of a plan."""
     return [path for path in plan.parent.glob(f"{plan.stem}.*.json") if path.is_file()]
-
-
-def _keep(path: Path, data: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(data)
-        vouch(Path(name), path.name)
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)

@@ -22,11 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright import __version__
-from lipwright.dubbing import gate, timeline
+from lipwright.dubbing import timeline
 from lipwright.dubbing.adapt import features_by_track
 from lipwright.dubbing.adapt_plan import people_speech
-from lipwright.dubbing.analysis import Tracker, analyse, settings
-from lipwright.dubbing.cache import plan_for
+from lipwright.dubbing.analysis import Tracker
 from lipwright.dubbing.cast.job import CastJob
 from lipwright.dubbing.cast.request import CastSpeech
 from lipwright.dubbing.checks import check_job
@@ -37,6 +36,7 @@ from lipwright.dubbing.marks import marks
 from lipwright.dubbing.options import STILL_RATE, DubOptions, Observer, Stage
 from lipwright.dubbing.origin import Origin
 from lipwright.dubbing.plan import Plan, Source
+from lipwright.dubbing.planning import plan_of
 from lipwright.dubbing.preview import write_preview
 from lipwright.dubbing.render import Beyond, Job, StartedFaces, render
 from lipwright.dubbing.report import Report
@@ -46,10 +46,10 @@ from lipwright.dubbing.speed import Speed
 from lipwright.enhance.base import Enhancer
 from lipwright.enhance.registry import load_enhancer
 from lipwright.errors import Interrupted, LipwrightError
-from lipwright.files.beside import beside
+from lipwright.files.beside import folder_beside
 from lipwright.files.temporary import shown
 from lipwright.lock import OutputLock
-from lipwright.media import limits
+from lipwright.media import limits, voice_activity
 from lipwright.media.audio import SAMPLE_RATE, load_speech
 from lipwright.media.encoding import choose_encoding, kind_of, losses
 from lipwright.media.info import VideoInfo, probe
@@ -148,7 +148,7 @@ class _Dub:
         """Everything."""
         options, began = self.options, time.perf_counter()
         self._check()
-        with OutputLock(self.out), _scratch(self.out) as scratch:
+        with OutputLock(self.out), folder_beside(self.out, "lipwright-work") as scratch:
             self._tell("load")
             with self._timed("load"):
                 info = probe(
@@ -207,7 +207,7 @@ class _Dub:
                         adapted = self._adapted(
                             plan, schedule, method, audio_features, planner, info
                         )
-                level = gate.band_level(wave, SAMPLE_RATE)
+                level = voice_activity.band_level(wave, SAMPLE_RATE)
                 del wave
                 job = Job(
                     info=info,
@@ -283,7 +283,7 @@ class _Dub:
 
     def _levelled(self, wave: NDArray[np.float32], notices: list[str]) -> NDArray[np.float32]:
         """The speech at a level that methods know; what is muxed keeps its own."""
-        gain = gate.speech_gain(gate.band_level(wave, SAMPLE_RATE))
+        gain = voice_activity.speech_gain(voice_activity.band_level(wave, SAMPLE_RATE))
         if not gain:
             return wave
         if abs(gain) >= 1.0:
@@ -367,23 +367,15 @@ class _Dub:
             from lipwright.faces.tracker import FaceTracker
 
             tracker = FaceTracker()
-        follower = tracker
         if video != self.video:  # to learn from
-            follower.reset()
+            tracker.reset()
             scratch = scratch / "other"
             scratch.mkdir(exist_ok=True)
-        progress = self._progress("plan")
-        plan, cached = plan_for(
+        plan, cached = plan_of(
             video,
-            settings(follower) | {"stream": info.stream_index, "whole": info.deinterlaced},
-            lambda writer: analyse(
-                video,
-                writer,
-                follower,
-                progress,
-                stream=info.stream_index,
-                deinterlace=info.deinterlaced,
-            ),
+            info,
+            tracker,
+            self._progress("plan"),
             keep=self.options.plan_cache,
             scratch=scratch,
         )
@@ -435,7 +427,7 @@ class _Dub:
         if self.cast is not None:
             return Schedule(plan, line, speaking, *self.cast.activity(times))
         if self.options.silence_gate:
-            activity = gate.detect(wave, SAMPLE_RATE).activity(times)
+            activity = voice_activity.detect(wave, SAMPLE_RATE).activity(times)
         else:
             activity = (times < float(seconds)).astype(np.float32)
         return Schedule(plan, line, speaking, activity)
@@ -583,23 +575,3 @@ def segment_frames(info: VideoInfo) -> int:
     frames. 250 is the longest distance of key frames that x264 chooses by itself.
     """
     return min(248, max(24, 8 * round(SEGMENT_SECONDS * info.average_rate / 8)))
-
-
-@contextlib.contextmanager
-def _scratch(out: Path) -> Iterator[Path]:
-    """A folder beside the output for what is not finished; removed at the end."""
-    import shutil
-
-    folder = beside(out, "lipwright-work")
-    shutil.rmtree(folder, ignore_errors=True)  # of a killed job; the lock says nobody works there
-    try:
-        folder.mkdir()
-    except OSError as error:
-        raise LipwrightError(
-            f"The folder {out.parent} cannot be written ({error.strerror or error}); choose "
-            "another output or mend its permissions."
-        ) from error
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from lipwright.faces.lip_field import lip_field
 from lipwright.faces.measure import INNER_LIPS
+from lipwright.media.flow import move
 
 DARK = 0.22
 """The dark of a mouth, as a share of the colour of its lips."""
@@ -47,27 +48,19 @@ def warp_lips(picture: Array, lips: NDArray[np.floating], step: NDArray[np.float
     gap = _height(there[:_INNER]) - max(_height(here[:_INNER]), 0.0)
     share = float(np.clip((gap - LEAST_GAP) / LEAST_GAP, 0.0, 1.0))
     if share == 0.0:
-        return _remap(picture, flow)
+        return move(picture, flow, how=cv2.INTER_LINEAR)
     # Inside the mouth everything hangs from the upper lip: teeth are not stretched, and what
     # comes to light below them is dark.
     upper = slice(0, _INNER // 2 + 1)
     inside = share * _filled(there[:_INNER], size)
     flow += inside[:, :, None] * (lip_field(there[upper], -by[upper], size) - flow)
-    moved = _remap(picture, flow)
-    seen = _remap(_filled(here[:_INNER], size)[:, :, None], flow)
+    moved = move(picture, flow, how=cv2.INTER_LINEAR)
+    seen = move(_filled(here[:_INNER], size)[:, :, None], flow, how=cv2.INTER_LINEAR)
     ring = there[_INNER:] * size - 0.5
     at = np.clip(np.rint(ring).astype(int), 0, size - 1)
     dark = DARK * TINT * moved[at[:, 1], at[:, 0]].mean(axis=0)
     hole = inside[:, :, None] * (1.0 - seen.reshape(size, size, 1))
     return np.asarray(moved + hole * (dark - moved), np.float32)
-
-
-def _remap(picture: Array, flow: Array) -> Array:
-    """``picture(x + flow(x))``."""
-    n = np.arange(len(picture), dtype=np.float32)
-    x, y = n[None, :] + flow[..., 0], n[:, None] + flow[..., 1]
-    moved = cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(moved, np.float32)
 
 
 def _filled(ring: NDArray[np.float64], size: int) -> Array:

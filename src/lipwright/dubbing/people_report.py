@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from lipwright.dubbing.analysis import analyse, settings
-from lipwright.dubbing.cache import plan_for
 from lipwright.dubbing.contact_sheet import save_picture
 from lipwright.dubbing.options import Observer
 from lipwright.dubbing.people import Embed, Person, as_table, people_of
 from lipwright.dubbing.people_sheet import draw_people
 from lipwright.dubbing.plan import Plan
+from lipwright.dubbing.planning import planned
 from lipwright.dubbing.speaking import seconds_spoken, speaking_in
 from lipwright.dubbing.speed import Speed
 from lipwright.errors import LipwrightError
-from lipwright.faces.tracker import FaceTracker
 from lipwright.files.whole import write_json
 from lipwright.media.source import open_media
 
@@ -41,21 +38,13 @@ def write_people(
         LipwrightError: the video cannot be read, shows no usable face, or the folder cannot be
             written.
     """
-    tracker = FaceTracker()
-    with tempfile.TemporaryDirectory(prefix="lipwright-") as scratch:
-        speed = Speed()
+    speed = Speed()
 
-        def progress(done: int, total: int | None) -> None:
-            if observer is not None:
-                observer.progress("plan", done, total, speed.update(done))
+    def progress(done: int, total: int | None) -> None:
+        if observer is not None:
+            observer.progress("plan", done, total, speed.update(done))
 
-        plan, _ = plan_for(
-            video,
-            settings(tracker),
-            lambda writer: analyse(video, writer, tracker, progress),
-            keep=True,
-            scratch=Path(scratch),
-        )
+    with planned(video, progress) as plan:
         people = _listened(plan, people_of(plan, embed), video)
         if not people:
             raise LipwrightError(

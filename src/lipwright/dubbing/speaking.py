@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright.dubbing import gate
 from lipwright.dubbing.analysis import FADE_SECONDS, fades
 from lipwright.dubbing.findings import finding
 from lipwright.dubbing.plan import LISTENS, LOST, MISSING, USABLE, Plan, Track, unpack_points
 from lipwright.errors import LipwrightError
 from lipwright.faces import speaker
 from lipwright.faces.measure import OUTER_LIPS
+from lipwright.media import voice_activity
 from lipwright.media.audio import SAMPLE_RATE, load_speech
 from lipwright.media.stored_sound import amplify
+from lipwright.runs import runs_of
 
 Expected = Callable[[NDArray[np.float32]], NDArray[np.float64]]
 Flags = NDArray[np.bool_]
@@ -65,9 +66,9 @@ def speaking_in(plan: Plan, video: Path, stream: int | None = None) -> Speaking:
                 f"Who speaks in {video} cannot be told without its own sound ({error}); choose "
                 "another --face."
             ) from error
-        amplify(wave, gate.speech_gain(gate.band_level(wave, SAMPLE_RATE)))
+        amplify(wave, voice_activity.speech_gain(voice_activity.band_level(wave, SAMPLE_RATE)))
         found = who_speaks(plan, wave, expected_lips())
-        runs = {str(number): _runs(flags) for number, flags in found.rows.items()}
+        runs = {str(number): runs_of(flags).tolist() for number, flags in found.rows.items()}
         return {"late": found.late, "tracks": runs}
 
     kind = "speaking" if stream is None else f"speaking-{stream}"
@@ -94,7 +95,7 @@ def who_speaks(plan: Plan, wave: NDArray[np.float32], expected_lips: Expected) -
     clock = np.arange(max(1, int(np.ceil(end * speaker.RATE)))) / speaker.RATE
     expected = expected_lips(wave)[: len(clock)]
     expected = np.pad(expected, ((0, len(clock) - len(expected)), (0, 0)), mode="edge")
-    heard = gate.detect(wave, SAMPLE_RATE).activity(clock) >= LEAST_HEARD
+    heard = voice_activity.detect(wave, SAMPLE_RATE).activity(clock) >= LEAST_HEARD
     usual = speaker.spread(expected, heard)
     lips = {track.number: _lips(track, times, clock) for track in plan.tracks}
     late = _lateness(lips, expected, heard, usual)
@@ -202,8 +203,3 @@ def _lateness(lips: Mapping[int, Any], expected: Any, heard: Flags, usual: Any) 
         if total > most:
             best, most = late, total
     return best
-
-
-def _runs(flags: Flags) -> list[list[int]]:
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], flags.astype(np.int8), [0]))))
-    return [[int(a), int(b)] for a, b in edges.reshape(-1, 2)]

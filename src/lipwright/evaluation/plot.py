@@ -56,6 +56,25 @@ def drawable(names: Sequence[str], rows: dict[str, dict[str, Estimate]]) -> list
     return [n for n in names if any(known(row.get(n)) for row in rows.values())]
 
 
+def _panel(
+    name: str, real: dict[str, Estimate], rows: dict[str, dict[str, Estimate]]
+) -> tuple[MetricInfo, float | None, list[Estimate | None]]:
+    """What a panel shows: its number, the aim, and what each row has of it."""
+    info = CATALOGUE[name]
+    found = [row.get(name) for row in rows.values()]
+    return info, aim_of(info, real), [e if known(e) else None for e in found]
+
+
+def _values(aim: float | None, found: Sequence[Estimate | None]) -> list[float]:
+    """All that has to be on an axis: the aim, the values and the ends of their intervals."""
+    values = [] if aim is None else [aim]
+    for estimate in found:
+        if estimate is not None:
+            values += [estimate.value]
+            values += [v for v in (estimate.low, estimate.high) if math.isfinite(v)]
+    return values
+
+
 def _panels(
     count: int, width: float, height: float, border: tuple[float, float] = (0.0, 0.0)
 ) -> tuple[Any, list[Any], int]:
@@ -117,23 +136,18 @@ def dot_plot(
         return False
     figure, panels, across = _panels(len(shown), 3.0, 0.85 + 0.27 * len(rows), (0.9, 0.5))
     for place, name in enumerate(shown):
-        axis, info, values = panels[place], CATALOGUE[name], []
-        aim = aim_of(info, real)
+        axis, info, aim, found = panels[place], *_panel(name, real, rows)
         if aim is not None:
-            values.append(aim)
-            axis.axvline(aim, color=AIM, linestyle=(0, (4, 3)), linewidth=1)
-        for n, row in enumerate(rows.values()):
-            estimate = row.get(name)
-            if estimate is None or not known(estimate):
+            axis.axvline(aim, **_AIM_LINE)
+        for n, estimate in enumerate(found):
+            if estimate is None:
                 axis.text(0.5, n, "no value", transform=axis.get_yaxis_transform(), **_QUIET)
                 continue
             colour = COLOURS[n % len(COLOURS)]
-            values.append(estimate.value)
             if math.isfinite(estimate.low):
-                values += [estimate.low, estimate.high]
                 axis.plot([estimate.low, estimate.high], [n, n], color=colour, linewidth=2)
             axis.plot([estimate.value], [n], "o", color=colour, markersize=6)
-        axis.set_xlim(*axis_range(values, info.digits))
+        axis.set_xlim(*axis_range(_values(aim, found), info.digits))
         axis.set_ylim(len(rows) - 0.5, -0.5)
         axis.set_yticks(
             range(len(rows)), [_short(r) for r in rows] if place % across == 0 else [""] * len(rows)
@@ -145,6 +159,7 @@ def dot_plot(
     return True
 
 
+_AIM_LINE: dict[str, Any] = {"color": AIM, "linestyle": (0, (4, 3)), "linewidth": 1}
 _QUIET: dict[str, Any] = {
     "fontsize": LETTERS,
     "color": "0.6",
@@ -207,23 +222,16 @@ def level_plot(
         return False
     figure, panels, _across = _panels(len(shown), 3.2, 2.5)
     for name, axis in zip(shown, panels, strict=True):
-        info, values = CATALOGUE[name], []
-        aim = aim_of(info, real)
+        info, aim, found = _panel(name, real, rows)
         if aim is not None:
-            values.append(aim)
-            axis.axhline(aim, color=AIM, linestyle=(0, (4, 3)), linewidth=1)
-        points = []
-        for n, row in enumerate(rows.values()):
-            estimate = row.get(name)
-            if estimate is None or not known(estimate):
-                continue
-            points.append((n, estimate.value))
-            values.append(estimate.value)
+            axis.axhline(aim, **_AIM_LINE)
+        points = [(n, estimate) for n, estimate in enumerate(found) if estimate is not None]
+        for n, estimate in points:
             if math.isfinite(estimate.low):
-                values += [estimate.low, estimate.high]
                 axis.plot([n, n], [estimate.low, estimate.high], color=COLOURS[0], linewidth=2)
-        axis.plot(*zip(*points, strict=True), "-o", color=COLOURS[0], linewidth=1, markersize=5)
-        axis.set_ylim(*axis_range(values, info.digits))
+        places, heights = [n for n, _ in points], [estimate.value for _, estimate in points]
+        axis.plot(places, heights, "-o", color=COLOURS[0], linewidth=1, markersize=5)
+        axis.set_ylim(*axis_range(_values(aim, found), info.digits))
         axis.set_xticks(range(len(rows)), list(rows))
         axis.set_xlim(-0.4, len(rows) - 0.6)
         _dress(axis, info, f"{label}; {_aim_in_words(info, aim)}", "y")

@@ -11,7 +11,7 @@ Protocol, the same for every metric and written into every result:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -167,29 +167,33 @@ def sync_pictures(path: Path, series: FaceSeries, front: str) -> Iterator[NDArra
         series: its faces.
         front: ``tracked`` (box of the face) or ``whole`` (the whole picture is a face crop).
     """
-    wanted = at_25(series.times)
     boxes = sync_boxes(series) if front == "tracked" else None
-    n = 0
-    with VideoReader(path) as reader:
-        for i, frame in enumerate(reader):
-            if n >= len(wanted):
-                return
-            if wanted[n] != i:
-                continue
-            image = frame.thumbnail(1 << 20)[0]
-            if boxes is not None:
-                picture = sync_crop(image, boxes[i])
-            else:
-                picture = np.asarray(cv2.resize(image, (CROP, CROP)))
-            while n < len(wanted) and wanted[n] == i:
-                yield picture
-                n += 1
+
+    def made(i: int, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if boxes is not None:
+            return sync_crop(image, boxes[i])
+        return np.asarray(cv2.resize(image, (CROP, CROP)), np.uint8)
+
+    return _each_at_25(path, series, made)
 
 
 def aligned_25(path: Path, series: FaceSeries, size: int) -> Iterator[NDArray[np.uint8]]:
     """Aligned crops of a video at 25 fps; where the face is lost, the crop stays where it was."""
     transforms = crop_transforms(series, size)
     known = np.flatnonzero([m is not None for m in transforms])
+
+    def made(i: int, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        m = transforms[int(known[np.abs(known - i).argmin()])]
+        assert m is not None
+        return warp(image, m, size)
+
+    return _each_at_25(path, series, made)
+
+
+def _each_at_25(
+    path: Path, series: FaceSeries, made: Callable[[int, NDArray[np.uint8]], NDArray[np.uint8]]
+) -> Iterator[NDArray[np.uint8]]:
+    """What is made of the number and the picture of the frames of a video, at 25 fps."""
     wanted = at_25(series.times)
     n = 0
     with VideoReader(path) as reader:
@@ -198,9 +202,7 @@ def aligned_25(path: Path, series: FaceSeries, size: int) -> Iterator[NDArray[np
                 return
             if wanted[n] != i:
                 continue
-            m = transforms[int(known[np.abs(known - i).argmin()])]
-            assert m is not None
-            crop = warp(frame.thumbnail(1 << 20)[0], m, size)
+            picture = made(i, frame.thumbnail(1 << 20)[0])
             while n < len(wanted) and wanted[n] == i:
-                yield crop
+                yield picture
                 n += 1

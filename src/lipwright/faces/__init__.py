@@ -5,8 +5,9 @@ See ``docs/api.md`` for examples.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lipwright.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from lipwright.faces.cuts import CutDetector
@@ -23,20 +24,12 @@ __all__ = [
     "mouth_opening",
 ]
 _HOMES = {
-    "CutDetector": "cuts",
-    "Detection": "detector",
-    "FaceDetector": "detector",
-    "FaceObservation": "tracker",
-    "FaceTracker": "tracker",
-    "mouth_opening": "measure",
+    "CutDetector": "lipwright.faces.cuts",
+    "Detection": "lipwright.faces.detector",
+    "FaceDetector": "lipwright.faces.detector",
+    "FaceObservation": "lipwright.faces.tracker",
+    "FaceTracker": "lipwright.faces.tracker",
+    "mouth_opening": "lipwright.faces.measure",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

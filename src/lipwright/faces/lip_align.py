@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.face_regions import MOUTH_WINDOW
 from lipwright.faces.lip_field import lip_field
+from lipwright.media.flow import move
 
 CORNER, EXTENT = np.array(MOUTH_WINDOW[:2]), MOUTH_WINDOW[2] - MOUTH_WINDOW[0]
 
@@ -27,7 +27,4 @@ def align_window(
     """
     to, by = (np.asarray(wanted, np.float64) - CORNER) / EXTENT, np.asarray(lips, np.float64)
     flow = lip_field(to, (by - CORNER) / EXTENT - to, len(picture), EXTENT)
-    n = np.arange(len(picture), dtype=np.float32)
-    x, y = flow[..., 0] + n[None, :], flow[..., 1] + n[:, None]
-    moved = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(moved, np.uint8)
+    return move(picture, flow)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from lipwright.errors import LipwrightError
 
 LONGEST = 255
 """Bytes of a file name that common file systems take."""
@@ -27,3 +31,27 @@ def beside(out: Path, what: str) -> Path:
     room = LONGEST - len(what) - len(digest) - 3
     start = os.fsencode(out.name)[:room].decode("utf-8", "ignore")
     return out.with_name(f".{start}.{digest}.{what}")
+
+
+@contextmanager
+def folder_beside(out: Path, what: str) -> Iterator[Path]:
+    """A folder of that name for what is not finished, empty at first and removed at the end.
+
+    Raises:
+        LipwrightError: the place cannot be written.
+    """
+    import shutil
+
+    folder = beside(out, what)
+    shutil.rmtree(folder, ignore_errors=True)  # of a killed job; the lock says nobody works there
+    try:
+        folder.mkdir()
+    except OSError as error:
+        raise LipwrightError(
+            f"The folder {out.parent} cannot be written ({error.strerror or error}); choose "
+            "another output or mend its permissions."
+        ) from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

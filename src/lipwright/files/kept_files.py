@@ -19,13 +19,13 @@ import os
 import secrets
 import stat
 import sys
-import tempfile
 from functools import cache
 from pathlib import Path
 from typing import IO
 
 from lipwright.errors import LipwrightError
 from lipwright.files.user_folders import home, private_folder
+from lipwright.files.whole import temporary_beside
 
 KEY_FILE = "cache-key"
 _KEY_BYTES = 32
@@ -93,13 +93,26 @@ def vouch(path: Path, name: str | None = None) -> None:
             os.fchmod(file.fileno(), 0o600)
         digest = _digest(file, name or path.name)
     target = mac_path(path.with_name(name or path.name))
-    number, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(number, "wb") as out:
-            out.write(digest)
-        os.replace(temporary, target)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    with temporary_beside(target) as temporary:
+        temporary.write_bytes(digest)
+        temporary.replace(target)
+
+
+MAKING = ".making-"
+"""What the names of files begin with that are being made beside the kept ones."""
+
+
+def keep_file(path: Path, data: bytes) -> None:
+    """Keep content under a name, in one step, and vouch for it.
+
+    Raises:
+        OSError: it cannot be written.
+        LipwrightError: there is no folder for the key.
+    """
+    with temporary_beside(path, MAKING) as temporary:
+        temporary.write_bytes(data)
+        vouch(temporary, path.name)
+        temporary.replace(path)
 
 
 def forget(path: Path) -> None:
@@ -174,17 +187,13 @@ def _key(folder: Path) -> bytes:
 def _make_key(path: Path) -> None:
     """Put a new key there, unless another process was faster; a damaged one gives way."""
     try:
-        number, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{KEY_FILE}.")
-        try:
-            with os.fdopen(number, "wb") as out:
-                out.write(secrets.token_bytes(_KEY_BYTES))
+        with temporary_beside(path) as temporary:
+            temporary.write_bytes(secrets.token_bytes(_KEY_BYTES))
             try:
                 if path.stat().st_size != _KEY_BYTES:
-                    os.replace(temporary, path)
+                    temporary.replace(path)
             except FileNotFoundError:
                 _link(temporary, path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
     except OSError as error:
         raise LipwrightError(
             f"The key of the cache {path} cannot be written ({error.strerror or error}); free "
@@ -192,7 +201,7 @@ def _make_key(path: Path) -> None:
         ) from error
 
 
-def _link(temporary: str, path: Path) -> None:
+def _link(temporary: Path, path: Path) -> None:
     """Give a file its name unless that is taken: all processes agree on the first."""
     try:
         os.link(temporary, path)

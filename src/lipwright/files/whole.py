@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,25 @@ def written_whole(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def temporary_beside(path: Path, prefix: str | None = None) -> Iterator[Path]:
+    """An empty file of this user's own with a name that nobody can foresee, removed at the end.
+
+    For folders that others may write to: renaming it to ``path`` puts whole content there in one
+    step, whoever else writes at that moment.
+
+    Args:
+        path: what it may be renamed to; its folder must exist.
+        prefix: of the name; default: a dot and the name of ``path``.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix or f".{path.name}.")
+    os.close(handle)
+    try:
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from lipwright.dubbing import gate
+from lipwright.media import voice_activity
 from lipwright.media.audio import mix_down
 from lipwright.media.mel import HOP, SAMPLE_RATE, column_at
 from lipwright.media.rolling import RollingSound
@@ -24,7 +24,7 @@ from lipwright.methods.base import Array, Method
 
 EDGE = 2
 """Levels before those that are wanted, so that the edge of a piece of sound is not in them."""
-REACH = round(SAMPLE_RATE * gate.WINDOW_SECONDS) // 2
+REACH = round(SAMPLE_RATE * voice_activity.WINDOW_SECONDS) // 2
 """Samples behind the middle of a step that its level depends on."""
 RESAMPLER = "LQ"
 """soxr's quality of 16 kHz for the mouth: the filters of better ones hold back 40 to 80 ms."""
@@ -122,11 +122,12 @@ class Listener:
         # Not all that was heard: what came while the machine was late must not change the frame.
         count = HOP * column_at(time) + self._stream.look_ahead - REACH
         levels = self._levels[: max(1, count // HOP + 1 - self._first)]
-        found = gate.detect_in(levels)
+        found = voice_activity.detect_in(levels)
         wanted = float(found.activity([float(time - Fraction(self._first * HOP, SAMPLE_RATE))])[0])
         if self._activity is not None:
             before, value = self._activity
-            most = max(0.0, float(time - before)) / gate.RAMP_SECONDS * 1.5  # a ramp's steepest
+            ramps = max(0.0, float(time - before)) / voice_activity.RAMP_SECONDS
+            most = 1.5 * ramps  # a ramp's steepest
             wanted = min(max(wanted, value - most), value + most)
         self._activity = time, wanted
         return wanted
@@ -164,9 +165,9 @@ class Listener:
         if end <= done:
             return
         wave = self._own.part(HOP * (done - EDGE), HOP * (end - 1) + REACH)
-        fresh = gate.band_level(wave, SAMPLE_RATE)[EDGE : EDGE + end - done]
+        fresh = voice_activity.band_level(wave, SAMPLE_RATE)[EDGE : EDGE + end - done]
         levels = np.concatenate([self._levels, fresh])
-        most = round(WINDOW_SECONDS / gate.HOP_SECONDS)
+        most = round(WINDOW_SECONDS / voice_activity.HOP_SECONDS)
         self._first += max(0, levels.size - most)
         self._levels = levels[-most:]
 
@@ -175,7 +176,7 @@ class Listener:
         seconds = self._own.heard / SAMPLE_RATE
         if seconds < LEAST_SECONDS or seconds - self._judged < GAIN_SECONDS:
             return
-        wanted = gate.speech_gain(self._levels)
+        wanted = voice_activity.speech_gain(self._levels)
         step = wanted - self._gain
         first = not np.isfinite(self._judged)
         self._judged = seconds

@@ -14,17 +14,16 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright.dubbing.analysis import Tracker, analyse, settings
-from lipwright.dubbing.cache import plan_for
+from lipwright.dubbing.analysis import Tracker
 from lipwright.dubbing.frames import FrameStore
 from lipwright.dubbing.plan import Plan
+from lipwright.dubbing.planning import planned
 from lipwright.dubbing.schedule import Schedule, select
 from lipwright.dubbing.timeline import Timeline, increasing, ping_pong
 from lipwright.errors import LipwrightError
@@ -92,22 +91,8 @@ def face_loop(
     Raises:
         LipwrightError: unreadable video, no usable face.
     """
-    if tracker is None:
-        from lipwright.faces.tracker import FaceTracker
-
-        tracker = FaceTracker()
-    found = tracker
-    info = probe(video)
-    with TemporaryDirectory(prefix="lipwright-live-") as scratch:
-        plan, _ = plan_for(
-            video,
-            settings(found) | {"stream": info.stream_index, "whole": info.deinterlaced},
-            lambda writer: analyse(video, writer, found, stream=info.stream_index),
-            keep=keep_plan,
-            scratch=Path(scratch),
-        )
-        with plan:
-            yield _loop(info, plan, select(plan, face, video), rate)
+    with planned(video, tracker=tracker, keep=keep_plan) as plan:
+        yield _loop(probe(video), plan, select(plan, face, video), rate)
 
 
 def _loop(info: VideoInfo, plan: Plan, speaking: frozenset[int], rate: Fraction | None) -> FaceLoop:

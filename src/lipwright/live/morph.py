@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright.media.flow import dense_flow
+from lipwright.media.flow import dense_flow, move
 from lipwright.media.planes import plane_views, private_copy
 
 FLOW_SIDE = 320
@@ -43,9 +43,9 @@ def morph(first: av.VideoFrame, second: av.VideoFrame, share: float) -> av.Video
         scale = np.array([width / flow.shape[1], height / flow.shape[0]], np.float32)
         way = cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR) * scale
         mixed = cv2.addWeighted(
-            _moved(one, way * np.float32(-share)),
+            move(one, way * np.float32(-share), how=cv2.INTER_LINEAR),
             1.0 - share,
-            _moved(other, way * np.float32(1.0 - share)),
+            move(other, way * np.float32(1.0 - share), how=cv2.INTER_LINEAR),
             share,
             0.0,
         )
@@ -62,14 +62,5 @@ def _flow(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.flo
     one, other = (np.asarray(p, np.uint8) for p in pair)
     found = dense_flow(one, other)
     flow = np.asarray(cv2.GaussianBlur(found, (0, 0), _SMOOTH), np.float32)
-    left = np.abs(_moved(other, flow).astype(np.float32) - one).mean()
+    left = np.abs(move(other, flow, how=cv2.INTER_LINEAR).astype(np.float32) - one).mean()
     return flow if left <= _WORTH * cv2.absdiff(one, other).mean() else np.zeros_like(flow)
-
-
-def _moved(plane: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """``plane(x + flow(x))``, linear; exactly the plane where the flow is 0."""
-    height, width = plane.shape[:2]
-    x = flow[..., 0] + np.arange(width, dtype=np.float32)
-    y = flow[..., 1] + np.arange(height, dtype=np.float32)[:, None]
-    moved = cv2.remap(plane, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(moved, np.uint8)

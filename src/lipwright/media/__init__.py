@@ -5,8 +5,9 @@ See ``docs/api.md`` for examples.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lipwright.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from lipwright.media.audio import load_speech
@@ -27,22 +28,14 @@ __all__ = [
     "synthesise",
 ]
 _HOMES = {
-    "Frame": "reader",
-    "VideoInfo": "info",
-    "VideoReader": "reader",
-    "VideoWriter": "writer",
-    "load_speech": "audio",
-    "mel_spectrogram": "mel",
-    "probe": "info",
-    "synthesise": "synthesis",
+    "Frame": "lipwright.media.reader",
+    "VideoInfo": "lipwright.media.info",
+    "VideoReader": "lipwright.media.reader",
+    "VideoWriter": "lipwright.media.writer",
+    "load_speech": "lipwright.media.audio",
+    "mel_spectrogram": "lipwright.media.mel",
+    "probe": "lipwright.media.info",
+    "synthesise": "lipwright.media.synthesis",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -6,12 +6,14 @@ Kroeger et al., "Fast Optical Flow using Dense Inverse Search" (ECCV 2016), as O
 from __future__ import annotations
 
 import threading
+from typing import TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
+Code = TypeVar("Code", np.uint8, np.float32)
 
 
 def dense_flow(first: NDArray[np.uint8], second: NDArray[np.uint8], *, fast: bool = False) -> Array:
@@ -28,22 +30,28 @@ def dense_flow(first: NDArray[np.uint8], second: NDArray[np.uint8], *, fast: boo
     return np.asarray(_solver(fast).calc(first, second, None), np.float32)
 
 
-def move(picture: Array, flow: Array, corner: tuple[int, int] = (0, 0)) -> Array:
-    """``picture(x + flow(x))``, cubic; exactly the picture where the flow is 0.
+def move(
+    picture: NDArray[Code],
+    flow: Array,
+    corner: tuple[int, int] = (0, 0),
+    how: int = cv2.INTER_CUBIC,
+) -> NDArray[Code]:
+    """``picture(x + flow(x))``; exactly the picture where the flow is 0. Edges are repeated.
 
     Args:
-        picture: (H, W, 3).
+        picture: (H, W) or (H, W, 3).
         flow: (h, w, 2) in its pixels, of the whole picture or a rectangle of it.
         corner: (x, y) of the rectangle in the picture.
+        how: OpenCV's interpolation.
 
     Returns:
-        (h, w, 3).
+        (h, w) or (h, w, 3).
     """
     height, width = flow.shape[:2]
     x = flow[..., 0] + np.arange(corner[0], corner[0] + width, dtype=np.float32)
     y = flow[..., 1] + np.arange(corner[1], corner[1] + height, dtype=np.float32)[:, None]
-    moved = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(moved, dtype=np.float32)
+    moved = cv2.remap(picture, x, y, how, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved, picture.dtype)
 
 
 def _solver(fast: bool) -> cv2.DISOpticalFlow:

@@ -27,10 +27,9 @@ from lipwright.geometry import smoothstep
 from lipwright.media.features import MfccSpec, WhisperSpec
 from lipwright.media.mel import SILENCE
 from lipwright.methods.base import Array, Method, MethodInfo, ReferenceLips, Rendered, audio_of
-from lipwright.methods.encoded_speech import ENCODER, MEMBERS, lip_motions
-from lipwright.methods.encoded_stream import EncodedSpeechStream
+from lipwright.methods.encoded_method import EncodedMethod
+from lipwright.methods.encoded_speech import ENCODER, MEMBERS
 from lipwright.methods.runtime import load_engines
-from lipwright.methods.speech_stream import SpeechStream
 from lipwright.models.landmark_coordinates import NUMBERS, POINTS, LandmarkArrays
 from lipwright.weights.container import read_arrays, read_header
 from lipwright.weights.header import Header
@@ -67,7 +66,7 @@ class LandmarkState:
     driven: Array | None = None
 
 
-class LandmarkMethod(Method):
+class LandmarkMethod(EncodedMethod):
     """The contract of :class:`lipwright.methods.base.Method` for the landmark cascade.
 
     Args:
@@ -114,7 +113,7 @@ class LandmarkMethod(Method):
         if set(engines) != {"listen", "draw", *((ENCODER, MEMBERS) if encoded else ())}:
             fields.fail(f"graphs are {', '.join(sorted(engines))}")
         self.speech = (engines[ENCODER], engines[MEMBERS]) if encoded else ()
-        self._context = audio.section("encoder").whole("layers", 0, 64, 6) if encoded else 0
+        self.context = audio.section("encoder").whole("layers", 0, 64, 6) if encoded else 0
         self.listen, self.step = engines["listen"], engines["draw"]
         size = fields.whole("size", 16, 1024)
         self.info = MethodInfo(
@@ -127,17 +126,6 @@ class LandmarkMethod(Method):
             whole_speech=encoded,
         )
         self._read_points = read_points
-
-    def speech_features(self, wave: Array) -> Array:
-        """Log-mel or MFCC; on top of a speech encoder (H, T) features, of which 0 is rest."""
-        sound = super().speech_features(wave)
-        return lip_motions(*self.speech, sound, self._context) if self.speech else sound
-
-    def speech_stream(self) -> SpeechStream:
-        """The same while the speech goes on."""
-        if self.speech:
-            return EncodedSpeechStream(*self.speech, self._context)
-        return super().speech_stream()
 
     def start(self, reference: Array, lips: ReferenceLips | None = None) -> LandmarkState:
         """Find the shape at rest from (R, 3, S, S) reference frames, R >= 1, and the example."""

@@ -19,15 +19,14 @@ from lipwright.lip_motion import LipMotions
 from lipwright.media.features import WhisperSpec
 from lipwright.methods.base import (
     Array,
-    Method,
     MethodInfo,
     ReferenceLips,
     Rendered,
     audio_of,
     in_full_batches,
 )
-from lipwright.methods.encoded_speech import ENCODER, MEMBERS, lip_motions
-from lipwright.methods.encoded_stream import EncodedSpeechStream
+from lipwright.methods.encoded_method import EncodedMethod
+from lipwright.methods.encoded_speech import ENCODER, MEMBERS
 from lipwright.methods.memory_references import (
     choose_references,
     median_reference,
@@ -35,7 +34,6 @@ from lipwright.methods.memory_references import (
     pose_of,
 )
 from lipwright.methods.runtime import load_engines
-from lipwright.methods.speech_stream import SpeechStream
 from lipwright.weights.container import read_arrays, read_header
 from lipwright.weights.header import Header
 
@@ -55,7 +53,7 @@ class MemoryState:
     poses: Array | None = None
 
 
-class MemoryMethod(Method):
+class MemoryMethod(EncodedMethod):
     """The contract of :class:`lipwright.methods.base.Method` for the Audio-Lip Memory.
 
     Args:
@@ -93,7 +91,7 @@ class MemoryMethod(Method):
         self.engine = engines["draw"]
         self.speech = (engines[ENCODER], engines[MEMBERS]) if encoded else ()
         told = fields.section("networks").section("talker")
-        self._context = told.section("audio").whole("layers", 0, 64, 6) if encoded else 0
+        self.context = told.section("audio").whole("layers", 0, 64, 6) if encoded else 0
         size = fields.whole("size", 16, 1024)
         self.info = MethodInfo(
             name="memory",
@@ -103,17 +101,6 @@ class MemoryMethod(Method):
             backend=self.engine.name,
             whole_speech=encoded,
         )
-
-    def speech_features(self, wave: Array) -> Array:
-        """Log-mel; on top of a speech encoder (C_aud, T) audio features, of which 0 is rest."""
-        sound = super().speech_features(wave)
-        return lip_motions(*self.speech, sound, self._context) if self.speech else sound
-
-    def speech_stream(self) -> SpeechStream:
-        """The same while the speech goes on."""
-        if self.speech:
-            return EncodedSpeechStream(*self.speech, self._context)
-        return super().speech_stream()
 
     def start(self, reference: Array, lips: ReferenceLips | None = None) -> MemoryState:
         """Choose of (R, 3, S, S) reference frames, R >= 1, that with the median opening.

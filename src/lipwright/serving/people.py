@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright.dubbing.analysis import analyse, settings
-from lipwright.dubbing.cache import plan_for
 from lipwright.dubbing.options import Observer
 from lipwright.dubbing.plan import Plan, Track
-from lipwright.faces import tracker as trackers
+from lipwright.dubbing.planning import planned
 from lipwright.media.info import probe
 from lipwright.media.reader import VideoReader
 
@@ -35,24 +32,15 @@ def find_people(video: Path, folder: Path, observer: Observer) -> dict[str, Any]
         ``people``: one entry per track with its number, times and size; ``frame``: size and boxes
         of the picture with the most faces; ``files``: names of the pictures by role.
     """
-    info = probe(video)
-    tracker = trackers.FaceTracker()
+    frames = probe(video).frame_count
 
-    def tell(done: int, total: int | None = None) -> None:
-        observer.progress("plan", done, total or info.frame_count, 0.0)
+    def tell(done: int, total: int | None) -> None:
+        observer.progress("plan", done, total or frames, 0.0)
 
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        plan, _ = plan_for(
-            video,
-            settings(tracker),
-            lambda writer: analyse(video, writer, tracker, tell),
-            keep=True,
-            scratch=Path(scratch),
-        )
-        with plan:
-            tracks = sorted(plan.tracks, key=_prominence, reverse=True)[:MOST_PEOPLE]
-            tracks.sort(key=lambda track: track.number)
-            return _describe(plan, tracks, video, folder)
+    with planned(video, tell) as plan:
+        tracks = sorted(plan.tracks, key=_prominence, reverse=True)[:MOST_PEOPLE]
+        tracks.sort(key=lambda track: track.number)
+        return _describe(plan, tracks, video, folder)
 
 
 def _prominence(track: Track) -> float:

@@ -25,7 +25,6 @@ import time
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +35,7 @@ from lipwright.files.user_folders import (
     expanded,
     temporary_folder,
 )
-from lipwright.files.whole import file_sha256
+from lipwright.files.whole import file_sha256, temporary_beside
 from lipwright.weights.registry import (
     Download,
     Entry,
@@ -404,22 +403,11 @@ def _store(entry: Entry, source: Source, data: bytes) -> Path:
 
 def _write(path: Path, data: bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _beside(path) as temporary:
+    with temporary_beside(path) as temporary:
         temporary.write_bytes(data)
         temporary.chmod(0o644)  # not a secret: a shared cache serves other users too
         os.replace(temporary, path)
     return path
-
-
-@contextlib.contextmanager
-def _beside(path: Path) -> Iterator[Path]:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _touch(marker: Path) -> None:

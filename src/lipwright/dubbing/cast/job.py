@@ -11,7 +11,6 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright.dubbing import gate
 from lipwright.dubbing.cast.checking import settled
 from lipwright.dubbing.cast.fates import fates
 from lipwright.dubbing.cast.reading import read_cast, refuse
@@ -25,6 +24,7 @@ from lipwright.dubbing.plan import Plan, Source
 from lipwright.dubbing.schedule import Schedule, select
 from lipwright.dubbing.speaking import limited
 from lipwright.errors import LipwrightError
+from lipwright.media import voice_activity
 from lipwright.media.audio import SAMPLE_RATE, load_speech
 from lipwright.media.info import VideoInfo, probe
 from lipwright.media.loudness import integrated_loudness
@@ -145,9 +145,9 @@ class CastJob:
         """Bring every speech to a level that methods know, and find where somebody speaks."""
         self._gates = {}
         for path, wave in self.waves.items():
-            gain = gate.speech_gain(gate.band_level(wave, SAMPLE_RATE))
+            gain = voice_activity.speech_gain(voice_activity.band_level(wave, SAMPLE_RATE))
             amplify(wave, gain)
-            self._gates[path] = gate.detect(wave, SAMPLE_RATE)
+            self._gates[path] = voice_activity.detect(wave, SAMPLE_RATE)
 
     def assign(self, plan: Plan) -> Plan:
         """Find the faces, and leave every mouth alone outside its stretches.

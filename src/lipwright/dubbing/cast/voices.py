@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.dubbing.cast.stretches import Stretch
-from lipwright.dubbing.gate import SilenceGate
 from lipwright.media.mel import HOP, SAMPLE_RATE
+from lipwright.media.voice_activity import SilenceGate
 from lipwright.methods.base import Method
 
 PAUSE_SECONDS = 1

@@ -27,6 +27,7 @@ from lipwright.evaluation.memory.information import information
 from lipwright.evaluation.memory.labels import PAUSES, Said, heard_in, said_in, starts
 from lipwright.evaluation.memory.page import write_page
 from lipwright.evaluation.memory.probe import Probe, ProbedClip
+from lipwright.evaluation.plot import pyplot
 from lipwright.models.memory import effective_slots, sharpness
 
 STEPS = 7
@@ -70,7 +71,7 @@ def inspect(
     """
     corpus = PackedCorpus(corpus_path)
     probe = Probe(checkpoint, corpus)
-    pictures.plotting()  # say what is missing before the work begins
+    pyplot()  # say what is missing before the work begins
     begin = starts(corpus_path)
     chosen = _choose(corpus, split, clips, begin, alignments, identities)
     out.mkdir(parents=True, exist_ok=True)

@@ -10,31 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lipwright.errors import missing_extra
+from lipwright.evaluation.plot import pyplot
 from lipwright.face_regions import MOUTH_PICTURE_BOX, pixel_box
 
 Array = NDArray[np.float32]
 
 
-def plotting() -> Any:
-    """The pyplot of matplotlib without a screen.
-
-    Raises:
-        LipwrightError: matplotlib is not installed.
-    """
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise missing_extra("The plots", "evaluate") from error
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    return plt
-
-
 def slot_use(audio: Array, lips: Array, order: NDArray[np.int64], path: Path) -> None:
     """Bars of the mean address (S,) of audio and of lips, slots in ``order``."""
-    plt = plotting()
+    plt = pyplot()
     figure, axes = plt.subplots(figsize=(10, 2.8), layout="constrained")
     place = np.arange(len(order))
     axes.bar(place - 0.2, audio[order], 0.4, label="audio", color="#3567a8")
@@ -48,7 +32,7 @@ def heat_map(
     address: Array, lips: Array, wave: Array, words: Sequence[str] | None, path: Path
 ) -> None:
     """Waveform over the addresses (n, S) of a clip, from speech and from the true lips."""
-    plt = plotting()
+    plt = pyplot()
     n = len(address)
     seconds = n / 25
     # Slots in the order of the moment at which they are strongest: speech runs along the diagonal.
@@ -98,7 +82,7 @@ def _write_words(axes: Any, words: Sequence[str]) -> None:
 
 def label_map(table: Array, labels: Sequence[str], slots: Sequence[int], path: Path) -> None:
     """Lift p(slot | label) / p(slot) in powers of two, (labels, slots)."""
-    plt = plotting()
+    plt = pyplot()
     size = (min(14.0, 2 + 0.22 * len(slots)), 1.2 + 0.2 * len(labels))
     figure, axes = plt.subplots(figsize=size, layout="constrained")
     shown = axes.imshow(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from lipwright.errors import LipwrightError
 from lipwright.evaluation.metrics.base import ClipResult, Metric, MetricInfo, Side
 from lipwright.evaluation.phones import Phone, phones_of, transcript_of
+from lipwright.runs import runs_of
 
 Array = NDArray[np.float64]
 
@@ -117,9 +118,9 @@ def false_closures(
         if phone.name:
             spoken |= (times >= phone.start) & (times < phone.end)
     shut = np.nan_to_num(opening, nan=np.inf) < closed
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], shut.astype(np.int8), [0]])))
-    runs = edges.reshape(-1, 2)
-    count = sum(bool(spoken[a:b].all() and not excused[a:b].any()) for a, b in runs.tolist())
+    count = sum(
+        bool(spoken[a:b].all() and not excused[a:b].any()) for a, b in runs_of(shut).tolist()
+    )
     step = float(np.median(np.diff(times))) if len(times) > 1 else FRAME
     return int(count), float((spoken & np.isfinite(opening)).sum() * step)
 

@@ -20,7 +20,7 @@ here reports under other names (:mod:`lipwright.evaluation.metrics.expert_sync`)
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -63,17 +63,7 @@ LSE_C = MetricInfo(
     paired=False,
     protocols=("reconstruction", "unpaired", "silent", "noise"),
 )
-LSE_D = MetricInfo(
-    "lse_d",
-    "LSE-D",
-    _SOURCE,
-    "adapted",
-    "real",
-    _DEVIATIONS,
-    needs=("syncnet",),
-    paired=False,
-    protocols=("reconstruction", "unpaired", "silent", "noise"),
-)
+LSE_D = replace(LSE_C, name="lse_d", title="LSE-D")
 OFFSET = MetricInfo(
     "lse_offset",
     "LSE offset",

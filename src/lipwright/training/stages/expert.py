@@ -7,7 +7,6 @@ windows of 25 frames a shift of one frame still shares 24).
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,9 +27,8 @@ from lipwright.training.stages.matching import (
     LipTargets,
     Matching,
     MatchingConfig,
-    held_out_measures,
+    expert_measures,
     matching_losses,
-    pair_measures,
     varied,
 )
 from lipwright.training.stages.run import StageRun
@@ -229,13 +227,12 @@ class ExpertStage:
             grids, mel, labels = pairs.draw(rng, self.run.batch, context.device)
             return self._cosine(network, grids, mel, context), labels
 
-        batches = self.run.validate_batches
-        out = pair_measures(partial(judge, self.held_out), batches)
-        out |= pair_measures(partial(judge, self.held_out_near), batches, "_offset1")
-        rng = np.random.default_rng(12)
-        return out | held_out_measures(
+        return expert_measures(
             network,
-            lambda: self._groups(self.held_out, rng, context),
+            judge,
+            self.held_out_near,
+            self.held_out,
+            lambda rng: self._groups(self.held_out, rng, context),
             self.run.validate_batches,
             self.config.matching,
             context,

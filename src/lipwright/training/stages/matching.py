@@ -13,6 +13,8 @@ that:
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -39,6 +41,9 @@ Batch = tuple[Tensor, Tensor, NDArray[np.bool_], Tensor | None]
 """B windows of faces, their speech (B, 80, 4T), the (B, B) pairs that take part (see
 :class:`~lipwright.data.clip_windows.WindowBatch`), and the (B, T K) lip motion where it is to be
 predicted."""
+
+
+Pairs = TypeVar("Pairs")
 
 
 class MatchingConfig(Section):
@@ -178,6 +183,34 @@ def pair_measures(
         f"sync_loss{suffix}": float(np.mean(losses)),
         f"accuracy{suffix}": float(np.mean(accuracies)),
     }
+
+
+def expert_measures(
+    network: nn.Module,
+    judge: Callable[[Pairs, np.random.Generator], tuple[Tensor, Tensor]],
+    near: Pairs,
+    far: Pairs,
+    draw: Callable[[np.random.Generator], Batch],
+    batches: int,
+    config: MatchingConfig,
+    context: Context,
+) -> dict[str, float]:
+    """All that is measured of a sync expert on held-out people.
+
+    Args:
+        network: of :class:`Matching`.
+        judge: cosines (B,) of a batch of single pairs, and whether they match (B,).
+        near: pairs that differ by one frame at least.
+        far: pairs that differ as in training.
+        draw: a batch of groups.
+        batches: how many of each.
+        config: how groups are drawn.
+        context: of the training.
+    """
+    out = pair_measures(partial(judge, far), batches)
+    out |= pair_measures(partial(judge, near), batches, "_offset1")
+    rng = np.random.default_rng(12)
+    return out | held_out_measures(network, lambda: draw(rng), batches, config, context)
 
 
 def held_out_measures(

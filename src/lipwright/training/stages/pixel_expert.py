@@ -8,7 +8,6 @@ say: that a pixel expert stops learning as resolution grows.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +30,8 @@ from lipwright.training.stages.matching import (
     LipTargets,
     Matching,
     MatchingConfig,
-    held_out_measures,
+    expert_measures,
     matching_losses,
-    pair_measures,
     varied,
 )
 from lipwright.training.stages.run import StageRun
@@ -139,13 +137,12 @@ class PixelExpertStage:
             batch = pairs.draw(rng, self.run.batch, context.device, shifted=True)
             return self._cosine(network, batch, context), batch.labels
 
-        batches = self.run.validate_batches
-        out = pair_measures(partial(judge, self.held_out), batches)
-        out |= pair_measures(partial(judge, self.held_out_near), batches, "_offset1")
-        rng = np.random.default_rng(12)
-        return out | held_out_measures(
+        return expert_measures(
             network,
-            lambda: self._groups(self.held_out, rng, NONE, context),
+            judge,
+            self.held_out_near,
+            self.held_out,
+            lambda rng: self._groups(self.held_out, rng, NONE, context),
             self.run.validate_batches,
             self.config.matching,
             context,

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from lipwright.dubbing import gate
+from lipwright.media import voice_activity
 
 RATE = 16000
 
@@ -30,10 +30,10 @@ def zeros(seconds: float) -> np.ndarray:
 
 def test_level_of_a_sine_and_of_hum() -> None:
     t = np.arange(RATE) / RATE
-    level = gate.band_level(np.sin(2 * np.pi * 1000 * t).astype(np.float32), RATE)
+    level = voice_activity.band_level(np.sin(2 * np.pi * 1000 * t).astype(np.float32), RATE)
     assert level.size == 101
     assert level[10:90] == pytest.approx(-3.0, abs=0.2)
-    hum = gate.band_level(np.sin(2 * np.pi * 50 * t).astype(np.float32), RATE)
+    hum = voice_activity.band_level(np.sin(2 * np.pi * 50 * t).astype(np.float32), RATE)
     assert hum[10:90].max() < -25.0
 
 
@@ -41,16 +41,18 @@ def test_level_of_a_sine_and_of_hum() -> None:
 def test_pause_is_found_in_any_room(background: float) -> None:
     wave = np.concatenate([talk(2), zeros(1.5), talk(2, 2)])
     wave = wave + noise(wave.size / RATE, background)
-    found = gate.detect(wave, RATE)
+    found = voice_activity.detect(wave, RATE)
     assert found.starts.size == 2
-    assert 1.875 <= found.ends[0] - gate.HANG_SECONDS <= 2.1  # the last syllable fades at 1.875 s
-    assert found.starts[1] == pytest.approx(3.5 - gate.LEAD_SECONDS, abs=0.1)
+    assert (
+        1.875 <= found.ends[0] - voice_activity.HANG_SECONDS <= 2.1
+    )  # the last syllable fades at 1.875 s
+    assert found.starts[1] == pytest.approx(3.5 - voice_activity.LEAD_SECONDS, abs=0.1)
     active = found.activity([0.5, 1.0, 1.5, 2.75, 4.0, 5.0])
     assert active.tolist() == [1, 1, 1, 0, 1, 1]
 
 
 def test_smooth_entry_and_exit() -> None:
-    found = gate.SilenceGate(np.array([1.0, 3.0]), np.array([2.0, 4.0]))
+    found = voice_activity.SilenceGate(np.array([1.0, 3.0]), np.array([2.0, 4.0]))
     times = [Fraction(k, 100) for k in range(500)]
     activity = found.activity(times)
     assert activity[100:201].min() == 1
@@ -63,10 +65,10 @@ def test_smooth_entry_and_exit() -> None:
 
 
 def test_silence_is_silent_and_endless_sound_is_not_cut() -> None:
-    assert gate.detect(zeros(2), RATE).starts.size == 0
-    assert gate.detect(zeros(2), RATE).activity([1.0]).tolist() == [0.0]
-    assert gate.detect(noise(2, 1e-5), RATE).starts.size == 0
-    endless = gate.detect(talk(4), RATE)
+    assert voice_activity.detect(zeros(2), RATE).starts.size == 0
+    assert voice_activity.detect(zeros(2), RATE).activity([1.0]).tolist() == [0.0]
+    assert voice_activity.detect(noise(2, 1e-5), RATE).starts.size == 0
+    endless = voice_activity.detect(talk(4), RATE)
     assert endless.starts.size == 1
     assert endless.activity(np.linspace(0.05, 3.95, 50).tolist()).min() == 1
 
@@ -74,18 +76,18 @@ def test_silence_is_silent_and_endless_sound_is_not_cut() -> None:
 def test_click_is_no_speech() -> None:
     wave = np.concatenate([talk(2), zeros(3)]) + noise(5, 0.0005)
     wave[int(3.5 * RATE) : int(3.5 * RATE) + 160] += 0.3
-    assert gate.detect(wave, RATE).activity([3.5])[0] == 0
+    assert voice_activity.detect(wave, RATE).activity([3.5])[0] == 0
 
 
 def test_short_and_empty_recordings() -> None:
-    assert gate.detect(np.zeros(0, np.float32), RATE).starts.size == 0
-    assert gate.detect(np.ones(1, np.float32), RATE).activity([0.0]).shape == (1,)
-    assert gate.detect(talk(0.3), RATE).activity([0.1])[0] == 1
+    assert voice_activity.detect(np.zeros(0, np.float32), RATE).starts.size == 0
+    assert voice_activity.detect(np.ones(1, np.float32), RATE).activity([0.0]).shape == (1,)
+    assert voice_activity.detect(talk(0.3), RATE).activity([0.1])[0] == 1
 
 
 def test_intervals_do_not_touch() -> None:
     gaps = (0.2, 0.3, 0.4, 0.6)
     wave = np.concatenate([part for gap in gaps for part in (talk(0.25), zeros(gap))])
-    found = gate.detect(wave, RATE)
+    found = voice_activity.detect(wave, RATE)
     assert (found.starts < found.ends).all()
     assert (found.ends[:-1] < found.starts[1:]).all()

@@ -1,4 +1,8 @@
-"""The silence gate: where somebody speaks, so that the mouth can rest elsewhere.
+"""Voice activity: where somebody speaks, so that the mouth can rest elsewhere.
+
+The one detector of speech against silence. Two neighbours ask something else: ``data/voice.py``
+whether a sound is speech at all or music, for a corpus; ``evaluation/metrics/silence.py`` has the
+fixed definition of silence of a published number.
 
 Lip-sync networks answer room noise with a quivering mouth. The gate finds the speech by its energy
 and tells, for any instant, how much of it is to be heard (1 in speech, 0 in silence, a smooth step
@@ -22,6 +26,7 @@ from numpy.typing import NDArray
 from lipwright.geometry import smoothstep
 from lipwright.media.mel import zero_padded
 from lipwright.media.stored_sound import release
+from lipwright.runs import runs_of
 
 HOP_SECONDS = 0.010
 WINDOW_SECONDS = 0.025
@@ -138,9 +143,7 @@ def detect(wave: NDArray[np.float32], sample_rate: int) -> SilenceGate:
 
 def detect_in(level: NDArray[np.float64]) -> SilenceGate:
     """Find the speech by its level, see :func:`band_level`; time 0 is that of the first level."""
-    speaking = _decide(level)
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], speaking.astype(np.int8), [0]))))
-    runs = edges.reshape(-1, 2) * HOP_SECONDS
+    runs = runs_of(_decide(level)) * HOP_SECONDS
     runs = runs[runs[:, 1] - runs[:, 0] >= MIN_SPEECH_SECONDS]
     merged: list[list[float]] = []
     for start, end in runs:
@@ -206,10 +209,8 @@ def _decide(level: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 def _hysteresis(level: NDArray[np.float64], on: float, off: float) -> NDArray[np.bool_]:
     """Stretches above ``off`` that reach ``on`` somewhere."""
-    candidate = level > off
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], candidate.astype(np.int8), [0]))))
     out = np.zeros(level.shape, dtype=bool)
-    for start, end in edges.reshape(-1, 2):
+    for start, end in runs_of(level > off):
         out[start:end] = level[start:end].max() > on
     return out
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import av
 import numpy as np
 import pytest
 
+from lipwright.dubbing.adapt import PersonSpeech
+from lipwright.dubbing.analysis import analyse, settings
+from lipwright.dubbing.cast import job as cast_job
 from lipwright.dubbing.cast.checking import settled
 from lipwright.dubbing.cast.job import CastJob
 from lipwright.dubbing.cast.reading import read_cast
@@ -17,9 +21,12 @@ from lipwright.dubbing.cast.request import CastSpeech
 from lipwright.dubbing.cast.sound import RATE, write_mix
 from lipwright.dubbing.cast.stretches import Stretch
 from lipwright.dubbing.job import DubOptions, dub
+from lipwright.dubbing.plan import LISTENS, Plan, PlanWriter, Source
 from lipwright.errors import LipwrightError
+from lipwright.lip_motion import BOUND
 from lipwright.media.audio import load_speech
 from lipwright.media.loudness import integrated_loudness
+from lipwright.methods.adaptation import Adaptation
 from tests.dubbing import clips
 from tests.dubbing.clips import Actor
 from tests.dubbing.test_job import Talker
@@ -221,6 +228,12 @@ class Tracker(clips.ScriptedTracker):
         super().__init__(lambda i: [Actor(0, 20, 20, 112), Actor(1, 180, 20, 110)])
 
 
+def analysed(film: Path, folder: Path) -> Plan:
+    tracker = Tracker()
+    writer = PlanWriter(folder / "plan.jsonl", Source.of(film), settings(tracker))
+    return analyse(film, writer, tracker)
+
+
 def test_each_mouth_gets_its_own_speech(film: Path, tmp_path: Path) -> None:
     clips.write_speech(tmp_path / "a.wav", 1.0)
     clips.write_speech(tmp_path / "b.wav", 1.5)
@@ -259,6 +272,91 @@ people:
     assert len(load_speech(out)) == pytest.approx(48000, abs=2)
 
 
+TWO = """
+people:
+  Anna: {face: "0", stretches: [{start: 0.4, speech: a.wav}]}
+  Ben: {face: "1", stretches: [{start: 1, speech: b.wav}]}
+  Voice: {stretches: [{start: 2.7, end: 2.9, speech: a.wav}]}
+"""
+
+
+def test_a_passage_is_that_part_of_the_whole(film: Path, tmp_path: Path) -> None:
+    """--start and --end: pictures, sound and report are those of the film from 1.0 to 2.6 s."""
+    clips.write_speech(tmp_path / "a.wav", 1.0)
+    clips.write_speech(tmp_path / "b.wav", 1.5)
+    cast = CastSpeech(cast_of(tmp_path, TWO))
+    lossless = DubOptions(lossless=True, manifest=False, watermark=False)
+    whole, part = tmp_path / "whole.mkv", tmp_path / "part.mkv"
+    dub(film, cast, whole, lossless, method=Talker(), tracker=Tracker())
+    passage = replace(lossless, start=Fraction(199, 200), end=Fraction(13, 5))
+    made = dub(film, cast, part, passage, method=Talker(), tracker=Tracker())
+    assert made.frames == 40
+    rows = [(r["person"], r["start"], r["end"], r["offset"], r["frames"]) for r in made.stretches]
+    assert rows == [("Anna", 0.0, 0.4, 0.6, 10), ("Ben", 0.0, 1.5, 0.0, 38)]
+    before, after = (list(clips.decoded(path)) for path in (whole, part))
+    # A mouth that is cut into hears nothing of what was before: the first frames may differ.
+    for k in range(8, 40):
+        assert (after[k][1] == before[25 + k][1]).all(), k
+    sound = load_speech(whole)[16000:41600] - load_speech(part)[:25600]
+    assert np.abs(sound[800:-800]).max() < 2e-3
+    ends = replace(lossless, length="cut_off")
+    shorter = CastSpeech(cast_of(tmp_path, TWO.rsplit("  Voice", 1)[0], "two.yaml"))
+    assert dub(film, shorter, part, ends, method=Talker(), tracker=Tracker()).frames == 63
+    with pytest.raises(LipwrightError, match=r"Nobody of .* between --start and --end"):
+        dub(film, shorter, part, replace(lossless, start=Fraction(27, 10)), method=Talker(),
+            tracker=Tracker())  # fmt: skip
+
+
+def test_a_preview_of_a_cast(film: Path, tmp_path: Path) -> None:
+    clips.write_speech(tmp_path / "a.wav", 1.0)
+    clips.write_speech(tmp_path / "b.wav", 1.5)
+    cast = CastSpeech(cast_of(tmp_path, TWO))
+    sheet, out = tmp_path / "sheet.png", tmp_path / "out.mkv"
+    made = dub(film, cast, out, replace(QUIET, preview=sheet), method=Talker(), tracker=Tracker())
+    assert sheet.is_file()
+    assert made.previewed > 0
+    assert not out.exists()
+    assert {row["person"] for row in made.stretches} == {"Anna", "Ben", "Voice"}
+
+
+def test_each_person_articulates_in_their_own_way(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips.write_speech(tmp_path / "a.wav", 1.0)
+    clips.write_speech(tmp_path / "b.wav", 1.5)
+    cast = CastSpeech(cast_of(tmp_path, TWO))
+    given: list[list[tuple[int, ...]]] = []
+
+    def learnt(video: Path, plan: Plan, people: list[tuple[int, ...]], *_: object) -> object:
+        given.append(people)
+        # They are learnt from all that is seen of them, not from what they are to say.
+        assert all((track.states != LISTENS).all() for track in plan.tracks)
+        size = 80
+        twice = Adaptation(
+            np.zeros(size * 3), np.zeros((size * 3, size)), np.zeros(size), np.zeros(size),
+            np.full(size, 2.0),
+        )  # fmt: skip
+        return [
+            PersonSpeech((0,), twice, {}, {"used": True}),
+            PersonSpeech((1,), None, {}, {"used": False}),
+        ]
+
+    monkeypatch.setattr(cast_job, "learnt", learnt)
+    monkeypatch.setattr(Adaptation, "apply", lambda self, motions: motions * self.gain[:, None])
+    job = CastJob(cast, film, tmp_path / "o.mkv", QUIET)
+    plan = analysed(film, tmp_path)
+    job.assign(plan)
+    job.mix(tmp_path, "mkv")
+    plain = job.features(Talker(), [])
+    found = job.features(Talker(), job.learnt(plan, Talker()))
+    assert given == [[(0,), (1,)]]
+    assert np.allclose(found[0], np.clip(2 * plain[0], -BOUND, BOUND))
+    assert (found[1] == plain[1]).all()
+    off = CastJob(cast, film, tmp_path / "o.mkv", replace(QUIET, adapt="off"))
+    off.assign(plan)
+    assert off.learnt(plan, Talker()) == []
+
+
 def test_a_killed_cast_goes_on(film: Path, tmp_path: Path) -> None:
     clips.write_speech(tmp_path / "a.wav", 1.0)
     text = 'people:\n  Anna: {face: "0", stretches: [{start: 0.4, speech: a.wav}]}\n'
@@ -282,8 +380,11 @@ people:
     assert len(lines) == 3
     for part in ("gone.wav", "silent.mp4", "beyond the end of the film"):
         assert sum(part in line for line in lines) == 1, part
-    with pytest.raises(LipwrightError, match="--length means nothing with a cast"):
-        dub(film, cast, out, DubOptions(length="speech"), method=Talker(), tracker=Tracker())
+    strange = DubOptions(length="loop", face="all", adapt=film)
+    with pytest.raises(LipwrightError) as caught:
+        dub(film, cast, out, strange, method=Talker(), tracker=Tracker())
+    for part in ("--length loop", "--face means", "--adapt", "gone.wav", "silent.mp4"):
+        assert sum(part in line for line in str(caught.value).split("\n")) == 1, part
     with pytest.raises(LipwrightError, match=r"The cast .*none\.yaml does not exist"):
         dub(film, CastSpeech(tmp_path / "none.yaml"), out, QUIET, method=Talker(),
             tracker=Tracker())  # fmt: skip

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from lipwright import __version__
 from lipwright.dubbing import timeline
-from lipwright.dubbing.adapt import features_by_track
+from lipwright.dubbing.adapt import PersonSpeech, features_by_track
 from lipwright.dubbing.adapt_plan import people_speech
 from lipwright.dubbing.analysis import Tracker
 from lipwright.dubbing.cast.job import CastJob
@@ -53,6 +53,7 @@ from lipwright.media import limits, voice_activity
 from lipwright.media.audio import SAMPLE_RATE, load_speech
 from lipwright.media.encoding import choose_encoding, kind_of, losses
 from lipwright.media.info import VideoInfo, probe
+from lipwright.media.names import Kind
 from lipwright.media.sound import possible_padding
 from lipwright.media.stored_sound import amplify
 from lipwright.methods.base import Method
@@ -164,11 +165,7 @@ class _Dub:
                     codec=options.codec,
                 )
                 found: list[str] = []
-                if self.cast is not None:
-                    self.speech = self.cast.mix(scratch, kind)
-                    self.report.sound = self.cast.sound
-                    wave = np.zeros(round(self.cast.film * SAMPLE_RATE), np.float32)
-                else:
+                if self.cast is None:
                     wave = self._levelled(self._wave(found), found)
                 facts, lost = self._described(info)
                 self._say([*lost, *losses(facts, kind, encoding), *found])
@@ -190,23 +187,22 @@ class _Dub:
             if options.face == "speaking":
                 self._tell("listen")
                 plan = self._speaking(plan)
+            whole = plan
             if self.cast is not None:
                 plan = self.cast.assign(plan)
+                wave = self._mixed(self.cast, scratch, kind)
             with plan:
                 schedule = self._schedule(plan, info, wave)
                 self.report.warnings += plan.warnings
                 self._tell("listen")
                 audio_features: NDArray[np.float32] | None = None
                 with self._timed("listen"):
+                    people = self._articulation(whole, schedule, method, planner, info)
                     if self.cast is not None:
-                        adapted = self.cast.features(method)
-                        if self.options.adapt_from is not None:
-                            self._say(["--adapt FILE is not used for a cast."])
+                        adapted = self.cast.features(method, people)
                     else:
                         audio_features = method.speech_features(wave)
-                        adapted = self._adapted(
-                            plan, schedule, method, audio_features, planner, info
-                        )
+                        adapted = features_by_track(people, audio_features, method.articulation)
                 level = voice_activity.band_level(wave, SAMPLE_RATE)
                 del wave
                 job = Job(
@@ -250,7 +246,8 @@ class _Dub:
 
     def _preview(self, job: Job, level: NDArray[np.float64], path: Path) -> None:
         tell = self._progress("render")
-        title = f"{self.video.name} with {self.speech.name}"
+        spoken = self.speech if self.given_cast is None else self.given_cast.path
+        title = f"{self.video.name} with {spoken.name}"
         self.report.previewed = write_preview(job, level, title, path, tell)
         self.report.files["preview"] = str(path)
 
@@ -339,28 +336,38 @@ class _Dub:
         if self.observer is not None:
             self.observer.progress(stage, 0, None, 0.0)
 
-    def _adapted(
+    def _articulation(
         self,
         plan: Plan,
         schedule: Schedule,
         method: Method,
-        general: NDArray[np.float32],
         planner: Callable[[Path, VideoInfo], Plan],
         info: VideoInfo,
-    ) -> dict[int, NDArray[np.float32]]:
-        """The speech as every person would say it whose articulation is known, by track."""
-        people, sentences = people_speech(
-            self.video,
-            plan,
-            schedule.speaking,
-            method,
-            self.options,
-            lambda path: planner(path, probe(path)),
-            info.is_still,
-        )
+    ) -> list[PersonSpeech]:
+        """How the people articulate who speak, as far as it is known."""
+        if self.cast is not None and self.options.adapt_from is None:
+            people = self.cast.learnt(plan, method)
+        else:
+            people, sentences = people_speech(
+                self.video,
+                plan,
+                schedule.speaking,
+                method,
+                self.options,
+                lambda path: planner(path, probe(path)),
+                info.is_still,
+            )
+            self._say(sentences)
         self.report.adaptation = [dict(person.facts) for person in people]
-        self._say(sentences)
-        return features_by_track(people, general, method.articulation)
+        return people
+
+    def _mixed(self, cast: CastJob, scratch: Path, kind: Kind) -> NDArray[np.float32]:
+        """Write the sound of a cast; as long as it, silence, or for a preview itself, at 16 kHz."""
+        self.speech = cast.mix(scratch, kind)
+        self.report.sound = cast.sound
+        if self.options.preview is not None:
+            return load_speech(self.speech)
+        return np.zeros(round(cast.film * SAMPLE_RATE), np.float32)
 
     def _plan(self, tracker: Tracker | None, scratch: Path, video: Path, info: VideoInfo) -> Plan:
         if tracker is None:
@@ -410,6 +417,8 @@ class _Dub:
         else:
             base = plan.time_base
             start, end = Fraction(options.start), Fraction(options.end) or None
+            if self.cast is not None:
+                end = self.cast.end
             cut = timeline.passage(plan.pts, plan.last_duration, base, start, end)
             padding = Fraction(0)
             if self.cast is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
@@ -11,19 +11,22 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.dubbing import timeline
+from lipwright.dubbing.adapt import PersonSpeech, features_by_track
+from lipwright.dubbing.adapt_plan import learnt
 from lipwright.dubbing.cast.checking import settled
 from lipwright.dubbing.cast.fates import fates
 from lipwright.dubbing.cast.reading import read_cast, refuse
 from lipwright.dubbing.cast.request import CastSpeech, Original
 from lipwright.dubbing.cast.sound import STEPS, write_mix
-from lipwright.dubbing.cast.stretches import Stretch
+from lipwright.dubbing.cast.stretches import Cast, Stretch, within
 from lipwright.dubbing.cast.voices import activity_of, features_of, part_of
 from lipwright.dubbing.checks import same_place
 from lipwright.dubbing.options import DubOptions
 from lipwright.dubbing.plan import Plan, Source
 from lipwright.dubbing.schedule import Schedule, select
 from lipwright.dubbing.speaking import limited
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, Problems
 from lipwright.media import voice_activity
 from lipwright.media.audio import SAMPLE_RATE, load_speech
 from lipwright.media.info import VideoInfo, probe
@@ -34,8 +37,14 @@ from lipwright.media.stored_sound import amplify
 from lipwright.methods.base import Method
 
 MOST_GAIN_DB = 20.0
-UNUSED = ("face", "length", "start", "end", "speech_offset", "speech_stream", "preview")
-"""Options that mean nothing beside a cast."""
+UNUSED = {
+    "face": "the cast says whose mouth moves",
+    "speech_offset": "give a person's 'start' or a stretch's 'offset' in the cast",
+    "speech_stream": "the cast's speeches are heard by their default sound",
+}
+"""Options that mean nothing beside a cast, and what to do instead."""
+LENGTHS = ("auto", "video", "speech", "cut_off")
+"""Lengths that leave the times in place that a cast names."""
 
 Wave = NDArray[np.float32]
 
@@ -51,19 +60,37 @@ class CastJob:
         """
         default = DubOptions()
         problems = [
-            f"--{name.replace('_', '-')} means nothing with a cast; leave it away."
-            for name in UNUSED
+            f"--{name.replace('_', '-')} means nothing with a cast: {why}."
+            for name, why in UNUSED.items()
             if getattr(options, name) != getattr(default, name)
         ]
+        if options.length not in LENGTHS:
+            problems.append(
+                f"--length {options.length} would move the times that a cast names; give one of "
+                f"{', '.join(LENGTHS)}."
+            )
         if given.original not in get_args(Original):
             problems.append(f"The original sound cannot be '{given.original}'; drop, duck or keep.")
         info = probe(video, stream=options.video_stream)
         if info.is_still:
             problems.append(f"A cast needs a film; {video} is a still picture.")
-        refuse(problems)
-        self._given, self._video = given, video
+            refuse(problems)
+        self._given, self._video, self._options = given, video, options
         self._has_sound = info.has_audio
-        cast = self._cast = read_cast(given.path, info.average_rate)
+        try:
+            cast = read_cast(given.path, info.average_rate, problems)
+        except Problems as error:
+            cast = Cast(given.path)
+            problems += error.sentences
+        except LipwrightError as error:
+            cast = Cast(given.path)
+            problems.append(str(error))
+        self._cast = cast
+        if options.adapt_from is not None and len({f for f in cast.faces.values() if f}) > 1:
+            problems.append(
+                f"--adapt {options.adapt_from} teaches how one person articulates, and the cast "
+                "has several; give auto or off."
+            )
         self.waves: dict[Path, Wave] = {}
         for path in cast.speeches:
             try:
@@ -82,6 +109,14 @@ class CastJob:
         self.film = _length(info)
         lengths = {path: Fraction(wave.size, SAMPLE_RATE) for path, wave in self.waves.items()}
         self.stretches = settled(cast, self.film, lengths, problems)
+        self.begin, self.end = Fraction(options.start), Fraction(options.end) or None
+        if self.stretches and options.length in ("speech", "cut_off"):
+            last = max(each.end or self.film for each in self.stretches)
+            self.end = last if self.end is None else min(self.end, last)
+        if self.stretches and not within(self.stretches, self.begin, self.end or self.film):
+            problems.append(
+                f"Nobody of {given.path} speaks between --start and --end; give a longer passage."
+            )
         refuse(problems)
         self._mouths: dict[str, list[Stretch]] = {}
         for each in self.stretches:
@@ -89,6 +124,8 @@ class CastJob:
             if face is not None:
                 self._mouths.setdefault(face, []).append(each)
         self._tracks: dict[str, frozenset[int]] = {}
+        self._left_out = Fraction(0)
+        self._of_film = self.stretches  # so that a passage is as loud as it is in the whole
         self.sound: dict[str, Any] = {}
 
     def identity(self) -> list[Any]:
@@ -122,7 +159,7 @@ class CastJob:
         steps = np.arange(1 + int(self.film * STEPS)) / STEPS
         spoken = activity_of(self.stretches, self._gates, steps)
         path = scratch / ("cast.flac" if kind == "mkv" else "cast.wav")
-        write_mix(path, self.film, self.stretches, gains, under, spoken)
+        write_mix(path, self.film, self.stretches, gains, under, spoken, self._left_out)
         self.sound = {
             "bed": str(self._given.bed) if self._given.bed else None,
             "original": self._original,
@@ -134,8 +171,8 @@ class CastJob:
     def _gains(self, target: float | None) -> dict[str, float]:
         """Decibels that bring what each person says to a loudness (LUFS)."""
         gains = {}
-        for name in dict.fromkeys(each.name for each in self.stretches):
-            parts = [part_of(self.waves[s.speech], s) for s in self.stretches if s.name == name]
+        for name in dict.fromkeys(each.name for each in self._of_film):
+            parts = [part_of(self.waves[s.speech], s) for s in self._of_film if s.name == name]
             found = integrated_loudness(np.concatenate(parts), SAMPLE_RATE)
             gain = 0.0 if target is None or found is None else target - found
             gains[name] = float(np.clip(gain, -MOST_GAIN_DB, MOST_GAIN_DB))
@@ -182,7 +219,34 @@ class CastJob:
                 assert each.end is not None
                 drawn |= (at >= float(each.start)) & (at < float(each.end))
             rows[track.number] = drawn
+        self._cut(plan)
         return limited(plan, rows)
+
+    def _cut(self, plan: Plan) -> None:
+        """From now on all times are those of the output, if it is a passage of the film."""
+        if not self.begin and self.end is None:
+            return
+        passage = timeline.passage(
+            plan.pts, plan.last_duration, plan.time_base, self.begin, self.end
+        )
+        shown = passage.pts[-1] - passage.pts[0] + passage.last_duration
+        self._left_out = (passage.pts[0] - plan.pts[0]) * plan.time_base
+        self.film = shown * plan.time_base
+        self.stretches = within(self.stretches, self._left_out, self._left_out + self.film)
+        for face, stretches in self._mouths.items():
+            self._mouths[face] = within(stretches, self._left_out, self._left_out + self.film)
+
+    def learnt(self, plan: Plan, method: Method) -> list[PersonSpeech]:
+        """How the people of the cast articulate, as far as the film's own sound tells it.
+
+        Args:
+            plan: of the film, as it was before :meth:`assign`.
+            method: whose predictions are corrected.
+        """
+        people = [tuple(sorted(tracks)) for tracks in self._tracks.values() if tracks]
+        if self._options.adapt == "off" or not people:
+            return []
+        return learnt(self._video, plan, people, method, self._options.plan_cache)
 
     @property
     def speaking(self) -> frozenset[int]:
@@ -197,12 +261,20 @@ class CastJob:
             of_tracks.update(dict.fromkeys(self._tracks[face], own))
         return activity_of(self.stretches, self._gates, times), of_tracks
 
-    def features(self, method: Method) -> Mapping[int, Wave]:
-        """(C, T) speech features of each track."""
-        found = {}
+    def features(self, method: Method, people: Sequence[PersonSpeech]) -> dict[int, Wave]:
+        """(C, T) speech features of each track, as its person would say it where that is known.
+
+        Args:
+            method: makes them.
+            people: of :meth:`learnt`, or who else taught.
+        """
+        found: dict[int, Wave] = {}
         for face, stretches in self._mouths.items():
+            tracks = self._tracks[face]
             own = features_of(stretches, self.waves, method, self.film)
-            found.update(dict.fromkeys(self._tracks[face], own))
+            found.update(dict.fromkeys(tracks, own))
+            known = [person for person in people if tracks.issuperset(person.tracks)]
+            found.update(features_by_track(known, own, method.articulation))
         return found
 
     def fates(self, schedule: Schedule) -> list[dict[str, Any]]:

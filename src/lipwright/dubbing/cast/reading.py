@@ -53,18 +53,21 @@ def refuse(problems: list[str]) -> None:
         raise Problems(problems, MOST_SENTENCES)
 
 
-def read_cast(path: Path, rate: Fraction) -> Cast:
+def read_cast(path: Path, rate: Fraction, problems: list[str] | None = None) -> Cast:
     """The people and their stretches.
 
     Args:
         path: .yaml, .yml or .csv.
         rate: frames per second of the film.
+        problems: takes a sentence for everything that is wrong, for a caller that has more to say;
+            what could be read is returned then.
 
     Raises:
-        LipwrightError: all that is wrong with it, a sentence each.
+        LipwrightError: it cannot be read at all; without ``problems`` also all that is wrong with
+            it, a sentence each.
     """
     text = _text(path)
-    problems: list[str] = []
+    refused, problems = problems is None, [] if problems is None else problems
     if path.suffix.lower() == ".csv":
         cast = _of_csv(path, text, problems)
     elif path.suffix.lower() in (".yaml", ".yml"):
@@ -74,9 +77,10 @@ def read_cast(path: Path, rate: Fraction) -> Cast:
             f"The cast {path} is neither .yaml nor .csv; subtitles and edit lists are named by a "
             "YAML cast (lines: film.vtt)."
         )
-    refuse(problems)
-    if not cast.stretches:
-        raise LipwrightError(f"The cast {path} gives nobody anything to say.")
+    if not problems and not cast.stretches:
+        problems.append(f"The cast {path} gives nobody anything to say.")
+    if refused:
+        refuse(problems)
     cast.stretches.sort(key=lambda stretch: (stretch.start, stretch.name))
     return cast
 

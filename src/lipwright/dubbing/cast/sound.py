@@ -85,6 +85,7 @@ def write_mix(
     gains: Mapping[str, float],
     under: Sequence[tuple[Path, bool]],
     spoken: NDArray[np.float32],
+    left_out: Fraction = Fraction(0),
 ) -> None:
     """Write the sound of the film.
 
@@ -95,6 +96,7 @@ def write_mix(
         gains: decibels for the speeches of each name.
         under: files that sound below the speeches, and whether each is ducked.
         spoken: (n,) in [0, 1], 100 a second: how much somebody speaks.
+        left_out: seconds at the beginning of what sounds below the speeches.
     """
     total = round(seconds * RATE)
     curve = _held(spoken)
@@ -105,6 +107,7 @@ def write_mix(
         below = [(Feed(file), ducked) for file, ducked in under]
         for feed, _ in below:
             stack.callback(feed.close)
+            feed.skip(round(left_out * RATE))
         write = stack.enter_context(_Writer(path))
         active: list[tuple[Stretch, Feed]] = []
         waiting = list(stretches)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -26,6 +27,24 @@ class Stretch:
     speech: Path
     offset: Fraction
     where: str
+
+
+def within(stretches: Iterable[Stretch], begin: Fraction, end: Fraction) -> list[Stretch]:
+    """What of some stretches lies in a passage, in seconds from the passage's first frame.
+
+    Args:
+        stretches: with their ends.
+        begin: of the passage, seconds of the film.
+        end: of it.
+    """
+    out = []
+    for each in stretches:
+        assert each.end is not None
+        start, stop = max(each.start, begin), min(each.end, end)
+        if start < stop:
+            offset = each.offset + start - each.start
+            out.append(replace(each, start=start - begin, end=stop - begin, offset=offset))
+    return out
 
 
 @dataclass

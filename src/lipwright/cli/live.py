@@ -141,13 +141,14 @@ def live(
     check(face, speech, to, chosen)
 
     class Progress(LiveObserver):
-        shown = time.monotonic()
+        shown = 0.0  # preparing the face takes its time, so counted from the first frame on
 
         def notice(self, line: str) -> None:
             print(printable(line), file=sys.stderr)
 
         def progress(self, seconds: float, statistics: LiveStatistics) -> None:
             now = time.monotonic()
+            self.shown = self.shown or now
             if not quiet and now - self.shown >= LINE_SECONDS:
                 self.shown = now
                 print(

@@ -1,7 +1,9 @@
 # Everything from a bare machine: needs python3 (3.11 or newer, with venv), make and a package index.
 #
 #   make demo    dub the bundled portrait, results in lipwright-demo/
-#   make test    the test suite
+#   make test    the test suite without what is marked slow
+#   make test-all  all of it, as continuous integration runs it
+#   make lowest  the same as test with the lowest versions that pyproject.toml allows
 #   make lint    ruff and mypy
 #   make docs    regenerate docs/cli.md
 #   make clean   remove the virtual environment and the caches
@@ -10,18 +12,29 @@ PYTHON ?= python3
 # Processes of the test suite; each computes with one thread.
 JOBS ?= auto
 VENV ?= .venv
+LOWEST ?= .venv-lowest
 BIN := $(VENV)/bin
 # Errors only: a private mirror's notices are no concern of a user.
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
-.PHONY: demo test lint format docs clean
+.PHONY: demo test test-all lowest lint format docs clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.installed
 	$(BIN)/lipwright demo -o lipwright-demo
 
 test: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m "not slow" $(ARGS)
+
+test-all: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+# PyTorch is left free: its old builds bring CUDA along.
+lowest: $(VENV)/.installed-dev
+	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
+	$(BIN)/python tools/lowest_versions.py --skip torch > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install -qq --disable-pip-version-check -e '.[dev]' -c $(LOWEST)/constraints.txt
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n $(JOBS) -m "not slow" $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -49,4 +62,4 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis lipwright-demo
+	rm -rf $(VENV) $(LOWEST) .mypy_cache .ruff_cache .pytest_cache .hypothesis lipwright-demo

@@ -216,6 +216,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_batch_killed_three_times_ends_with_all_outputs_right(
     place: Path, method: Talker, trackers: Trackers, monkeypatch: pytest.MonkeyPatch
 ) -> None:

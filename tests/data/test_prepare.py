@@ -278,12 +278,14 @@ def test_one_run_at_a_time(talkers: Path, tmp_path: Path) -> None:
         prepare([talkers / "silent.mkv"], tmp_path / "corpus", SMALL, ALONE, again)
 
 
+@pytest.mark.slow
 def test_processes_give_what_one_process_gives(talkers: Path, made: Path, tmp_path: Path) -> None:
     settings = PrepareSettings(size=64, pack_size=64, hd=0, mark="0badcafe")
     prepare([talkers], tmp_path / "two", settings, PrepareOptions(workers=2))
     assert_same_corpus(tmp_path / "two", made)
 
 
+@pytest.mark.slow
 def test_ray_gives_what_one_process_gives(talkers: Path, made: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="the extra 'ray' is not installed")
     settings = PrepareSettings(size=64, pack_size=64, hd=0, mark="0badcafe")
@@ -345,6 +347,7 @@ def test_broken_last_line_is_cut_off(tmp_path: Path) -> None:
     assert [r["source"] for r in read_rows(path)] == ["a", "b"]
 
 
+@pytest.mark.slow
 def test_real_clips_and_resume(corpus: Path, tmp_path: Path) -> None:
     """Two real clips; a second call does nothing anew and packs both."""
     clips = sorted((corpus / "anchors").rglob("*.mp4"))[:2]

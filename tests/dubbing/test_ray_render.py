@@ -21,6 +21,8 @@ from tests.contracts.tiny_methods import gallery
 from tests.dubbing import clips
 from tests.dubbing.test_job import SIZE, face, frames, same
 
+pytestmark = pytest.mark.slow
+
 ray = pytest.importorskip("ray", reason="the extra 'ray' is not installed")
 
 

@@ -26,6 +26,8 @@ from lipwright.media.region import crop_to_storage
 from lipwright.weights.fetch import resolve
 from tests.dubbing.test_job import Talker
 
+pytestmark = pytest.mark.slow
+
 _QUIZ = "skymanaditya1__LipReadingQuiz__"
 ONE = f"demo/person_106__{_QUIZ}media-lipread_sentences-what_fish_do_you_prefer.mp4"
 TWO = f"demo/person_105__{_QUIZ}how_would_you_like_your_steak.mp4"

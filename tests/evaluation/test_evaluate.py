@@ -160,6 +160,7 @@ def test_a_metric_that_was_asked_for_must_be_computable(
         evaluate([], tmp_path / "t.json", front="sideways")
 
 
+@pytest.mark.slow
 def test_real_clip_in_one_command(
     corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

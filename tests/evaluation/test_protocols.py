@@ -171,6 +171,7 @@ def test_published_expert_is_read(tmp_path: Path) -> None:
     assert (visual >= 0).all()
 
 
+@pytest.mark.slow
 def test_ablation_trains_each_variant_from_shared_codes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

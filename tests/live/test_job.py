@@ -159,6 +159,7 @@ def test_it_ends_after_the_seconds_that_were_asked_for(video: Path, tmp_path: Pa
     assert "as asked for" in report.ended
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
 def test_ctrl_c_completes_the_file(number: str, tmp_path: Path) -> None:
     """The command line itself, in a process; the method that draws nothing needs no network."""

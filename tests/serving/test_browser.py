@@ -24,6 +24,8 @@ from tests.dubbing.clips import write_speech
 from .browser import Browser, axe_source
 from .conftest import CONSENT, Running, free_port, running
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

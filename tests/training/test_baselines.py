@@ -123,6 +123,7 @@ def test_the_sync_loss_came_on_after_the_gate(finished: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_resume_gives_the_same_weights(
     finished: Path, corpus: Path, config: Path, tmp_path: Path
 ) -> None:

@@ -255,6 +255,7 @@ def test_missing_stages_are_named(packed: PackedCorpus, tmp_path: Path) -> None:
         run_stage("landmark-space", data, "tiny", tmp_path / "other", [], "cpu")
 
 
+@pytest.mark.slow
 def test_at_net_learns_one_clip(run_folder: Path, packed: PackedCorpus) -> None:
     """Overfits: squared error below 5 % of the variance within 500 steps."""
     space = load_checkpoint(run_folder / "landmark-space" / "landmark-space.safetensors")
@@ -276,6 +277,7 @@ def test_at_net_learns_one_clip(run_folder: Path, packed: PackedCorpus) -> None:
     assert float(loss.detach()) < 0.05 * float(target.square().mean())
 
 
+@pytest.mark.slow
 def test_vg_net_learns_and_draws_where_it_moves(run_folder: Path, packed: PackedCorpus) -> None:
     space = load_checkpoint(run_folder / "landmark-space" / "landmark-space.safetensors")
     corpus = LandmarkCorpus(packed, run_folder / "landmarks")

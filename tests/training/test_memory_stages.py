@@ -153,6 +153,7 @@ def test_the_checkpoint_dubs_and_names_its_expert(finished: Path) -> None:
     assert list((finished / "memory" / "samples").glob("*.png"))
 
 
+@pytest.mark.slow
 def test_resume_gives_the_same_weights(
     finished: Path, corpus: Path, config: Path, tmp_path: Path
 ) -> None:
@@ -167,6 +168,7 @@ def test_resume_gives_the_same_weights(
         assert torch.equal(ours.tensors[name], tensor), name
 
 
+@pytest.mark.slow
 def test_a_moved_reference_trains_resumes_and_dubs(corpus: Path, tmp_path: Path) -> None:
     values = {**CONFIG["memory"], "model": {**MODEL, "move": {"motions": 3}}}
     values["loss"] = {**values["loss"], "sync": 0.0}

@@ -261,6 +261,7 @@ def test_resume_of_the_whole_command_runs_nothing_again(
     assert PackedCorpus(corpus).rows
 
 
+@pytest.mark.slow
 def test_the_whole_command_stopped_twice_ends_with_the_same_checkpoint(
     finished: Path,
     corpus: Path,

@@ -128,6 +128,7 @@ def test_a_shared_expert_is_an_expert(inputs: int) -> None:
     assert not torch.equal(expert.embed_faces(lower), expert.embed_faces(codes))
 
 
+@pytest.mark.slow
 def test_a_shared_expert_tells_pairs_that_belong_together() -> None:
     """Codes whose mouth cells follow a number that the speech follows too: 300 steps suffice."""
     torch.manual_seed(0)
@@ -215,6 +216,7 @@ def test_expert_on_a_speech_encoder_gates_the_generator(
     assert not any("tell" in name for name in generator.tensors)
 
 
+@pytest.mark.slow
 def test_lips_first_resumes_exactly(corpus: Path, joined: Path, tmp_path: Path) -> None:
     changes = {"generator": {"lips": {"weight": 0.1, "first": 2, "batch": 4}, "singles_first": 4}}
     config = write_config(tmp_path, joined, **changes)

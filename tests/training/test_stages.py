@@ -135,6 +135,7 @@ def test_sync_loss_came_on_and_is_recorded(finished: Path) -> None:
     assert "copy_l1" in header["training"]["validation"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "stage", ["vqgan", "pose-vqgan", "expert", "speech", "generator", "decoder"]
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import io
 import json
 import re
@@ -449,8 +450,9 @@ DUB = ("dub", "a.mp4", "b.wav", "-o", "c.mp4")
         (KeyboardInterrupt(), 130, "Interrupted"),
         (ZeroDivisionError("division by\nzero"), 1, "Internal error (ZeroDivisionError: division"),
         (MemoryError(), 1, "Not enough memory"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "c.mp4"), 1, "name c.mp4 is too long"),
     ],
-    ids=["user", "interrupted", "ctrl-c", "bug", "memory"],
+    ids=["user", "interrupted", "ctrl-c", "bug", "memory", "name"],
 )
 def test_errors_are_one_line_on_standard_error(
     run: Callable[..., Result],

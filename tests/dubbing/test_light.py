@@ -32,6 +32,27 @@ def test_a_change_of_exposure_is_followed_by_hand() -> None:
     np.testing.assert_allclose(in_light_of(a, a, here), here, atol=2e-3)
 
 
+def test_a_channel_that_is_cut_off_takes_the_contrast_of_the_others() -> None:
+    a = face() * np.array([1.3, 0.9, 0.8], np.float32)  # red skin
+    a[40:50, 20:44] = 0.1  # the inside of a mouth
+    here = np.clip(a + 0.4, 0, 1).astype(np.float32)  # a flash: most of the red is white
+    moved = in_light_of(a, a, here)
+    np.testing.assert_allclose(moved[40:50, 20:44, 1:], 0.5, atol=0.03)
+    # What is lost of the red says too little of its offset, but no dark mouth turns red.
+    inside = moved[40:50, 20:44].mean(axis=(0, 1))
+    assert abs(inside[0] - inside[1]) < 0.15
+    assert np.abs(moved[24:34, 22:42] - here[24:34, 22:42]).mean() < 0.06
+
+
+def test_darkness_cuts_off_too() -> None:
+    a = face()
+    here = np.clip(a - np.array([0.1, 0.1, 0.5], np.float32), 0, 1).astype(np.float32)
+    moved = in_light_of(a, a, here)
+    np.testing.assert_allclose(moved[..., :2], here[..., :2], atol=0.01)
+    assert np.abs(moved[24:34, 22:42, 2] - here[24:34, 22:42, 2]).mean() < 0.05
+    assert moved[..., 2].std() == pytest.approx(here[..., 2].std(), rel=0.3)
+
+
 def test_it_begins_without_a_step() -> None:
     a = face()
     shifts = np.linspace(0.0, 0.12, 61)

@@ -197,6 +197,13 @@ def test_what_is_lost_is_known_before(make_video: MakeVideo, tmp_path: Path) -> 
     assert clear.has_alpha
     Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(tmp_path / "opaque.gif")
     assert not probe(tmp_path / "opaque.gif").has_alpha
+    # What cannot be read cannot be kept by any output, and none is recommended.
+    Image.fromarray(np.full((64, 64, 4), 90, np.uint8)).save(tmp_path / "half.png")
+    half = probe(tmp_path / "half.png")
+    for kind in ("mp4", "webm"):
+        (said,) = losses(half, kind, choose_encoding(kind, half))
+        assert "not read from png files" in said
+        assert ".webm" not in said
     deep = probe(make_video("d.mkv", pix_fmt="yuv444p12le", size=(64, 64), codec="ffv1"))
     assert "HEVC in 12 bit 4:4:4" in losses(deep, "mp4", choose_encoding("mp4", deep))[0]
     assert "transparency" in losses(clear, "mp4", choose_encoding("mp4", clear))[0]

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.animation.idle import idle_frames
-from lipwright.dubbing.job import disk_full_in_a_sentence, dub
+from lipwright.dubbing.job import dub, said_of_files
 from lipwright.dubbing.options import DubOptions, Observer
 from lipwright.dubbing.origin import Origin
 from lipwright.errors import LipwrightError
@@ -80,7 +80,7 @@ def animate(
     if not idle or options.preview is not None:
         return dub(picture, speech, out, options, observer, method=method, tracker=tracker)
     lost = (f"The transparency of {picture} is lost with --idle.",) if info.has_alpha else ()
-    with folder_beside(out, "lipwright-idle") as folder, disk_full_in_a_sentence(out):
+    with said_of_files(out), folder_beside(out, "lipwright-idle") as folder:
         moving = folder / "idle.mkv"
         seconds = len(load_speech(speech)) / SAMPLE_RATE
         _write_idle(picture, moving, seconds, Fraction(fps), options.seed, tracker)

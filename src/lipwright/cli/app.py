@@ -7,6 +7,7 @@ after the command, shows the traceback.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -127,6 +128,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except MemoryError as error:
         _fail(error, "Not enough memory; close other programs or use a smaller video.", 1, debug)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            name = _one_line(error.filename)
+            _fail(error, f"The name {name} is too long for this file system; shorten it.", 1, debug)
         if isinstance(error, ModuleNotFoundError) and error.name == "torch":
             _fail(error, str(missing_extra("This command", "train")), 1, debug)
         sentence = (
@@ -154,8 +158,8 @@ def _interrupted() -> int:
     return TERMINATED if _asked_to_end else INTERRUPTED
 
 
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+def _one_line(said: object) -> str:
+    text = " ".join(str(said).split())
     return text if len(text) <= 200 else text[:197] + "..."
 
 

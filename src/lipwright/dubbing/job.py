@@ -100,17 +100,18 @@ def dub(
         Interrupted: Ctrl-C.
     """
     given = speech if isinstance(speech, CastSpeech) else Path(speech)
-    job = _Dub(Path(video), given, Path(out), options or DubOptions(), observer, origin)
-    try:
-        with limits.applied(limits.parse(job.options.limit)), disk_full_in_a_sentence(out):
-            return job.run(method, tracker, started)
-    except KeyboardInterrupt:
-        raise Interrupted(job.last_words()) from None
+    with said_of_files(out):
+        job = _Dub(Path(video), given, Path(out), options or DubOptions(), observer, origin)
+        try:
+            with limits.applied(limits.parse(job.options.limit)):
+                return job.run(method, tracker, started)
+        except KeyboardInterrupt:
+            raise Interrupted(job.last_words()) from None
 
 
 @contextlib.contextmanager
-def disk_full_in_a_sentence(out: str | Path) -> Iterator[None]:
-    """Say that an output could not be finished for want of room, as a LipwrightError."""
+def said_of_files(out: str | Path) -> Iterator[None]:
+    """Say as a LipwrightError that the disk is full, or that a name is too long for it."""
     try:
         yield
     except OSError as error:  # the libraries below raise LipwrightError for all that is foreseen
@@ -118,6 +119,10 @@ def disk_full_in_a_sentence(out: str | Path) -> Iterator[None]:
             raise LipwrightError(
                 f"The disk is full ({error.strerror}): {out} could not be finished; make room and "
                 "start again."
+            ) from error
+        if error.errno == errno.ENAMETOOLONG:
+            raise LipwrightError(
+                f"The name {error.filename or out} is too long for this file system; shorten it."
             ) from error
         raise
 

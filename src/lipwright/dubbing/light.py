@@ -6,6 +6,10 @@ drawn face and the source show alike, whatever the mouth does, is the nose with 
 it; there the mean and the spread of every channel say how the tones differ, and the drawn face is
 given those of the source, as in Reinhard et al., "Color Transfer between Images" (2001), here in
 RGB. Small differences are left alone: they are noise, and the rim of the mask knows them better.
+
+Where the light is so strong or so weak that a channel ends at white or black, its spread there says
+nothing: the pixels that end are left out, and a channel of which few are left takes the contrast of
+the others.
 """
 
 from __future__ import annotations
@@ -26,6 +30,11 @@ SAME_LIGHT, OTHER_LIGHT = 0.04, 0.07
 GAIN = 2.0
 """The spread is changed by no more than this, or its inverse."""
 LEAST_SPREAD = 0.01
+WHITE, BLACK = 0.97, 0.03
+"""A source pixel beyond these may be cut off."""
+FEW, ENOUGH = 0.1, 0.4
+"""Share of the pixels that are not cut off: up to the first a channel's own contrast does not
+count, from the second on it does in full."""
 
 
 def in_light_of(drawn: Array, there: Array, here: Array) -> Array:
@@ -41,15 +50,27 @@ def in_light_of(drawn: Array, there: Array, here: Array) -> Array:
     """
     a, b = _middle(there), _middle(here)
     mean_a, mean_b = a.mean(axis=0), b.mean(axis=0)
-    spread_a = np.maximum(a.std(axis=0), LEAST_SPREAD)
-    spread_b = np.maximum(b.std(axis=0), LEAST_SPREAD)
     change = float(np.abs(mean_b - mean_a).max())
     share = smoothstep(min(1.0, max(0.0, (change - SAME_LIGHT) / (OTHER_LIGHT - SAME_LIGHT))))
     if share <= 0.0:
         return drawn
-    gain = np.clip(spread_b / spread_a, 1 / GAIN, GAIN)
+    gain = _contrast(a, b)
     gain, offset = 1 + share * (gain - 1), share * (mean_b - gain * mean_a)
     return np.asarray(np.clip(drawn * gain + offset, 0.0, 1.0), np.float32)
+
+
+def _contrast(there: Array, here: Array) -> Array:
+    """(3,) how many times the spread of the drawn face that of the source is, by channel."""
+    gains, trust = np.ones(3, np.float32), np.zeros(3, np.float32)
+    for channel, (a, b) in enumerate(zip(there.T, here.T, strict=True)):
+        kept = (b > BLACK) & (b < WHITE)
+        share = float(kept.mean())
+        trust[channel] = smoothstep(min(1.0, max(0.0, (share - FEW) / (ENOUGH - FEW))))
+        if trust[channel] > 0.0:
+            spreads = [max(float(tones[kept].std()), LEAST_SPREAD) for tones in (a, b)]
+            gains[channel] = np.clip(spreads[1] / spreads[0], 1 / GAIN, GAIN)
+    common = float((trust * gains).sum() / trust.sum()) if trust.any() else 1.0
+    return np.asarray(trust * gains + (1 - trust) * common, np.float32)
 
 
 def _middle(face: Array) -> Array:

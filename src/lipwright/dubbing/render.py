@@ -31,6 +31,7 @@ from lipwright.dubbing.queues import ThreadGroup
 from lipwright.dubbing.schedule import Schedule
 from lipwright.faces import alignment, paste
 from lipwright.lip_motion import NeutralMouth
+from lipwright.media.bars import overlap, without_bars
 from lipwright.media.info import VideoInfo
 from lipwright.media.mel import SILENCE, column_at, windows
 from lipwright.media.region import RegionEdit, crop_to_storage, sample_crop
@@ -431,6 +432,7 @@ def _pictures(faces: Picture) -> list[Picture]:
 def composite_faces(work: Work, job: Job) -> None:
     """Edit the frame, and mark it."""
     side = job.method.size
+    picture = without_bars(work.native, job.info) if work.faces else (0, 0, 0, 0)
     for face in work.faces:
         assert face.generated is not None
         mask = face_mask(face.planned, side)
@@ -452,9 +454,8 @@ def composite_faces(work: Work, job: Job) -> None:
         if box is None:
             continue
         sharper = job.enhancer if job.enhancer and job.enhancer.wants(face.planned) else None
-        region = RegionEdit(
-            work.native, job.info, sharper.grown(box, face.planned) if sharper else box
-        )
+        box = sharper.grown(box, face.planned) if sharper else box
+        region = RegionEdit(work.native, job.info, overlap(box, picture))
         if 0 in region.shape:
             continue
         to_region, strength = to_frame.copy(), face.planned.strength

@@ -151,7 +151,12 @@ def losses(info: VideoInfo, kind: Kind, encoding: Encoding) -> list[str]:
     """
     found: list[str] = []
     name, path = encoding.codec, info.path
-    if info.has_alpha and not (_has_alpha(info) and _stores_alpha(encoding.pix_fmt)):
+    if info.has_alpha and not _has_alpha(info):
+        found.append(
+            f"The transparency of {path} is lost, for it is not read from {info.codec} files; the "
+            "colours under it become visible. A source in ProRes 4444 or FFV1 keeps it."
+        )
+    elif info.has_alpha and not _stores_alpha(encoding.pix_fmt):
         found.append(
             f"The transparency of {path} is lost; the colours under it become visible. A .webm "
             "keeps it, so do --codec prores in a .mov and --lossless in a .mkv."

@@ -96,6 +96,17 @@ def test_gaps_are_bridged_or_left(tmp_path: Path) -> None:
     ]
 
 
+def test_half_a_lower_face_is_too_little(tmp_path: Path) -> None:
+    """The middle of the mouth is inside both times, 7 and 1 pixels above the lower edge."""
+
+    def script(i: int) -> list[Actor]:
+        return [Actor(0, 40, 150 if i < 10 else 156, 120)]
+
+    statuses = list(scheduled(make(tmp_path, (20,), script)).statuses())
+    assert statuses[2] == ("synced", "")
+    assert statuses[17] == ("passed_through", report.OUTSIDE)
+
+
 def test_reasons(tmp_path: Path) -> None:
     def script(i: int) -> list[Actor]:
         if i < 10:

@@ -76,6 +76,9 @@ def test_output_on_another_file_system(place: Path) -> None:
         run(place, str(target / "there.mkv"))
         assert same(frames(place / "here.mkv"), frames(target / "there.mkv"))
         assert [p.name for p in target.iterdir()] == ["there.mkv"]
+        beside = {"compare": target / "c.mp4", "report": target / "r.json"}
+        run(place, "here.mkv", **beside)
+        assert {p.name for p in target.iterdir()} == {"there.mkv", "c.mp4", "r.json"}
     finally:
         for path in target.iterdir():
             path.unlink()

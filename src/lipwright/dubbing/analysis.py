@@ -63,6 +63,9 @@ MIN_SIDE = 40.0
 """Crops of fewer display pixels hold no mouth worth drawing."""
 TURNED_DEGREES, BACK_DEGREES = 60.0, 52.0
 """A head turned further than the first is a profile until it is back within the second."""
+MOST_OUTSIDE = 0.5
+"""Of the lower face: with less of it in the picture the landmarks place the lips wrongly, by a
+whole lip where the chin is cut off."""
 HELD_SECONDS = 0.25
 """A face that is lost for no longer than this is taken to be where its neighbours say."""
 FADE_SECONDS = 0.12
@@ -236,7 +239,10 @@ class Analyser:
             return TURNED_AWAY
         x, y = seen.points[-len(measure.OUTER_LIPS) :].mean(axis=0)  # the middle of the mouth
         width, height = self._info.display_size
-        return SEEN if 0 <= x < width and 0 <= y < height else OUTSIDE
+        if not (0 <= x < width and 0 <= y < height):
+            return OUTSIDE
+        cut = outside_share(seen.crop, self._info.display_size) > MOST_OUTSIDE
+        return OUTSIDE if cut else SEEN
 
     def end_shot(self, last: int) -> tuple[int, int]:
         """Settle the tracks of the shot that ends with source frame ``last``."""

@@ -522,7 +522,7 @@ class _Dub:
                 self.report.warnings += provenance.warnings
             if options.compare is not None:
                 with self._timed("compare"):
-                    self._compare(job, made, scratch, identity, Path(options.compare))
+                    self._compare(job, made, identity, Path(options.compare))
             made.replace(self.out)
             self.report.files = {"output": str(self.out), **self.report.files}
             if provenance.sidecar is not None:
@@ -545,18 +545,17 @@ class _Dub:
                 cluster, job, self.options, segments, provenance.marking, tell, provenance.count
             )
 
-    def _compare(
-        self, job: Job, made: Path, scratch: Path, identity: dict[str, Any], path: Path
-    ) -> None:
+    def _compare(self, job: Job, made: Path, identity: dict[str, Any], path: Path) -> None:
         """The comparison, marked and signed like the output."""
         model = f"{job.method.name} {job.method.model_id}"
         info, own = comparison_info(job.info), {**identity, "comparison": True}
         facts, _ = self._described(info)
         marked = marks(self.options, own, model, facts, self.given, self._speeches, explain=False)
-        target = scratch / f"comparison{path.suffix}"
-        write_comparison(job, made, target, marked, self._progress("compare"))
-        marked.finish(target, path)
-        target.replace(path)
+        with folder_beside(path, "lipwright-work") as folder:  # it may be on another file system
+            target = folder / f"comparison{path.suffix}"
+            write_comparison(job, made, target, marked, self._progress("compare"))
+            marked.finish(target, path)
+            target.replace(path)
         self.report.files["comparison"] = str(path)
 
     def _progress(self, stage: Stage, start: int = 0) -> Callable[..., None]:

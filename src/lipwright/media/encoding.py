@@ -137,6 +137,10 @@ def choose_encoding(
     if info.hdr and depth > 8:
         parameters |= _x264_hdr(info)
     interlaced = info.field_order != "progressive" and _can_interlace(sampling, height)
+    if interlaced:
+        # libav tells x264 the order with the first frame, too late for the timing messages (SEI):
+        # they would say that the top field is shown first.
+        parameters[info.field_order] = "1"
     options = {"preset": speed, "crf": str(crf)}
     if parameters:
         options["x264-params"] = ":".join(f"{key}={value}" for key, value in parameters.items())

@@ -8,12 +8,10 @@ in a line.
 from __future__ import annotations
 
 import av
-import numpy as np
-import numpy.typing as npt
 
 from lipwright.media.colour import colour_code
 from lipwright.media.info import VideoInfo
-from lipwright.media.planes import layout_of, plane_views
+from lipwright.media.planes import Plane, layout_of, plane_views
 
 BLACK = 10 / 255
 """Of the way from black to white: what a codec makes of a black bar stays below."""
@@ -74,13 +72,13 @@ def overlap(box: Box, other: Box) -> Box:
 _EDGES = ("left", "right", "top", "bottom")
 
 
-def _from_edge(plane: npt.NDArray[np.generic], edge: str) -> npt.NDArray[np.generic]:
+def _from_edge(plane: Plane, edge: str) -> Plane:
     """A view of a plane whose first line is the one at an edge."""
     lines = plane.T if edge in ("left", "right") else plane
     return lines[::-1] if edge in ("right", "bottom") else lines
 
 
-def _dark_lines(lines: npt.NDArray[np.generic], dark: float) -> int:
+def _dark_lines(lines: Plane, dark: float) -> int:
     """How many lines from the first on are black throughout."""
     for start in range(0, len(lines), _STEP):
         lit = (lines[start : start + _STEP] > dark).any(axis=1)
@@ -89,6 +87,6 @@ def _dark_lines(lines: npt.NDArray[np.generic], dark: float) -> int:
     return len(lines)
 
 
-def _ends_in_a_line(inside: npt.NDArray[np.generic], dark: float) -> bool:
+def _ends_in_a_line(inside: Plane, dark: float) -> bool:
     """Whether most of the line beside a bar is lit, or of the next: one may be a blend."""
     return max((float((line > dark).mean()) for line in inside[:2]), default=0.0) >= BESIDE

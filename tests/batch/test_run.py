@@ -20,7 +20,8 @@ from lipwright.batch.table import BatchJob, read_table
 from lipwright.cli import main
 from lipwright.dubbing.dubber import Dubber
 from lipwright.dubbing.options import DubOptions
-from lipwright.errors import Interrupted
+from lipwright.errors import Interrupted, LipwrightError
+from lipwright.media import synthesis
 from tests.batch import fake_worker
 from tests.dubbing import clips
 from tests.dubbing.test_job import SIZE, Talker, face, frames, same
@@ -318,3 +319,29 @@ def test_the_command_prints_a_table_and_exits_with_1_if_a_job_failed(
         main([*words, "-q"])
     assert left.value.code == 0
     assert capsys.readouterr().out == ""
+
+
+def test_texts_are_spoken(
+    place: Path, method: Talker, trackers: Trackers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each by its synthesiser; what is said already is not said again."""
+    said: list[tuple[str, str | None, str | None]] = []
+
+    def synthesise(text: str, out: Path, *, voice: str | None, command: str | None) -> Path:
+        said.append((text, voice, command))
+        if text == "mute":
+            raise LipwrightError("No voice.")
+        return clips.write_speech(Path(out), 0.5)
+
+    monkeypatch.setattr(synthesis, "synthesise", synthesise)
+    path = place / "jobs.csv"
+    lines = "v.mp4,hello,de,hello.mp4\nv.mp4,mute,,mute.mp4\n"
+    path.write_text("video,text,voice,out\n" + lines, encoding="utf-8")
+    result = run_batch(path, read_table(path), PLAIN)
+    assert said == [("hello", "de", None), ("mute", None, None)]
+    assert [outcome.error for _, outcome in result.outcomes] == ["", "No voice."]
+    assert (place / "hello.mp4").is_file()
+    again = run_batch(path, read_table(path), PLAIN)
+    assert again.skipped == {1}
+    path.write_text(path.read_text("utf-8").replace("hello,", "other,"), encoding="utf-8")
+    assert run_batch(path, read_table(path), PLAIN).skipped == set()

@@ -33,8 +33,42 @@ def test_a_csv_with_options(tmp_path: Path) -> None:
         tmp_path / "out" / "1.mp4",
     )
     assert first.options == {"crf": 20, "silence_gate": False, "start": Fraction(125, 2)}
-    assert second.speech.name == "two, or three.wav"
+    assert second.speech == tmp_path / "two, or three.wav"
     assert second.options == {"fps": Fraction(30000, 1001), "weights": Path("w.safetensors")}
+
+
+def test_a_text_in_the_place_of_a_speech(tmp_path: Path) -> None:
+    text = (
+        "video,speech,text,voice,synthesiser\n"
+        'v.mp4,,"Good morning, all! {out}",de,say {text} {out}\n'
+        "v.mp4,one.wav,,,\n"
+        "v.mp4,,?,,\n"
+    )
+    jobs = read_table(table(tmp_path, text), "{video}-{speech}.mp4")
+    assert [job.out.name for job in jobs] == [
+        "v-good-morning-all-out.mp4",
+        "v-one.mp4",
+        "v-text.mp4",
+    ]
+    assert jobs[0].speech is None
+    assert (jobs[0].text, jobs[0].voice) == ("Good morning, all! {out}", "de")
+    assert jobs[0].synthesiser == "say {text} {out}"
+    assert jobs[0].title == "v.mp4 with 'Good morning, all! {out}'"
+    assert (jobs[1].speech, jobs[1].text) == (tmp_path / "one.wav", None)
+    assert jobs[0].options == {}
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        ("v.mp4,a.wav,hello,,o.mp4", "both a speech and a text"),
+        ("v.mp4,,,,o.mp4", "names no speech and no text"),
+        ("v.mp4,a.wav,,de,o.mp4", "belong to a text"),
+    ],
+)
+def test_speech_or_text(tmp_path: Path, row: str, sentence: str) -> None:
+    with pytest.raises(LipwrightError, match=f"Row 1 of jobs.csv.*{sentence}"):
+        read_table(table(tmp_path, f"video,speech,text,voice,out\n{row}\n"))
 
 
 def test_a_yaml_with_defaults_a_template_and_several_speeches(tmp_path: Path) -> None:

@@ -77,6 +77,18 @@ def test_sound_that_is_late_is_put_right(plan: Plan) -> None:
     assert found.rows[0][5:110].all()
 
 
+def test_two_whose_sound_is_late_by_different_times_are_both_found(plan: Plan) -> None:
+    def listen(wave: np.ndarray) -> np.ndarray:
+        gap = [opening(i, 0) if i < 60 else opening(i - 5, 1) for i in range(140)]
+        return np.array(gap)[:, None] * (1.0, 0.0, 0.8)
+
+    found = who_speaks(plan, sound(), listen)
+    assert found.rows[0][5:50].all()
+    assert found.rows[1][70:110].all()
+    assert not found.rows[0][70:].any()
+    assert not found.rows[1][:50].any()
+
+
 def test_a_voice_off_screen_moves_nobody(plan: Plan) -> None:
     found = who_speaks(plan, sound(), lips_of([-1] * 140))
     assert not any(rows.any() for rows in found.rows.values())

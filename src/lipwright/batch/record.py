@@ -55,7 +55,9 @@ def identity_of(job: BatchJob, options: DubOptions) -> str:
     parts = [
         __version__,
         asdict(Source.of(job.video)),
-        asdict(Source.of(job.speech)),
+        [job.text, job.voice, job.synthesiser]
+        if job.speech is None
+        else asdict(Source.of(job.speech)),
         str(job.out.absolute()),
         plain,
     ]

@@ -12,8 +12,10 @@ YAML::
       - {video: b.mp4, speech: "speeches/*.wav"}
 
 In both, ``speech`` may name several files (a pattern with ``*``; in CSV also ``one.wav;two.wav``):
-a job for each. ``out`` may hold ``{video}`` and ``{speech}``, the names without folder and suffix,
-``{number}``, counted from 1, and any column. Paths begin at the table's folder.
+a job for each. Instead of a ``speech`` a row may have a ``text`` that a synthesiser says, with
+``voice`` and ``synthesiser`` as ``lipwright dub`` takes them. ``out`` may hold ``{video}`` and
+``{speech}``, the names without folder and suffix (of a text, its first words), ``{number}``,
+counted from 1, and any column. Paths begin at the table's folder.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ from lipwright.errors import LipwrightError, Problems
 from lipwright.files.yaml_text import parse_yaml
 
 FILES = ("video", "speech", "out")
+SPOKEN = ("text", "voice", "synthesiser")
+"""What stands for a speech, as with ``lipwright dub``."""
 NOT_HERE = {
     "preview": "look at a preview with 'lipwright dub'",
     "resume": "a batch always resumes",
@@ -40,6 +44,8 @@ NOT_HERE = {
 }
 MOST_JOBS = 100_000
 MOST_SENTENCES = 10
+LONGEST_NAME = 40
+"""Letters of a text that go into the name of an output."""
 
 
 @dataclass(frozen=True)
@@ -49,21 +55,53 @@ class BatchJob:
     Attributes:
         number: from 1, in the order of the table.
         video: the file.
-        speech: the file.
+        speech: the file; None where there is a text.
         out: the video to write.
         options: what the table says, by name.
+        text: what a synthesiser is to say.
+        voice: of the synthesiser, if any is named.
+        synthesiser: its command, if another than espeak-ng.
     """
 
     number: int
     video: Path
-    speech: Path
+    speech: Path | None
     out: Path
     options: dict[str, Any] = field(default_factory=dict)
+    text: str | None = None
+    voice: str | None = None
+    synthesiser: str | None = None
 
     @property
     def title(self) -> str:
         """For people."""
-        return f"{self.video.name} with {self.speech.name}"
+        said = self.speech.name if self.speech is not None else f"'{self.text}'"
+        return f"{self.video.name} with {said}"
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What one job speaks: a file or a text.
+
+    Attributes:
+        speech: the file, or None.
+        text: see :class:`BatchJob`, as the rest.
+        voice: likewise.
+        synthesiser: likewise.
+    """
+
+    speech: Path | None
+    text: str | None = None
+    voice: str | None = None
+    synthesiser: str | None = None
+
+    @property
+    def name(self) -> str:
+        """For the output: the file's name without its suffix, or the first words of the text."""
+        if self.speech is not None:
+            return self.speech.stem
+        words = "".join(c if c.isalnum() else " " for c in self.text or "").lower().split()
+        return "-".join(words)[:LONGEST_NAME].strip("-") or "text"
 
 
 def read_table(
@@ -87,12 +125,14 @@ def read_table(
     places: dict[Path, int] = {}
     for where, row in rows:
         try:
-            for video, speech, cells in _expanded(path.parent, row, where):
+            for video, said, cells in _expanded(path.parent, row, where):
                 number = len(jobs) + 1
                 if number > MOST_JOBS:
                     raise LipwrightError(f"{path} has more than {MOST_JOBS:,} jobs; split it.")
-                target = path.parent / _named(template, video, speech, number, cells, where)
-                job = BatchJob(number, video, speech, target, _options(cells, common, where))
+                target = path.parent / _named(template, video, said, number, cells, where)
+                options = _options(cells, common, where)
+                spoken = said.text, said.voice, said.synthesiser
+                job = BatchJob(number, video, said.speech, target, options, *spoken)
                 other = places.setdefault(target.absolute(), number)
                 if other != number:
                     raise LipwrightError(
@@ -121,11 +161,14 @@ def _rows(path: Path) -> tuple[list[tuple[str, dict[str, Any]]], str | None]:
         raise LipwrightError(f"The table {path} is neither .csv nor .yaml.")
     reader = csv.DictReader(io.StringIO(text), skipinitialspace=True)
     columns = reader.fieldnames or []
-    missing = [name for name in ("video", "speech") if name not in map(option_name, columns)]
+    named = set(map(option_name, columns))
+    missing = [
+        " or ".join(names) for names in (("video",), ("speech", "text")) if not named & set(names)
+    ]
     if missing:
         raise LipwrightError(
             f"The table {path} lacks the column {' and '.join(missing)}; its first line has to "
-            "name video, speech, out and any options."
+            "name video, speech (or text), out and any options."
         )
     rows = []
     for number, cells in enumerate(reader, 1):
@@ -159,14 +202,25 @@ def _yaml_rows(path: Path, text: str) -> tuple[list[tuple[str, dict[str, Any]]],
 
 def _expanded(
     folder: Path, row: Mapping[str, Any], where: str
-) -> Iterator[tuple[Path, Path, dict[str, Any]]]:
-    """Video, speech and the other cells of every job that a row stands for."""
+) -> Iterator[tuple[Path, Spoken, dict[str, Any]]]:
+    """Video, what is spoken and the other cells of every job that a row stands for."""
     cells = {option_name(str(name)): value for name, value in row.items()}
-    for name in ("video", "speech"):
-        if not cells.get(name):
-            raise LipwrightError(f"{where} names no {name}.")
+    if not cells.get("video"):
+        raise LipwrightError(f"{where} names no video.")
     video = folder / str(cells.pop("video"))
-    given = cells.pop("speech")
+    given, said = cells.pop("speech", None), [cells.pop(name, None) for name in SPOKEN]
+    text, voice, synthesiser = (None if value in (None, "") else str(value) for value in said)
+    if bool(given) is (text is not None):
+        raise LipwrightError(
+            f"{where} names both a speech and a text; give one of them."
+            if given
+            else f"{where} names no speech and no text."
+        )
+    if text is not None:
+        yield video, Spoken(None, text, voice, synthesiser), cells
+        return
+    if voice is not None or synthesiser is not None:
+        raise LipwrightError(f"{where} has a speech; voice and synthesiser belong to a text.")
     names = given if isinstance(given, list) else str(given).split(";")
     for name in map(str.strip, map(str, names)):
         found = [folder / name]
@@ -177,13 +231,13 @@ def _expanded(
             if not found:
                 raise LipwrightError(f"{where}: no file fits '{name}'.")
         for speech in found:
-            yield video, speech, dict(cells)
+            yield video, Spoken(speech), dict(cells)
 
 
 def _named(
     template: str | None,
     video: Path,
-    speech: Path,
+    said: Spoken,
     number: int,
     cells: Mapping[str, Any],
     where: str,
@@ -193,7 +247,7 @@ def _named(
     if not pattern:
         raise LipwrightError(f"{where} names no out; add it, or give a template with --out.")
     words = {**{k: str(v) for k, v in cells.items() if k != "out"}}
-    words |= {"video": video.stem, "speech": speech.stem, "number": str(number)}
+    words |= {"video": video.stem, "speech": said.name, "number": str(number)}
     try:
         for _, name, _, _ in string.Formatter().parse(pattern):
             if name is not None and name not in words:

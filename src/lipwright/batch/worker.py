@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from lipwright.batch.table import BatchJob
 from lipwright.dubbing.dubber import Dubber
 from lipwright.dubbing.options import DubOptions, Observer
 from lipwright.errors import Interrupted, LipwrightError
+from lipwright.media import limits
+from lipwright.media.synthesis import spoken
 
 PARENT_SECONDS = 1.0
 
@@ -36,7 +40,8 @@ def run_job(
         try:
             job.out.parent.mkdir(parents=True, exist_ok=True)
             dubber.options = options
-            report = dubber.dub(job.video, job.speech, job.out)
+            with limits.applied(limits.parse(options.limit)), _speech_of(job) as speech:
+                report = dubber.dub(job.video, speech, job.out)
         except (Interrupted, KeyboardInterrupt):
             raise
         except LipwrightError as error:
@@ -56,6 +61,16 @@ def run_job(
             )
     spent = round(time.perf_counter() - began, 3)
     return Outcome(identity, str(job.out.absolute()), error=sentence, seconds=spent)
+
+
+@contextmanager
+def _speech_of(job: BatchJob) -> Iterator[Path]:
+    """The file that a job speaks; of a text one that is gone at the end."""
+    if job.speech is not None:
+        yield job.speech
+        return
+    with spoken(job.text or "", job.voice, job.synthesiser) as speech:
+        yield speech
 
 
 # In a process of its own --------------------------------------------------------------------
@@ -107,8 +122,10 @@ def check_inputs(job: BatchJob) -> str:
     from lipwright.media.source import check_file
 
     for path, what in ((job.video, "video"), (job.speech, "speech file")):
+        if path is None:
+            continue
         try:
-            check_file(Path(path), what)
+            check_file(path, what)
         except LipwrightError as error:
             return error.sentence
     return ""

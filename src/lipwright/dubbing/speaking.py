@@ -6,7 +6,7 @@ The lips of every track of a plan are compared with those that the film's own sp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,8 @@ class Speaking:
 
     Attributes:
         rows: per track number, (n,) whether it speaks in each of its rows.
-        late: frames at 25 a second by which the film's sound is behind its lips.
+        late: frames at 25 a second by which the film's sound is behind its lips; single tracks may
+            differ.
     """
 
     rows: Mapping[int, Flags]
@@ -98,8 +99,23 @@ def who_speaks(plan: Plan, wave: NDArray[np.float32], expected_lips: Expected) -
     heard = voice_activity.detect(wave, SAMPLE_RATE).activity(clock) >= LEAST_HEARD
     usual = speaker.spread(expected, heard)
     lips = {track.number: _lips(track, times, clock) for track in plan.tracks}
-    late = _lateness(lips, expected, heard, usual)
-    expected, heard = np.roll(expected, -late, axis=0), np.roll(heard, -late)
+    reach = speaker.MOST_LATE
+    around = np.pad(expected, ((reach, reach), (0, 0)), mode="edge")
+
+    def evidence(number: int, late: int, correlations: Sequence[float]) -> NDArray[np.float64]:
+        """(m,) of a track, where its lips are known, with the sound that comes so much later."""
+        start, measured = lips[number] or (0, np.zeros((0, 3)))
+        stop = start + len(measured)
+        told = around[start + reach + late : stop + reach + late]
+        return speaker.evidence(measured, told, heard[start:stop], usual, correlations)
+
+    def favour(number: int) -> NDArray[np.float64]:
+        """What speaks for a track at every lateness."""
+        shifts = range(-reach, reach + 1)
+        every = [evidence(number, late, speaker.CORRELATIONS) for late in shifts]
+        return np.array([speaker.favourable(found) for found in every])
+
+    late, of_track = speaker.lateness({number: favour(number) for number in lips})
     rows = {track.number: np.zeros(len(track.states), np.bool_) for track in plan.tracks}
     for shot, (first, last) in enumerate(plan.shots):
         stop = times[last + 1] if last + 1 < len(times) else end
@@ -108,8 +124,11 @@ def who_speaks(plan: Plan, wave: NDArray[np.float32], expected_lips: Expected) -
         if not tracks or a == b:
             continue
         alone, together = (
-            [_evidence(lips[t.number], expected, heard, usual, correlation)[a:b] for t in tracks]
-            for correlation in (speaker.CORRELATION, speaker.OF_TWO)
+            [
+                _placed(lips[t.number], evidence(t.number, of_track[t.number], correlations), a, b)
+                for t in tracks
+            ]
+            for correlations in (speaker.CORRELATIONS, speaker.OF_TWO)
         )
         who = speaker.decide(alone, together, heard[a:b])
         for index, track in enumerate(tracks):
@@ -179,27 +198,11 @@ def _lips(track: Track, times: NDArray[np.float64], clock: NDArray[np.float64]) 
     return a, np.column_stack([np.interp(span, at, lips[:, k]) for k in range(3)])
 
 
-def _evidence(
-    lips: Any, expected: Any, heard: Flags, usual: Any, correlation: float
-) -> NDArray[np.float64]:
-    """(T,) on the whole clock; NaN where the face is not there."""
-    out = np.full(len(expected), np.nan)
-    if lips is not None and len(lips[1]):
-        a, measured = lips
-        b = a + len(measured)
-        out[a:b] = speaker.evidence(measured, expected[a:b], heard[a:b], usual, correlation)
+def _placed(lips: Any, found: NDArray[np.float64], first: int, last: int) -> NDArray[np.float64]:
+    """(last - first,) evidence on that part of the clock; NaN where the face is not there."""
+    out = np.full(last - first, np.nan)
+    start = first if lips is None else lips[0]
+    begin, end = max(start, first), min(start + len(found), last)
+    if begin < end:
+        out[begin - first : end - first] = found[begin - start : end - start]
     return out
-
-
-def _lateness(lips: Mapping[int, Any], expected: Any, heard: Flags, usual: Any) -> int:
-    """By how many frames the sound is behind the lips, as all tracks together say."""
-    best, most = 0, -np.inf
-    for late in sorted(range(-speaker.MOST_LATE, speaker.MOST_LATE + 1), key=abs):
-        moved, there = np.roll(expected, -late, axis=0), np.roll(heard, -late)
-        total = -speaker.AWRY * abs(late)
-        for each in lips.values():
-            found = _evidence(each, moved, there, usual, speaker.CORRELATION)
-            total += speaker.favourable(found[~np.isnan(found)])
-        if total > most:
-            best, most = late, total
-    return best

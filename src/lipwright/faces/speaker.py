@@ -2,17 +2,20 @@
 
 Speech tells what the lips of its speaker do (:mod:`lipwright.methods.expected_lips`). For every
 face and frame the log-likelihood ratio of two hypotheses is taken: it speaks, and its lips follow
-what the speech tells with a correlation of :data:`CORRELATION`; or it does not, and its lips do as
-much as they do around this frame, whatever is heard. How far this person's lips go when they speak
-is not known beforehand: of :data:`GAINS` the one is taken that makes speaking most likely. The most
-likely sequence of speakers of a shot is found by Viterbi's algorithm (Rabiner, Proc. IEEE 1989,
-section III.B), in which every change of the speaker costs :data:`CHANGE`: that is the hysteresis.
-Nobody (a voice off screen, music) and two at once are answers, too.
+what the speech tells; or it does not, and its lips do as much as they do around it, whatever
+is heard. How far this person's lips go when they speak, how closely they follow, and by how many
+frames the sound is behind them are not known beforehand: of :data:`GAINS`, :data:`CORRELATIONS` and
+:func:`lateness` those are taken that make speaking most likely. The lateness belongs to the face:
+shots of one film come from different cameras and cuts, and a few frames too many or too few take
+most of the evidence away. The most likely sequence of speakers of a shot is found by Viterbi's
+algorithm (Rabiner, Proc. IEEE 1989, section III.B), in which every change of the speaker costs
+:data:`CHANGE`: that is the hysteresis. Nobody (a voice off screen, music) and two at once are
+answers, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -24,15 +27,15 @@ MEASURES = (0.5, 0.25, 0.25)
 """Weights of the opening, width and height of the mouth."""
 TREND = 51
 """Frames over which the mean is taken away: moods of the face and level of the sound."""
-CORRELATION = 0.5
+CORRELATIONS = (0.5, 0.65, 0.8)
 """Of a speaker's lips with what the speech tells."""
-OF_TWO = 0.45
+OF_TWO = (0.45,)
 """The same where two speak at once, and the speech tells the lips of both in one."""
-GAINS = (0.4, 0.55, 0.75, 1.0, 1.35, 1.8)
+GAINS = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
 """How far a speaker's lips go, in parts of what the speech tells."""
 INDEPENDENT = 2.0
 """Frames after which lips tell something new."""
-AROUND = 25
+AROUND = 75
 """Frames around one that say how much the lips move there."""
 STILL = 0.1
 """Least variance of lips, in parts of that of speaking lips: landmarks are not quite still."""
@@ -42,10 +45,10 @@ CHANGE = 3.0
 """Log-odds that it takes to change the speaker."""
 TWO = 0.02
 """Log-odds per frame against two speaking at once."""
-MOST_LATE = 3
+MOST_LATE = 8
 """Sound that is late or early by up to so many frames is noticed."""
 AWRY = 1.0
-"""Log-odds against each frame by which it is."""
+"""Log-odds against each frame by which it is, in a film, and in a face beside its film."""
 BRIDGED = 25
 """Pauses of so many frames between words of one speaker belong to the speaker."""
 STRETCH = 50
@@ -73,7 +76,7 @@ def evidence(
     expected: Array,
     heard: NDArray[np.bool_],
     usual: Array,
-    correlation: float = CORRELATION,
+    correlations: Sequence[float] = CORRELATIONS,
 ) -> Array:
     """How much more likely every frame is if this face speaks than if it does not.
 
@@ -82,30 +85,48 @@ def evidence(
         expected: (T, 3) the same of the mouth that speaks.
         heard: (T,) whether there is speech; elsewhere nothing is evidence.
         usual: (3,) as :func:`spread` gives it, of the whole recording.
-        correlation: of lips and speech.
+        correlations: of lips and speech, to choose from.
 
     Returns:
         (T,) log-likelihood ratios; those of successive frames may be added.
     """
     lips, speech = detrended(measured) / usual, detrended(expected) / usual
-    rest = 1.0 - correlation**2
     weights = np.where(usual > LEAST, MEASURES, 0.0) / INDEPENDENT
     best, most = np.zeros(len(lips)), -1.0
     for gain in GAINS:
         moved = lips / gain
         around = np.clip(_moving_mean(moved**2, AROUND), STILL, 1.0)
-        speaks = -0.5 * np.log(rest) - (moved - correlation * speech) ** 2 / (2.0 * rest)
         silent = -0.5 * np.log(around) - moved**2 / (2.0 * around)
-        found = np.where(heard, (speaks - silent) @ weights, 0.0)
-        total = favourable(found)
-        if total > most:
-            best, most = found, total
+        for correlation in correlations:
+            rest = 1.0 - correlation**2
+            speaks = -0.5 * np.log(rest) - (moved - correlation * speech) ** 2 / (2.0 * rest)
+            found = np.where(heard, (speaks - silent) @ weights, 0.0)
+            total = favourable(found)
+            if total > most:
+                best, most = found, total
     return best
 
 
 def favourable(found: Array) -> float:
     """What speaks for a face in evidence (T,): of stretches of two seconds, those that do."""
     return float(np.maximum(_moving_mean(found[:, None], STRETCH), 0.0).sum())
+
+
+def lateness(favour: Mapping[int, Array]) -> tuple[int, dict[int, int]]:
+    """By how many frames the sound is behind the lips: of the film, and of each of its faces.
+
+    Args:
+        favour: what speaks for each face (:func:`favourable`) at ``-MOST_LATE`` .. ``MOST_LATE``.
+    """
+    frames = np.arange(-MOST_LATE, MOST_LATE + 1)
+    order = np.argsort(np.abs(frames), kind="stable")  # of equals the nearest to 0
+
+    def best(found: Array, from_frame: int) -> int:
+        worth = found - AWRY * np.abs(frames - from_frame)
+        return int(frames[order[int(worth[order].argmax())]])
+
+    film = best(np.sum([np.zeros(len(frames)), *favour.values()], axis=0), 0)
+    return film, {face: best(found, film) for face, found in favour.items()}
 
 
 def decide(

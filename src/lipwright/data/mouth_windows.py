@@ -140,7 +140,7 @@ def _crops(corpus: PackedCorpus, row: ClipRow, crops: Crops) -> Iterator[NDArray
 
     with VideoReader(path) as reader:
         for frame in reader:
-            picture, _ = frame.thumbnail(1 << 20)
+            picture = frame.rgb()
             # A sixteenth of the crop lies round it on every side.
             m = round(len(picture) / 18)
             yield picture[m : len(picture) - m, m : len(picture) - m]

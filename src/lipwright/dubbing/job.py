@@ -145,6 +145,7 @@ class _Dub:
         self.speech = speech.path if isinstance(speech, CastSpeech) else speech
         self.out = out.resolve() if out.is_symlink() else out  # write through a link, not over it
         self.options, self.observer = options, observer
+        self._explains = not getattr(observer, "quiet", False)  # an observer need not have it
         self.report = Report(shown(self.given), shown(self.speech), shown(out))
         self._kept: Segments | None = None
 
@@ -262,7 +263,7 @@ class _Dub:
         if self.given_cast is not None:
             self.cast = CastJob(self.given_cast, self.video, self.out, self.options)
         self.report.replaced = self.options.preview is None and self.out.exists()
-        if self.report.replaced and not getattr(self.observer, "quiet", False):
+        if self.report.replaced and self._explains:
             self._notice(f"{self.out} exists and will be replaced once the new one is complete.")
 
     def _wave(self, notices: list[str]) -> NDArray[np.float32]:
@@ -311,7 +312,7 @@ class _Dub:
             return None
         name, model = method.name, method.model_id
         model = model if model.startswith(name) else f"{name} {model}"
-        explain = not getattr(self.observer, "quiet", False)
+        explain = self._explains
         facts, _ = self._described(info)
         made = marks(self.options, identity, model, facts, self.given, self._speeches, explain)
         self.report.notices = made.notices
@@ -328,7 +329,7 @@ class _Dub:
     def _say(self, sentences: list[str]) -> None:
         """What the user should know before the work begins, and find in the report."""
         self.report.warnings += sentences
-        if not getattr(self.observer, "quiet", False):
+        if self._explains:
             for sentence in sentences:
                 self._notice(sentence)
 

@@ -117,4 +117,4 @@ def crops(
     """Aligned (size, size, 3) RGB crops of a video, one per frame, None without a face."""
     with VideoReader(path) as reader:
         for frame, m in zip(reader, transforms, strict=False):
-            yield None if m is None else warp(frame.thumbnail(1 << 20)[0], m, size)
+            yield None if m is None else warp(frame.rgb(), m, size)

@@ -95,10 +95,10 @@ def matched_crops(
                 if step is None:
                     return
                 at = step[0]
-                other = step[1].thumbnail(1 << 20)[0] if at == want else None
+                other = step[1].rgb() if at == want else None
             if other is None:
                 continue
-            ours = frame.thumbnail(1 << 20)[0]
+            ours = frame.rgb()
             if ours.shape != other.shape:
                 raise LipwrightError(
                     f"{result} is {other.shape[1]} x {other.shape[0]} and its reference {real} "
@@ -202,7 +202,7 @@ def _each_at_25(
                 return
             if wanted[n] != i:
                 continue
-            picture = made(i, frame.thumbnail(1 << 20)[0])
+            picture = made(i, frame.rgb())
             while n < len(wanted) and wanted[n] == i:
                 yield picture
                 n += 1

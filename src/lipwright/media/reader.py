@@ -61,6 +61,10 @@ class Frame:
         """A small upright picture; see :func:`lipwright.media.thumbnail.thumbnail`."""
         return thumbnail(self.native, self.info, max_side)
 
+    def rgb(self) -> npt.NDArray[np.uint8]:
+        """(height, width, 3), the whole upright picture."""
+        return self.thumbnail(1 << 20)[0]
+
 
 class VideoReader:
     """Read a video or picture once, from start to end.

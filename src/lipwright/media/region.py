@@ -260,37 +260,6 @@ class RegionEdit:
             _add(target, cv2.multiply(change, share), self._code.highest)
 
 
-def apply_delta(
-    frame: av.VideoFrame,
-    info: VideoInfo,
-    box: Box,
-    delta: Picture,
-    mask: npt.NDArray[Any] | None = None,
-) -> None:
-    """Add ``delta`` (h, w, 3) RGB to the rectangle ``box`` of stored pixels, in place.
-
-    The box may have any position and size; what lies outside the picture is ignored. See
-    :meth:`RegionEdit.apply` for the rest.
-    """
-    edit = RegionEdit(frame, info, box)
-    x0, y0, x1, y1 = edit.box
-    height, width = edit.shape
-    if 0 in edit.shape:
-        return
-    padded = np.zeros((height, width, *delta.shape[2:]), np.float32)
-    allowed = np.zeros((height, width), np.uint8)
-    left, top = max(x0, box[0]), max(y0, box[1])
-    right, bottom = min(x1, box[2]), min(y1, box[3])
-    source = np.s_[top - box[1] : bottom - box[1], left - box[0] : right - box[0]]
-    target = np.s_[top - y0 : bottom - y0, left - x0 : right - x0]
-    padded[target] = delta[source]
-    if mask is None:
-        allowed[target] = (delta[source] != 0).reshape(bottom - top, right - left, -1).any(axis=2)
-    else:
-        allowed[target] = np.asarray(mask)[source] > 0
-    edit.apply(padded, allowed)
-
-
 def _layout_and_code(frame: av.VideoFrame, info: VideoInfo) -> tuple[PixelLayout, ColourCode]:
     layout = layout_of(frame.format.name)
     if layout is None:

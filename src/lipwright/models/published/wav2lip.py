@@ -7,7 +7,6 @@ generator's input is the masked target, then the reference; the expert's is five
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from torch import Tensor
@@ -67,8 +66,3 @@ def published_generator() -> PixelUNet:
 def published_expert() -> PixelExpert:
     """The expert at its published size."""
     return PixelExpert(96, 5, 16)
-
-
-def is_generator(state: Mapping[str, Tensor]) -> bool:
-    """Whether these are the key names of the generator."""
-    return any(re.match(r"(module\.)?face_decoder_blocks\.", key) for key in state)

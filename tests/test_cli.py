@@ -619,7 +619,7 @@ def test_weights_check_fails_while_files_are_missing(
     code, out, err = run("weights", "check")
     assert code == 1
     for entry in list_entries():
-        state = "not here; only training needs it" if entry.training_only else "not usable"
+        state = "not here; only training needs it" if entry.training_only else "not here yet"
         assert f"{entry.name}: {state}" in out
     assert "weights fetch" in err
     assert "speech-embedding" not in err
@@ -793,6 +793,16 @@ def test_on_a_terminal_progress_is_a_bar() -> None:
     assert "Drawing mouths" in shown
     assert "20 of 40 frames, 10.0 frames/s, 0:02 left" in shown
     assert "0:00 elapsed" in shown
+
+
+def test_on_a_terminal_of_80_columns_progress_stays_on_one_line() -> None:
+    text = io.StringIO()
+    with DubProgress(Console(file=text, force_terminal=True, width=80)) as observer:
+        observer.progress("plan", 13, 90, 17.6)
+    lines = re.split(r"[\r\n]", re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text.getvalue()))
+    shown = [line for line in lines if "frames/s" in line]
+    assert shown
+    assert all("elapsed" in line for line in shown)
 
 
 @pytest.mark.parametrize(

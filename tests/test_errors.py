@@ -17,6 +17,7 @@ from lipwright.errors import LipwrightError
         ("The file a.mp4 is empty.", "The file a.mp4 is empty."),
         ("loss.sync is no number; give one", "loss.sync is no number; give one."),
         ("speech2vid has no discriminator.", "speech2vid has no discriminator."),
+        ("corpus holds no clips; give another", "corpus holds no clips; give another."),
         ("--face speaking needs sound", "--face speaking needs sound."),
         ("the expert (sha256 1a2b)", "The expert (sha256 1a2b)."),
         ("", ""),

@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_PLAIN_WORD = re.compile(r"[a-z]+[ ,']")
-"""What a sentence may begin with; names of keys and options (``loss.sync``, ``--face``) stay."""
+_PLAIN_WORD = re.compile(
+    r"(the|there|this|that|these|those|a|an|it|its|no|not|only|with|without|in|of|on|at|to|cannot"
+    r"|closures|features|landmarks|pictures|series|unpaired) "
+)
+"""What a sentence may begin with. Any other word may be the name of a file, a key or an option
+(``corpus``, ``loss.sync``, ``--face``), which stays as it was given."""
 
 
 class LipwrightError(Exception):

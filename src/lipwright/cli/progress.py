@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.table import Column
 from rich.text import Text
 
 from lipwright.cli.text import clock
@@ -34,7 +35,11 @@ SHORT = 1500
 
 
 class Elapsed(ProgressColumn):
-    """``0:12 elapsed``: a time that says which one it is."""
+    """``0:12 elapsed``: a time that says which one it is, on one line however narrow it gets."""
+
+    def get_table_column(self) -> Column:
+        """See rich."""
+        return Column(no_wrap=True)
 
     def render(self, task: Task) -> Text:
         """See rich."""

@@ -136,6 +136,8 @@ def check_files() -> None:
             state = f"ok, {status.path}"
         elif status.only_training_lacks_it:
             state = "not here; only training needs it"
+        elif status.missing:
+            state = "not here yet"
         print(f"{status.entry.name}: {state}")
         if status.problem is not None and not status.only_training_lacks_it:
             problems.append(status.problem)

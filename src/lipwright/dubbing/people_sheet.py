@@ -41,7 +41,8 @@ def draw_people(plan: Plan, people: list[Person], title: str) -> Picture:
         top = head + row * (SIDE + 3 * GAP)
         shots = len({track.shot for track in person.tracks})
         numbers = ", ".join(str(track.number) for track in person.tracks)
-        while text_width(f"face numbers {numbers}", 14) > TEXT - 10 and ", " in numbers:
+        faces = "face number" + "s" * (len(person.tracks) != 1)
+        while text_width(f"{faces} {numbers}", 14) > TEXT - 10 and ", " in numbers:
             numbers = numbers.rstrip("…, ").rpartition(", ")[0] + ", …"
             if numbers == ", …":
                 break
@@ -50,7 +51,7 @@ def draw_people(plan: Plan, people: list[Person], title: str) -> Picture:
             f"--face {person.name}",
             f"{person.seconds:.1f} s in {shots} shot{'s' * (shots != 1)}" + _spoken(person),
             f"{clock(person.first)} to {clock(person.last)}",
-            f"face numbers {numbers}",
+            f"{faces} {numbers}",
         )
         for line, text in enumerate(lines):
             write_text(

@@ -253,6 +253,23 @@ def test_help_shows_no_types_after_switches_and_names_in_capitals(
     assert "Usage: lipwright dub [OPTIONS] VIDEO [SPEECH]" in run("dub", "-h")[1]
 
 
+def test_help_leaves_room_for_its_words_at_80_columns(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, dubs: list[Any], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for path in commands():
+        shown = run(*path, "--help")[1]
+        assert "…" not in shown, path  # no name of an option is cut off
+        assert "|ID|" not in shown
+    shown = run("dub", "--help")[1]
+    assert len(shown.splitlines()) < 250
+    assert re.search(r"--\[no-\]silence-gate .*\(default: on\)", " ".join(shown.split()))
+    for switch in ("--silence-gate", "--no-silence-gate"):
+        code, _, _ = run("dub", "a.mp4", "b.wav", "-o", tmp_path / "out.mp4", switch)
+        assert code == 0
+    assert [made[3].silence_gate for made in dubs] == [True, False]
+
+
 @pytest.mark.parametrize("path", commands(), ids=" ".join)
 def test_every_command_has_help(run: Callable[..., Result], path: list[str]) -> None:
     for flag in ("--help", "-h"):

@@ -68,8 +68,8 @@ def dub(
     original: Annotated[
         Original,
         typer.Option(
-            help="The film's own sound below the speeches of a cast: kept, ducked where somebody "
-            "speaks, or dropped; auto: dropped where there is a bed, else ducked.",
+            help="The film's own sound below the speeches of a cast. keep: as it is; duck: lower "
+            "where somebody speaks; drop: not at all; auto: drop where there is a bed, else duck.",
             rich_help_panel="Cast",
         ),
     ] = "auto",

@@ -1,11 +1,13 @@
 """What stands for a value in ``--help``: nothing after a switch, plain words after the rest.
 
 Typer prints the type that the program works with, ``<bool>`` after every switch and ``<int range>
-[0<=x<=51]`` after a number.
+[0<=x<=51]`` after a number. It gives ``--no-name`` a column of its own and long lists of choices
+their whole width, which leaves the words of the help a quarter of a terminal of 80 columns.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import typer.main
@@ -13,6 +15,9 @@ import typer.main
 from lipwright.cli.plain_errors import plain_errors
 
 _WORDS = {"int": "INTEGER", "float": "NUMBER", "str": "TEXT", "Path": "PATH"}
+_SHOWN = ("opts", "secondary_opts", "show_default", "help")
+WIDEST = 14
+"""Letters of a list of choices that ``--help`` shows; a longer one is left to the help's words."""
 
 
 def command_of(app: typer.Typer) -> Any:
@@ -24,11 +29,14 @@ def command_of(app: typer.Typer) -> Any:
         waiting += getattr(found, "commands", {}).values()
         if callable(getattr(found, "get_help_option", None)):
             _plain_help_option(found)
+            _plain_switches(found)
         for parameter in found.params:
             plain_errors(parameter)
             parameter.metavar = value_name(parameter)
             if parameter.param_type_name == "argument":
                 _plain_argument(parameter)
+            else:
+                _plain_option(parameter)
     return command
 
 
@@ -37,6 +45,50 @@ def _plain_argument(parameter: Any) -> None:
     piece = name if parameter.required else f"[{name}]"
     parameter.get_usage_pieces = lambda context: [piece]
     parameter.display_type_rich = lambda ctx: None  # the name says it already
+
+
+def _plain_option(parameter: Any) -> None:
+    """Leave the room for the words of the help: no list of choices longer than ``WIDEST``."""
+    made = parameter.display_type_rich
+
+    def shown(ctx: Any) -> str | None:
+        text = made(ctx=ctx)
+        if not text or "|" not in text or len(text) <= WIDEST or unsaid_choices(parameter):
+            return text
+        return "WORD"
+
+    parameter.display_type_rich = shown
+    if parameter.metavar and re.fullmatch(r"[\d.]+-[\d.]+", parameter.metavar):
+        parameter._get_number_range_help_str = lambda: None  # the name says it already
+
+
+def unsaid_choices(parameter: Any) -> list[str]:
+    """The choices of an option that its help does not mention by name."""
+    choices = getattr(getattr(parameter, "type_descriptor", None), "choices", None) or ()
+    words = set(re.findall(r"[\w-]+", parameter.help or ""))
+    return [str(choice) for choice in choices if str(choice) not in words]
+
+
+def _plain_switches(command: Any) -> None:
+    """Show ``--[no-]name`` in help instead of two names in two columns."""
+    made = command.format_help
+
+    def plain(context: Any, formatter: Any) -> None:
+        pairs = [p for p in command.params if getattr(p, "secondary_opts", None)]
+        kept = [(p, {name: getattr(p, name) for name in _SHOWN}) for p in pairs]
+        for parameter in pairs:
+            if parameter.default is not None:
+                parameter.help += f" (default: {'on' if parameter.default else 'off'})"
+            parameter.opts = [f"--[no-]{parameter.opts[0].lstrip('-')}"]
+            parameter.secondary_opts, parameter.show_default = [], False
+        try:
+            made(context, formatter)
+        finally:
+            for parameter, values in kept:
+                for name, value in values.items():
+                    setattr(parameter, name, value)
+
+    command.format_help = plain
 
 
 def _plain_help_option(command: Any) -> None:

@@ -91,7 +91,9 @@ def embed(
         str | None,
         typer.Option("--id", metavar="HEX", help="Eight hexadecimal digits; random by default."),
     ] = None,
-    region: Annotated[Region, typer.Option(help="What carries the mark.")] = "face",
+    region: Annotated[
+        Region, typer.Option(help="What carries the mark: face, frame or both.")
+    ] = "face",
     crf: Annotated[
         int,
         typer.Option(min=0, max=51, help="Quality from 0 to 51; lower is better and larger."),

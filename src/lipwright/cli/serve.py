@@ -67,10 +67,13 @@ def serve(
         int, typer.Option(min=1, help="Dubs at the same time.", rich_help_panel=COMPUTE)
     ] = 1,
     device: Annotated[
-        Device, typer.Option(help="What computes.", rich_help_panel=COMPUTE)
+        Device, typer.Option(help="What computes: auto, cpu, cuda or mps.", rich_help_panel=COMPUTE)
     ] = "auto",
     backend: Annotated[
-        Backend, typer.Option(help="Which runtime computes.", rich_help_panel=COMPUTE)
+        Backend,
+        typer.Option(
+            help="Which runtime computes: auto, torch or openvino.", rich_help_panel=COMPUTE
+        ),
     ] = "auto",
     live_face: Annotated[
         Path | None,

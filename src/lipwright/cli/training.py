@@ -145,7 +145,7 @@ def train(
             metavar="RUN",
         ),
     ] = None,
-    device: Annotated[Device, typer.Option(help="What computes.")] = "auto",
+    device: Annotated[Device, typer.Option(help="What computes: auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Train one stage of a method, or all of them; run again to continue after an interruption.
 

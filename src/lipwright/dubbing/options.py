@@ -189,8 +189,8 @@ class DubOptions:
     codec: Codec = field(
         default="auto",
         metadata=described(
-            "How the pictures are stored; auto: H.264, or AV1 in WebM. lipwright doctor lists what "
-            "this machine can encode.",
+            "How the pictures are stored: h264, hevc, av1, vp9 or prores; auto: H.264, or AV1 in "
+            "WebM. lipwright doctor lists what this machine can encode.",
             "Output",
             shapes=True,
         ),
@@ -292,10 +292,14 @@ class DubOptions:
         ),
     )
     device: Device = field(
-        default="auto", metadata=described("What computes.", "Model", shapes=False)
+        default="auto",
+        metadata=described("What computes: auto, cpu, cuda or mps.", "Model", shapes=False),
     )
     backend: Backend = field(
-        default="auto", metadata=described("Which runtime computes.", "Model", shapes=False)
+        default="auto",
+        metadata=described(
+            "Which runtime computes: auto, torch or openvino.", "Model", shapes=False
+        ),
     )
     seed: int = field(
         default=0,

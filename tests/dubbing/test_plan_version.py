@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -32,6 +35,21 @@ def test_every_constant_changes_it(
     assert plan_version() == before
     monkeypatch.setattr(module, name, value)
     assert plan_version() != before
+
+
+def test_every_process_gives_the_same() -> None:
+    command = "from lipwright.dubbing.plan_version import plan_version; print(plan_version())"
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", command],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(found) == 1
 
 
 def test_every_line_changes_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -32,9 +32,7 @@ def plan_version(root: str = PASS_ONE) -> str:
     for name, module in sorted(imported_by(root).items()):
         digest.update(name.encode() + _source(module))
         for constant in sorted(word for word in vars(module) if word.strip("_").isupper()):
-            value = getattr(module, constant)
-            plain = value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
-            digest.update(constant.encode() + b"=" + plain)
+            digest.update(constant.encode() + b"=" + _plain(getattr(module, constant)))
     return digest.hexdigest()[:32]
 
 
@@ -57,6 +55,21 @@ def imported_by(root: str) -> dict[str, ModuleType]:
             waiting += [f"{origin}.{word.split()[0]}" for word in words.split(",") if word.strip()]
     found.pop("lipwright", None)  # its version is in the plan by itself
     return found
+
+
+def _plain(value: object) -> bytes:
+    """A constant as bytes that are the same in every process; a set's order is not."""
+    if isinstance(value, np.ndarray):
+        return value.tobytes()
+    if isinstance(value, dict):
+        parts = [_plain(key) + b":" + _plain(part) for key, part in value.items()]
+    elif isinstance(value, list | tuple):
+        parts = [_plain(part) for part in value]
+    elif isinstance(value, set | frozenset):
+        parts = sorted(_plain(part) for part in value)
+    else:
+        return repr(value).encode()
+    return type(value).__name__.encode() + b"(" + b",".join(parts) + b")"
 
 
 def _source(module: ModuleType) -> bytes:

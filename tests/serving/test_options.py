@@ -52,6 +52,9 @@ def test_defaults_are_those_of_dub() -> None:
         {"face": "x" * 300},
         {"face": "a b"},
         {"fps": "nan"},
+        {"end": float("nan")},
+        {"end": 1e300},
+        {"end": True},
         {"seed": -1},
         {"seed": 2**80},
         {"weights": "x"},
@@ -61,6 +64,12 @@ def test_defaults_are_those_of_dub() -> None:
 def test_wrong_values_are_refused(wanted: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         settings_model()(**wanted)
+
+
+@pytest.mark.parametrize("end", [1.5, "1.5", "0:01.5"])
+def test_times_may_be_numbers(end: object) -> None:
+    wanted = settings_model()(end=end).model_dump(exclude_unset=True)
+    assert to_dub_options(wanted).end == Fraction(3, 2)
 
 
 def test_what_the_model_cannot_know_is_checked_after_it() -> None:

@@ -52,7 +52,7 @@ def _plain_option(parameter: Any) -> None:
     made = parameter.display_type_rich
 
     def shown(ctx: Any) -> str | None:
-        text = made(ctx=ctx)
+        text: str | None = made(ctx=ctx)
         if not text or "|" not in text or len(text) <= WIDEST or unsaid_choices(parameter):
             return text
         return "WORD"

@@ -29,6 +29,8 @@ STYLE = """.big { display: flex; flex-wrap: wrap; gap: 2.5rem; margin: 1rem 0; }
 BLUE, GREY = "#3567a8", "#8a8a8a"
 IDENTITIES = 40
 """So many people, those with most minutes, are shown by themselves."""
+LANGUAGES = 6
+"""So many languages, those with most minutes, have a bar of their own."""
 
 
 def write_page(path: Path, numbers: dict[str, Any], people: Sequence[Portrait] = ()) -> None:
@@ -63,12 +65,12 @@ def page(numbers: dict[str, Any], people: Sequence[Portrait] = ()) -> str:
         if numbers["rejected"]
         else "<p>Nothing.</p>",
         _left_out(numbers),
-        *_people(people, numbers["identities"]),
         "<h2>Sound against lips</h2>",
         f"<p>Clips that were moved into step: {numbers['offset_corrected']}; clips whose offset "
         f"is unclear, and which stay as they were: {numbers['offset_unsure']}.</p>",
         "<h2>Distributions</h2>",
         _plots(numbers),
+        *_people(people, numbers["identities"]),
         "</body></html>",
     ]
     return "\n".join(parts)
@@ -146,8 +148,10 @@ def figures(numbers: dict[str, Any]) -> list[Any]:
         out.append(
             _bars([str(k) for k in span], counts, "frames that the sound came late", "clips")
         )
-    languages = numbers["languages"]
-    out.append(_bars(list(languages), list(languages.values()), "language", "minutes"))
+    languages = sorted(numbers["languages"].items(), key=lambda item: -item[1])
+    rest = sum(minutes for _, minutes in languages[LANGUAGES:])
+    named = [*languages[:LANGUAGES], *([("others", rest)] if languages[LANGUAGES:] else [])]
+    out.append(_lying_bars([n for n, _ in named], [m for _, m in named], "language", "minutes"))
     people = list(numbers["minutes_by_identity"].items())
     title = f"minutes of each of the {len(people)} people"
     if len(people) > IDENTITIES:
@@ -164,14 +168,37 @@ def _bars_of_histogram(histogram: dict[str, Any]) -> Any:
     low, high = histogram["borders"][:-1], histogram["borders"][1:]
     names = [f"{_short(a)} to {_short(b)}" for a, b in zip(low, high, strict=True)]
     names[-1] = f"over {_short(low[-1])}"
+    minutes = histogram["minutes"]
+    filled = [place for place, value in enumerate(minutes) if value > 0] or [0]
+    shown = slice(filled[0], filled[-1] + 1)  # empty ends say nothing
     title = histogram["title"]
     if histogram["median"] is not None:
         title += f" (median {histogram['median']:g})"
-    return _bars(names, histogram["minutes"], title, "minutes")
+    return _lying_bars(names[shown], minutes[shown], title, "minutes")
 
 
 def _short(value: float) -> str:
     return f"{value:g}"
+
+
+def _lying_bars(names: Sequence[str], values: Sequence[float], title: str, unit: str) -> Any:
+    """Bars from the left, so that their names can be read; the value stands at the end."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.6, 2.7), layout="constrained")
+    axes = figure.subplots()
+    drawn = axes.barh(range(len(values)), values, color=BLUE, height=0.7)
+    axes.bar_label(drawn, [f"{value:.3g}" for value in values], fontsize=8, color=GREY, padding=3)
+    axes.set_title(title, fontsize=10, loc="left")
+    axes.set_xlabel(unit, fontsize=9, color=GREY)
+    axes.set_yticks(range(len(names)), labels=names, fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xticks([])
+    axes.margins(x=0.12)
+    axes.tick_params(axis="y", length=0)
+    for side in ("top", "right", "bottom"):
+        axes.spines[side].set_visible(False)
+    return figure
 
 
 def _bars(names: Sequence[str], values: Sequence[float], title: str, unit: str) -> Any:

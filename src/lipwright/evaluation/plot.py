@@ -17,6 +17,8 @@ LETTERS = 9
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 """Okabe and Ito's colours, which people with colour blindness can tell apart."""
 AIM = "0.45"
+BORDER = 0.1
+"""Inches around every panel."""
 SPAN = 0.25
 """An axis covers at least so large a part of its largest value: small differences look small."""
 _WAYS = {"high": "higher is better", "low": "lower is better", "real": "as the real video"}
@@ -88,6 +90,7 @@ def _panels(
         squeeze=False,
         layout="constrained",
     )
+    figure.get_layout_engine().set(w_pad=BORDER, h_pad=BORDER)
     for axis in axes.flat[count:]:
         axis.remove()
     return figure, list(axes.flat[:count]), across

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from lipwright.dubbing.option_info import GROUPS, choices_of, options_of
 from lipwright.dubbing.option_text import FRACTIONS
@@ -95,6 +95,11 @@ def methods() -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda name: (name != DEFAULT, name)))
 
 
+def _number_as_text(value: object) -> object:
+    """Times and rates may be numbers as well: 1.5 is "1.5"."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
 @cache
 def settings_model() -> type[BaseModel]:
     """The model of a request's ``options``; every field may be left out."""
@@ -112,7 +117,7 @@ def settings_model() -> type[BaseModel]:
         elif name == "watermark":
             kind = Literal[choices_of(hint)]
         elif hint is Fraction:
-            kind, limits = str, {"pattern": _FRACTION}
+            kind, limits = Annotated[str, BeforeValidator(_number_as_text)], {"pattern": _FRACTION}
         elif hint is str:
             limits = {"max_length": LONGEST_WORD, "pattern": r"^[A-Za-z0-9,_.:@-]+$"}
         elif hint is float:

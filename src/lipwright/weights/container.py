@@ -115,9 +115,7 @@ def read_header(path: Path) -> dict[str, Any]:
         LipwrightError: not a safetensors file, or not one of ours, or of a newer format.
     """
     if not path.is_file():
-        raise LipwrightError(
-            f"there is no checkpoint at {path}; check the path given by --weights."
-        )
+        raise LipwrightError(f"there is no checkpoint at {path}; check the path.")
     check_container(path)
     try:
         with safe_open(str(path), framework="np") as file:

@@ -80,8 +80,8 @@ def _sounds(information: dict[str, Any] | None, labels: str) -> str:
     return (
         table(columns, rows)
         + f"<p class='note'>Mutual information over {information['frames']} spoken frames of "
-        f"{information['clips']} clips ({html.escape(labels)}). Shuffled: the labels of another "
-        "clip, turned by a random number of frames.</p>"
+        f"{information['clips']} clip{'s' * (information['clips'] != 1)} ({html.escape(labels)}). "
+        "Shuffled: the labels of another clip, turned by a random number of frames.</p>"
         + _image("phonemes.png", "How much likelier than by chance a slot is under a phoneme.")
         + words
     )

@@ -80,10 +80,14 @@ def _write_words(axes: Any, words: Sequence[str]) -> None:
             begin = i
 
 
+LEAST_ROWS = 8
+"""Few labels do not make a map so low that its scale has no room for its words."""
+
+
 def label_map(table: Array, labels: Sequence[str], slots: Sequence[int], path: Path) -> None:
     """Lift p(slot | label) / p(slot) in powers of two, (labels, slots)."""
     plt = pyplot()
-    size = (min(14.0, 2 + 0.22 * len(slots)), 1.2 + 0.2 * len(labels))
+    size = (min(14.0, 2 + 0.22 * len(slots)), 1.2 + 0.2 * max(LEAST_ROWS, len(labels)))
     figure, axes = plt.subplots(figsize=size, layout="constrained")
     shown = axes.imshow(
         np.log2(np.maximum(table, 1e-3)), aspect="auto", cmap="RdBu_r", vmin=-3, vmax=3
@@ -91,7 +95,7 @@ def label_map(table: Array, labels: Sequence[str], slots: Sequence[int], path: P
     axes.set_yticks(range(len(labels)), labels, fontsize=8)
     axes.set_xticks(range(len(slots)), [str(s) for s in slots], fontsize=6, rotation=90)
     axes.set_xlabel("slot")
-    figure.colorbar(shown, label="log2 of how much likelier than by chance")
+    figure.colorbar(shown, label="likelier than by chance, log2")
     _save(plt, figure, path)
 
 

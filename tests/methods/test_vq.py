@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 from lipwright.errors import LipwrightError
 from lipwright.lip_motion import NeutralMouth
 from lipwright.media.mel import mel_spectrogram, windows
+from lipwright.methods.articulation import stretched
 from lipwright.methods.base import ReferenceLips
 from lipwright.methods.engine import build_engine, choose_device
 from lipwright.methods.graphs import export_graphs
@@ -186,7 +187,7 @@ def test_what_the_lips_do_in_the_looks_matters(checkpoint: Path) -> None:
 
 
 def test_the_shape_of_the_lips_is_not_exaggerated(checkpoint: Path, tmp_path: Path) -> None:
-    """An articulation of 2 doubles the opening and the jaw's component, and nothing else."""
+    """An articulation of 2 stretches the opening and the jaw's component, and nothing else."""
     with safe_open(str(checkpoint), "np") as file:
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         header = json.loads(file.metadata()["lipwright"])
@@ -198,9 +199,9 @@ def test_the_shape_of_the_lips_is_not_exaggerated(checkpoint: Path, tmp_path: Pa
     lips = ReferenceLips(
         np.linspace(0.01, 0.1, 4), np.random.default_rng(0).random((4, 40, 2)), NEUTRAL
     )
-    expected = usual.render(
-        faces, motions * torch.tensor([2.0, 2, 1]), usual.start(reference, lips)
-    )
+    wanted = torch.from_numpy(stretched(motions.numpy(), np.array([2.0, 2, 1], np.float32)))
+    assert torch.equal(wanted[:, 2:], motions[:, 2:])
+    expected = usual.render(faces, wanted, usual.start(reference, lips))
     found = double.render(faces, motions, double.start(reference, lips))
     assert torch.allclose(found.faces, expected.faces, atol=1e-5)
 

@@ -39,6 +39,7 @@ from lipwright.methods.adaptation import (
     fit_adaptation,
     neighbourhoods,
 )
+from lipwright.methods.articulation import told
 from lipwright.methods.base import Method, predicted_motion
 
 LEAST_FRAMES = 75
@@ -186,18 +187,17 @@ def features_by_track(
     Args:
         people: see :func:`learn`.
         general: (K, T) what the general model says of the speech.
-        articulation: (K,) gain that the method will apply; an adapted motion is meant as it is.
+        articulation: (K,) gains that the method will apply; an adapted motion is meant as it is.
     """
     out = {}
-    gain = np.ones(len(general)) if articulation is None else np.maximum(articulation, 1e-6)
     for person in people:
         if person.adaptation is None:
             continue
         motions = person.adaptation.apply(general)
         for track in person.tracks:
             level = person.levels.get(track, np.zeros(len(general)))[:, None]
-            bounded = np.clip(motions + level, -BOUND, BOUND) / gain[:, None]
-            out[track] = np.ascontiguousarray(bounded, np.float32)
+            bounded = np.clip(motions + level, -BOUND, BOUND)
+            out[track] = np.ascontiguousarray(told(bounded.T, articulation).T, np.float32)
     return out
 
 

@@ -35,6 +35,7 @@ from lipwright.media.bars import overlap, without_bars
 from lipwright.media.info import VideoInfo
 from lipwright.media.mel import SILENCE, column_at, windows
 from lipwright.media.region import RegionEdit, crop_to_storage, sample_crop
+from lipwright.methods.articulation import stretched, told
 from lipwright.methods.base import Method, ReferenceLips
 
 QUEUE_BYTES = 32 << 20
@@ -396,9 +397,12 @@ class FaceRenderer:
             columns = np.array([column_at(time) for time in times])
             activity = activity * (columns < features.shape[1])  # behind the end nothing is said
             picked: Picture = features[:, columns.clip(max=features.shape[1] - 1)].T
-            if self._job.method.motions is not None:  # 0 is the mouth at rest
-                activity = activity * np.float32(self._job.expressiveness)
-            return np.asarray(picked * activity[:, None], np.float32)
+            method = self._job.method
+            if method.motions is None:
+                return np.asarray(picked * activity[:, None], np.float32)
+            # 0 is the mouth at rest; less of a motion is less of what is drawn.
+            share = (activity * np.float32(self._job.expressiveness))[:, None]
+            return told(share * stretched(picked, method.articulation), method.articulation)
         audio = windows(features, times, self._job.method.info.audio)
         silence = np.float32(SILENCE)
         return silence + activity[:, None, None] * (audio - silence)

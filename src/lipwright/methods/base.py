@@ -129,7 +129,8 @@ class Method(ABC):
     """The space of the lip motions that :meth:`speech_features` gives, for methods whose speech
     network says what lips do; None for all others."""
     articulation: NDArray[np.float32] | None = None
-    """(K,) what :meth:`render` multiplies such motions by; None for 1."""
+    """(K,) gains by which :meth:`render` stretches such motions (``methods.articulation``); None
+    for 1."""
     batch: int = BATCH
 
     def speech_features(self, wave: Array) -> Array:

@@ -19,6 +19,7 @@ from lipwright.files.whole import file_sha256
 from lipwright.lip_motion import LipMotions, compensate_dead_zone
 from lipwright.media.mel import HOP, SILENCE, STEPS_PER_FRAME
 from lipwright.media.whisper_mel import whisper_log_power
+from lipwright.methods.articulation import stretched
 from lipwright.methods.base import (
     Array,
     Method,
@@ -89,7 +90,7 @@ class VQMethod(Method):
         for codes in ("face", "pose"):
             fields.section("sigma").number(codes, 1e-6, 1e6)
         size = fields.whole("size", 16, 1024)
-        self._condition: Array = np.ones(1, np.float32)
+        self._drawn_gain = np.float32(1.0)  # the renderer's own
         if self.gallery:
             opening = fields.number("articulation", 0.0, 20.0, 1.0)
             basis, scale = (x.astype(np.float64) for x in read_arrays(path, list(_SPACE)))
@@ -98,7 +99,7 @@ class VQMethod(Method):
             self.motions = LipMotions(basis, scale)
             shape = min(opening, SHAPE_ARTICULATION)
             self.articulation = np.array([opening] * 2 + [shape] * (len(scale) - 2), np.float32)
-            self._condition = self.articulation / np.float32(opening or 1.0)
+            self._drawn_gain = np.float32(opening or 1.0)
 
         def modules() -> dict[str, Any]:
             from lipwright.methods.vq_networks import modules_of
@@ -204,7 +205,7 @@ class VQMethod(Method):
         def draw(*inputs: Array) -> tuple[Array, ...]:
             return self.frames(*inputs, *state.references)
 
-        conditions = np.asarray(audio * self._condition, np.float32)
+        conditions = stretched(audio, self.articulation) / self._drawn_gain
         made = in_full_batches(draw, faces, conditions, size=self.batch)
         speaking, restored = made[:2]
         wanted, shown, weights = (m.astype(np.float64) for m in made[2:])

@@ -1,0 +1,43 @@
+"""How far from rest a told motion is drawn: wide mouths wider, nearly closed ones not.
+
+What speech tells of lips in doubt is an average, which moves less than lips do, and mixing
+reference frames takes away more. A constant gain about rest makes up for that, but holds the mouth
+too far open between the loud vowels. So the gain works about the mouth that speaks on average:
+beyond it motion grows ``gain`` times as fast, below it falls off to rest by a power,
+
+    y = a (x / a)^g    for 0 <= x <= a,        y = a + g (x - a)    for x > a,
+
+with equal slopes where they meet; motions beyond rest (x < 0) stay as they are.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+SPEAKING = 0.8
+"""a, of the opening and of the jaw's component alike, in standard deviations. What is told on
+average while somebody speaks is 1.0; mixing takes some away again (docs/experiments.md)."""
+
+Array = NDArray[np.floating]
+
+
+def stretched(motions: Array, gain: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """(..., K) told motions as they are to be drawn, with gains (K,); gains up to 1 are plain."""
+    x = np.asarray(motions, np.float32)
+    if gain is None:
+        return x
+    low = SPEAKING * (np.clip(x, 0.0, SPEAKING) / SPEAKING) ** gain
+    high = gain * np.maximum(x - SPEAKING, 0.0)
+    return np.asarray(np.where(gain > 1.0, low + high + np.minimum(x, 0.0), gain * x), np.float32)
+
+
+def told(motions: Array, gain: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """The inverse: what has to be told for (..., K) motions to be drawn."""
+    y = np.asarray(motions, np.float32)
+    if gain is None:
+        return y
+    safe = np.maximum(gain, 1e-6)
+    low = SPEAKING * (np.clip(y, 0.0, SPEAKING) / SPEAKING) ** (1.0 / safe)
+    high = np.maximum(y - SPEAKING, 0.0) / safe
+    return np.asarray(np.where(gain > 1.0, low + high + np.minimum(y, 0.0), y / safe), np.float32)

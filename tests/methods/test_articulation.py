@@ -1,0 +1,36 @@
+"""The curve by which told motions are drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lipwright.methods.articulation import SPEAKING, stretched, told
+
+GAIN = np.array([2.0, 2.0, 1.0], np.float32)
+
+
+def test_by_hand() -> None:
+    """Half of a speaking mouth is drawn a quarter open, twice of it three times; rest is rest."""
+    x = np.array([[0.0, 0.5, 0.5], [1.0, 2.0, 2.0], [-0.3, 0.1, -0.3]])
+    found = stretched(SPEAKING * x, GAIN) / SPEAKING
+    expected = [[0.0, 0.25, 0.5], [1.0, 3.0, 2.0], [-0.3, 0.01, -0.3]]
+    assert found == pytest.approx(np.array(expected), abs=1e-6)
+
+
+def test_it_rises_without_a_jump_or_a_kink_where_a_mouth_speaks() -> None:
+    x = np.linspace(-1.0, 3.0, 4001)[:, None]
+    y = stretched(x, np.array([1.9], np.float32))[:, 0].astype(np.float64)
+    slope = np.diff(y) / np.diff(x[:, 0])
+    assert slope.min() > -1e-3
+    middle = np.abs(x[:-1, 0] - SPEAKING) < 0.01
+    assert slope[middle] == pytest.approx(1.9, abs=0.06)
+
+
+def test_the_inverse() -> None:
+    y = np.random.default_rng(0).normal(size=(50, 3)) * 2
+    assert stretched(told(y, GAIN), GAIN) == pytest.approx(y, abs=1e-4)
+    half = np.array([0.5, 0.5, 0.5], np.float32)
+    assert stretched(told(y, half), half) == pytest.approx(y, abs=1e-5)
+    assert stretched(y, None) == pytest.approx(y, abs=1e-6)
+    assert told(y, None) == pytest.approx(y, abs=1e-6)

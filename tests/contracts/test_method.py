@@ -49,13 +49,25 @@ def variant(request: pytest.FixtureRequest) -> str:
 Loader = Callable[..., Method]
 
 
+@pytest.fixture(scope="module")
+def shared() -> dict[tuple[str, str], Method]:
+    """Methods that several tests use: building one compiles its networks."""
+    return {}
+
+
 @pytest.fixture
-def load(written: Callable[[str], Path | None], variant: str) -> Loader:
-    def loaded(backend: str = "auto") -> Method:
+def load(
+    written: Callable[[str], Path | None], variant: str, shared: dict[tuple[str, str], Method]
+) -> Loader:
+    def loaded(backend: str = "auto", *, fresh: bool = False) -> Method:
+        if not fresh and (variant, backend) in shared:
+            return shared[variant, backend]
         name = CHECKPOINTS[variant][0]
         method = load_method(name, "cpu", backend, written(variant))
         if name == "landmark":
             method._read_points = read_points  # type: ignore[attr-defined]
+        if not fresh:
+            shared[variant, backend] = method
         return method
 
     return loaded
@@ -157,7 +169,7 @@ def test_speech_that_goes_on_has_the_form_of_the_whole_recording(load: Loader) -
 
 
 def test_one_frame_per_call_draws_the_same_up_to_rounding(load: Loader) -> None:
-    method, single = load(), load()
+    method, single = load(), load(fresh=True)
     single.batch = 1
     faces, audio, references, lips = inputs(method)
     whole = draw(method, faces, audio, method.start(references, lips), FRAMES)
@@ -187,7 +199,7 @@ def test_the_result_does_not_depend_on_the_batch(load: Loader, batch: int) -> No
 
 def test_two_loads_draw_the_same(load: Loader) -> None:
     made = []
-    for method in (load(), load()):
+    for method in (load(fresh=True), load(fresh=True)):
         faces, audio, references, lips = inputs(method)
         made.append(draw(method, faces, audio, method.start(references, lips), FRAMES))
         method.close()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import signal
 import threading
+import time
 
 import pytest
 
@@ -63,6 +65,29 @@ def test_error_in_any_thread_ends_all(failing: str) -> None:
     with pytest.raises(ValueError, match=failing):
         threads.wait()
     assert not [t for t in threading.enumerate() if t.name.startswith("lipwright-")]
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signals to a thread here")
+def test_ctrl_c_while_waiting_leaves_no_thread_at_work() -> None:
+    threads = ThreadGroup()
+    done: list[str] = []
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def work() -> None:  # as a network does that computes: it sees no sign to stop
+        time.sleep(0.3)
+        signal.pthread_kill(main, signal.SIGINT)
+        time.sleep(0.5)
+        done.append("ended")
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may ignore it
+    try:
+        threads.start("work", work)
+        with pytest.raises(KeyboardInterrupt):
+            threads.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert done == ["ended"]
 
 
 def test_interrupt_in_the_waiting_thread_ends_all() -> None:

@@ -28,6 +28,7 @@ class ThreadGroup:
 
     def __init__(self) -> None:
         self._threads: list[threading.Thread] = []
+        self._ended: list[threading.Event] = []
         self._queues: list[ByteQueue[object]] = []
         self._error: BaseException | None = None
         self._lock = threading.Lock()
@@ -41,6 +42,7 @@ class ThreadGroup:
 
     def start(self, name: str, work: Callable[[], None]) -> None:
         """Run ``work`` in a thread."""
+        ended = threading.Event()
 
         def run() -> None:
             try:
@@ -51,10 +53,14 @@ class ThreadGroup:
                 with self._lock:
                     self._error = self._error or error
                 self.stop()
+            finally:
+                ended.set()
 
-        thread = threading.Thread(target=run, name=f"lipwright-{name}", daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        # Waited for by an event and not by Thread.join: before Python 3.13, a join that Ctrl-C
+        # breaks off takes the thread for ended while it works on, and the exit may abort.
+        self._ended.append(ended)
+        self._threads.append(threading.Thread(target=run, name=f"lipwright-{name}", daemon=True))
+        self._threads[-1].start()
 
     def stop(self) -> None:
         """Ask every thread to leave at its next hand-over."""
@@ -70,12 +76,11 @@ class ThreadGroup:
                 both cases only after every thread has ended.
         """
         try:
-            while any(thread.is_alive() for thread in self._threads):
-                for thread in self._threads:
-                    if thread.is_alive():
-                        thread.join(POLL_SECONDS)
-                        break
+            while running := [ended for ended in self._ended if not ended.is_set()]:
+                running[0].wait(POLL_SECONDS)
                 tick()
+            for thread in self._threads:
+                thread.join()  # their work is done
         except BaseException:
             self._leave()
             raise
@@ -84,11 +89,14 @@ class ThreadGroup:
 
     def _leave(self) -> None:
         self.stop()
-        for thread in self._threads:
+        for ended in self._ended:
             # A second Ctrl-C must not leave a thread writing into files that are being removed.
-            while thread.is_alive():
+            while not ended.is_set():
                 with contextlib.suppress(KeyboardInterrupt):
-                    thread.join(POLL_SECONDS)
+                    ended.wait(POLL_SECONDS)
+        for thread in self._threads:
+            with contextlib.suppress(KeyboardInterrupt):
+                thread.join()
 
 
 class ByteQueue(Generic[T]):

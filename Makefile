@@ -2,7 +2,7 @@
 #
 #   make demo    dub the bundled portrait, results in lipwright-demo/
 #   make test    the test suite without what is marked slow
-#   make test-all  all of it, as continuous integration runs it
+#   make test-all  all of it
 #   make lowest  the same as test with the lowest versions that pyproject.toml allows
 #   make lint    ruff and mypy
 #   make docs    regenerate docs/cli.md

@@ -72,7 +72,7 @@ def run(folder: Path, out: str = "o.mkv", image: str = "p.png", **given: Any) ->
         folder / out,
         options,
         method=given.pop("method", Talker()),
-        tracker=clips.ScriptedTracker(actor),
+        tracker=clips.ScriptedTracker(given.pop("faces", actor)),
         **given,
     )
 
@@ -169,6 +169,20 @@ def test_idle_motion_says_that_transparency_is_lost(place: Path) -> None:
     assert [line for line in report.warnings if "transparency" in line and "q.png" in line]
 
 
+def test_a_picture_too_large_for_idle_motion_is_reduced_and_that_is_said(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "LARGEST", max(SIZE) // 2)
+
+    def faces(index: int) -> list[clips.Actor]:
+        return actor(index) if index == 0 else [clips.Actor(0, 25.0, 15.0, 48.0)]
+
+    report = run(place, idle=True, faces=faces)
+    height, width = pictures(place / "o.mkv")[0].shape[:2]
+    assert max(height, width) == max(SIZE) // 2
+    assert [line for line in report.warnings if "is reduced to" in line and "p.png" in line]
+
+
 def test_a_disk_that_is_full_of_idle_motion_is_one_sentence(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,6 +194,11 @@ def test_a_disk_that_is_full_of_idle_motion_is_one_sentence(
     with pytest.raises(LipwrightError, match="The disk is full"):
         run(place, idle=True)
     assert sorted(p.name for p in place.iterdir()) == before
+
+
+def test_a_face_that_cannot_be_used_is_said_of_the_picture(place: Path) -> None:
+    with pytest.raises(LipwrightError, match=r"No usable face was found in .*p\.png"):
+        run(place, idle=True, faces=lambda index: [] if index else actor(index))
 
 
 def test_a_video_is_sent_to_dub(place: Path) -> None:

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from lipwright.methods.base import Method
 
 FPS = Fraction(25)
-LARGEST = 1 << 13
-"""Longest side for which idle motion is made, px."""
+LARGEST = 1 << 12
+"""Longest side of a picture in idle motion, px: 4K, as much as players show. Every frame of
+8192 pixels a side has 200 MB, and several are at work at once."""
 
 
 def animate(
@@ -79,7 +80,12 @@ def animate(
         raise LipwrightError(f"{picture} is a video; give a picture, or use 'lipwright dub'.")
     if not idle or options.preview is not None:
         return dub(picture, speech, out, options, observer, method=method, tracker=tracker)
-    lost = (f"The transparency of {picture} is lost with --idle.",) if info.has_alpha else ()
+    lost = [f"The transparency of {picture} is lost with --idle."] if info.has_alpha else []
+    if max(info.width, info.height) > LARGEST:
+        lost.append(
+            f"{picture} has {info.width} x {info.height} pixels; with --idle it is reduced to "
+            f"{LARGEST} at its longer side."
+        )
     with said_of_files(out), folder_beside(out, "lipwright-idle") as folder:
         moving = folder / "idle.mkv"
         seconds = len(load_speech(speech)) / SAMPLE_RATE
@@ -92,7 +98,7 @@ def animate(
             observer,
             method=method,
             tracker=tracker,
-            origin=Origin(picture, lost),
+            origin=Origin(picture, tuple(lost)),
         )
 
 

@@ -175,7 +175,7 @@ def noise(
         numbers = [float("inf"), *(float(v) for v in levels.split(","))]
     except ValueError as error:
         raise LipwrightError(f"'{levels}' is no list of decibels; write 20,10,5,0.") from error
-    with counter("Noise", "clips") as tell:
+    with counter("Dubbing", "clips") as tell:
         networks = parse_weights(weights or [])
         table = run_noise(chosen, out, method, checkpoint, networks, numbers, tell=tell)
     content = json.loads(table.read_text(encoding="utf-8"))

@@ -253,7 +253,7 @@ class _Dub:
     def _preview(self, job: Job, level: NDArray[np.float64], path: Path) -> None:
         tell = self._progress("render")
         spoken = self.speech if self.given_cast is None else self.given_cast.path
-        title = f"{self.video.name} with {spoken.name}"
+        title = f"{self.given.name} with {spoken.name}"
         self.report.previewed = write_preview(job, level, title, path, tell)
         self.report.files["preview"] = str(path)
 
@@ -405,7 +405,7 @@ class _Dub:
         found = limited(plan, speaking_in(plan, self.video).rows)
         if not any(track.usable.any() for track in found.tracks):
             self.report.warnings.append(
-                f"Nobody who is to be seen in {self.video} speaks in its sound: no mouth was moved."
+                f"Nobody who is to be seen in {self.given} speaks in its sound: no mouth was moved."
             )
         return found
 
@@ -415,7 +415,7 @@ class _Dub:
         if self.cast is not None:
             speaking = self.cast.speaking
         else:
-            speaking = select(plan, options.face, self.video)
+            speaking = select(plan, options.face, self.given)
         seconds = Fraction(wave.size, SAMPLE_RATE)
         length = "video" if self.cast is not None else options.length
         if info.is_still:

@@ -173,14 +173,19 @@ def run_noise(
     drawn = load_method(method, weights=checkpoint)
     rows: dict[str, Any] = {}
     notes: list[str] = []
-    for level in levels:
+    for turn, level in enumerate(levels):
         label = "clean" if math.isinf(level) else f"{level:g} dB"
         folder = out / label.replace(" ", "")
         spoken = []
         for n, clip in enumerate(clips):
             noisy = add_noise(load_speech(clip.path), level, clip.path.name)
             spoken.append((clip, write_wave(folder / "speech" / f"{n:04d}.wav", noisy)))
-        results = dub_all(spoken, folder / "videos", drawn, options or {}, tell)
+        before = turn * len(clips)
+
+        def dubbed(done: int, _total: int, before: int = before) -> None:
+            tell(before + done, len(levels) * len(clips))
+
+        results = dub_all(spoken, folder / "videos", drawn, options or {}, dubbed)
         pairs = [Pair(r, c.path) for r, (c, _) in zip(results, spoken, strict=True)]
         content = evaluate(
             pairs,

@@ -172,7 +172,14 @@ def test_ctrl_c_completes_the_file(number: str, tmp_path: Path) -> None:
     out = tmp_path / "out.mp4"
     words = ["live", "--face", str(tmp_path / "face.mp4"), "--speech", str(speech)]
     command = [sys.executable, "-m", "lipwright", *words, "--to", str(out), "--method", "copy"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's job in the background ignores Ctrl-C, and so would what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     growing = tmp_path / ".out.mp4.lipwright-live.mp4"
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and not (growing.exists() and growing.stat().st_size):

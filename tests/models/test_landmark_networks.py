@@ -180,14 +180,15 @@ def test_attention_zero_lets_only_the_picture_through(video: LandmarkVideo) -> N
     assert torch.equal(seen[0], fine[:, None].expand(-1, 3, -1, -1, -1).flatten(0, 1))
 
 
-def test_no_motion_is_exactly_zero(video: LandmarkVideo) -> None:
+def test_no_motion_is_zero(video: LandmarkVideo) -> None:
     picture, _, example = inputs()
     seen: list[Tensor] = []
     video.bottleneck.register_forward_pre_hook(lambda _, x: seen.append(x[0]))
     video(picture, example[:, None].expand(-1, 4, -1), example)
     motion = seen[0][:, VIDEO["deep"][-1] :]
     assert motion.shape[1] == VIDEO["deep"][-1]
-    assert not motion.any()
+    # Up to rounding: some processors add up a batch of four in another order than one of one.
+    assert motion.abs().max() < 1e-5
 
 
 def test_a_sequence_in_pieces_and_a_picture_for_each_frame(video: LandmarkVideo) -> None:

@@ -32,7 +32,7 @@ class LipwrightError(Exception):
 class Problems(LipwrightError):  # noqa: N818 - the plural of LipwrightError
     """Several things that are wrong, told together; the command line gives each a line."""
 
-    def __init__(self, sentences: Sequence[str], most: int) -> None:
+    def __init__(self, sentences: Sequence[str], most: int = 10) -> None:
         """Args:
         sentences: what is wrong, at least one sentence.
         most: how many of them are told; of the rest only the number is.

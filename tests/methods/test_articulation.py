@@ -1,11 +1,11 @@
-"""The curve by which told motions are drawn."""
+"""The curve by which predicted motions are drawn."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from lipwright.methods.articulation import SPEAKING, stretched, told
+from lipwright.methods.articulation import SPEAKING, stretched, unstretched
 
 GAIN = np.array([2.0, 2.0, 1.0], np.float32)
 
@@ -29,8 +29,8 @@ def test_it_rises_without_a_jump_or_a_kink_where_a_mouth_speaks() -> None:
 
 def test_the_inverse() -> None:
     y = np.random.default_rng(0).normal(size=(50, 3)) * 2
-    assert stretched(told(y, GAIN), GAIN) == pytest.approx(y, abs=1e-4)
+    assert stretched(unstretched(y, GAIN), GAIN) == pytest.approx(y, abs=1e-4)
     half = np.array([0.5, 0.5, 0.5], np.float32)
-    assert stretched(told(y, half), half) == pytest.approx(y, abs=1e-5)
+    assert stretched(unstretched(y, half), half) == pytest.approx(y, abs=1e-5)
     assert stretched(y, None) == pytest.approx(y, abs=1e-6)
-    assert told(y, None) == pytest.approx(y, abs=1e-6)
+    assert unstretched(y, None) == pytest.approx(y, abs=1e-6)

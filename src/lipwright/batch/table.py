@@ -43,7 +43,6 @@ NOT_HERE = {
     "ray": "give --ray to 'lipwright batch' itself",
 }
 MOST_JOBS = 100_000
-MOST_SENTENCES = 10
 LONGEST_NAME = 40
 """Letters of a text that go into the name of an output."""
 
@@ -143,7 +142,7 @@ def read_table(
         except LipwrightError as error:
             problems.append(error.sentence)
     if problems:
-        raise Problems(problems, MOST_SENTENCES)
+        raise Problems(problems)
     if not jobs:
         raise LipwrightError(f"The table {path} holds no jobs.")
     return jobs

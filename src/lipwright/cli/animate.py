@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lipwright.cli.options import takes_dub_options
+from lipwright.cli.options import Quiet, takes_dub_options
 from lipwright.cli.spoken import Synthesiser, Text, TextFile, Voice, check_given, speech_or_text
 from lipwright.dubbing.options import DubOptions
 from lipwright.printable import printable
@@ -40,10 +40,7 @@ def animate(
             rich_help_panel="Face",
         ),
     ] = False,
-    quiet: Annotated[
-        bool,
-        typer.Option("-q", "--quiet", help="No progress, no closing lines.", rich_help_panel="Job"),
-    ] = False,
+    quiet: Quiet = False,
     options: DubOptions,
 ) -> None:
     """Let the face in a still picture speak.

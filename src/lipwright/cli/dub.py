@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lipwright.cli.options import takes_dub_options
+from lipwright.cli.options import Quiet, takes_dub_options
 from lipwright.cli.spoken import Synthesiser, Text, TextFile, Voice, check_given, speech_or_text
 from lipwright.dubbing.cast.request import CastSpeech, Original
 from lipwright.dubbing.options import DubOptions
@@ -73,10 +73,7 @@ def dub(
             rich_help_panel="Cast",
         ),
     ] = "auto",
-    quiet: Annotated[
-        bool,
-        typer.Option("-q", "--quiet", help="No progress, no closing lines.", rich_help_panel="Job"),
-    ] = False,
+    quiet: Quiet = False,
     options: DubOptions,
 ) -> None:
     """Move the mouth of a person in a video to any speech.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lipwright.cli.options import takes_dub_options
+from lipwright.cli.options import Quiet, takes_dub_options
 from lipwright.cli.spoken import Synthesiser, Voice, text_of
 from lipwright.dubbing.options import DubOptions
 from lipwright.printable import printable
@@ -63,10 +63,7 @@ def lesson(
     ] = 0.5,
     voice: Voice = None,
     synthesiser: Synthesiser = None,
-    quiet: Annotated[
-        bool,
-        typer.Option("-q", "--quiet", help="No progress, no closing lines.", rich_help_panel="Job"),
-    ] = False,
+    quiet: Quiet = False,
     options: DubOptions,
 ) -> None:
     """Make a lesson for practising lip-reading.

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lipwright.cli.options import frame_rate, takes_dub_options
+from lipwright.cli.options import Quiet, fraction_of, takes_dub_options
 from lipwright.dubbing.option_info import options_of
 from lipwright.dubbing.options import DubOptions
 from lipwright.printable import printable
@@ -114,10 +113,7 @@ def live(
             rich_help_panel=TIMING,
         ),
     ] = 0.0,
-    quiet: Annotated[
-        bool,
-        typer.Option("-q", "--quiet", help="No progress, no closing lines.", rich_help_panel="Job"),
-    ] = False,
+    quiet: Quiet = False,
     *,
     options: DubOptions,
 ) -> None:
@@ -132,7 +128,7 @@ def live(
     chosen = LiveOptions(
         dub=options,
         delay=delay / 1e3 or None,
-        rate=None if fps is None else Fraction(frame_rate(fps)),
+        rate=None if fps is None else fraction_of("fps", "RATE", fps),
         pcm=PcmFormat.parse(pcm),
         limit=seconds,
         fill_in=fill_in,

@@ -29,6 +29,11 @@ __all__ = [
 
 _OFF = "no_"
 
+Quiet = Annotated[
+    bool,
+    typer.Option("-q", "--quiet", help="No progress, no closing lines.", rich_help_panel="Job"),
+]
+
 
 def takes_dub_options(
     *, still: bool = False, without: Collection[str] = (), **defaults: Any
@@ -68,7 +73,7 @@ def takes_dub_options(
                 if info.off is not None and given.pop(_OFF + name):
                     value = False
                 if hint is Fraction:
-                    value = _fraction(name, info.metavar or "", value)
+                    value = fraction_of(name, info.metavar or "", value)
                 elif _is_list(hint):
                     value = tuple(value or ())
                 values[name] = value
@@ -122,7 +127,17 @@ def _parameters(
     return found
 
 
-def _fraction(name: str, metavar: str, text: str) -> Fraction:
+def fraction_of(name: str, metavar: str, text: str) -> Fraction:
+    """The value of an option, which is named where it is none.
+
+    Args:
+        name: of the option, as a parameter.
+        metavar: ``RATE`` or ``TIME``.
+        text: what was given.
+
+    Raises:
+        LipwrightError: it is no such value.
+    """
     try:
         return FRACTIONS[metavar](text)
     except LipwrightError as error:

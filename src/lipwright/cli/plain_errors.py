@@ -31,9 +31,10 @@ def plain_errors(parameter: Any) -> None:
 
 def wanted_value(parameter: Any) -> str | None:
     """What may be given for an option or argument; None where it takes any text."""
+    words = choices_of(parameter)
+    if words:
+        return f"one of {', '.join(words)}"
     described: Any = getattr(parameter, "type_descriptor", None)
-    if getattr(described, "choices", None):
-        return f"one of {', '.join(str(choice) for choice in described.choices)}"
     kind = _KINDS.get(getattr(described, "annotation", None))
     if kind is None:
         return None
@@ -43,3 +44,9 @@ def wanted_value(parameter: Any) -> str | None:
     if low is not None:
         return f"{kind} of {low:g} or more"
     return kind if high is None else f"{kind} up to {high:g}"
+
+
+def choices_of(parameter: Any) -> list[str]:
+    """The words that an option or argument may be; empty where it is no choice."""
+    described = getattr(parameter, "type_descriptor", None)
+    return [str(choice) for choice in getattr(described, "choices", None) or ()]

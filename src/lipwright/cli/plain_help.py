@@ -12,7 +12,7 @@ from typing import Any
 
 import typer.main
 
-from lipwright.cli.plain_errors import plain_errors
+from lipwright.cli.plain_errors import choices_of, plain_errors
 
 _WORDS = {"int": "INTEGER", "float": "NUMBER", "str": "TEXT", "Path": "PATH"}
 _SHOWN = ("opts", "secondary_opts", "show_default", "help")
@@ -64,9 +64,8 @@ def _plain_option(parameter: Any) -> None:
 
 def unsaid_choices(parameter: Any) -> list[str]:
     """The choices of an option that its help does not mention by name."""
-    choices = getattr(getattr(parameter, "type_descriptor", None), "choices", None) or ()
     words = set(re.findall(r"[\w-]+", parameter.help or ""))
-    return [str(choice) for choice in choices if str(choice) not in words]
+    return [choice for choice in choices_of(parameter) if choice not in words]
 
 
 def _plain_switches(command: Any) -> None:

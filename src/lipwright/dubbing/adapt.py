@@ -39,7 +39,7 @@ from lipwright.methods.adaptation import (
     fit_adaptation,
     neighbourhoods,
 )
-from lipwright.methods.articulation import told
+from lipwright.methods.articulation import unstretched
 from lipwright.methods.base import Method, predicted_motion
 
 LEAST_FRAMES = 75
@@ -197,7 +197,7 @@ def features_by_track(
         for track in person.tracks:
             level = person.levels.get(track, np.zeros(len(general)))[:, None]
             bounded = np.clip(motions + level, -BOUND, BOUND)
-            out[track] = np.ascontiguousarray(told(bounded.T, articulation).T, np.float32)
+            out[track] = np.ascontiguousarray(unstretched(bounded.T, articulation).T, np.float32)
     return out
 
 

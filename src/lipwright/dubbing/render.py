@@ -35,7 +35,7 @@ from lipwright.media.bars import overlap, without_bars
 from lipwright.media.info import VideoInfo
 from lipwright.media.mel import SILENCE, column_at, windows
 from lipwright.media.region import RegionEdit, crop_to_storage, sample_crop
-from lipwright.methods.articulation import stretched, told
+from lipwright.methods.articulation import stretched, unstretched
 from lipwright.methods.base import Method, ReferenceLips
 
 QUEUE_BYTES = 32 << 20
@@ -402,7 +402,7 @@ class FaceRenderer:
                 return np.asarray(picked * activity[:, None], np.float32)
             # 0 is the mouth at rest; less of a motion is less of what is drawn.
             share = (activity * np.float32(self._job.expressiveness))[:, None]
-            return told(share * stretched(picked, method.articulation), method.articulation)
+            return unstretched(share * stretched(picked, method.articulation), method.articulation)
         audio = windows(features, times, self._job.method.info.audio)
         silence = np.float32(SILENCE)
         return silence + activity[:, None, None] * (audio - silence)

@@ -44,7 +44,7 @@ from lipwright.faces import alignment
 from lipwright.faces.lip_align import CORNER, EXTENT
 from lipwright.faces.lip_field import lip_field
 from lipwright.geometry import smoothstep
-from lipwright.media.flow import dense_flow
+from lipwright.media.flow import dense_flow, move
 from lipwright.media.warping import scale_of
 
 CUT = 1.0
@@ -252,7 +252,7 @@ def _own(place: _Place, drawn: Look, source: Array, sigma: float) -> Offer:
     """The frame as it was filmed, moved to where the drawn face has the same."""
     high, small = place.split(source, sigma)
     flow = _flow(drawn.picture, small, LONGEST_OWN)
-    agrees, _ = _agreement(drawn, _at(small, flow))
+    agrees, _ = _agreement(drawn, move(small, flow))
     return Offer(high, place.in_picture(flow), np.ones_like(agrees), agrees * _INSIDE)
 
 
@@ -262,9 +262,9 @@ def _lent(
     """A reference frame, its lips brought onto the drawn ones."""
     small, side = state.small[index], len(state.high[index])
     field = lip_field(lips, state.lips[index] - lips, SIDE, EXTENT)
-    flow = _flow(drawn.picture, _at(small, field), LONGEST)
-    field = flow + _at(field, flow)
-    agrees, gain = _agreement(drawn, _at(small, field))
+    flow = _flow(drawn.picture, move(small, field), LONGEST)
+    field = flow + move(field, flow)
+    agrees, gain = _agreement(drawn, move(small, field))
     where = (field + _GRID + np.float32(0.5)) * np.float32(side / SIDE) - np.float32(0.5)
     gain = gain / np.float32(_SCALE)
     return Offer(state.finer(index), where, gain, agrees * _INSIDE, share, FINER)
@@ -401,12 +401,6 @@ def _same_lines(drawn: Look, other: Look) -> Array:
 def _falling(step: Array) -> Array:
     """Smoothly from 1 at 0 to 0 at 1."""
     return np.asarray(1.0 - smoothstep(np.clip(step, 0.0, 1.0)), np.float32)
-
-
-def _at(picture: Array, flow: Array) -> Array:
-    """``picture(x + flow(x))``, small windows."""
-    moved = cv2.remap(picture, flow + _GRID, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(moved, np.float32)
 
 
 def _one_plane(picture: Array) -> Array:

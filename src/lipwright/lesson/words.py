@@ -13,7 +13,6 @@ LONGEST = 200
 """Characters of a line: what can be read from lips in one go, with room to spare."""
 MOST = 1000
 """Lines of a lesson."""
-MOST_SENTENCES = 10
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def read_items(text: str, where: str) -> list[Item]:
     if len(items) > MOST:
         problems.append(f"{where} has {len(items)} lines to speak; a lesson may have {MOST}.")
     if problems:
-        raise Problems(problems, MOST_SENTENCES)
+        raise Problems(problems)
     if not items:
         raise LipwrightError(f"{where} holds no word; write a word or a sentence on every line.")
     return items

@@ -39,13 +39,13 @@ def move(
     """``picture(x + flow(x))``; exactly the picture where the flow is 0. Edges are repeated.
 
     Args:
-        picture: (H, W) or (H, W, 3).
+        picture: (H, W) or (H, W, C).
         flow: (h, w, 2) in its pixels, of the whole picture or a rectangle of it.
         corner: (x, y) of the rectangle in the picture.
         how: OpenCV's interpolation.
 
     Returns:
-        (h, w) or (h, w, 3).
+        (h, w) or (h, w, C).
     """
     height, width = flow.shape[:2]
     x = flow[..., 0] + np.arange(corner[0], corner[0] + width, dtype=np.float32)

@@ -1,6 +1,6 @@
-"""How far from rest a told motion is drawn: wide mouths wider, nearly closed ones not.
+"""How far from rest a predicted lip motion is drawn: wide mouths wider, nearly closed ones not.
 
-What speech tells of lips in doubt is an average, which moves less than lips do, and mixing
+What is predicted of lips in doubt is an average, which moves less than lips do, and mixing
 reference frames takes away more. A constant gain about rest makes up for that, but holds the mouth
 too far open between the loud vowels. So the gain works about the mouth that speaks on average:
 beyond it motion grows ``gain`` times as fast, below it falls off to rest by a power,
@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 SPEAKING = 0.8
-"""a, of the opening and of the jaw's component alike, in standard deviations. What is told on
+"""a, of the opening and of the jaw's component alike, in standard deviations. What is predicted on
 average while somebody speaks is 1.0; mixing takes some away again (docs/experiments.md)."""
 
 Array = NDArray[np.floating]
 
 
 def stretched(motions: Array, gain: NDArray[np.float32] | None) -> NDArray[np.float32]:
-    """(..., K) told motions as they are to be drawn, with gains (K,); gains up to 1 are plain."""
+    """(..., K) predicted motions as they are to be drawn; gains (K,), up to 1 plain factors."""
     x = np.asarray(motions, np.float32)
     if gain is None:
         return x
@@ -32,8 +32,8 @@ def stretched(motions: Array, gain: NDArray[np.float32] | None) -> NDArray[np.fl
     return np.asarray(np.where(gain > 1.0, low + high + np.minimum(x, 0.0), gain * x), np.float32)
 
 
-def told(motions: Array, gain: NDArray[np.float32] | None) -> NDArray[np.float32]:
-    """The inverse: what has to be told for (..., K) motions to be drawn."""
+def unstretched(motions: Array, gain: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """The inverse: what has to be predicted for (..., K) motions to be drawn."""
     y = np.asarray(motions, np.float32)
     if gain is None:
         return y

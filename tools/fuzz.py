@@ -179,6 +179,7 @@ class Fuzzer:
     def _work(self, kind: str, numbers: list[int], pipe: int) -> None:
         """The child: limits, then one mutant after the other."""
         _limit()
+        gc.freeze()  # what lay in memory before the first mutant cannot be left behind by one
         self._open = _descriptors()
         for number in numbers:
             outcome = self._one(kind, number)

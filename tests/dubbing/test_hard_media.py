@@ -72,6 +72,28 @@ def test_a_rate_that_milliseconds_hide_is_declared_exactly(tmp_path: Path, speec
     assert set(stream["streams"][0].values()) == {"60000/1001"}
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_variable_rate_ends_with_the_last_picture(
+    tmp_path: Path, speech: Path, suffix: str, seed: int
+) -> None:
+    """With B-frames the packet decoded last is not the picture shown last."""
+    steps = np.random.default_rng(seed).choice([400, 600, 1500, 3000], 30)
+    pts = [0, *np.cumsum(steps).tolist()]
+    base = Fraction(1, 15_360)
+    video = make_video(tmp_path / "v.mp4", size=(192, 160), pts=pts, time_base=base)
+    out = tmp_path / f"o{suffix}"
+    report = run(video, speech, out)
+    times = ffprobe(out, "-select_streams", "v", "-show_entries", "packet=pts_time")["packets"]
+    assert max(float(packet["pts_time"]) for packet in times) == pytest.approx(pts[-1] / 15_360)
+    found = ffprobe(out, "-show_entries", "format=duration:stream=codec_type,duration")
+    assert float(found["format"]["duration"]) == pytest.approx(report.seconds, abs=0.0011)
+    lasts = {stream["codec_type"]: float(stream["duration"]) for stream in found["streams"]}
+    assert lasts["video"] == pytest.approx(report.seconds, abs=0.0001)
+    # 31 frames; the last is shown for as long as a usual one.
+    assert report.seconds == pytest.approx((pts[-1] + np.median(steps)) / 15_360, abs=0.1)
+
+
 def with_tags(path: Path) -> Path:
     """Half a second of pictures, two sounds (the second is the default), chapters and a title."""
     with av.open(str(path), "w") as out:

@@ -34,6 +34,7 @@ from lipwright.files.beside import beside
 from lipwright.media.description import keep_description
 from lipwright.media.encoding import MUXERS, kind_of
 from lipwright.media.info import VideoInfo
+from lipwright.media.last_packet import last_packet_times
 from lipwright.media.names import Pixels
 from lipwright.media.source import open_media
 from lipwright.media.tracks import Track, kept_streams, speech_track
@@ -301,7 +302,7 @@ class Segments:
     def _packets(self, parts: list[Path], delay: int) -> Iterator[tuple[av.Packet[Any], Fraction]]:
         """All packets with the timeline's timestamps, and when they are decoded, in seconds."""
         line = self._timeline
-        step = int(line.durations[0])
+        step = int(line.durations.min())
         k = 0
         for index, path in enumerate(parts):
             first = index * self._length
@@ -322,14 +323,12 @@ class Segments:
                     # Decoding runs ``delay`` frames ahead of showing, over all segments alike.
                     ahead = k - delay
                     dts = int(line.pts[ahead]) if ahead >= 0 else ahead * step
-                    packet.dts = dts
-                    packet.duration = int(line.durations[shown])
+                    duration = int(line.durations[shown])
                     k += 1
                     if k == len(line) and kind_of(self._out) in ("mp4", "mov"):
-                        # MP4 lasts from the first to the last decoding time, and so much longer
-                        # as the last packet says; the last picture has to fit into that.
                         end = int(line.pts[-1] + line.durations[-1])
-                        packet.duration = max(1, end - (dts + delay * step))
+                        dts, duration = last_packet_times(packet.pts, dts, -delay * step, 0, end)
+                    packet.dts, packet.duration = dts, duration
                     yield packet, dts * line.time_base
 
 

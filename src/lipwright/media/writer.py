@@ -23,6 +23,7 @@ from lipwright.media.colour import output_tags
 from lipwright.media.encoding import MUXERS, choose_encoding, kind_of
 from lipwright.media.fields import FieldMarker
 from lipwright.media.info import VideoInfo
+from lipwright.media.last_packet import last_packet_times
 from lipwright.media.names import Pixels
 from lipwright.media.planes import layout_of, recast
 from lipwright.media.thread_priority import ordinary_priority
@@ -301,18 +302,16 @@ class VideoWriter:
             track.advance(time, self._end())
 
     def _mux_last(self) -> None:
-        """Mux the last packet, as long as MP4 needs it to be.
-
-        An MP4 lasts from the first to the last *decoding* time and so much longer as the last
-        packet says. With B-frames and an uneven rate that is not where the last picture ends.
-        """
+        """Mux the last packet, with the times that an MP4 needs to end with the last picture."""
         packet, start, last = self._held, self._start, self._last_pts
         if self._kind in ("mp4", "mov") and packet is not None and packet.dts is not None:
             assert start is not None
             assert last is not None
             assert self._first_dts is not None
-            length = last + self._last_duration - start
-            packet.duration = max(1, length - (packet.dts - self._first_dts))
+            assert packet.pts is not None
+            packet.dts, packet.duration = last_packet_times(
+                packet.pts, packet.dts, self._first_dts, start, last + self._last_duration
+            )
         self._mux_held()
 
     def _fitted(self, frame: av.VideoFrame) -> av.VideoFrame:

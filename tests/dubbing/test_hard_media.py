@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
 import subprocess
 from fractions import Fraction
 from pathlib import Path
@@ -92,6 +93,40 @@ def test_a_variable_rate_ends_with_the_last_picture(
     assert lasts["video"] == pytest.approx(report.seconds, abs=0.0001)
     # 31 frames; the last is shown for as long as a usual one.
     assert report.seconds == pytest.approx((pts[-1] + np.median(steps)) / 15_360, abs=0.1)
+
+
+def upright(path: Path, size: tuple[int, int], start: str = "0") -> np.ndarray:
+    """(n, height, width) luma that another program shows, turned as the file says."""
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("no ffmpeg")
+    command = ["ffmpeg", "-v", "error", "-ss", start, "-i", str(path)]
+    command += ["-f", "rawvideo", "-pix_fmt", "gray", "-"]
+    raw = subprocess.run(command, check=True, capture_output=True).stdout
+    return np.frombuffer(raw, np.uint8).reshape(-1, size[1], size[0]).astype(np.int16)
+
+
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+@pytest.mark.parametrize(("source", "result"), [("v.mp4", "o.mp4"), ("v.mov", "o.mov")])
+def test_a_part_of_a_turned_phone_recording(
+    tmp_path: Path, speech: Path, rotation: int, source: str, result: str
+) -> None:
+    stored = (192, 160)
+    video = make_video(tmp_path / source, size=stored, frames=25, rotation=rotation)
+    corner = {90: (160, 0), 180: (192, 160), 270: (0, 192)}[rotation]  # phones write it, too
+    matrix = bytearray(video.read_bytes())
+    place = matrix.index(b"tkhd") + 4 + 40  # behind version, times, numbers, layer and volume
+    matrix[place + 24 : place + 32] = struct.pack(">2i", corner[0] << 16, corner[1] << 16)
+    video.write_bytes(matrix)
+    out = tmp_path / result
+    report = run(video, speech, out, start=Fraction(1, 5), end=Fraction(3, 5), length="video")
+    assert report.frames == 10
+
+    wanted = ("-select_streams", "v", "-show_entries", "stream_side_data=displaymatrix,rotation")
+    assert ffprobe(out, *wanted) == ffprobe(video, *wanted)
+    shown = stored if rotation == 180 else stored[::-1]
+    before, after = upright(video, shown, "0.2")[:10], upright(out, shown)
+    assert after.shape == before.shape
+    assert np.abs(after - before)[:, :16].mean() < 4  # above the face; else 50 and more
 
 
 def with_tags(path: Path) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,11 +32,17 @@ CONTAINERS = (
     "mov,mp4,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,h264,hevc,vc1,ivf,obu,av1,flv,asf,ogg,"
     "mxf,nut,rm,dv,gxf,y4m,yuv4mpegpipe,mjpeg,mjpeg_2000,gif,apng,wtv,3gp,swf,roq,smk,bink,"
     "wav,w64,aiff,au,caf,mp3,aac,flac,ac3,eac3,dts,truehd,amr,amrnb,amrwb,ape,wv,tta,mpc,mpc8,"
-    "tak,voc,loas,latm,opus,spx,sox,nist,dsf,"
+    "tak,voc,loas,latm,opus,spx,sox,nist,dsf,gsm,g722,sln,ilbc,qcp,dss,"
     "image2,bmp_pipe,dds_pipe,dpx_pipe,exr_pipe,gif_pipe,hdr_pipe,j2k_pipe,jpeg_pipe,jpegls_pipe,"
     "jpegxl_pipe,jpegxl_anim,pam_pipe,pbm_pipe,pcx_pipe,pgm_pipe,png_pipe,ppm_pipe,psd_pipe,"
     "qoi_pipe,sgi_pipe,sunrast_pipe,tiff_pipe,webp_pipe,webp,xbm_pipe,xpm_pipe"
 )
+_HEADERLESS = {
+    **dict.fromkeys((".ulaw", ".ul", ".mulaw", ".pcmu"), "mulaw -ar 8000"),
+    **dict.fromkeys((".alaw", ".al", ".pcma"), "alaw -ar 8000"),
+    **dict.fromkeys((".raw", ".pcm", ".sln16"), "s16le -ar 16000"),
+}
+"""Samples of telephone systems and dictation without a word about them, and what they usually are."""
 _ADDRESS = re.compile(r"(https?|ftps?|s3|gs|rtsp|rtmp):/+(.+)")  # a Path has lost one slash
 
 _OPTIONS = {
@@ -110,6 +117,13 @@ def open_media(path: str | Path, what: str) -> Iterator[av.container.InputContai
         log.debug("cannot open %s", path, exc_info=True)
         if joined is not None:
             joined.close()
+        guess = _HEADERLESS.get(path.suffix.lower())
+        if guess is not None:
+            names = f"{shlex.quote(path.name)} {shlex.quote(path.stem + '.wav')}"
+            raise LipwrightError(
+                f"The {what} {path} has no header that says its format and rate; make a WAV file "
+                f"of it, if it is what such files usually are, by: ffmpeg -f {guess} -i {names}"
+            ) from error
         raise LipwrightError(
             f"The {what} {path} is not a media file that can be read, or it is damaged from the "
             "start; check that it plays, and convert it to MP4 or WAV."

@@ -1,4 +1,4 @@
-"""Speech of telephones, voicemail and dictation: what another program hears, or one true sentence."""
+"""Speech of telephones and dictation: what another program hears, or one true sentence."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ _HEADERLESS = {
     **dict.fromkeys((".alaw", ".al", ".pcma"), "alaw -ar 8000"),
     **dict.fromkeys((".raw", ".pcm", ".sln16"), "s16le -ar 16000"),
 }
-"""Samples of telephone systems and dictation without a word about them, and what they usually are."""
+"""Bare samples of telephones and dictation, and what they usually are, for ffmpeg."""
 _ADDRESS = re.compile(r"(https?|ftps?|s3|gs|rtsp|rtmp):/+(.+)")  # a Path has lost one slash
 
 _OPTIONS = {

@@ -10,7 +10,7 @@ import pytest
 from lipwright.dubbing.cast.edl import read_edl
 from lipwright.dubbing.cast.otio import read_otio
 from lipwright.dubbing.cast.subtitles import read_subtitles
-from lipwright.dubbing.cast.timecode import exact_rate, seconds_of
+from lipwright.media.timecode import exact_rate, seconds_of
 
 NTSC = Fraction(30000, 1001)
 

@@ -33,13 +33,14 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIPWRIGHT_HOME", str(tmp_path / "home"))
 
 
-def run(video: Path, speech: Path, out: Path, **options: Any) -> Any:
+def run(video: Path, speech: Path, out: Path, observer: Any = None, **options: Any) -> Any:
     settings = {"length": "video", "plan_cache": False, "watermark": False, **options}
     return dub(
         video,
         speech,
         out,
         DubOptions(**settings),
+        observer,
         method=CopyMethod(),
         tracker=ScriptedTracker(lambda _: [Actor(1, 40, 20, 110)]),
     )
@@ -166,6 +167,70 @@ def with_tags(path: Path) -> Path:
         for stream in (pictures, *sounds):
             out.mux(stream.encode(None))
     return path
+
+
+class Listener:
+    """What the user is told, in order; ``begun`` after the analysis has started."""
+
+    quiet = False
+
+    def __init__(self) -> None:
+        self.before: list[str] = []
+        self.begun = False
+
+    def progress(self, stage: str, *_: object) -> None:
+        self.begun |= stage == "plan"
+
+    def notice(self, line: str) -> None:
+        if not self.begun:
+            self.before.append(line)
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mp4", ".mkv"])
+def test_time_code_and_chapters_of_a_part(tmp_path: Path, speech: Path, suffix: str) -> None:
+    video = with_tags(tmp_path / "v.mov")
+    out = tmp_path / f"o{suffix}"
+    run(video, speech, out, keep_streams=True, start=Fraction(1, 5))
+    found = ffprobe(out, "-show_entries", "stream_tags=timecode")["streams"][0]
+    assert list(found["tags"].values()) == ["01:00:00:05"]  # five frames of 1/25 s later
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mp4", ".mkv"])
+@pytest.mark.parametrize("keep", [False, True])
+def test_lost_streams_are_said_before_the_work(
+    tmp_path: Path, speech: Path, suffix: str, keep: bool
+) -> None:
+    video = with_tags(tmp_path / "v.mov")
+    listener = Listener()
+    report = run(video, speech, tmp_path / f"o{suffix}", keep_streams=keep, observer=listener)
+    told = [line for line in listener.before if "stream" in line]
+    kept = ffprobe(tmp_path / f"o{suffix}", "-show_streams", "-show_chapters")
+    sounds = sum(stream["codec_type"] == "audio" for stream in kept["streams"])
+    assert (sounds, len(kept["chapters"])) == ((2, 2) if keep else (1, 0))
+    assert [line for line in report.warnings if "stream" in line] == told
+    if keep:
+        assert told == []
+    else:
+        (line,) = told
+        assert "another sound stream, chapters and a time code" in line
+        assert "--keep-streams" in line
+
+
+def test_a_subtitle_that_the_container_cannot_hold_is_said_once(
+    tmp_path: Path, speech: Path
+) -> None:
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("no ffmpeg")
+    silent, words = write_video(tmp_path / "s.mp4", 10), tmp_path / "w.srt"
+    words.write_text("1\n00:00:00,000 --> 00:00:00,200\nHello\n", encoding="utf-8")
+    video = tmp_path / "v.mkv"
+    command = ["ffmpeg", "-v", "error", "-i", str(silent), "-i", str(words), "-c", "copy"]
+    subprocess.run([*command, str(video)], check=True)
+    listener = Listener()
+    report = run(video, speech, tmp_path / "o.mp4", keep_streams=True, observer=listener)
+    lost = [line for line in report.warnings if "subtitle stream 1 (subrip)" in line]
+    assert len(lost) == 1
+    assert lost[0] in listener.before
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".ts", ".mp4"])

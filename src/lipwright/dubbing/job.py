@@ -56,6 +56,7 @@ from lipwright.media.info import VideoInfo, probe
 from lipwright.media.names import Kind
 from lipwright.media.sound import possible_padding
 from lipwright.media.stored_sound import amplify
+from lipwright.media.tracks import stream_losses
 from lipwright.methods.base import Method
 
 if TYPE_CHECKING:
@@ -174,7 +175,8 @@ class _Dub:
                 if self.cast is None:
                     wave = self._levelled(self._wave(found), found)
                 facts, lost = self._described(info)
-                self._say([*lost, *losses(facts, kind, encoding), *found])
+                lost = (*lost, *losses(facts, kind, encoding), *self._left_streams(kind, info))
+                self._say([*lost, *found])
                 method = method or self._load_method()
                 if options.reference != "auto":
                     method = method.with_reference(options.reference)
@@ -325,6 +327,13 @@ class _Dub:
         if self.origin is None:
             return info, ()
         return self.origin.described(info), self.origin.lost
+
+    def _left_streams(self, kind: Kind, info: VideoInfo) -> list[str]:
+        """What else the video has that the output will not have."""
+        if info.is_still or self.origin is not None or self.options.preview is not None:
+            return []
+        spoken = (self.speech, self.options.speech_stream) if self.cast is None else None
+        return stream_losses(kind, info, spoken, self.options.keep_streams)
 
     def _say(self, sentences: list[str]) -> None:
         """What the user should know before the work begins, and find in the report."""
@@ -513,9 +522,8 @@ class _Dub:
                 made = scratch / self.out.name
                 speech, streams = self.speech, self.video if options.keep_streams else None
                 offset, start = Fraction(options.speech_offset), Fraction(options.start)
-                self.report.warnings += segments.join(
-                    made, speech, streams, offset, start, options.speech_stream
-                )
+                late = segments.join(made, speech, streams, offset, start, options.speech_stream)
+                self.report.warnings += [line for line in late if line not in self.report.warnings]
                 again = [] if job.store is None else job.store.warnings
                 self.report.warnings += segments.warnings + again
             with self._timed("sign"):

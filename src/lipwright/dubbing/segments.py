@@ -283,10 +283,7 @@ class Segments:
                 warnings += lost
                 tracks += [track] if track is not None else []
                 source = stack.enter_context(open_media(streams, "video"))
-                used = self._info.stream_index
-                warnings += keep_description(
-                    output, kind, picture, source, streams, used, begins, line.end
-                )
+                warnings += keep_description(output, picture, source, self._info, start, line.end)
             for track in tracks:
                 track.start(Fraction(0))
             delay = max(_reordering(path) for path in parts)

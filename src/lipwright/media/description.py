@@ -11,7 +11,8 @@ import av
 import av.container
 from av.stream import Disposition
 
-from lipwright.media.names import Kind
+from lipwright.media import timecode
+from lipwright.media.info import VideoInfo
 
 _TECHNICAL = {
     *("major_brand", "minor_version", "compatible_brands", "encoder", "duration"),
@@ -22,42 +23,50 @@ _TECHNICAL = {
 
 def keep_description(
     output: av.container.OutputContainer,
-    kind: Kind,
     picture: Any,
     source: av.container.InputContainer,
-    path: Path,
-    used: int,
-    begins: Fraction,
+    info: VideoInfo,
+    start: Fraction,
     end: Fraction,
 ) -> list[str]:
     """Copy tags, chapters and time code of a source into the output, before it is begun.
 
     Args:
         output: the file that is written.
-        kind: its container.
         picture: its video stream.
         source: the open source video.
-        path: of it, for messages.
-        used: number of the source's video stream that is shown.
-        begins: time of its first picture, seconds.
+        info: of it.
+        start: seconds of the source before the output's first picture.
         end: length of the output, seconds.
 
     Returns:
         Sentences about what could not be kept.
     """
     output.metadata.update(_kept(source.metadata))
-    stream = source.streams[used]
+    stream = source.streams[info.stream_index]
     picture.metadata.update(
         {key: stream.metadata[key] for key in ("language", "title") if key in stream.metadata}
     )
-    code = _timecode(source)
+    code = time_code(source) or info.timecode
     if code is not None:
+        code = _moved(code, start, info.average_rate)
+        output.metadata.update({key: code for key in output.metadata if key.lower() == "timecode"})
         # MP4 and MOV get a track for it, made by the muxer; Matroska keeps the tag.
         picture.metadata["timecode"] = code
+    begins = info.start_pts * info.time_base + start
     chapters = _shifted(source.chapters(), begins, end)
     if chapters:
         output.set_chapters(chapters)  # type: ignore[arg-type]
-    return _other_pictures(source, path, used)
+    return other_pictures(source, info.path, info.stream_index)
+
+
+def _moved(code: str, start: Fraction, average_rate: Fraction) -> str:
+    """The label of the first picture at or after ``start``; as it was where it is no label."""
+    rate = timecode.exact_rate(average_rate)
+    try:
+        return timecode.advanced(code, -(-start * rate // 1) if start else 0, rate)
+    except ValueError:
+        return code
 
 
 def _kept(tags: dict[str, str]) -> dict[str, str]:
@@ -68,7 +77,8 @@ def _kept(tags: dict[str, str]) -> dict[str, str]:
     }
 
 
-def _timecode(source: av.container.InputContainer) -> str | None:
+def time_code(source: av.container.InputContainer) -> str | None:
+    """The label of the first picture by the tags of a file; None where there is none."""
     for tags in (*(stream.metadata for stream in source.streams), source.metadata):
         for key, value in tags.items():
             if key.lower() == "timecode" and value:
@@ -96,7 +106,8 @@ def _shifted(chapters: Sequence[Any], begins: Fraction, end: Fraction) -> list[d
     return found
 
 
-def _other_pictures(source: av.container.InputContainer, path: Path, used: int) -> list[str]:
+def other_pictures(source: av.container.InputContainer, path: Path, used: int) -> list[str]:
+    """A sentence for each picture of a file but the one that is shown: it cannot be kept."""
     found = []
     for stream in source.streams.video:
         if stream.index == used:

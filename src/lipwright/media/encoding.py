@@ -12,7 +12,7 @@ import cv2
 
 from lipwright.errors import LipwrightError
 from lipwright.media.codecs import CODECS, encodes
-from lipwright.media.hdr import HLG, PQ
+from lipwright.media.hdr import DOVI_5, HLG, PQ
 from lipwright.media.info import VideoInfo
 from lipwright.media.names import Kind, Pixels
 from lipwright.media.planes import layout_of
@@ -214,11 +214,18 @@ def _hdr_losses(info: VideoInfo, encoding: Encoding) -> list[str]:
             f"{path} is HDR ({curve}); in 8 bits its gradients show steps, and it is not converted "
             "to standard range."
         )
-    found.extend(
-        f"The {kind} metadata of {path} cannot be kept, for they belong to the pixels as they "
-        "were; players show the plain HDR picture."
-        for kind in info.hdr.dynamic
-    )
+    for kind in info.hdr.dynamic:
+        if kind == DOVI_5:
+            found.append(
+                f"The colours of {path} ({kind}) mean something to Dolby Vision players only, and "
+                "the output says nothing of that: it will look green and purple; convert the "
+                "source to HDR10 or standard range first (ffmpeg's filter libplacebo does)."
+            )
+        else:
+            found.append(
+                f"The {kind} metadata of {path} cannot be kept, for they belong to the pixels as "
+                "they were; players show the plain HDR picture."
+            )
     return found
 
 

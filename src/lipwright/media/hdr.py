@@ -14,8 +14,13 @@ from fractions import Fraction
 
 import av
 
+from lipwright.media.side_data import side_data
+
 PQ, HLG = 16, 18
 """Transfer codes of H.273: SMPTE ST 2084, and ARIB STD-B67."""
+
+DOVI_5 = "Dolby Vision profile 5"
+"""Has no base picture in usual colours, unlike the other profiles."""
 
 _DYNAMIC = {
     "DOVI_RPU_BUFFER": "Dolby Vision",
@@ -87,9 +92,11 @@ def hdr_metadata(frame: av.VideoFrame) -> HdrMetadata:
     found = {
         name: data
         for name in (*_DYNAMIC, "MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")
-        if (data := _side_data(frame, name)) is not None
+        if (data := side_data(frame, name)) is not None
     }
     dynamic = tuple(dict.fromkeys(_DYNAMIC[name] for name in found if name in _DYNAMIC))
+    if _has_own_colours(found.get("DOVI_RPU_BUFFER", b"")):
+        dynamic = (DOVI_5, *(name for name in dynamic if name != "Dolby Vision"))
     return HdrMetadata(
         _display(found.get("MASTERING_DISPLAY_METADATA", b"")),
         _light(found.get("CONTENT_LIGHT_LEVEL", b"")),
@@ -97,12 +104,21 @@ def hdr_metadata(frame: av.VideoFrame) -> HdrMetadata:
     )
 
 
-def _side_data(frame: av.VideoFrame, name: str) -> bytes | None:
-    try:
-        data = frame.side_data.get(name)
-    except (ValueError, KeyError):  # PyAV does not know all kinds of side data
-        return None
-    return None if data is None else bytes(data)  # type: ignore[call-overload]
+def _has_own_colours(rpu: bytes) -> bool:
+    """Whether the colours of a picture mean something to Dolby Vision only.
+
+    Read from the head of the metadata of a frame (ETSI GS CCM 001, 5.3.1 and annex B): of the
+    profiles that have ``vdr_rpu_profile`` 0, only the fifth has full range.
+    """
+    bits = "".join(f"{byte:08b}" for byte in rpu[:12])
+    if len(bits) < 96 or bits[:14] != f"{25:08b}{2:06b}":  # prefix, type
+        return False
+    profile, has_sequence = int(bits[25:29], 2), bits[33] == "1"
+    place = 37  # behind the filter flag and the type of coefficients
+    if bits[35:37] == "00":  # fixed point: the width follows as an Exp-Golomb code
+        zeros = bits[place:].find("1")
+        place += 2 * zeros + 1 if zeros >= 0 else len(bits)
+    return has_sequence and profile == 0 and bits[place + 2 : place + 3] == "1"
 
 
 def _display(raw: bytes) -> MasteringDisplay | None:

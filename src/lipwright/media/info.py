@@ -22,13 +22,14 @@ import numpy.typing as npt
 from av.stream import Disposition
 
 from lipwright.errors import LipwrightError
-from lipwright.media import limits
+from lipwright.media import limits, timecode
 from lipwright.media.choice import pick_video_stream
 from lipwright.media.clock import clock_of, retimer
 from lipwright.media.colour import ColourTags, resolve_tags
 from lipwright.media.exif import exif_matrix
 from lipwright.media.hdr import HdrMetadata, hdr_metadata
 from lipwright.media.planes import layout_is_rgb, layout_of, planar_name
+from lipwright.media.side_data import side_data
 from lipwright.media.source import open_media, packets_of
 
 Affine = npt.NDArray[np.float64]  # (2, 3)
@@ -76,6 +77,7 @@ class VideoInfo:
         hdr: static HDR metadata of the first frame.
         has_alpha: whether the file holds transparency, and the first frame uses it.
         can_jump: whether a seek leads to frames with the times that they have otherwise.
+        timecode: SMPTE label of the first frame, where the frames carry one themselves.
     """
 
     path: Path
@@ -104,6 +106,7 @@ class VideoInfo:
     hdr: HdrMetadata = field(default_factory=HdrMetadata)
     has_alpha: bool = False
     can_jump: bool = True
+    timecode: str | None = None
 
     @property
     def square_size(self) -> tuple[float, float]:
@@ -251,10 +254,19 @@ def describe(
         hdr=hdr_metadata(frame),
         has_alpha=_is_transparent(frame) or stream.metadata.get("alpha_mode") == "1",
         can_jump=clock is None and not stores_decoding_order(container, stream),
+        timecode=None if is_still else _timecode(frame, rate),
     )
     if deinterlace and found.field_order != "progressive":
         return replace(found, field_order="progressive", deinterlaced=True)
     return replace(found, deinterlaced=deinterlace and not is_still)
+
+
+def _timecode(frame: av.VideoFrame, rate: Fraction) -> str | None:
+    for kind in ("S12M_TIMECODE", "GOP_TIMECODE"):
+        label = timecode.of_frame(kind, side_data(frame, kind) or b"", timecode.exact_rate(rate))
+        if label is not None:
+            return label
+    return None
 
 
 def stores_decoding_order(container: av.container.InputContainer, stream: av.VideoStream) -> bool:

@@ -6,6 +6,7 @@ interleaved and only a few are held at a time.
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -24,7 +25,9 @@ from lipwright.media.copied_streams import (
     is_timecode,
     refused,
 )
+from lipwright.media.description import other_pictures, time_code
 from lipwright.media.encoded_speech import EncodedSpeech
+from lipwright.media.info import VideoInfo
 from lipwright.media.names import Kind
 from lipwright.media.source import open_media
 
@@ -143,31 +146,13 @@ def kept_streams(
     container = stack.enter_context(open_media(path, "video"))
     copies: dict[int, Any] = {}
     warnings: list[str] = []
-    left_out = set()
-    if container.streams.audio:
-        left_out.add(pick_audio_stream(container, path).index)
-        if spoken is not None and spoken[0].exists() and spoken[0].samefile(path):
-            left_out.add(pick_audio_stream(container, path, spoken[1]).index)
-    chapters = bool(container.chapters())
-    wanted, able = [], []
-    for stream in container.streams:
-        if stream.type in ("video", "attachment") or stream.index in left_out:
-            continue
-        if is_timecode(stream) or (chapters and codec_name(stream) == "bin_data"):
-            continue  # written anew from the tag and the list of chapters
-        wanted.append(stream)
-        held = {"audio": AUDIO, "subtitle": SUBTITLES}.get(stream.type)
-        if kind in _HOLD_DATA if held is None else codec_name(stream) in held[kind]:
-            able.append(stream.index)
+    wanted = beside_the_spoken(container, path, spoken)
+    able = [stream.index for stream in wanted if _can_hold(kind, stream)]
     lost = refused(kind, path, able)
     for stream in sorted(wanted, key=lambda stream: _ORDER.get(stream.type, 2)):
         copy = None if stream.index in lost or stream.index not in able else added(output, stream)
         if copy is None:
-            name = stream.metadata.get("handler_name") if stream.type == "data" else None
-            warnings.append(
-                f"The {stream.type} stream {stream.index} ({name or codec_name(stream)}) of {path} "
-                f"cannot be kept in a {kind} file."
-            )
+            warnings.append(_cannot_keep(kind, path, stream))
             continue
         described(copy, stream, default=False)
         copies[stream.index] = copy
@@ -180,8 +165,95 @@ def kept_streams(
                     attachment.data,
                 )
     elif container.streams.attachments:
-        warnings.append(f"The attachments of {path} (fonts) cannot be kept in a {kind} file.")
+        warnings.append(_cannot_keep_attachments(kind, path))
     if not copies:
         return None, warnings
     copied = CopiedStreams(output, kind, path, container, copies, -source_start, drop_early)
     return copied, warnings
+
+
+def stream_losses(
+    kind: Kind, info: VideoInfo, spoken: tuple[Path, int | None] | None, keep: bool
+) -> list[str]:
+    """What else a video has that the output will not have, in sentences.
+
+    They are known before the job starts and are said then. That the packets of a stream are
+    damaged is only found at the end.
+
+    Args:
+        kind: container of the output.
+        info: of the source video.
+        spoken: file and stream number of the speech.
+        keep: whether other streams are to be kept where they can.
+    """
+    path = info.path
+    with open_media(path, "video") as container:
+        wanted = beside_the_spoken(container, path, spoken)
+        if keep:
+            found = [_cannot_keep(kind, path, s) for s in wanted if not _can_hold(kind, s)]
+            if container.streams.attachments and kind != "mkv":
+                found.append(_cannot_keep_attachments(kind, path))
+            return [*found, *other_pictures(container, path, info.stream_index)]
+        counts = Counter(stream.type for stream in wanted)
+        counts["attachment"] = len(container.streams.attachments)
+        others = [_counted(counts[what], *words) for what, words in _NAMES.items() if counts[what]]
+        others += ["chapters"] if container.chapters() else []
+        others += ["a time code"] if time_code(container) or info.timecode else []
+    if not others:
+        return []
+    listed = " and ".join(filter(None, (", ".join(others[:-1]), others[-1])))
+    return [
+        f"{path} also has {listed}, which the output will not have; --keep-streams keeps what "
+        f"{kind} files can hold."
+    ]
+
+
+_NAMES = {
+    "audio": ("another sound stream", "other sound streams"),
+    "subtitle": ("a subtitle stream", "subtitle streams"),
+    "data": ("a data stream", "data streams"),
+    "attachment": ("an attachment", "attachments"),
+}
+
+
+def _counted(count: int, one: str, several: str) -> str:
+    return one if count == 1 else f"{count} {several}"
+
+
+def beside_the_spoken(
+    container: av.container.InputContainer, path: Path, spoken: tuple[Path, int | None] | None
+) -> list[Any]:
+    """Sounds, subtitles and data of a video but those that the speech replaces or is itself."""
+    left_out = set()
+    if container.streams.audio:
+        left_out.add(pick_audio_stream(container, path).index)
+        if spoken is not None and spoken[0].exists() and spoken[0].samefile(path):
+            left_out.add(pick_audio_stream(container, path, spoken[1]).index)
+    chapters = bool(container.chapters())
+    return [
+        stream
+        for stream in container.streams
+        if stream.type not in ("video", "attachment")
+        and stream.index not in left_out
+        # These two are written anew, from the tag and from the list of chapters.
+        and not is_timecode(stream)
+        and not (chapters and codec_name(stream) == "bin_data")
+    ]
+
+
+def _can_hold(kind: Kind, stream: Any) -> bool:
+    """Whether a container takes the format of a stream; damage of its packets aside."""
+    held = {"audio": AUDIO, "subtitle": SUBTITLES}.get(stream.type)
+    return kind in _HOLD_DATA if held is None else codec_name(stream) in held[kind]
+
+
+def _cannot_keep(kind: Kind, path: Path, stream: Any) -> str:
+    name = stream.metadata.get("handler_name") if stream.type == "data" else None
+    return (
+        f"The {stream.type} stream {stream.index} ({name or codec_name(stream)}) of {path} cannot "
+        f"be kept in a {kind} file."
+    )
+
+
+def _cannot_keep_attachments(kind: Kind, path: Path) -> str:
+    return f"The attachments of {path} (fonts) cannot be kept in a {kind} file."

@@ -13,7 +13,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from lipwright.dubbing.cast.stretches import Line
-from lipwright.dubbing.cast.timecode import seconds_of
+from lipwright.media.timecode import seconds_of
 
 _EVENT = re.compile(
     r"(?P<number>\d+)\s+(?P<reel>\S+)\s+(?P<channels>\S+)\s+(?P<how>C|D|K\w?|W\d+)"

@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from lipwright.dubbing.cast.stretches import Line
-from lipwright.dubbing.cast.timecode import exact_rate
 from lipwright.dubbing.option_text import number_of
+from lipwright.media.timecode import exact_rate
 
 _SILENT = ("Gap", "Transition")
 

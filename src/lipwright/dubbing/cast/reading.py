@@ -35,10 +35,10 @@ from lipwright.dubbing.cast.edl import read_edl
 from lipwright.dubbing.cast.otio import read_otio
 from lipwright.dubbing.cast.stretches import Cast, Line, Stretch
 from lipwright.dubbing.cast.subtitles import read_subtitles
-from lipwright.dubbing.cast.timecode import exact_rate, seconds_of
 from lipwright.dubbing.option_text import number_of, time_of
 from lipwright.errors import LipwrightError, Problems
 from lipwright.files.yaml_text import parse_yaml
+from lipwright.media.timecode import exact_rate, seconds_of
 
 MOST_BYTES = 16 << 20
 MOST_SENTENCES = 12

@@ -35,6 +35,10 @@ HIDDEN_MOUTH_BOX: Box = (0.22, 0.50, 0.78, 0.94)
 MOUTH_PICTURE_BOX: Box = (0.18, 0.50, 0.82, 1.0)
 """What a picture of a mouth shows people: the lower half without its outer edges."""
 
+DRAWN_BOX: Box = (0.1875, 0.46875, 0.8125, 1.0)
+"""What is decoded of a speaking face: all that moves with speech. Of nose and cheeks, as far as the
+mask and the comparison of light need them, the pictures of the reference frames are mixed."""
+
 MOUTH_WINDOW: Box = (0.2, 0.4, 0.8, 1.0)
 """The square that stage 2 sees: what a drawn mouth may change, with the nose above it."""
 

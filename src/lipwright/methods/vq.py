@@ -207,8 +207,10 @@ class VQMethod(Method):
 
         conditions = stretched(audio, self.articulation) / self._drawn_gain
         made = in_full_batches(draw, faces, conditions, size=self.batch)
-        speaking, restored = made[:2]
-        wanted, shown, weights = (m.astype(np.float64) for m in made[2:])
+        restored = made[-4]
+        # Graphs of checkpoints that were joined earlier draw the small picture as well.
+        speaking = made[0] if len(made) == 5 else resized(restored, self.info.size)
+        wanted, shown, weights = (m.astype(np.float64) for m in made[-3:])
         if state.rest is None or self.motions is None:
             return Rendered(speaking, restored=restored, weights=weights)
         lips = state.rest + self.motions.contours(shown)

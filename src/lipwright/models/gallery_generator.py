@@ -264,24 +264,46 @@ class GalleryGenerator(nn.Module):
             (B, D, 16, 16) code vectors of length sqrt(D), not requantised, and the kernel
             weights of the references (B, R), their mean over :data:`MOUTH_CELLS`.
         """
-        score = self.score(pose, references, lips)[:, :, None, None]
-        control = seen = None
-        if self.ask is not None:
-            control, seen, query = self.ask(pose, lips)
-            answer = (references.keys * query.unsqueeze(1)).sum(2) / math.sqrt(self.ask.key_dim)
-            score = score + answer
-        weights = score.float().softmax(1)
+        compared = pose[:, :, POSE_CELLS[0], POSE_CELLS[1]]
+        if self.ask is None:
+            return self.mix(compared, references, lips)
+        score = self.score(compared, references, lips)[:, :, None, None]
+        control, seen, query = self.ask(pose, lips)
+        answer = (references.keys * query.unsqueeze(1)).sum(2) / math.sqrt(self.ask.key_dim)
+        weights = (score + answer).float().softmax(1)
         drawn = (weights.unsqueeze(2) * references.codes.float()).sum(1)
-        if self.correction is not None and seen is not None and control is not None:
+        if self.correction is not None:
             drawn = drawn + self.correction(drawn, seen, control)
-        codes = F.normalize(drawn, dim=1, eps=1e-6) * math.sqrt(self.code_dim)
         mouth = weights.expand(-1, -1, 16, 16)[:, :, MOUTH_CELLS[0], MOUTH_CELLS[1]]
-        return codes, mouth.mean(dim=(2, 3))
+        return self._of_length(drawn), mouth.mean(dim=(2, 3))
 
-    def score(self, pose: Tensor, references: ReferenceCodes, lips: Tensor) -> Tensor:
-        """(B, R): how much each reference counts, as log-odds, by its motion and its pose."""
+    def mix(
+        self, compared: Tensor, references: ReferenceCodes, lips: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """What :meth:`forward` draws without attention and correction: the same weights everywhere.
+
+        Args:
+            compared: (B, D', rows, columns) pose codes of :data:`POSE_CELLS`.
+            references: as there, of one for all.
+            lips: (B, K) motion.
+        """
+        weights = self.score(compared, references, lips).float().softmax(1)
+        codes = references.codes.float()
+        if len(codes) == 1:
+            drawn = (weights @ codes[0].flatten(1)).reshape(-1, *codes.shape[2:])
+        else:
+            drawn = (weights[:, :, None, None, None] * codes).sum(1)
+        return self._of_length(drawn), weights
+
+    def _of_length(self, drawn: Tensor) -> Tensor:
+        return F.normalize(drawn, dim=1, eps=1e-6) * math.sqrt(self.code_dim)
+
+    def score(self, compared: Tensor, references: ReferenceCodes, lips: Tensor) -> Tensor:
+        """(B, R): how much each reference counts, as log-odds, by its motion and its pose, of which
+        :data:`POSE_CELLS` are given.
+        """
         apart = ((references.motions - lips.unsqueeze(1)).square() * self.nearness).sum(2)
-        held = F.normalize(pose[:, :, POSE_CELLS[0], POSE_CELLS[1]].flatten(1).float(), dim=1)
+        held = F.normalize(compared.flatten(1).float(), dim=1)
         alike = (references.poses * held.unsqueeze(1)).sum(2)
         score: Tensor = self.pose_gain * alike - 0.5 * apart
         return score

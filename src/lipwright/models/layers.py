@@ -10,6 +10,7 @@ a strided convolution, nearest-neighbour upsampling.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import torch
@@ -17,11 +18,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 M = TypeVar("M", bound=nn.Module)
+Normalise = Callable[[nn.GroupNorm, Tensor], Tensor]
+"""Does what a group normalisation does to maps (B, C, h, w), or something in its place."""
 
 
 def norm(channels: int, groups: int) -> nn.GroupNorm:
     """Group normalisation as VQGAN uses it (eps 1e-6, affine)."""
     return nn.GroupNorm(groups, channels, eps=1e-6)
+
+
+def by_own_statistics(layer: nn.GroupNorm, x: Tensor) -> Tensor:
+    """The normalisation itself."""
+    out: Tensor = layer(x)
+    return out
 
 
 class ResidualBlock(nn.Module):
@@ -39,10 +48,10 @@ class ResidualBlock(nn.Module):
         self.conv2 = nn.Conv2d(c_out, c_out, 3, padding=1)
         self.skip = nn.Identity() if c_in == c_out else nn.Conv2d(c_in, c_out, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, normalise: Normalise = by_own_statistics) -> Tensor:
         """Return the block's output, same height and width."""
-        h: Tensor = self.conv1(F.silu(self.norm1(x)))
-        h = self.conv2(self.dropout(F.silu(self.norm2(h))))
+        h: Tensor = self.conv1(F.silu(normalise(self.norm1, x)))
+        h = self.conv2(self.dropout(F.silu(normalise(self.norm2, h))))
         out: Tensor = self.skip(x) + h
         return out
 
@@ -58,10 +67,10 @@ class SpatialAttention(nn.Module):
         self.v = nn.Conv2d(channels, channels, 1)
         self.project = nn.Conv2d(channels, channels, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, normalise: Normalise = by_own_statistics) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         b, c, h, w = x.shape
-        n = self.norm(x)
+        n = normalise(self.norm, x)
         q, k, v = (f(n).flatten(2).transpose(1, 2) for f in (self.q, self.k, self.v))
         # scaled_dot_product_attention divides by sqrt(C), as the source does.
         a = F.scaled_dot_product_attention(q, k, v)
@@ -210,6 +219,14 @@ def contiguous(module: M) -> M:
     """The inverse layout of :func:`channels_last`."""
     moved: M = module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     return moved
+
+
+def through(layers: Iterable[nn.Module], x: Tensor, normalise: Normalise) -> Tensor:
+    """Maps (B, C, h, w) through the layers of a VQGAN, its normalisations done by ``normalise``."""
+    for layer in layers:
+        blocks = isinstance(layer, ResidualBlock | SpatialAttention)
+        x = layer(x, normalise) if blocks else layer(x)
+    return x
 
 
 def count_parameters(module: nn.Module) -> int:

@@ -15,11 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lipwright.face_regions import blank_lower_half
+from lipwright.face_regions import DRAWN_BOX, blank_lower_half
+from lipwright.models import pose_cells
 from lipwright.models.cosine_quantiser import CosineQuantiser
 from lipwright.models.gallery_generator import GalleryGenerator, ReferenceCodes, soft_codes
 from lipwright.models.generator import CodeGenerator
+from lipwright.models.known_norms import KnownNorms, RecordedNorms
 from lipwright.models.quantiser import VectorQuantiser
+from lipwright.models.region_decoder import RegionDecoder, whole_picture
 from lipwright.models.vqgan import VQGAN, Encoder
 
 Snap = Literal["soft", "raw", "entry"]
@@ -38,7 +41,10 @@ class CodeEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, S, S) in [-1, 1] -> (B, D, h, w) entries."""
-        z = self.pre(self.encoder(x))
+        return self.nearest_entries(self.pre(self.encoder(x)))
+
+    def nearest_entries(self, z: Tensor) -> Tensor:
+        """(B, D, h, w) before quantisation -> entries of the codebook."""
         if isinstance(self.quantiser, CosineQuantiser):
             z = F.normalize(z.float(), dim=1, eps=1e-6)
         return self.quantiser.lookup(self.quantiser.nearest(z))
@@ -49,7 +55,9 @@ class ReferenceEncoder(nn.Module):
 
     For the paper's generator the face and pose codes of every picture. For
     :class:`~lipwright.models.gallery_generator.GalleryGenerator` codes, keys, poses and motions,
-    and the residual of each reference frame: the picture less its reconstruction by the VQGAN.
+    the residual of each reference frame (the picture less its reconstruction by the VQGAN inside
+    :data:`~lipwright.face_regions.DRAWN_BOX`, the picture itself around it), and what the group
+    normalisations did (:mod:`lipwright.models.known_norms`).
 
     Args:
         face: the Face-VQGAN, for pictures of side S.
@@ -85,15 +93,19 @@ class ReferenceEncoder(nn.Module):
         """
         small = F.avg_pool2d(reference, self.finer) if self.finer > 1 else reference
         codes = self.encode_face(small) / self.face_sigma
-        poses = self.encode_pose(blank_lower_half(small)) / self.pose_sigma
+        norms = RecordedNorms()
+        latent = pose_cells.latent(self.encode_pose, blank_lower_half(small), norms)
+        poses = self.encode_pose.nearest_entries(latent) / self.pose_sigma
         if isinstance(self.generator, CodeGenerator):
             return codes, poses
         references = self.generator.encode_references(
             codes.unsqueeze(0), poses.unsqueeze(0), motions.unsqueeze(0)
         )
-        drawn = self.decoder(self.post(codes * self.face_sigma)).clamp(-1.0, 1.0)
-        residual = reference - enlarged(drawn, self.finer)
-        return *references.pack(), residual.flatten(1).unsqueeze(0)
+        z = self.post(codes * self.face_sigma)
+        region = RegionDecoder(self.decoder, DRAWN_BOX, z.shape[-1])
+        drawn = region.box.of(whole_picture(self.decoder, z, norms)).clamp(-1.0, 1.0)
+        residual = reference - region.framed(enlarged(drawn, self.finer), self.finer)
+        return *references.pack(), residual.flatten(1).unsqueeze(0), norms.vector().unsqueeze(0)
 
 
 def enlarged(picture: Tensor, times: int) -> Tensor:
@@ -157,22 +169,26 @@ class FrameRenderer(nn.Module):
 
         Returns:
             With the paper's generator the speaking faces and the reconstruction of the source
-            faces, both (B, 3, S, S) in [-1, 1]. With a gallery the speaking faces, the same
-            (B, 3, kS, kS) with the residual of the references that they were mixed from, lip
-            motions (B, K): the wanted one, and the mean of the references that were mixed, and the
-            weights (B, R) of the references.
+            faces, both (B, 3, S, S) in [-1, 1]. With a gallery the speaking faces (B, 3, kS, kS):
+            what is decoded in :data:`~lipwright.face_regions.DRAWN_BOX` with the residual of the
+            references that were mixed, and around it their mixed pictures; lip motions (B, K): the
+            wanted one, and the mean of these references; their weights (B, R).
         """
-        pose = self.encode_pose(blank_lower_half(faces)) / self.pose_sigma
         if isinstance(self.generator, CodeGenerator):
+            pose = self.encode_pose(blank_lower_half(faces)) / self.pose_sigma
             codes = self.generator.draw(pose, references[0], self._heard(self.generator, predicted))
             codes = self._nearest(codes) if self.snap == "entry" else codes
             both = torch.cat([codes * self.face_sigma, self.encode_face(faces)])
             return self._decode(both).chunk(2)
-        codes, residual, wanted, weights = self._draw(pose, predicted, references)
-        speaking = self._decode(codes * self.face_sigma)
-        large = enlarged(speaking, self.finer)
-        restored = (large + residual.reshape(large.shape)).clamp(-1.0, 1.0)
-        return speaking, restored, wanted, weights @ references[3][0], weights
+        # The frames of a shot have the statistics of its references, whichever are mixed.
+        norms = KnownNorms(references[5].mean(dim=1))
+        codes, wanted, weights = self._draw(faces, predicted, references, norms)
+        z = self.post(codes * self.face_sigma)
+        region = RegionDecoder(self.decoder, DRAWN_BOX, z.shape[-1])
+        drawn = region.framed(enlarged(region(z, norms).clamp(-1.0, 1.0), self.finer), self.finer)
+        mixed = (weights @ references[4][0]).reshape(drawn.shape)
+        restored = (mixed + drawn).clamp(-1.0, 1.0)
+        return restored, wanted, weights @ references[3][0], weights
 
     def _heard(self, generator: CodeGenerator, mel: Tensor) -> Tensor:
         """Speech vectors (B, dim), ``articulation`` times as far from silence."""
@@ -187,19 +203,26 @@ class FrameRenderer(nn.Module):
         return drawn
 
     def _draw(
-        self, pose: Tensor, predicted: Tensor, references: tuple[Tensor, ...]
+        self, faces: Tensor, predicted: Tensor, references: tuple[Tensor, ...], norms: KnownNorms
     ) -> tuple[Tensor, ...]:
+        """Codes (B, D, h, w), the wanted motion (B, K), weights of the references (B, R)."""
         assert isinstance(self.generator, GalleryGenerator)
         lips = self.articulation * predicted
-        drawn, weights = self.generator(pose, ReferenceCodes(*references[:4]), lips)
-        residual = weights @ references[4][0]
+        known, blanked = ReferenceCodes(*references[:4]), blank_lower_half(faces)
+        if self.generator.ask is None:
+            compared = pose_cells.compared_codes(self.encode_pose, blanked, norms)
+            drawn, weights = self.generator.mix(compared / self.pose_sigma, known, lips)
+        else:
+            latent = pose_cells.latent(self.encode_pose, blanked, norms)
+            pose = self.encode_pose.nearest_entries(latent) / self.pose_sigma
+            drawn, weights = self.generator(pose, known, lips)
         if self.snap == "raw":
-            return drawn, residual, lips, weights
+            return drawn, lips, weights
         logits = self.generator.logits(drawn, self.book)
         if self.snap == "soft":
-            return soft_codes(logits, self.book), residual, lips, weights
+            return soft_codes(logits, self.book), lips, weights
         best: Tensor = logits.argmax(1)
-        return F.embedding(best, self.book).permute(0, 3, 1, 2), residual, lips, weights
+        return F.embedding(best, self.book).permute(0, 3, 1, 2), lips, weights
 
     def _nearest(self, codes: Tensor) -> Tensor:
         flat = codes.permute(0, 2, 3, 1)

@@ -15,6 +15,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from lipwright.errors import LipwrightError
+from lipwright.face_regions import DRAWN_BOX, pixel_box
 from lipwright.lip_motion import NeutralMouth
 from lipwright.media.mel import mel_spectrogram, windows
 from lipwright.methods.articulation import stretched
@@ -126,12 +127,12 @@ def test_backends_agree(checkpoint: Path) -> None:
     faces, mel, reference = inputs(8)
     ours = TensorMethod(load_method(checkpoint, "cpu", "torch"))
     expected = ours.render(faces, mel, ours.start(reference))
-    for precision, tolerance in (("f32", 2e-3), ("bf16", 8e-2)):
+    for precision, tolerance in (("f32", 5e-3), ("bf16", 8e-2)):
         references = OpenVinoEngine(ours.references.engine.module.encoder, precision)  # type: ignore[attr-defined]
         frames = OpenVinoEngine(ours.frames.engine.module.renderer, precision)  # type: ignore[attr-defined]
-        a, b, *_ = frames(faces, mel, *references(reference, torch.zeros(len(reference), 3)))
-        assert (a - expected.faces).abs().mean() < tolerance
-        assert (b - expected.restored).abs().mean() < tolerance
+        made = frames(faces, mel, *references(reference, torch.zeros(len(reference), 3)))[0]
+        assert (made - expected.restored).abs().mean() < tolerance
+        assert precision != "f32" or (made - expected.restored).abs().median() < 1e-4
 
 
 def test_the_first_run_of_a_graph_draws_what_later_runs_draw(
@@ -150,14 +151,19 @@ def test_the_first_run_of_a_graph_draws_what_later_runs_draw(
 def test_what_the_autoencoder_missed_is_put_back(checkpoint: Path) -> None:
     """With a single look the restored face is that look, whatever the speech."""
     method = TensorMethod(load_method(checkpoint, "cpu", "torch"))
-    generator = method.frames.engine.module.renderer.generator  # type: ignore[attr-defined]
-    for p in generator.correction.parameters():  # copy the look and nothing else
+    renderer = method.frames.engine.module.renderer  # type: ignore[attr-defined]
+    for p in renderer.generator.correction.parameters():  # copy the look and nothing else
         torch.nn.init.zeros_(p)
     faces, mel, reference = inputs(3)
     made = method.render(faces, mel, method.start(reference[:1]))
     assert made.restored is not None
-    missed = (made.restored - reference[:1]).abs().mean()
-    assert missed < 0.3 * (made.faces - reference[:1]).abs().mean()
+    drawn = renderer.decoder(renderer.post(renderer.encode_face(reference[:1]))).clamp(-1, 1)
+    inside = pixel_box(DRAWN_BOX, 64)
+    missed = made.restored - reference[:1]
+    part = (..., slice(inside[1], inside[3]), slice(inside[0], inside[2]))
+    assert missed[part].abs().mean() < 0.3 * (drawn - reference[:1])[part].abs().mean()
+    missed[part] = 0.0
+    assert missed.abs().max() < 1e-5
 
 
 def test_mouth_of_the_source_does_not_leak(checkpoint: Path) -> None:
@@ -255,7 +261,9 @@ def test_graphs_of_a_checkpoint_draw_what_pytorch_draws(checkpoint: Path, tmp_pa
         state = method.start(reference)
         made.append(method.render(faces.numpy(), audio[0][:, :20:4].T, state))
     assert np.abs(made[0].faces - made[1].faces).mean() < 0.08  # bfloat16 may turn a code
-    assert np.abs(made[0].weights - made[1].weights).max() < 0.05
+    away = np.abs(made[0].weights - made[1].weights)
+    assert away.max() < 0.15
+    assert away.mean() < 0.03
 
 
 @pytest.mark.parametrize("part", ["frames.xml", "frames.parts", "rest", "missing", "digest"])

@@ -44,10 +44,16 @@ class GraphEngine:
     Args:
         graph: of the checkpoint.
         exact: float32 arithmetic, also where the processor has bfloat16.
+        fused: element-wise operations that follow each other are compiled into one loop (OpenVINO's
+            snippets). OpenVINO 2026.4 crashes while it does that to modulated group normalisations
+            of few channels, so it is for networks that have none.
     """
 
-    def __init__(self, graph: Graph | StoredGraph, exact: bool = False) -> None:
+    def __init__(
+        self, graph: Graph | StoredGraph, exact: bool = False, fused: bool = False
+    ) -> None:
         self._core, self._graph, self._digest = core(), graph, graph.digest
+        self._fused = fused
         has_bf16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self.precision = "bf16" if has_bf16 and not exact else "f32"
         self.name = f"openvino ({self.precision})"
@@ -73,8 +79,7 @@ class GraphEngine:
             "INFERENCE_NUM_THREADS": self._threads,
             "PERFORMANCE_HINT": "LATENCY",
             "ENABLE_CPU_PINNING": False,  # several processes would share the first cores
-            # OpenVINO 2026.4 crashes while it fuses element-wise operations of some small shapes.
-            "SNIPPETS_MODE": "DISABLE",
+            "SNIPPETS_MODE": "ENABLE" if self._fused else "DISABLE",
         }
         return compiled(f"{self._digest} {shapes}", config, lambda: self._model(shapes))
 
@@ -148,6 +153,7 @@ def load_engines(
     backend: str,
     build: Callable[[], Mapping[str, Any]],
     exact: tuple[str, ...] = (),
+    fused: tuple[str, ...] = (),
 ) -> dict[str, Engine]:
     """The engines of a checkpoint by name.
 
@@ -158,6 +164,7 @@ def load_engines(
         backend: ``auto``, ``torch`` or ``openvino``.
         build: makes the modules of PyTorch by the same names, where they are needed.
         exact: names of those that are computed in float32.
+        fused: names of those of which ``GraphEngine`` may fuse operations.
 
     Raises:
         LipwrightError: unknown or absent device or backend, PyTorch is needed and not there.
@@ -166,7 +173,10 @@ def load_engines(
     if on_cpu and backend in ("auto", "openvino"):
         graphs = read_graphs(path, header)
         if graphs:
-            return {name: GraphEngine(graph, name in exact) for name, graph in graphs.items()}
+            return {
+                name: GraphEngine(graph, name in exact, name in fused)
+                for name, graph in graphs.items()
+            }
     if device not in ("auto", "cpu"):
         need_torch(f"--device {device}")
     elif backend == "torch":
@@ -175,7 +185,7 @@ def load_engines(
     from lipwright.methods.engine import ArrayEngine, build_engine, choose_device
 
     if on_cpu is False and choose_device(device).type == "cpu" and backend != "torch":
-        return load_engines(path, header, "cpu", backend, build, exact)
+        return load_engines(path, header, "cpu", backend, build, exact, fused)
     digest = file_sha256(path)
     return {
         name: ArrayEngine(

@@ -27,7 +27,8 @@ def scale_and_shift(layer: nn.GroupNorm, x: Tensor) -> tuple[Tensor, Tensor]:
 
 def _of_groups(channels: Tensor, each: int) -> Tensor:
     """(B, C) -> (B, C), the mean over groups of so many channels."""
-    return channels.unflatten(1, (-1, each)).mean(2).repeat_interleave(each, 1)
+    means = channels.reshape(len(channels), -1, each).mean(2)
+    return means.repeat_interleave(each, 1)
 
 
 class RecordedNorms:
@@ -67,10 +68,6 @@ class KnownNorms:
         self._next += 2 * c
         scale = self._vector[:, start : start + c]
         return _applied(x, scale, self._vector[:, start + c : start + 2 * c])
-
-    def rest(self) -> Tensor:
-        """(..., M): what no layer has taken yet, for the next network."""
-        return self._vector[:, self._next :]
 
 
 def _applied(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:

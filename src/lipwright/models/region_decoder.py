@@ -12,6 +12,7 @@ part has others than the whole.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -19,13 +20,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lipwright.face_regions import Box
-from lipwright.models.layers import Normalise, Upsample, through
+from lipwright.models.layers import Normalise, SpatialAttention, Upsample, through
 from lipwright.models.vqgan import Decoder
 
 MARGIN = 1
 """Cells about the box that are kept at every level but the finest ..."""
 FINEST_MARGIN = 2
 """... and at that one."""
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,10 @@ class Cut:
 def box_cells(box: Box, side: int) -> Cut:
     """The cells of a grid that a box touches."""
     left, top, right, bottom = (v * side for v in box)
-    return Cut(int(top + 1e-6), -int(-bottom + 1e-6), int(left + 1e-6), -int(-right + 1e-6))
+    low = (math.floor(v + _ROUNDING) for v in (top, left))
+    high = (math.ceil(v - _ROUNDING) for v in (bottom, right))
+    (top_row, left_column), (bottom_row, right_column) = low, high
+    return Cut(top_row, bottom_row, left_column, right_column)
 
 
 def whole_picture(decoder: Decoder, z: Tensor, normalise: Normalise) -> Tensor:
@@ -93,11 +98,13 @@ class RegionDecoder:
         self._side = side * decoder.patch
         self.box = box_cells(box, self._side)  # what is returned, in pixels
         wanted = box_cells(box, side)
-        needed = wanted.grown(FINEST_MARGIN if levels else 0, side)
+        needed = wanted.grown(FINEST_MARGIN, side)
         chain = [needed]
         for _ in range(levels):
             side //= 2
             chain.append(chain[-1].halved().grown(MARGIN, side))
+        if any(isinstance(layer, SpatialAttention) for layer in decoder.modules()):
+            chain[-1] = Cut(0, cells, 0, cells)  # it looks everywhere, at the coarsest level
         chain.reverse()  # coarsest first
         self._first = chain[0]
         self._cuts = [b.halved().within(a) for a, b in pairwise(chain)]

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import gc
+import math
 import os
 import random
 import resource
@@ -102,7 +103,11 @@ class Fuzzer:
             for kind in self.kinds:
                 if time.monotonic() > end:
                     return self.findings
-                self.batch(kind, list(range(first, min(first + BATCH, start + each))))
+                self.batch(kind, list(range(first, min(first + BATCH, start + each))), end)
+                counter = self.findings.counts.get(kind, Counter())
+                done, faults = self.findings.total, len(self.findings.faults)
+                words = ", ".join(f"{n} {word}" for word, n in sorted(counter.items()))
+                print(f"{done:6d} mutants, {faults} faults; {kind}: {words}", flush=True)
         return self.findings
 
     def check_seeds(self) -> list[str]:
@@ -115,12 +120,12 @@ class Fuzzer:
                     bad.append(f"{kind}: {self.mutant(kind, number)[0]}: {outcome}")
         return bad
 
-    def batch(self, kind: str, numbers: list[int]) -> None:
-        """Try some mutants of one kind, in as few children as possible."""
+    def batch(self, kind: str, numbers: list[int], end: float = math.inf) -> None:
+        """Try some mutants of one kind, in as few children as possible, until the time ``end``."""
         left = list(numbers)
-        while left:
+        while left and time.monotonic() < end:
             done = 0
-            for number, outcome in self._child(kind, left):
+            for number, outcome in self._child(kind, left, end):
                 self.findings.note(kind, number, outcome)
                 done += 1
                 if self.keep is not None and outcome.split(":", 1)[0] not in WORKED:
@@ -141,7 +146,9 @@ class Fuzzer:
             data = with_checksums(kind, data)
         return source.name, data
 
-    def _child(self, kind: str, numbers: list[int]) -> Iterator[tuple[int, str]]:
+    def _child(
+        self, kind: str, numbers: list[int], end: float = math.inf
+    ) -> Iterator[tuple[int, str]]:
         """Outcomes of the mutants up to the first that ends the child, in order."""
         reader, writer = os.pipe()
         sys.stdout.flush()
@@ -149,7 +156,7 @@ class Fuzzer:
         if pid == 0:
             try:
                 os.close(reader)
-                self._work(kind, numbers, writer)
+                self._work(kind, numbers, writer, end)
             finally:
                 os._exit(0)
         os.close(writer)
@@ -176,12 +183,14 @@ class Fuzzer:
         # Otherwise the child has ended itself after the last outcome that it told.
         shutil.rmtree(self._folder / "work", ignore_errors=True)
 
-    def _work(self, kind: str, numbers: list[int], pipe: int) -> None:
+    def _work(self, kind: str, numbers: list[int], pipe: int, end: float) -> None:
         """The child: limits, then one mutant after the other."""
         _limit()
         gc.freeze()  # what lay in memory before the first mutant cannot be left behind by one
         self._open = _descriptors()
         for number in numbers:
+            if time.monotonic() > end:
+                return
             outcome = self._one(kind, number)
             os.write(pipe, outcome.replace("\n", " ").encode()[:4000] + b"\n")
             if outcome.split(":", 1)[0] not in WORKED:

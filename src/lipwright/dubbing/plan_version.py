@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -44,17 +45,32 @@ def imported_by(root: str) -> dict[str, ModuleType]:
         name = waiting.pop()
         if name in found:
             continue
-        try:
-            module = import_module(name)
-        except ModuleNotFoundError:  # a name inside a module, not a module
+        module = _module(name)
+        if module is None:
             continue
         found[name] = module
-        for match in _IMPORT.finditer(_source(module).decode()):
-            origin, words = match["origin"], match["many"] or match["one"] or ""
-            waiting.append(origin or match["plain"])
-            waiting += [f"{origin}.{word.split()[0]}" for word in words.split(",") if word.strip()]
+        waiting += _imports(_source(module))
     found.pop("lipwright", None)  # its version is in the plan by itself
     return found
+
+
+@cache
+def _module(name: str) -> ModuleType | None:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError:  # a name inside a module, not a module
+        return None
+
+
+@cache
+def _imports(source: bytes) -> tuple[str, ...]:
+    """What the text of a module imports of this package; names inside modules are among it."""
+    found: list[str] = []
+    for match in _IMPORT.finditer(source.decode()):
+        origin, words = match["origin"], match["many"] or match["one"] or ""
+        found.append(origin or match["plain"])
+        found += [f"{origin}.{word.split()[0]}" for word in words.split(",") if word.strip()]
+    return tuple(found)
 
 
 def _plain(value: object) -> bytes:
@@ -74,7 +90,13 @@ def _plain(value: object) -> bytes:
 
 def _source(module: ModuleType) -> bytes:
     """The text of a module; empty where it is not a file (a zipped package)."""
+    return _text(str(module.__file__))
+
+
+@cache
+def _text(path: str) -> bytes:
+    """As it was when it was first asked for: what runs does not change with the file."""
     try:
-        return Path(str(module.__file__)).read_bytes()
+        return Path(path).read_bytes()
     except OSError:
         return b""

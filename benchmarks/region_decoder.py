@@ -1,10 +1,10 @@
 r"""How far pictures differ that are decoded where the mask shows them, from those decoded whole.
 
-    python benchmarks/region_decoder.py --data CORPUS [--weights vq-tiny] [--clips 40]
+    python benchmarks/region_decoder.py --data CORPUS [--weights vq-tiny] [--clips 16]
 
-Of held-out clips every fourth frame is a reference frame (at most 32); the others are drawn from
-them with the motion of their own lips, in float32 by PyTorch: once with the whole picture decoded
-and normalised by its own statistics, once as a dub does it (``models/region_decoder.py``,
+Of held-out clips every fourth frame is a reference frame (at most 32); sixteen others are drawn
+from them with the motion of their own lips, in float32 by PyTorch: once with the whole picture
+decoded and normalised by its own statistics, once as a dub does it (``models/region_decoder.py``,
 ``models/known_norms.py``, ``models/pose_cells.py``). Printed are the median and the least PSNR of a
 frame in the mouth's box, and how much of the kernel's weights lies elsewhere.
 """
@@ -24,6 +24,7 @@ from lipwright.data.packed import ClipRow, PackedCorpus
 from lipwright.face_regions import MOUTH_BOX, blank_lower_half, cut_box
 from lipwright.lip_motion import LipMotions, NeutralMouth
 from lipwright.methods.registry import shipped
+from lipwright.methods.vq import put_back
 from lipwright.methods.vq_networks import build_networks
 from lipwright.models.gallery_generator import GalleryGenerator
 from lipwright.models.vq_pipeline import FrameRenderer, ReferenceEncoder, enlarged
@@ -39,7 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="corpus")
     parser.add_argument("--weights", default="vq-tiny", help="a shipped checkpoint or a file")
-    parser.add_argument("--clips", type=int, default=40, help="at most so many")
+    parser.add_argument("--clips", type=int, default=16, help="at most so many")
     args = parser.parse_args()
     path = Path(args.weights) if Path(args.weights).exists() else shipped("vq")
     references, frames, _, space = build_networks(load_checkpoint(path))
@@ -79,7 +80,7 @@ def batches(
     looks = torch.arange(0, row.frames, max(4, row.frames // REFERENCES))[:REFERENCES]
     others = torch.tensor([i for i in range(row.frames) if i not in set(looks.tolist())])
     large = enlarged(faces[looks], finer)
-    return [(large, wanted[looks], faces[i], wanted[i]) for i in others.split(BATCH)[:4]]
+    return [(large, wanted[looks], faces[i], wanted[i]) for i in others.split(BATCH)[:2]]
 
 
 def compare(
@@ -94,7 +95,11 @@ def compare(
     generator = frames.generator
     assert isinstance(generator, GalleryGenerator)
     known = references(looks, motions)
-    restored, _, _, weights = frames(faces, wanted / frames.articulation, *known)
+    drawn, _, _, weights = frames(faces, wanted / frames.articulation, *known[:-1])
+    side = looks.shape[-1]
+    restored = torch.from_numpy(
+        put_back(drawn.numpy(), weights.numpy(), known[-1][0].numpy(), side)
+    )
     pose = frames.encode_pose(blank_lower_half(faces)) / frames.pose_sigma
     small = F.avg_pool2d(looks, references.finer)
     codes = references.encode_face(small)
@@ -102,10 +107,10 @@ def compare(
     encoded = generator.encode_references(
         codes[None] / frames.face_sigma, poses[None], motions[None]
     )
-    drawn, exact = generator(pose, encoded, wanted)
+    mixed, exact = generator(pose, encoded, wanted)
     reconstructed = enlarged(_whole(frames, codes), references.finer)
     residual = (exact @ (looks - reconstructed).flatten(1)).reshape(len(faces), *looks.shape[1:])
-    whole = enlarged(_whole(frames, drawn * frames.face_sigma), references.finer) + residual
+    whole = enlarged(_whole(frames, mixed * frames.face_sigma), references.finer) + residual
     error = cut_box(restored, MOUTH_BOX) - cut_box(whole.clamp(-1.0, 1.0), MOUTH_BOX)
     level = 10.0 * torch.log10(4.0 / error.square().mean((1, 2, 3)))
     return level.tolist(), (0.5 * (weights - exact).abs().sum(1)).tolist()

@@ -23,6 +23,7 @@ from lipwright.methods.base import ReferenceLips
 from lipwright.methods.engine import build_engine, choose_device
 from lipwright.methods.graphs import export_graphs
 from lipwright.methods.registry import SHIPPED, load_method, shipped
+from lipwright.methods.vq import put_back
 from lipwright.methods.vq_networks import build_networks
 from lipwright.models.gallery_generator import GalleryGenerator
 from lipwright.models.lip_space import LipSpace
@@ -130,7 +131,9 @@ def test_backends_agree(checkpoint: Path) -> None:
     for precision, tolerance in (("f32", 5e-3), ("bf16", 8e-2)):
         references = OpenVinoEngine(ours.references.engine.module.encoder, precision)  # type: ignore[attr-defined]
         frames = OpenVinoEngine(ours.frames.engine.module.renderer, precision)  # type: ignore[attr-defined]
-        made = frames(faces, mel, *references(reference, torch.zeros(len(reference), 3)))[0]
+        known = references(reference, torch.zeros(len(reference), 3))
+        drawn, _, _, weights = (x.numpy() for x in frames(faces, mel, *known[:-1]))
+        made = torch.from_numpy(put_back(drawn, weights, known[-1][0].numpy(), 64))
         assert (made - expected.restored).abs().mean() < tolerance
         assert precision != "f32" or (made - expected.restored).abs().median() < 1e-4
 
@@ -164,6 +167,22 @@ def test_what_the_autoencoder_missed_is_put_back(checkpoint: Path) -> None:
     assert missed[part].abs().mean() < 0.3 * (drawn - reference[:1])[part].abs().mean()
     missed[part] = 0.0
     assert missed.abs().max() < 1e-5
+
+
+def test_residuals_are_put_back_by_the_weights_of_their_references() -> None:
+    left, top, right, bottom = pixel_box(DRAWN_BOX, 32)
+    rng = np.random.default_rng(2)
+    drawn = rng.uniform(-0.5, 0.5, (2, 3, bottom - top, right - left)).astype(np.float32)
+    residual = rng.uniform(-0.4, 0.4, (3, 3 * 32 * 32)).astype(np.float32)
+    weights = np.array([[0.5, 0.5, 0.0], [0.0, 0.1, 0.9]], np.float32)
+    made = put_back(drawn, weights, residual, 32)
+    expected = (weights.astype(np.float64) @ residual).reshape(2, 3, 32, 32)
+    expected[:, :, top:bottom, left:right] += drawn
+    assert np.allclose(made, expected.clip(-1, 1), atol=1e-6)
+    alone = put_back(drawn[1:], weights[1:], residual, 32)
+    assert np.array_equal(alone[0], made[1])  # a frame depends on nothing but itself
+    with pytest.raises(LipwrightError, match="another part of the face"):
+        put_back(drawn[:, :, 1:], weights, residual, 32)
 
 
 def test_mouth_of_the_source_does_not_leak(checkpoint: Path) -> None:

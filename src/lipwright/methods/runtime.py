@@ -66,7 +66,8 @@ class GraphEngine:
         key = tuple(a.shape for a in arrays)
         if key not in self._compiled:
             self._compiled[key] = self._compile(key)
-        result = self._compiled[key](arrays)
+        # The arrays are not copied: they outlive the call, which waits for the result.
+        result = self._compiled[key](arrays, share_inputs=True)
         return tuple(np.array(result[i], np.float32) for i in range(len(result)))
 
     def release(self) -> None:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.errors import LipwrightError
+from lipwright.face_regions import DRAWN_BOX, pixel_box
 from lipwright.files.whole import file_sha256
 from lipwright.lip_motion import LipMotions, compensate_dead_zone
 from lipwright.media.mel import HOP, SILENCE, STEPS_PER_FRAME
@@ -45,6 +47,10 @@ SHAPE_ARTICULATION = 1.0
 """Gain of the lip shape's components but the first, where the checkpoint's articulation is larger:
 speech tells less of them than of the opening, and what is exaggerated is mostly error. The first
 component is the jaw's and goes with the opening."""
+WHOLE_PICTURES = 5
+"""Tensors of a graph of references whose residual goes into the graph of frames."""
+LEAST_WEIGHT = 2e-4
+"""References that count less are left out of the residual: all together a fraction of a level."""
 _BLOCK = 2048  # columns of a recording that are looked at in one go
 
 
@@ -207,14 +213,20 @@ class VQMethod(Method):
             )
             return Rendered(speaking, baseline, redrawn=True)
 
+        # Graphs of checkpoints that were joined earlier draw whole pictures.
+        whole = len(state.references) == WHOLE_PICTURES
+        known = state.references if whole else state.references[:-1]
+
         def draw(*inputs: Array) -> tuple[Array, ...]:
-            return self.frames(*inputs, *state.references)
+            return self.frames(*inputs, *known)
 
         conditions = stretched(audio, self.articulation) / self._drawn_gain
         made = in_full_batches(draw, faces, conditions, size=self.batch)
-        restored = made[-4]
-        # Graphs of checkpoints that were joined earlier draw the small picture as well.
-        speaking = made[0] if len(made) == 5 else resized(restored, self.info.size)
+        if whole:
+            restored = made[1]
+        else:
+            restored = put_back(made[0], made[-1], state.references[-1], self.info.reference_size)
+        speaking = made[0] if whole else resized(restored, self.info.size)
         wanted, shown, weights = (m.astype(np.float64) for m in made[-3:])
         if state.rest is None or self.motions is None:
             return Rendered(speaking, restored=restored, weights=weights)
@@ -240,6 +252,36 @@ class VQMethod(Method):
         made = copy(self)
         made.reference = choice
         return made
+
+
+def put_back(drawn: Array, weights: Array, residual: Array, side: int) -> Array:
+    """Drawn faces with what the VQGAN lost of the reference frames that they were mixed from.
+
+    Frame by frame, and of the references only those that matter: as one product of matrices, all
+    residuals would have to be read for every frame.
+
+    Args:
+        drawn: (B, 3, h, w) in [-1, 1], the part of the face in ``face_regions.DRAWN_BOX``.
+        weights: (B, R) of the references.
+        residual: (R, 3 S S), see ``models.vq_pipeline.ReferenceEncoder``.
+        side: S.
+
+    Returns:
+        (B, 3, S, S) in [-1, 1].
+    """
+    left, top, right, bottom = pixel_box(DRAWN_BOX, side)
+    if drawn.shape[1:] != (3, bottom - top, right - left):
+        raise LipwrightError(
+            "The graphs of the checkpoint draw another part of the face than this version shows; "
+            "join its stages again with 'lipwright train vq'."
+        )
+    out = np.zeros((len(drawn), residual.shape[1]), np.float32)
+    for made, shares in zip(out, weights, strict=True):
+        for number in np.flatnonzero(shares > LEAST_WEIGHT):
+            cv2.scaleAdd(residual[number], float(shares[number]), made, dst=made)
+    restored = out.reshape(len(drawn), 3, side, side)
+    restored[:, :, top:bottom, left:right] += drawn
+    return np.clip(restored, -1.0, 1.0, out=restored)
 
 
 _SPACE = ("space.basis", "space.scale")

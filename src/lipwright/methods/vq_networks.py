@@ -103,8 +103,8 @@ def exports_of(path: Path, batch: int, rows: int) -> dict[str, Export]:
     with torch.inference_mode():
         encoded = modules["references"](*reference)
     gallery = fields.choice("arch", ("gallery", "paper")) == "gallery"
-    if not gallery:  # a reference for every frame
-        encoded = (encoded[0][:1].expand(batch, -1, -1, -1),)
+    # The residual is mixed by the method; the paper's generator has a reference for every frame.
+    encoded = encoded[:-1] if gallery else (encoded[0][:1].expand(batch, -1, -1, -1),)
     audio = torch.zeros(batch, dim) if gallery else torch.zeros(batch, 80, steps)
     found = {
         "references": Export(modules["references"], reference, {}),

@@ -55,9 +55,9 @@ class ReferenceEncoder(nn.Module):
 
     For the paper's generator the face and pose codes of every picture. For
     :class:`~lipwright.models.gallery_generator.GalleryGenerator` codes, keys, poses and motions,
-    the residual of each reference frame (the picture less its reconstruction by the VQGAN inside
-    :data:`~lipwright.face_regions.DRAWN_BOX`, the picture itself around it), and what the group
-    normalisations did (:mod:`lipwright.models.known_norms`).
+    what the group normalisations did (:mod:`lipwright.models.known_norms`), and the residual of
+    each reference frame: the picture less its reconstruction by the VQGAN inside
+    :data:`~lipwright.face_regions.DRAWN_BOX`, the picture itself around it.
 
     Args:
         face: the Face-VQGAN, for pictures of side S.
@@ -105,7 +105,7 @@ class ReferenceEncoder(nn.Module):
         region = RegionDecoder(self.decoder, DRAWN_BOX, z.shape[-1])
         drawn = region.box.of(whole_picture(self.decoder, z, norms)).clamp(-1.0, 1.0)
         residual = reference - region.framed(enlarged(drawn, self.finer), self.finer)
-        return *references.pack(), residual.flatten(1).unsqueeze(0), norms.vector().unsqueeze(0)
+        return *references.pack(), norms.vector().unsqueeze(0), residual.flatten(1).unsqueeze(0)
 
 
 def enlarged(picture: Tensor, times: int) -> Tensor:
@@ -164,15 +164,15 @@ class FrameRenderer(nn.Module):
             faces: (B, 3, S, S) in [-1, 1].
             predicted: the condition: for the paper's generator the mel windows (B, 80, steps), for
                 a gallery the lip motion (B, K) that a speech network has predicted from it.
-            references: from :class:`ReferenceEncoder`, leading dimension 1; for the paper's
-                generator the face codes (B, D, h, w) of one reference per frame.
+            references: from :class:`ReferenceEncoder` without the residual, leading dimension 1;
+                for the paper's generator the face codes (B, D, h, w) of one reference per frame.
 
         Returns:
             With the paper's generator the speaking faces and the reconstruction of the source
-            faces, both (B, 3, S, S) in [-1, 1]. With a gallery the speaking faces (B, 3, kS, kS):
-            what is decoded in :data:`~lipwright.face_regions.DRAWN_BOX` with the residual of the
-            references that were mixed, and around it their mixed pictures; lip motions (B, K): the
-            wanted one, and the mean of these references; their weights (B, R).
+            faces, both (B, 3, S, S) in [-1, 1]. With a gallery the part of the speaking faces that
+            lies in :data:`~lipwright.face_regions.DRAWN_BOX`, (B, 3, k h, k w), which lacks the
+            residual of the references that were mixed; lip motions (B, K): the wanted one, and
+            the mean of these references; their weights (B, R).
         """
         if isinstance(self.generator, CodeGenerator):
             pose = self.encode_pose(blank_lower_half(faces)) / self.pose_sigma
@@ -181,14 +181,12 @@ class FrameRenderer(nn.Module):
             both = torch.cat([codes * self.face_sigma, self.encode_face(faces)])
             return self._decode(both).chunk(2)
         # The frames of a shot have the statistics of its references, whichever are mixed.
-        norms = KnownNorms(references[5].mean(dim=1))
+        norms = KnownNorms(references[4].mean(dim=1))
         codes, wanted, weights = self._draw(faces, predicted, references, norms)
         z = self.post(codes * self.face_sigma)
         region = RegionDecoder(self.decoder, DRAWN_BOX, z.shape[-1])
-        drawn = region.framed(enlarged(region(z, norms).clamp(-1.0, 1.0), self.finer), self.finer)
-        mixed = (weights @ references[4][0]).reshape(drawn.shape)
-        restored = (mixed + drawn).clamp(-1.0, 1.0)
-        return restored, wanted, weights @ references[3][0], weights
+        drawn = enlarged(region(z, norms).clamp(-1.0, 1.0), self.finer)
+        return drawn, wanted, weights @ references[3][0], weights
 
     def _heard(self, generator: CodeGenerator, mel: Tensor) -> Tensor:
         """Speech vectors (B, dim), ``articulation`` times as far from silence."""

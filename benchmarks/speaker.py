@@ -1,7 +1,8 @@
 """How well ``--face speaking`` finds the speaker: ``python benchmarks/speaker.py CORPUS``.
 
 Scenes with known truth are built from pairs of real clips of validation people (the folder with
-``clips.csv``), and go through the whole analysis:
+``clips.csv``; with ``--split train`` of training people, on whom the constants were chosen), and go
+through the whole analysis:
 
 - ``turns``: two people side by side, both mouths moving all the time, the sound of one by turns;
 - ``listens``: the same, but the picture of who does not speak stands still;
@@ -202,6 +203,7 @@ def right_seconds(truth: np.ndarray, found: np.ndarray, heard: np.ndarray) -> np
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("corpus", type=Path)
+    parser.add_argument("--split", default="val", choices=["val", "train"])
     parser.add_argument("--pairs", type=int, default=4, help="of people")
     parser.add_argument("--raw", action="store_true", help="do not bring clips in step first")
     parser.add_argument("--seconds", type=float, default=12.0, help="of a scene, at most")
@@ -212,7 +214,7 @@ def main() -> None:
     rows = list(csv.DictReader((given.corpus / "clips.csv").open()))
     chosen: dict[str, str] = {}
     for row in rows:
-        if row["split"] == "val" and row["set"] == "vlogs":
+        if row["split"] == given.split and row["set"] == "vlogs":
             chosen.setdefault(row["identity"], row["file"])
     names = [file for _, file in sorted(chosen.items())][: given.pairs + 2]
     clips = [Clip(given.corpus / name, given.seconds, not given.raw) for name in names]

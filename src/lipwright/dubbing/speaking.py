@@ -18,10 +18,13 @@ from lipwright.dubbing.analysis import FADE_SECONDS, fades
 from lipwright.dubbing.findings import finding
 from lipwright.dubbing.plan import LISTENS, LOST, MISSING, USABLE, Plan, Track, unpack_points
 from lipwright.errors import LipwrightError
-from lipwright.faces import speaker
+from lipwright.faces import speaker, voices
 from lipwright.faces.measure import OUTER_LIPS
+from lipwright.faces.voices import Shot
 from lipwright.media import voice_activity
 from lipwright.media.audio import SAMPLE_RATE, load_speech
+from lipwright.media.mel import HOP
+from lipwright.media.mfcc import WINDOW, mfcc
 from lipwright.media.stored_sound import amplify
 from lipwright.runs import runs_of
 
@@ -30,6 +33,8 @@ Flags = NDArray[np.bool_]
 
 LEAST_HEARD = 0.5
 """From this activity of the gate on there is speech."""
+TOGETHER_SECONDS = 60.0
+"""So much of a film, at most, is looked through for voices at once."""
 
 
 @dataclass(frozen=True)
@@ -116,26 +121,72 @@ def who_speaks(plan: Plan, wave: NDArray[np.float32], expected_lips: Expected) -
         return np.array([speaker.favourable(found) for found in every])
 
     late, of_track = speaker.lateness({number: favour(number) for number in lips})
-    rows = {track.number: np.zeros(len(track.states), np.bool_) for track in plan.tracks}
-    for shot, (first, last) in enumerate(plan.shots):
+    shots = []
+    for first, last in plan.shots:
         stop = times[last + 1] if last + 1 < len(times) else end
         a, b = (int(np.searchsorted(clock, t - 1e-6)) for t in (times[first], stop))
-        tracks = [track for track in plan.tracks if track.shot == shot]
-        if not tracks or a == b:
-            continue
+        shots.append((a, b))
+    scored = []
+    for shot, (a, b) in enumerate(shots):
         alone, together = (
             [
                 _placed(lips[t.number], evidence(t.number, of_track[t.number], correlations), a, b)
-                for t in tracks
+                for t in plan.tracks
+                if t.shot == shot
             ]
             for correlations in (speaker.CORRELATIONS, speaker.OF_TWO)
         )
-        who = speaker.decide(alone, together, heard[a:b])
-        for index, track in enumerate(tracks):
+        scored.append(speaker.choices(alone, together, heard[a:b]))
+    chosen = _decided(
+        [(a, scores) for (a, _), (scores, _) in zip(shots, scored, strict=True)], wave, heard
+    )
+    rows = {}
+    for shot, ((a, b), (_, labels)) in enumerate(zip(shots, scored, strict=True)):
+        who = speaker.without_pauses(labels[chosen[shot]], heard[a:b])
+        for index, track in enumerate(track for track in plan.tracks if track.shot == shot):
             frames = np.arange(track.first, track.last + 1)
-            at = np.clip((times[frames] * speaker.RATE + 0.5).astype(int), a, b - 1)
-            rows[track.number] = np.asarray(who[at - a] == index)
+            at = np.clip((times[frames] * speaker.RATE + 0.5).astype(int), a, max(a, b - 1))
+            rows[track.number] = (
+                np.asarray(who[at - a] == index) if b > a else np.zeros(len(at), np.bool_)
+            )
     return Speaking(rows, late)
+
+
+def _decided(
+    scored: Sequence[tuple[int, NDArray[np.float64]]], wave: NDArray[np.float32], heard: Flags
+) -> list[NDArray[np.int64]]:
+    """The choice of every frame of every shot, a minute or so at a time.
+
+    Args:
+        scored: per shot its first place on the clock, and (T, C) what its choices are worth.
+        wave: (n,) the film's sound.
+        heard: (N,) on the clock.
+    """
+    # A cepstrum begins where its window does: the middle of the window is to be at its place.
+    cepstra = mfcc(np.pad(wave, ((WINDOW - HOP) // 2, 0))).T.astype(np.float64)
+    levels = voice_activity.band_level(wave, SAMPLE_RATE)
+    wanted = voices.PER_FRAME * len(heard)
+    cepstra = np.pad(cepstra, ((0, max(0, wanted - len(cepstra))), (0, 0)), mode="edge")
+    levels = np.pad(levels, (0, max(0, wanted - len(levels))), mode="edge")
+    longest = round(TOGETHER_SECONDS * speaker.RATE)
+    chosen: list[list[NDArray[np.int64]]] = [[] for _ in scored]
+    waiting: list[tuple[int, Shot]] = []
+
+    def settle() -> None:
+        done = voices.decide([part for _, part in waiting], cepstra, levels, heard)
+        for (shot, _), who in zip(waiting, done, strict=True):
+            chosen[shot].append(who)
+        waiting.clear()
+
+    for shot, (first, scores) in enumerate(scored):
+        for part in np.array_split(scores, max(1, -(-len(scores) // longest))):
+            if waiting and first + len(part) - waiting[0][1].first > longest:
+                settle()
+            if len(part):
+                waiting.append((shot, Shot(first, part)))
+            first += len(part)
+    settle()
+    return [np.concatenate([np.zeros(0, np.int64), *parts]) for parts in chosen]
 
 
 def limited(plan: Plan, rows: Mapping[int, Flags]) -> Plan:

@@ -1,4 +1,4 @@
-"""Who of several faces speaks the sound that is heard: a decision per frame, from their lips.
+"""How much speaks for each of several faces being the one that is heard: evidence from their lips.
 
 Speech tells what the lips of its speaker do (:mod:`lipwright.methods.expected_lips`). For every
 face and frame the log-likelihood ratio of two hypotheses is taken: it speaks, and its lips follow
@@ -7,10 +7,8 @@ is heard. How far this person's lips go when they speak, how closely they follow
 frames the sound is behind them are not known beforehand: of :data:`GAINS`, :data:`CORRELATIONS` and
 :func:`lateness` those are taken that make speaking most likely. The lateness belongs to the face:
 shots of one film come from different cameras and cuts, and a few frames too many or too few take
-most of the evidence away. The most likely sequence of speakers of a shot is found by Viterbi's
-algorithm (Rabiner, Proc. IEEE 1989, section III.B), in which every change of the speaker costs
-:data:`CHANGE`: that is the hysteresis. Nobody (a voice off screen, music) and two at once are
-answers, too.
+most of the evidence away. Nobody (a voice off screen, music) and two at once are answers, too.
+What holds when is decided with the voices that are heard (:mod:`lipwright.faces.voices`).
 """
 
 from __future__ import annotations
@@ -41,8 +39,6 @@ STILL = 0.1
 """Least variance of lips, in parts of that of speaking lips: landmarks are not quite still."""
 LEAST = 0.002
 """Standard deviation up to which speech tells nothing of a measure; a tenth of what is usual."""
-CHANGE = 3.0
-"""Log-odds that it takes to change the speaker."""
 TWO = 0.02
 """Log-odds per frame against two speaking at once."""
 MOST_LATE = 8
@@ -129,10 +125,10 @@ def lateness(favour: Mapping[int, Array]) -> tuple[int, dict[int, int]]:
     return film, {face: best(found, film) for face, found in favour.items()}
 
 
-def decide(
+def choices(
     alone: Sequence[Array], together: Sequence[Array], heard: NDArray[np.bool_]
-) -> NDArray[np.int64]:
-    """Who speaks in every frame of a shot.
+) -> tuple[Array, NDArray[np.int64]]:
+    """What may hold in the frames of a shot: nobody speaks, one of the faces, or two of them.
 
     Args:
         alone: evidence of each face, (T,); NaN where the face is not to be seen.
@@ -140,41 +136,20 @@ def decide(
         heard: (T,) whether there is speech at all.
 
     Returns:
-        (T,) index of the face, ``NOBODY`` or ``SEVERAL``.
+        (T, C) what each choice is worth, -inf where it is not to be had, and (C,) their labels:
+        ``NOBODY``, the index of a face, or ``SEVERAL``.
     """
-    count = len(heard)
-    if not alone or not count:
-        return np.full(count, NOBODY)
     faces = [np.where(np.isnan(each), -np.inf, each) for each in alone]
     pairs = list(combinations(range(len(faces)), 2))
     both = []
     for a, b in pairs:
         sum_of_two = together[a] + together[b] - TWO
         both.append(np.where(heard & ~np.isnan(sum_of_two), sum_of_two, -np.inf))
-    scores = np.column_stack([np.zeros(count), *faces, *both])
-    labels = np.array([NOBODY, *range(len(faces)), *[SEVERAL] * len(pairs)])
-    return _without_pauses(labels[_best_path(scores)], heard)
+    scores = np.column_stack([np.zeros(len(heard)), *faces, *both])
+    return scores, np.array([NOBODY, *range(len(faces)), *[SEVERAL] * len(pairs)])
 
 
-def _best_path(scores: Array) -> NDArray[np.int64]:
-    """Viterbi: (T, S) log-likelihoods -> (T,) states; every change costs ``CHANGE``."""
-    count, states = scores.shape
-    came_from = np.zeros((count, states), np.int64)
-    total = scores[0].copy()
-    for t in range(1, count):
-        best = int(total.argmax())
-        changed = total[best] - CHANGE
-        stays = total >= changed
-        came_from[t] = np.where(stays, np.arange(states), best)
-        total = np.where(stays, total, changed) + scores[t]
-    path = np.empty(count, np.int64)
-    path[-1] = int(total.argmax())
-    for t in range(count - 1, 0, -1):
-        path[t - 1] = came_from[t, path[t]]
-    return path
-
-
-def _without_pauses(found: NDArray[np.int64], heard: NDArray[np.bool_]) -> NDArray[np.int64]:
+def without_pauses(found: NDArray[np.int64], heard: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Long stretches without speech are nobody's."""
     out = found.copy()
     quiet = np.flatnonzero(np.diff(np.concatenate(([0], (~heard).astype(np.int8), [0]))))

@@ -146,8 +146,14 @@ class Client:
         body = {"video": _id(video), "speech": _id(speech), "options": dict(options or {})}
         return self._create("/previews", body)
 
+    def speak(self, text: str, voice: str | None = None) -> Json:
+        """Let the server's synthesiser speak a text; gives an upload like :meth:`upload`."""
+        body = {"text": text, **({} if voice is None else {"voice": voice})}
+        made: Json = self._json("POST", "/speeches", data=body)
+        return made
+
     def people(self, video: Json | str) -> Json:
-        """Queue a look at who is in a video."""
+        """Queue a look at who is in a video: its people and, shot by shot, their faces."""
         return self._create("/people", {"video": _id(video)})
 
     def verify(self, *, file: Json | str | None = None, job: Json | str | None = None) -> Json:

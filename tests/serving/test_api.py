@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lipwright.client import ApiError, Client, JobFailed
 from lipwright.errors import LipwrightError
+from lipwright.faces import identity
+from lipwright.faces import tracker as trackers
 from lipwright.serving import retention
 from tests.conftest import MakeSpeech, MakeVideo
+from tests.dubbing.clips import Actor, ScriptedTracker
 
 from .conftest import CONSENT, Running
 
@@ -70,9 +77,10 @@ def test_people_and_preview(server: Running, clip: Path, speech: Path, tmp_path:
     shown = client.preview(video, sound, {"method": "copy"})
     server.work()
     found = client.wait(looked)
-    (person,) = found["result"]["people"]
-    assert (person["face"], person["from"], person["to"], person["frames"]) == (0, 0.0, 0.44, 12)
-    assert (person["usable"], person["largest"]) == (True, True)
+    (face,) = found["result"]["faces"]
+    assert (face["face"], face["from"], face["to"], face["frames"]) == (0, 0.0, 0.44, 12)
+    assert (face["usable"], face["largest"]) == (True, True)
+    assert found["result"]["people"] == []  # a single face: nobody to tell apart
     (box,) = found["result"]["boxes"]  # the scripted face's crop is 100 px at (50, 30) of 192x160
     assert box["x"] == pytest.approx(50 / 192, abs=0.02)
     assert box["y"] == pytest.approx(30 / 160, abs=0.02)
@@ -80,6 +88,99 @@ def test_people_and_preview(server: Running, clip: Path, speech: Path, tmp_path:
     assert client.download(looked, tmp_path / "f.jpg", "face-0").read_bytes()[:2] == b"\xff\xd8"
     client.wait(shown)
     assert client.download(shown, tmp_path / "p.png", "preview").read_bytes()[1:4] == b"PNG"
+
+
+def test_two_people_are_told_apart_and_dubbed_by_their_numbers(
+    server: Running, clip: Path, speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two = [Actor(0, 10, 30, 80), Actor(1, 100, 30, 82)]
+    monkeypatch.setattr(trackers, "FaceTracker", lambda: ScriptedTracker(lambda index: two))
+
+    def embed(crops: np.ndarray) -> np.ndarray:
+        return np.zeros((len(crops), 2), np.float32)  # twins: they are two since both are there
+
+    monkeypatch.setattr(identity, "identity_network", lambda: embed)
+    client = server.client
+    video, sound = client.upload(clip), client.upload(speech)
+    looked = client.people(video)
+    job = client.dub(video, sound, consent=CONSENT, options={"method": "copy", "face": "person:2"})
+    server.work()
+    result = client.wait(looked)["result"]
+    assert [(one["face"], one["tracks"]) for one in result["people"]] == [
+        ("person:1", [0]),
+        ("person:2", [1]),
+    ]
+    assert len(result["faces"]) == 2
+    assert result["note"] == ""
+    assert client.download(looked, tmp_path / "s.png", "sheet").read_bytes()[1:4] == b"PNG"
+    assert client.wait(job)["result"]["counts"]["synced"] > 0
+    report = json.loads(client.download(job, tmp_path / "r.json", "report").read_text())
+    assert [track["track"] for track in report["tracks"] if track["speaks"]] == [1]
+
+
+def test_people_without_the_network_are_faces_still(
+    server: Running, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two = [Actor(0, 10, 30, 80), Actor(1, 100, 30, 82)]
+    monkeypatch.setattr(trackers, "FaceTracker", lambda: ScriptedTracker(lambda index: two))
+
+    def none() -> None:
+        raise LipwrightError("The network cannot be fetched.")
+
+    monkeypatch.setattr(identity, "identity_network", none)
+    looked = server.client.people(server.client.upload(clip))
+    server.work()
+    result = server.client.wait(looked)["result"]
+    assert (result["people"], len(result["faces"])) == ([], 2)
+    assert result["note"] == "The network cannot be fetched."
+
+
+SAY = r"""
+import sys, wave
+text = open(sys.argv[1], encoding="utf-8").read()
+assert text == 'Grüß "dich"; $(no shell).\n', text
+with wave.open(sys.argv[2], "wb") as file:
+    file.setnchannels(1); file.setsampwidth(2); file.setframerate(16000)
+    file.writeframes(bytes(2 * 16000))
+"""
+
+
+def test_a_text_is_spoken(
+    make_server: MakeServer, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say = tmp_path / "say.py"
+    say.write_text(SAY, "utf-8")
+    command = shlex.join([sys.executable, str(say), "{text_file}", "{out}"])
+    server = make_server(synthesiser=command)
+    client = server.client
+    sound = client.speak('Grüß "dich"; $(no shell).')
+    assert (sound["kind"], sound["seconds"], sound["sound"]) == ("sound", 1.0, True)
+    assert sound["name"] == "Grüß _dich__ _(no shell).wav"
+    job = client.dub(client.upload(clip), sound, consent=CONSENT, options={"method": "copy"})
+    server.work()
+    assert client.wait(job)["state"] == "done"
+    with pytest.raises(ApiError, match="takes no voice"):
+        client.speak("One two.", "de")
+    with pytest.raises(ApiError, match="failed"):
+        client.speak("Something else.")
+    with pytest.raises(ApiError, match="no word"):
+        client.speak("...")
+    for body in ({"text": ""}, {"text": "a" * 5001}, {"text": "a", "voice": "-v x"}, {}):
+        status, _, answer = server.ask("POST", "/api/v1/speeches", body)
+        assert status == 422
+        assert json.loads(answer)["detail"].endswith(".")
+    kept = list(server.app.settings.uploads.iterdir())
+    assert len(kept) == 2  # nothing is left of what was refused
+
+
+def test_no_synthesiser_is_one_sentence(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(ApiError, match="no speech synthesiser"):
+        server.client.speak("One two.")
+    assert b'id="write"' not in server.ask("GET", "/")[2]
+    monkeypatch.undo()
+    monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
+    assert b'id="write"' in server.ask("GET", "/")[2]
 
 
 def test_ranges(server: Running, clip: Path) -> None:
@@ -240,7 +341,7 @@ def test_wrong_addresses(server: Running, method: str, path: str, status: int) -
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"v": 1}', b"9" * 999])
 def test_wrong_bodies(server: Running, body: bytes) -> None:
     given = {"Content-Type": "application/json"}
-    for path in ("jobs", "previews", "people", "verifications"):
+    for path in ("jobs", "previews", "people", "verifications", "speeches"):
         status, _, answer = server.ask("POST", f"/api/v1/{path}", body, given)
         assert status == 422
         assert json.loads(answer)["detail"].endswith(".")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import uvicorn
 
 from lipwright.demo import make_video
+from lipwright.faces import identity
+from lipwright.faces import tracker as trackers
 from lipwright.serving.settings import Settings
 from lipwright.serving.study.answers import Answers
 from lipwright.serving.study.design import build
@@ -19,12 +23,13 @@ from lipwright.serving.study.report import evaluate, markdown
 from lipwright.serving.study.schedule import items_for
 from lipwright.serving.study.web import application
 from tests.conftest import write_video
-from tests.dubbing.clips import write_speech
+from tests.dubbing.clips import Actor, ScriptedTracker, write_speech
 
 from .browser import Browser, axe_source
 from .conftest import CONSENT, Running, free_port, running
 
 pytestmark = pytest.mark.slow
+TWO = [Actor(0, 10, 30, 80), Actor(1, 100, 30, 82)]
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +127,66 @@ def test_a_dub_from_upload_to_verification(server: Running, desk: Browser, job: 
     assert "manifest inside the file is intact" in sentences
     assert CONSENT["who"] in sentences
     assert desk.foreign_requests() == []
+    assert desk.complaints() == []
+
+
+SAY = """
+import sys, wave
+with wave.open(sys.argv[2], "wb") as file:
+    file.setnchannels(1); file.setsampwidth(2); file.setframerate(16000)
+    file.writeframes(bytes(2 * 16000 * len(open(sys.argv[1]).read().split())))
+"""
+
+
+def test_a_written_text_for_one_of_two_people(
+    make_server: Callable[..., Running],
+    desk: Browser,
+    axe: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two people, a text in the place of a file, and what the server is asked for."""
+    (tmp_path / "say.py").write_text(SAY)
+    command = shlex.join([sys.executable, str(tmp_path / "say.py"), "{text_file}", "{out}"])
+    server = make_server(synthesiser=command)
+    monkeypatch.setattr(trackers, "FaceTracker", lambda: ScriptedTracker(lambda index: TWO))
+    monkeypatch.setattr(identity, "identity_network", lambda: lambda crops: crops[:, 0, 0] * 0.0)
+    clip = write_video(tmp_path / "two.mp4", size=(192, 160), frames=12, audio="sine")
+    desk.driver.get(server.url)
+    desk.find("#write summary").click()
+    desk.find("#speak").click()
+    desk.wait_for_text("[data-role=speech] .status", "Write what is to be said")
+    desk.find("#text").send_keys("three short words")
+    desk.find("#speak").click()
+    desk.find("[data-role=speech] audio")
+    assert "3.0 s" in desk.find("[data-role=speech] .facts").text
+    assert not desk.driver.find_element("css selector", "#write").is_displayed()
+    desk.file_input("[data-role=video] input[type=file]").send_keys(str(clip))
+    desk.wait(lambda _: server.app.store.jobs(kinds=("people",)))
+    server.work()
+    desk.wait_for_text("#people-hint", "2 people were found")
+    values = desk.run("return [...document.querySelectorAll('input[name=face]')].map(i => i.value)")
+    assert values == ["largest", "all", "speaking", "person:1", "person:2", "0", "1"]
+    second = desk.all(".stage button")[1]
+    assert second.get_attribute("aria-label") == "Person 2 speaks"
+    second.click()
+    assert desk.run("return document.querySelector('#dub').elements.face.value") == "person:2"
+    assert second.get_attribute("aria-pressed") == "true"
+    sheet = desk.find("#people-sheet a").get_attribute("href")
+    assert desk.fetch(sheet)[1:4] == b"PNG"
+    assert desk.overflow() <= 0
+    if axe is not None:
+        desk.find("#single-faces summary").click()
+        assert desk.violations(axe) == []
+    desk.find("input[name=who]").send_keys(CONSENT["who"])
+    desk.find("input[name=purpose]").send_keys(CONSENT["purpose"])
+    desk.find("button[type=submit]").click()
+    desk.wait(lambda driver: "/jobs/" in driver.current_url)
+    (job,) = server.app.store.jobs(kinds=("dub",))
+    assert job.request["options"] == {"face": "person:2"}
+    spoken = server.app.store.file(job.request["speech"])
+    assert spoken is not None
+    assert spoken.name == "three short words.wav"
     assert desk.complaints() == []
 
 

@@ -75,6 +75,15 @@ def serve(
             help="Which runtime computes: auto, torch or openvino.", rich_help_panel=COMPUTE
         ),
     ] = "auto",
+    synthesiser: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMAND",
+            help="Program that speaks texts, a command with {text_file}, {out} and perhaps "
+            "{voice}; default: espeak-ng where it is installed.",
+            rich_help_panel=COMPUTE,
+        ),
+    ] = None,
     live_face: Annotated[
         Path | None,
         typer.Option(
@@ -120,10 +129,16 @@ def serve(
         raise LipwrightError("--ice-servers are for calls; name a face with --live-face.")
     import logging
 
+    from lipwright.media.synthesis import available
     from lipwright.serving.application import serve as run
     from lipwright.serving.ice import read_ice_servers
     from lipwright.serving.settings import Settings, read_token
 
+    if synthesiser is not None and not available(synthesiser):
+        raise LipwrightError(
+            f"The synthesiser {synthesiser.split()[0]} was not found; install it, or name another "
+            "with --synthesiser."
+        )
     secret = _webhook_secret(data) if webhook_host else ""
     settings = Settings(
         data=data.absolute(),
@@ -142,6 +157,7 @@ def serve(
         max_seconds=max_seconds,
         keep_seconds=keep_days * 86_400.0,
         live_face=live_face,
+        synthesiser=synthesiser,
         ice_servers=read_ice_servers(ice_servers) if ice_servers is not None else (),
     )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)

@@ -102,6 +102,15 @@ def synthesise(
     return path
 
 
+def available(command: str | None = None) -> bool:
+    """Whether the program of a command is here; without a command, whether espeak-ng is."""
+    try:
+        words = shlex.split(command or ESPEAK)
+    except ValueError:
+        return False
+    return bool(words) and shutil.which(words[0]) is not None
+
+
 @contextmanager
 def spoken(text: str, voice: str | None = None, command: str | None = None) -> Iterator[Path]:
     """A text as a sound file that is gone at the end; arguments as for :func:`synthesise`."""

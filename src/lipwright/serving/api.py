@@ -21,6 +21,7 @@ from lipwright.serving.schema import (
     PeopleIn,
     PreviewIn,
     Problem,
+    SpeechIn,
     VerifyIn,
     file_out,
     job_out,
@@ -131,6 +132,12 @@ def make_sample(service: ServiceDep) -> dict[str, FileOut]:
     return {role: file_out(file) for role, file in service.sample().items()}
 
 
+@router.post("/speeches", status_code=201, response_model=FileOut, tags=["files"])
+def make_speech(wanted: SpeechIn, service: ServiceDep) -> FileOut:
+    """Let the server's synthesiser speak a text; the sound is an upload like any other."""
+    return file_out(service.speak(wanted.text, wanted.voice))
+
+
 @router.post("/jobs", status_code=202, response_model=JobOut, tags=["jobs"])
 def create_dub(
     wanted: DubIn, request: Request, response: Response, service: ServiceDep, key: Key = None
@@ -156,7 +163,7 @@ def create_preview(
 def create_people(
     wanted: PeopleIn, request: Request, response: Response, service: ServiceDep, key: Key = None
 ) -> JobOut:
-    """Find out who is in a video: a number, times and a picture of each."""
+    """Find out who is in a video: people and faces, with numbers, times and pictures."""
     return _submit(service, "people", wanted.model_dump(), request, response, key=key)
 
 

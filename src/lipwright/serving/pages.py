@@ -21,7 +21,7 @@ from lipwright.serving import api
 from lipwright.serving.api import ServiceDep
 from lipwright.serving.examples import CURL, PYTHON
 from lipwright.serving.options import form_fields
-from lipwright.serving.schema import file_out, job_out
+from lipwright.serving.schema import LONGEST_TEXT, file_out, job_out
 from lipwright.serving.service import Service
 from lipwright.serving.store import Job, State
 
@@ -74,7 +74,15 @@ def new(service: ServiceDep) -> HTMLResponse:
     """The form for a new dub."""
     groups = [(k, list(v)) for k, v in groupby(form_fields(), key=lambda field: field.group)]
     today = datetime.datetime.now().astimezone().date()
-    return render("new.html", here="/", groups=groups, today=today, **_shared(service))
+    return render(
+        "new.html",
+        here="/",
+        groups=groups,
+        today=today,
+        speaks=service.speaks,
+        longest_text=LONGEST_TEXT,
+        **_shared(service),
+    )
 
 
 @router.get("/jobs")

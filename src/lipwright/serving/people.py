@@ -1,4 +1,4 @@
-"""Who is in a video: the tracks of its plan with a picture of each."""
+"""Who is in a video: its people and, shot by shot, their faces, with a picture of each."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.dubbing.contact_sheet import save_picture
 from lipwright.dubbing.options import Observer
+from lipwright.dubbing.people import as_table, people_of
+from lipwright.dubbing.people_report import listened
+from lipwright.dubbing.people_sheet import draw_people
 from lipwright.dubbing.plan import Plan, Track
 from lipwright.dubbing.planning import planned
+from lipwright.errors import LipwrightError
 from lipwright.media.info import probe
 from lipwright.media.reader import VideoReader
 
+SHEET = "people.png"
 FRAME_SIDE = 960
 FACE_SIDE = 256
 MOST_PEOPLE = 48
@@ -29,8 +35,10 @@ def find_people(video: Path, folder: Path, observer: Observer) -> dict[str, Any]
         observer: is told of the progress.
 
     Returns:
-        ``people``: one entry per track with its number, times and size; ``frame``: size and boxes
-        of the picture with the most faces; ``files``: names of the pictures by role.
+        ``people``: one entry per person, as ``lipwright faces`` lists them, none where the network
+        that tells people apart cannot be had (``note`` says why); ``faces``: one per track with its
+        number, times and size; ``boxes``: of the picture with the most faces; ``files``: names of
+        the pictures by role, the contact sheet of the people among them.
     """
     frames = probe(video).frame_count
 
@@ -40,7 +48,11 @@ def find_people(video: Path, folder: Path, observer: Observer) -> dict[str, Any]
     with planned(video, tell) as plan:
         tracks = sorted(plan.tracks, key=_prominence, reverse=True)[:MOST_PEOPLE]
         tracks.sort(key=lambda track: track.number)
-        return _describe(plan, tracks, video, folder)
+        found = _describe(plan, tracks, video, folder)
+        found |= _people(plan, video, folder)
+        if found["people"]:
+            found["files"]["sheet"] = SHEET
+        return found
 
 
 def _prominence(track: Track) -> float:
@@ -49,7 +61,7 @@ def _prominence(track: Track) -> float:
 
 
 def _describe(plan: Plan, tracks: list[Track], video: Path, folder: Path) -> dict[str, Any]:
-    files, people = {}, []
+    files, faces = {}, []
     best = max(tracks, key=_prominence, default=None)
     for track in tracks:
         pictures = plan.references(track)
@@ -58,7 +70,7 @@ def _describe(plan: Plan, tracks: list[Track], video: Path, folder: Path) -> dic
             picture = cv2.resize(pictures[0], (FACE_SIDE, FACE_SIDE), interpolation=cv2.INTER_AREA)
             _save(picture, folder / name)
             files[f"face-{track.number}"] = name
-        people.append(
+        faces.append(
             {
                 "face": track.number,
                 "from": round(float((plan.pts[track.first] - plan.pts[0]) * plan.time_base), 3),
@@ -73,7 +85,20 @@ def _describe(plan: Plan, tracks: list[Track], video: Path, folder: Path) -> dic
     if frame is not None:
         _save(frame, folder / "frame.jpg")
         files["frame"] = "frame.jpg"
-    return {"people": people, "boxes": boxes, "files": files, "shots": len(plan.shots)}
+    return {"faces": faces, "boxes": boxes, "files": files, "shots": len(plan.shots)}
+
+
+def _people(plan: Plan, video: Path, folder: Path) -> dict[str, Any]:
+    """``people`` and, where they cannot be told apart, ``note``; writes the sheet."""
+    usable = [track for track in plan.tracks if track.offsets and track.usable.any()]
+    if len(usable) < 2:
+        return {"people": [], "note": ""}  # nothing to tell apart, no network to be fetched
+    try:
+        people = listened(plan, people_of(plan), video)
+    except LipwrightError as error:
+        return {"people": [], "note": error.sentence}
+    save_picture(draw_people(plan, people, f"People in {video.name}"), folder / SHEET)
+    return {"people": as_table(people), "note": ""}
 
 
 def _crowd(

@@ -18,6 +18,8 @@ FileId = Annotated[
         examples=["0123456789abcdef0123"],
     ),
 ]
+LONGEST_TEXT = 5000
+"""Characters of a text to be spoken: about five minutes."""
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$"
 Line = Annotated[str, Field(min_length=1, max_length=300, pattern=_PRINTABLE)]
 
@@ -75,6 +77,18 @@ class PeopleIn(Strict):
     """Who is in a video."""
 
     video: FileId
+
+
+class SpeechIn(Strict):
+    """A text to be spoken."""
+
+    text: str = Field(min_length=1, max_length=LONGEST_TEXT, description="What is said.")
+    voice: str | None = Field(
+        None,
+        max_length=60,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_+.-]*$",
+        description="Name of a voice or language of the synthesiser, such as 'de'.",
+    )
 
 
 class VerifyIn(Strict):

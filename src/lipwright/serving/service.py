@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from lipwright.errors import LipwrightError
+from lipwright.media.synthesis import available, synthesise
 from lipwright.serving import probing, retention
 from lipwright.serving.files import (
     CONTENT,
@@ -26,6 +27,7 @@ from lipwright.serving.files import (
     path_of,
     receive,
     remove,
+    safe_name,
     used_bytes,
 )
 from lipwright.serving.options import to_dub_options
@@ -37,6 +39,8 @@ log = logging.getLogger(__name__)
 
 SAMPLE = "sample"
 LOWEST_FREE = 256 << 20
+TITLE = 40
+"""Characters of a spoken text that name its file."""
 
 
 class MissingError(LipwrightError):
@@ -58,6 +62,7 @@ class Service:
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings, self.store = settings, store
         self._sample_lock = threading.Lock()
+        self._speak_lock = threading.Lock()
         self._used = (0.0, 0)
 
     # Uploads.
@@ -122,6 +127,31 @@ class Service:
             shutil.copyfile(made / name, folder / CONTENT / name)
             found[role] = self._note(identity, name, (made / name).stat().st_size)
         return found
+
+    @property
+    def speaks(self) -> bool:
+        """Whether texts can be spoken here."""
+        return available(self.settings.synthesiser)
+
+    def speak(self, text: str, voice: str | None = None) -> StoredFile:
+        """A text as an upload with its sound; one after another, for a synthesiser takes a core.
+
+        Raises:
+            FullError, LipwrightError: it cannot be spoken, or is too long.
+        """
+        self._check_room()
+        identity = new_id()
+        folder = folder_of(self.settings, identity)
+        name = safe_name(" ".join(text.split())[:TITLE].replace(".", "") + ".wav")
+        try:
+            (folder / CONTENT).mkdir(parents=True)
+            path = folder / CONTENT / name
+            with self._speak_lock:
+                synthesise(text, path, voice=voice or None, command=self.settings.synthesiser)
+            return self._note(identity, name, path.stat().st_size)
+        except BaseException:
+            remove(folder)
+            raise
 
     def file(self, name: str) -> StoredFile:
         """An upload by its id.

@@ -41,6 +41,7 @@ class Settings:
         batch_size: of the workers.
         live_face: video of the person who speaks on the page of calls; None: there is no such page.
         ice_servers: STUN and TURN servers of these calls, for both sides.
+        synthesiser: command that speaks texts, see ``media.synthesis``; None: espeak-ng.
         own_access: the application asks for secrets itself, as a study does with its links.
     """
 
@@ -67,6 +68,7 @@ class Settings:
     batch_size: int = 8
     live_face: Path | None = None
     ice_servers: tuple[IceServer, ...] = ()
+    synthesiser: str | None = None
     own_access: bool = False
 
     def __post_init__(self) -> None:

@@ -15,6 +15,8 @@ function show(role, file) {
   place.querySelector(".chosen").hidden = !file;
   const record = place.querySelector(".record");
   if (record) record.hidden = Boolean(file);
+  const write = place.querySelector(".write");
+  if (write) write.hidden = Boolean(file);
   remember();
   if (!file) return;
   place.querySelector(".facts").textContent = factsOf(file);
@@ -100,42 +102,69 @@ function choice(value, title, detail, picture, checked) {
 
 function showPeople(job) {
   const stage = document.querySelector(".stage");
-  const faces = document.querySelector(".faces");
-  const list = faces.querySelector(".choices");
+  const place = document.querySelector(".faces");
+  const list = document.querySelector("#people-choices");
+  const single = document.querySelector("#face-choices");
+  const more = document.querySelector("#single-faces");
+  const sheet = document.querySelector("#people-sheet");
   list.replaceChildren();
+  single.replaceChildren();
   stage.querySelectorAll("button").forEach((button) => button.remove());
-  stage.hidden = faces.hidden = true;
+  stage.hidden = place.hidden = sheet.hidden = true;
   const hint = document.querySelector("#people-hint");
   if (!job) { say(hint, "The people appear here as soon as there is a video."); return; }
-  const people = job.result.people.filter((person) => person.usable);
-  if (!people.length) {
+  const faces = job.result.faces.filter((face) => face.usable);
+  if (!faces.length) {
     say(hint, "No usable face was found: every frame would stay as it is. Choose another video.", true);
     return;
   }
-  const shots = job.result.shots;
-  say(hint, people.length === 1
+  const { people, shots } = job.result;
+  const many = (count, one, more) => (count === 1 ? `One ${one} was` : `${count} ${more} were`);
+  const where = shots > 1 ? ` in ${shots} shots` : "";
+  const found = people.length ? many(people.length, "person", "people") : many(faces.length, "face", "faces");
+  say(hint, faces.length === 1
     ? "One face was found; it is the one that will speak."
-    : `${people.length} faces were found${shots > 1 ? ` in ${shots} shots` : ""}. Click the one who speaks.`);
+    : `${found} found${where}. Click the one who speaks.${job.result.note ? ` ${job.result.note}` : ""}`);
   list.append(choice("largest", "Largest face", "of every shot", null, true));
-  if (people.length > 1) list.append(choice("all", "Everybody", "all mouths move", null, false));
-  for (const person of people) {
-    const when = `${person.from.toFixed(1)} to ${person.to.toFixed(1)} s`;
-    list.append(choice(String(person.face), `Face ${person.face}`, when, job.files[`face-${person.face}`], false));
+  if (faces.length > 1) {
+    list.append(choice("all", "Everybody", "all mouths move", null, false));
+    if (chosen.video?.sound) list.append(choice("speaking", "Whoever speaks", "in the video's own sound", null, false));
   }
-  faces.hidden = people.length === 1;
+  const person = new Map();  // by face
+  for (const one of people) {
+    for (const face of one.tracks) person.set(face, one);
+    const spoken = one.seconds_speaking === null ? "" : `, speaks ${one.seconds_speaking.toFixed(1)} s`;
+    const detail = `${one.seconds.toFixed(1)} s in ${one.shots.length} shot${one.shots.length === 1 ? "" : "s"}${spoken}`;
+    const pictured = one.tracks.find((face) => job.files[`face-${face}`]);
+    list.append(choice(one.face, `Person ${one.person}`, detail, job.files[`face-${pictured}`], false));
+  }
+  for (const face of faces) {
+    const when = `${face.from.toFixed(1)} to ${face.to.toFixed(1)} s`;
+    const one = choice(String(face.face), `Face ${face.face}`, when, job.files[`face-${face.face}`], false);
+    (people.length ? single : list).append(one);
+  }
+  more.hidden = !people.length;
+  more.open = false;
+  place.hidden = faces.length === 1;
+  if (job.files.sheet) {
+    sheet.querySelector("a").href = job.files.sheet;
+    sheet.hidden = false;
+  }
   if (job.files.frame) {
     stage.querySelector("img").src = job.files.frame;
     stage.hidden = false;
     for (const box of job.result.boxes) {
+      const whose = person.get(box.face);
+      const name = whose ? `Person ${whose.person}` : `Face ${box.face}`;
       const button = Object.assign(document.createElement("button"), { type: "button" });
-      button.dataset.face = box.face;
-      button.setAttribute("aria-label", `Face ${box.face} speaks`);
-      button.append(Object.assign(document.createElement("span"), { textContent: box.face }));
+      button.dataset.face = whose ? whose.face : box.face;
+      button.setAttribute("aria-label", `${name} speaks`);
+      button.append(Object.assign(document.createElement("span"), { textContent: whose ? whose.person : box.face }));
       for (const [side, part] of Object.entries({ left: box.x, top: box.y, width: box.width, height: box.height })) {
         button.style[side] = `${100 * part}%`;
       }
       button.addEventListener("click", () => {
-        list.querySelector(`input[value="${box.face}"]`).checked = true;
+        place.querySelector(`input[value="${button.dataset.face}"]`).checked = true;
         press();
       });
       stage.append(button);
@@ -146,13 +175,38 @@ function showPeople(job) {
 
 function press() {
   const face = form.elements.face?.value ?? "";
-  const only = form.querySelectorAll(".choices input").length === 2;  // the largest is that face
+  const only = document.querySelectorAll(".stage button").length === 1 && document.querySelector(".faces").hidden;
   for (const button of document.querySelectorAll(".stage button")) {
     const on = face === "all" || face === button.dataset.face || (only && face === "largest");
     button.setAttribute("aria-pressed", String(on));
   }
 }
-document.querySelector(".choices").addEventListener("change", press);
+document.querySelector(".faces").addEventListener("change", press);
+
+// Writing.
+
+document.querySelector("#speak")?.addEventListener("click", async (event) => {
+  const button = event.currentTarget;
+  const status = source("speech").querySelector(".status");
+  const text = document.querySelector("#text");
+  const voice = document.querySelector("#voice").value.trim();
+  if (!text.value.trim()) {
+    say(status, "Write what is to be said.", true);
+    text.focus();
+    return;
+  }
+  button.disabled = true;
+  say(status, "Speaking …");
+  try {
+    const file = await post("/speeches", { text: text.value, ...(voice && { voice }) });
+    say(status, "");
+    show("speech", file);
+  } catch (error) {
+    say(status, error.message, true);
+  } finally {
+    button.disabled = false;
+  }
+});
 
 // Recording.
 

@@ -16,7 +16,7 @@ import pytest
 from lipwright.batch import worker
 from lipwright.batch.record import Outcome, Record
 from lipwright.batch.run import BatchResult, next_job, run_batch
-from lipwright.batch.table import BatchJob, read_table
+from lipwright.batch.table import BatchJob, Said, read_table
 from lipwright.cli import main
 from lipwright.dubbing.dubber import Dubber
 from lipwright.dubbing.options import DubOptions
@@ -246,7 +246,7 @@ def test_a_batch_killed_three_times_ends_with_all_outputs_right(
     assert not result.failed
     for job in jobs:
         whole = place / f"whole-{job.out.name}"
-        Dubber(PLAIN).dub(job.video, job.speech, whole)
+        Dubber(PLAIN).dub(job.video, job.said.speech, whole)
         assert same(frames(job.out), frames(whole))
     left = [path.name for path in (place / "out").iterdir()]
     assert sorted(left) == sorted(job.out.name for job in jobs)
@@ -282,7 +282,7 @@ def test_a_process_that_always_dies_costs_its_job_only(
 
 def test_the_first_job_of_a_video_is_alone_with_it() -> None:
     jobs = [
-        BatchJob(number, Path(f"{video}.mp4"), Path("s.wav"), Path(f"{number}.mp4"))
+        BatchJob(number, Path(f"{video}.mp4"), Said(Path("s.wav")), Path(f"{number}.mp4"))
         for number, video in enumerate("aab", 1)
     ]
     waiting, running = deque(jobs), {}

@@ -55,9 +55,9 @@ def identity_of(job: BatchJob, options: DubOptions) -> str:
     parts = [
         __version__,
         asdict(Source.of(job.video)),
-        [job.text, job.voice, job.synthesiser]
-        if job.speech is None
-        else asdict(Source.of(job.speech)),
+        [job.said.text, job.said.voice, job.said.synthesiser]
+        if job.said.speech is None
+        else asdict(Source.of(job.said.speech)),
         str(job.out.absolute()),
         plain,
     ]

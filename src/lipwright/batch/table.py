@@ -48,25 +48,17 @@ LONGEST_NAME = 40
 
 
 @dataclass(frozen=True)
-class BatchJob:
-    """One dub.
+class Said:
+    """What one job speaks: a file or a text.
 
     Attributes:
-        number: from 1, in the order of the table.
-        video: the file.
         speech: the file; None where there is a text.
-        out: the video to write.
-        options: what the table says, by name.
         text: what a synthesiser is to say.
         voice: of the synthesiser, if any is named.
         synthesiser: its command, if another than espeak-ng.
     """
 
-    number: int
-    video: Path
     speech: Path | None
-    out: Path
-    options: dict[str, Any] = field(default_factory=dict)
     text: str | None = None
     voice: str | None = None
     synthesiser: str | None = None
@@ -74,25 +66,7 @@ class BatchJob:
     @property
     def title(self) -> str:
         """For people."""
-        said = self.speech.name if self.speech is not None else f"'{self.text}'"
-        return f"{self.video.name} with {said}"
-
-
-@dataclass(frozen=True)
-class Spoken:
-    """What one job speaks: a file or a text.
-
-    Attributes:
-        speech: the file, or None.
-        text: see :class:`BatchJob`, as the rest.
-        voice: likewise.
-        synthesiser: likewise.
-    """
-
-    speech: Path | None
-    text: str | None = None
-    voice: str | None = None
-    synthesiser: str | None = None
+        return self.speech.name if self.speech is not None else f"'{self.text}'"
 
     @property
     def name(self) -> str:
@@ -101,6 +75,30 @@ class Spoken:
             return self.speech.stem
         words = "".join(c if c.isalnum() else " " for c in self.text or "").lower().split()
         return "-".join(words)[:LONGEST_NAME].strip("-") or "text"
+
+
+@dataclass(frozen=True)
+class BatchJob:
+    """One dub.
+
+    Attributes:
+        number: from 1, in the order of the table.
+        video: the file.
+        said: what is spoken.
+        out: the video to write.
+        options: what the table says, by name.
+    """
+
+    number: int
+    video: Path
+    said: Said
+    out: Path
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return f"{self.video.name} with {self.said.title}"
 
 
 def read_table(
@@ -130,8 +128,7 @@ def read_table(
                     raise LipwrightError(f"{path} has more than {MOST_JOBS:,} jobs; split it.")
                 target = path.parent / _named(template, video, said, number, cells, where)
                 options = _options(cells, common, where)
-                spoken = said.text, said.voice, said.synthesiser
-                job = BatchJob(number, video, said.speech, target, options, *spoken)
+                job = BatchJob(number, video, said, target, options)
                 other = places.setdefault(target.absolute(), number)
                 if other != number:
                     raise LipwrightError(
@@ -201,7 +198,7 @@ def _yaml_rows(path: Path, text: str) -> tuple[list[tuple[str, dict[str, Any]]],
 
 def _expanded(
     folder: Path, row: Mapping[str, Any], where: str
-) -> Iterator[tuple[Path, Spoken, dict[str, Any]]]:
+) -> Iterator[tuple[Path, Said, dict[str, Any]]]:
     """Video, what is spoken and the other cells of every job that a row stands for."""
     cells = {option_name(str(name)): value for name, value in row.items()}
     if not cells.get("video"):
@@ -216,7 +213,7 @@ def _expanded(
             else f"{where} names no speech and no text."
         )
     if text is not None:
-        yield video, Spoken(None, text, voice, synthesiser), cells
+        yield video, Said(None, text, voice, synthesiser), cells
         return
     if voice is not None or synthesiser is not None:
         raise LipwrightError(f"{where} has a speech; voice and synthesiser belong to a text.")
@@ -230,13 +227,13 @@ def _expanded(
             if not found:
                 raise LipwrightError(f"{where}: no file fits '{name}'.")
         for speech in found:
-            yield video, Spoken(speech), dict(cells)
+            yield video, Said(speech), dict(cells)
 
 
 def _named(
     template: str | None,
     video: Path,
-    said: Spoken,
+    said: Said,
     number: int,
     cells: Mapping[str, Any],
     where: str,

@@ -66,10 +66,10 @@ def run_job(
 @contextmanager
 def _speech_of(job: BatchJob) -> Iterator[Path]:
     """The file that a job speaks; of a text one that is gone at the end."""
-    if job.speech is not None:
-        yield job.speech
+    if job.said.speech is not None:
+        yield job.said.speech
         return
-    with spoken(job.text or "", job.voice, job.synthesiser) as speech:
+    with spoken(job.said.text or "", job.said.voice, job.said.synthesiser) as speech:
         yield speech
 
 
@@ -121,7 +121,7 @@ def check_inputs(job: BatchJob) -> str:
     """Why a job cannot begin, or nothing."""
     from lipwright.media.source import check_file
 
-    for path, what in ((job.video, "video"), (job.speech, "speech file")):
+    for path, what in ((job.video, "video"), (job.said.speech, "speech file")):
         if path is None:
             continue
         try:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from lipwright.media.planes import (
+    add_to_plane,
     layout_of,
     planar_name,
     plane_views,
@@ -163,3 +164,10 @@ def test_copies_keep_time_and_tags() -> None:
 def test_views_of_a_packed_format_are_refused() -> None:
     with pytest.raises(ValueError, match="plain planar"):
         plane_views(av.VideoFrame(8, 8, "rgb24"))
+
+
+@pytest.mark.parametrize(("dtype", "highest"), [(np.uint8, 255), (np.uint16, 1023)])
+def test_codes_are_rounded_and_stay_in_range(dtype: type, highest: int) -> None:
+    target = np.array([[0, 10, highest, highest - 1]], dtype)
+    add_to_plane(target, np.array([[-3.0, 0.6, 5.0, 0.0]], np.float32), highest)
+    assert target.tolist() == [[0, 11, highest, highest - 1]]

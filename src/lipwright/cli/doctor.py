@@ -9,7 +9,6 @@ import platform
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
@@ -125,6 +124,8 @@ def _memory() -> str:
 
 
 def _libraries() -> Iterator[Finding]:
+    from importlib import metadata  # reads e-mail headers, which --help need not wait for
+
     for module, package in LIBRARIES:
         try:
             importlib.import_module(module)

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 import typer
 
 from lipwright.cli.options import Region
-from lipwright.cli.progress import frame_counter
 from lipwright.errors import LipwrightError
 from lipwright.printable import printable
 
@@ -68,6 +67,7 @@ def verify(
     The first line is the verdict, the others are the reasons. Exits with 0 if a manifest or a
     watermark was found and holds, with 3 if there is neither, with 4 if the manifest is broken.
     """
+    from lipwright.cli.progress import frame_counter
     from lipwright.provenance.verify import verify as run
 
     with frame_counter("Reading the mark") as progress:
@@ -127,6 +127,7 @@ def detect(
     report: ReportOption = None,
 ) -> None:
     """Look for an invisible mark; exits with 3 if there is none."""
+    from lipwright.cli.progress import frame_counter
     from lipwright.provenance.record.registry import read_registry
     from lipwright.provenance.watermark.detect import detect_file
     from lipwright.provenance.watermark.grid import parse_id

@@ -174,7 +174,8 @@ def replacement(change: Array, small: float = SMALL_EDIT, large: float = LARGE_E
     """The weight r, (S, S): 0 where nothing moved, 1 where the mouth moved."""
     size = change.shape[0]
     reach = max(1, round(EDIT_SPREAD * size))
-    amount = np.abs(change).max(axis=2)
+    red, green, blue = cv2.split(cv2.absdiff(change, 0.0))
+    amount = cv2.max(cv2.max(red, green), blue)
     # The mean over a small neighbourhood first: single-pixel noise of the decoder is no movement.
     amount = cv2.GaussianBlur(amount, (0, 0), max(0.5, 0.4 * reach))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
@@ -342,9 +343,13 @@ def _scaled(picture: Array, weight: Array) -> Array:
 
 def sharpen(picture: Array) -> Array:
     """Unsharp mask of one crop pixel, bounded."""
-    soft = cv2.GaussianBlur(picture, (0, 0), 1.0, borderType=cv2.BORDER_REPLICATE)
-    gain = np.clip(SHARPEN_GAIN * (picture - soft), -SHARPEN_LIMIT, SHARPEN_LIMIT)
-    return np.asarray(picture + gain, dtype=np.float32)
+    result = cv2.GaussianBlur(picture, (0, 0), 1.0, borderType=cv2.BORDER_REPLICATE)
+    # One array, written over and over: new memory costs more than the sums.
+    np.subtract(picture, result, out=result)
+    result *= np.float32(SHARPEN_GAIN)
+    np.clip(result, -SHARPEN_LIMIT, SHARPEN_LIMIT, out=result)
+    result += picture
+    return np.asarray(result, dtype=np.float32)
 
 
 def _resized(picture: Array, side: int, how: int) -> Array:

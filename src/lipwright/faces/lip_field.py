@@ -11,7 +11,7 @@ REACH = 0.045
 FADE = 0.11
 """How far from the lips the warp fades out, as a share of the crop."""
 GRID = 64
-"""The warp is computed on so many points a side and enlarged."""
+"""The warp is computed on so many points a side of the crop and enlarged."""
 
 Array = NDArray[np.float32]
 
@@ -30,14 +30,18 @@ def lip_field(
     Returns:
         (size, size, 2) pixels (x, y).
     """
-    centres = ((np.arange(GRID) + 0.5) / GRID).astype(np.float32)
-    places, steps = points.astype(np.float32), steps.astype(np.float32)
-    across = (centres - places[:, :1]) ** 2  # one row per point: reducing over rows is fast
-    down = (centres - places[:, 1:]) ** 2
-    squared = (down[:, :, None] + across[:, None, :]).reshape(len(places), -1)
+    grid = round(GRID * extent)
+    centres = (np.arange(grid) + 0.5) / grid
+    across, down = (np.square(centres - points[:, axis : axis + 1]) for axis in (0, 1))
+    # A Gaussian of a distance is a product of two, so that the sums over the points are products
+    # of matrices. In 64 bits nothing vanishes before the fade has: 38 standard deviations away.
+    width = -0.5 * (extent / REACH) ** 2
+    rows, columns = np.exp(width * down), np.exp(width * across)
+    weights = np.stack([rows, rows * steps[:, :1], rows * steps[:, 1:]])
+    total, *sums = weights.transpose(0, 2, 1) @ columns
+    squared = down.astype(np.float32)[:, :, None] + across.astype(np.float32)[:, None, :]
     nearest = squared.min(axis=0)
-    # Relative to the nearest point, so that weights do not vanish far from all of them.
-    weights = np.exp((nearest - squared) / np.float32(2 * (REACH / extent) ** 2))
-    weights *= np.exp(-nearest / np.float32(2 * (FADE / extent) ** 2)) / weights.sum(axis=0)
-    field = (weights.T @ steps).reshape(GRID, GRID, 2) * np.float32(size)
+    fade = np.exp(nearest * np.float32(-0.5 * (extent / FADE) ** 2)) * np.float32(size)
+    fade = fade / np.maximum(total, np.finfo(np.float64).tiny)
+    field = np.stack([fade * part for part in sums], axis=-1).astype(np.float32)
     return np.asarray(cv2.resize(field, (size, size), interpolation=cv2.INTER_CUBIC), np.float32)

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -161,6 +162,20 @@ def _view(plane: Any, dtype: type[np.uint8] | type[np.uint16]) -> Plane:
     stride = abs(plane.line_size) // np.dtype(dtype).itemsize
     rows = np.frombuffer(plane, dtype).reshape(plane.height, stride)[:, : plane.width]
     return rows[::-1] if plane.line_size < 0 else rows
+
+
+def add_to_plane(target: Plane, change: npt.NDArray[np.float32], highest: int) -> None:
+    """Put clip(round(target + change), 0, highest) into a frame's memory.
+
+    Args:
+        target: codes, a part of what :func:`plane_views` gives.
+        change: of the same shape, in codes; where it is 0 every bit stays.
+        highest: code.
+    """
+    total = cv2.add(target, change, dtype=cv2.CV_8U if target.dtype == np.uint8 else cv2.CV_16U)
+    if highest < np.iinfo(target.dtype).max:
+        np.minimum(total, highest, out=total)
+    np.copyto(target, total)
 
 
 def to_planar(frame: av.VideoFrame) -> av.VideoFrame:

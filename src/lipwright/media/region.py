@@ -21,9 +21,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from lipwright.media.bands import bands, touched
 from lipwright.media.colour import ColourCode, colour_code, component_matrix
 from lipwright.media.info import Affine, VideoInfo
-from lipwright.media.planes import PixelLayout, Plane, layout_of, plane_views
+from lipwright.media.planes import PixelLayout, Plane, add_to_plane, layout_of, plane_views
 from lipwright.media.warping import group_mean, scale_of, softened, warped
 
 Picture = npt.NDArray[np.float32]
@@ -158,7 +159,9 @@ class RegionEdit:
             return np.asarray(cv2.transform(self.rgb, weights), np.float32)
         luma = plane_views(self._frame)[self._layout.planes[0]][y0:y1, x0:x1]
         span = float(self._code.to_codes[0].sum())
-        return (luma.astype(np.float32) - np.float32(self._code.offset[0])) * np.float32(1 / span)
+        offset = float(self._code.offset[0])
+        shifted = cv2.addWeighted(luma, 1 / span, luma, 0.0, -offset / span, dtype=cv2.CV_32F)
+        return np.asarray(shifted, np.float32)
 
     def apply(self, delta: Picture, mask: npt.NDArray[Any] | None = None) -> None:
         """Add a difference to the frame, in place.
@@ -193,7 +196,7 @@ class RegionEdit:
         planes = layout.planes if whole else layout.planes[:1]
         changes = cv2.split(cv2.transform(delta, rows))
         for plane, change in zip(planes, changes, strict=True):
-            _add(views[plane][y0:y1, x0:x1], change * weight, highest)
+            add_to_plane(views[plane][y0:y1, x0:x1], change * weight, highest)
         if whole or layout.is_gray:
             return
         across, down = layout.chroma_x, layout.chroma_y
@@ -203,19 +206,19 @@ class RegionEdit:
         area = np.s_[top : top + covered.shape[0], left : left + covered.shape[1]]
         changes = cv2.split(cv2.transform(small, np.ascontiguousarray(matrix[1:])))
         for plane, change in zip(layout.planes[1:], changes, strict=True):
-            _add(views[plane][area], change * covered, highest)
+            add_to_plane(views[plane][area], change * covered, highest)
 
     def _brighten(self, delta: Picture, mask: npt.NDArray[Any] | None) -> None:
         """Add the same to R, G and B, which is a change of luma alone."""
         if not np.isfinite(cv2.sumElems(delta)[0]):
             delta = np.where(np.isfinite(delta), delta, np.float32(0.0))
-        change = delta * np.float32(self._code.to_codes[0].sum())
+        change = cv2.multiply(delta, float(self._code.to_codes[0].sum()))
         if mask is not None:
             change *= np.asarray(mask) > 0
         x0, y0, x1, y1 = self.box
         self._frame.make_writable()
         luma = plane_views(self._frame)[self._layout.planes[0]]
-        _add(luma[y0:y1, x0:x1], change, self._code.highest)
+        add_to_plane(luma[y0:y1, x0:x1], change, self._code.highest)
 
     def blend(self, picture: Picture, to_region: Affine, weight: Picture) -> None:
         """Move the region towards a picture: X + weight (picture - X), in place.
@@ -231,7 +234,7 @@ class RegionEdit:
             return
         layout, x0, y0 = self._layout, *self.box[:2]
         matrix = np.hstack([self._code.to_codes, self._code.offset.reshape(3, 1)])
-        codes = cv2.split(cv2.transform(picture, matrix.astype(np.float32)))
+        matrix = matrix.astype(np.float32)
         self._frame.make_writable()
         views = plane_views(self._frame)
         coarse = layout.chroma_x > 1 or layout.chroma_y > 1
@@ -249,15 +252,8 @@ class RegionEdit:
             where: Affine = to_plane @ to_frame
             where[:, 2] -= (left, top)
             target = views[plane][top : top + height, left : left + width]
-            there = cv2.warpAffine(
-                softened(codes[i], scale_of(where)),
-                where,
-                (width, height),
-                flags=cv2.INTER_CUBIC,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
-            change = cv2.subtract(there, target, dtype=cv2.CV_32F)
-            _add(target, cv2.multiply(change, share), self._code.highest)
+            codes = cv2.transform(picture, matrix[i : i + 1])
+            _lay(target, softened(codes, scale_of(where)), where, share, self._code.highest)
 
 
 def _layout_and_code(frame: av.VideoFrame, info: VideoInfo) -> tuple[PixelLayout, ColourCode]:
@@ -297,18 +293,22 @@ def _nonzero(delta: Picture) -> npt.NDArray[np.bool_]:
 
 def _all_covered(inside: npt.NDArray[np.bool_], across: int, down: int) -> Picture:
     """1 where all luma samples of a chroma sample are inside, else 0."""
-    height, width = inside.shape
-    padded = np.pad(inside, ((0, -height % down), (0, -width % across)), mode="edge")
-    covered = padded[::down, ::across].copy()
-    for y in range(down):
-        for x in range(across):
-            covered &= padded[y::down, x::across]
-    return covered.astype(np.float32)
+    share = group_mean(inside.astype(np.uint8) * np.uint8(255), across, down)
+    return np.asarray(share == np.float32(255), np.float32)
 
 
-def _add(target: Plane, change: Picture, highest: int) -> None:
-    """Put clip(round(target + change), 0, highest) into the frame's memory."""
-    total = cv2.add(target, change, dtype=cv2.CV_8U if target.dtype == np.uint8 else cv2.CV_16U)
-    if highest < np.iinfo(target.dtype).max:
-        np.minimum(total, highest, out=total)
-    np.copyto(target, total)
+def _lay(target: Plane, codes: Picture, to_target: Affine, share: Picture, highest: int) -> None:
+    """Move a part of a plane towards a picture by a share, where that is not 0."""
+    matrix = to_target.copy()
+    for rows in bands(len(share)):
+        columns = touched(share[rows])
+        size = (columns.stop - columns.start, rows.stop - rows.start)
+        if not size[0]:
+            continue
+        matrix[:, 2] = to_target[:, 2] - (columns.start, rows.start)
+        there = cv2.warpAffine(
+            codes, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        )
+        part = target[rows, columns]
+        change = cv2.subtract(there, part, dtype=cv2.CV_32F)
+        add_to_plane(part, cv2.multiply(change, share[rows, columns]), highest)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from lipwright.media.colour import ColourCode, colour_code
 from lipwright.media.info import VideoInfo
-from lipwright.media.planes import PixelLayout, layout_of, plane_views
+from lipwright.media.planes import PixelLayout, add_to_plane, layout_of, plane_views
 from lipwright.provenance.watermark.scheme import LUMA, U_GAIN, Array
 
 Box = tuple[int, int, int, int]
@@ -47,12 +47,20 @@ def half_plane(frame: av.VideoFrame, info: VideoInfo, box: Box | None = None) ->
     layout, code = _layout_and_code(frame, info)
     views = plane_views(frame)
     weights = _weights(layout, code)
-    result = np.full((y1 - y0, x1 - x0), 128.0 - float(weights @ code.offset), np.float32)
-    for plane, weight in zip(layout.planes, weights, strict=True):
-        if weight:
-            rows, columns = _area(layout, (x0, y0, x1, y1), result.shape)
-            samples = views[plane][rows, columns].astype(np.float32)
-            result += np.float32(weight) * _resized(samples, result.shape)
+    shape = (y1 - y0, x1 - x0)
+    if 0 in shape:
+        return np.zeros(shape, np.float32)
+    area = _area(layout, (x0, y0, x1, y1), shape)
+    used = [(views[p][area], float(w)) for p, w in zip(layout.planes, weights, strict=True) if w]
+    rest = 128.0 - float(weights @ code.offset)
+    result: Half | None = None
+    for begin in range(0, len(used), 2):  # two planes in one go, at their own resolution
+        first, weight = used[begin]
+        second, other = used[begin + 1] if begin + 1 < len(used) else (first, 0.0)
+        mixed = cv2.addWeighted(first, weight, second, other, rest, dtype=cv2.CV_32F)
+        part = _resized(np.asarray(mixed, np.float32), shape)
+        result, rest = part if result is None else result + part, 0.0
+    assert result is not None  # some plane carries U
     return result
 
 
@@ -79,9 +87,8 @@ def add_to_half_plane(
     rows, columns = _area(layout, (left, top, left + width, top + height), change.shape)
     for plane, factor in _carriers(layout, code):
         target = views[plane][rows, columns]
-        step = _resized((change * factor).astype(np.float32), target.shape)
-        total = np.clip(np.rint(target + step), 0, code.highest)
-        target[:] = np.where(step == 0, target, total)
+        step = _resized((change * factor).astype(np.float32, copy=False), target.shape)
+        add_to_plane(target, step, code.highest)
 
 
 def _carriers(layout: PixelLayout, code: ColourCode) -> list[tuple[int, float]]:

@@ -44,7 +44,8 @@ LUMA = (0.299, 0.587, 0.114)
 _HAAR = 2.0  # low band of the wavelet over the mean of 2x2 pixels
 _CLEAR = 2.0  # s stays at least so far above the second singular value
 
-_ITERATIONS = 4  # of the power method
+_FEW = 1  # iterations of the power method, enough for most blocks: skin is even
+_ITERATIONS = 4  # for the others
 _TOLERANCE = 2e-4  # of the singular value; leaves it wrong by far less than its square
 
 
@@ -77,11 +78,11 @@ def mark_plane(half: Array, bits: Bits) -> Array:
     target = (0.25 + 0.5 * bits.astype(blocks.dtype)) * STEP
     target += np.rint((strength - target) / STEP) * STEP
     # The other singular values together: s must stay above them, or it is not the largest.
-    rest = np.maximum((blocks * blocks).sum(axis=(0, 1)) - value * value, 0.0)
+    rest = np.maximum(_energy(blocks) - value * value, 0.0)
     floor = np.sqrt(rest) * _HAAR + _CLEAR
     target = np.where(target < floor, target + np.ceil((floor - target) / STEP) * STEP, target)
     change = (target - strength) / _HAAR
-    return join_blocks(left[:, None] * right[None] * change)
+    return join_blocks((left * change)[:, None] * right[None])
 
 
 def mark_blocks(rgb: Picture, bits: Bits) -> Picture:
@@ -144,22 +145,39 @@ def leading_triple(blocks: Array) -> tuple[Array, Array, Array]:
     """
     shape = blocks.shape[2:]
     flat = blocks.reshape(SIDE, SIDE, -1)
+    value, left, right, open_ = _iterated(flat, _FEW)
+    unsure = np.flatnonzero(open_)
+    if unsure.size:
+        rest = np.ascontiguousarray(flat[:, :, unsure])
+        again = _iterated(rest, _ITERATIONS)
+        value[unsure], left[:, unsure], right[:, unsure] = again[:3]
+        slow = unsure[again[3]]
+        if slow.size:
+            u, s, vt = np.linalg.svd(np.nan_to_num(flat[:, :, slow]).transpose(2, 0, 1))
+            value[slow], left[:, slow], right[:, slow] = s[:, 0], u[:, :, 0].T, vt[:, 0, :].T
+    return value.reshape(shape), left.reshape(SIDE, *shape), right.reshape(SIDE, *shape)
+
+
+def _iterated(flat: Array, count: int) -> tuple[Array, Array, Array, npt.NDArray[np.bool_]]:
+    """The first triples of (4, 4, N) after some iterations, and which of them are not certain."""
     right = np.full((SIDE, flat.shape[2]), 0.5, flat.dtype)
     value = left = right
-    for _ in range(_ITERATIONS):
+    for _ in range(count):
         left, _length = _unit(_times(flat, right))
         right, value = _unit(_transposed_times(flat, left))
     residual = _times(flat, right) - value * left
-    error = np.sqrt((residual * residual).sum(axis=0))
+    error = np.einsum("in,in->n", residual, residual)
     # A pair is the first one for certain if it holds more than half of the block's energy. (NaN
     # compares false: what did not converge for any reason goes to the exact decomposition.)
-    energy = (flat * flat).sum(axis=(0, 1))
-    certain = (error <= _TOLERANCE * value) & (2.0 * value * value > energy)
-    slow = np.flatnonzero(~certain & (energy != 0))
-    if slow.size:
-        u, s, vt = np.linalg.svd(np.nan_to_num(flat[:, :, slow]).transpose(2, 0, 1))
-        value[slow], left[:, slow], right[:, slow] = s[:, 0], u[:, :, 0].T, vt[:, 0, :].T
-    return value.reshape(shape), left.reshape(SIDE, *shape), right.reshape(SIDE, *shape)
+    power, energy = value * value, _energy(flat)
+    certain = (error <= _TOLERANCE**2 * power) & (2.0 * power > energy)
+    return value, left, right, ~certain & (energy != 0)
+
+
+def _energy(blocks: Array) -> Array:
+    """Sum of the squares of each block."""
+    flat = blocks.reshape(SIDE * SIDE, *blocks.shape[2:])
+    return np.asarray(np.einsum("i...,i...->...", flat, flat))
 
 
 def _times(blocks: Array, vectors: Array) -> Array:
@@ -178,6 +196,6 @@ def _transposed_times(blocks: Array, vectors: Array) -> Array:
 
 
 def _unit(vectors: Array) -> tuple[Array, Array]:
-    length = np.sqrt((vectors * vectors).sum(axis=0))
+    length = np.sqrt(np.einsum("in,in->n", vectors, vectors))
     safe = np.maximum(length, np.finfo(vectors.dtype).tiny)
     return vectors / safe, length

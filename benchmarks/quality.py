@@ -102,8 +102,8 @@ def main() -> None:
             series_of, options = sources[clip], {"adapt": args.adapt}
             begin, own, own_wave = 0, clip, waves[clip]
             if args.second_halves:
-                half = Fraction(float(series_of.times[-1]) / 2).limit_denominator(100)
-                begin = int(np.searchsorted(series_of.times, float(half)))
+                half = half_time(series_of)
+                begin = second_half(series_of)
                 own_wave = own_wave[round(half * SAMPLE_RATE) :]
                 own = write_wave(Path(scratch) / "own.wav", own_wave)
                 options["start"] = half
@@ -238,6 +238,16 @@ def measure(
             if meters is not None:
                 out |= {f"{prefix}{k}": v for k, v in detail_ratios(*meters).items()}
     return out
+
+
+def half_time(series: FaceSeries) -> Fraction:
+    """Seconds at which the second half of a clip begins."""
+    return Fraction(float(series.times[-1]) / 2).limit_denominator(100)
+
+
+def second_half(series: FaceSeries) -> int:
+    """The first frame of the second half."""
+    return int(np.searchsorted(series.times, float(half_time(series))))
 
 
 def from_time(phones: list[Phone], start: float) -> list[Phone]:

@@ -32,6 +32,9 @@ from lipwright.weights.checkpoint import Checkpoint, load_checkpoint
 
 log = logging.getLogger("lipwright.train")
 
+COARSE_POINTS = 468
+"""Of the network that :func:`lipwright.faces.landmarks.best_network` falls back to."""
+
 
 def load_vqgan(checkpoint: Checkpoint, network: str = "vqgan") -> VQGAN:
     """The VQGAN of a checkpoint, in eval mode; without the decoder where it holds none."""
@@ -167,7 +170,16 @@ class CodeCorpus:
 
 
 def lip_motions(packed: PackedCorpus, dim: int) -> tuple[LipSpace, NDArray[np.float32]]:
-    """The lip space of a corpus, fitted on its training split, and the motions (N, dim) in it."""
+    """The lip space of a corpus, fitted on its training split, and the motions (N, dim) in it.
+
+    Warns where the lips were measured by the network of 468 points.
+    """
+    if packed.landmark_points == COARSE_POINTS:
+        log.warning(
+            "the lips of %s were measured by the landmark network of 468 points, which follows "
+            "them only coarsely; prepare the corpus anew where face_landmarker.task is at hand",
+            packed.folder.parent,
+        )
     shapes = packed.lips.reshape(len(packed.lips), -1, 2)
     rests, opening, shape = {}, [], []
     for r in packed.rows:

@@ -76,6 +76,15 @@ class PackedCorpus:
         if self.frames.shape != (frames, side, side, 3) or len(self.opening) != frames:
             raise LipwrightError(f"the arrays in {folder} do not belong together; {remedy}.")
 
+    @property
+    def landmark_points(self) -> int:
+        """Points of the meshes that ``landmarks.npy`` holds, the fewest of any clip; 0 without."""
+        path = self.folder / "landmarks.npy"
+        if not path.is_file():
+            return 0
+        remedy = "pack the corpus again with 'lipwright prepare'"
+        return int(read_array(path, remedy, "r").shape[1])
+
     def without_short(self, min_frames: int) -> PackedCorpus:
         """The same arrays with the clips of at least so many frames.
 

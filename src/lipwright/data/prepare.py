@@ -43,6 +43,7 @@ from lipwright.data.statistics import statistics
 from lipwright.data.workers import FAILED, StepFunction, Workers
 from lipwright.data.workers import workers as make_workers
 from lipwright.errors import LipwrightError
+from lipwright.faces.landmarks import best_network
 from lipwright.files.whole import write_json, write_text
 from lipwright.lock import OutputLock
 
@@ -61,6 +62,7 @@ STEPS: tuple[tuple[str, StepFunction], ...] = (
     ("finish", finishing.finish),
 )
 DUPLICATE = "duplicate"
+COARSE_LANDMARKS = "landmarks-468"
 
 Progress = Callable[[str, int, int], None]
 Labels = Callable[[str], Label]
@@ -143,6 +145,7 @@ def prepare(
         from lipwright.data.sync_expert import load_judge
 
         load_judge(work.expert)  # say now what is missing, not hours later
+    warn_of_coarse_lips()
     for folder in (work.clips, work.scratch, out / "steps"):
         folder.mkdir(parents=True, exist_ok=True)
     keep_settings(out, settings)
@@ -174,6 +177,18 @@ def prepare(
         identities=len({c["identity"] for c in accepted}),
         rejected=reasons(clips),
     )
+
+
+def warn_of_coarse_lips() -> None:
+    """Say so before hours of work where the better landmark network is not at hand."""
+    name, _ = best_network()
+    if name == COARSE_LANDMARKS:
+        log.warning(
+            "face_landmarker.task is not here and could not be fetched, so faces are measured by "
+            "the network of 468 points, which follows the inner lips only coarsely; speech "
+            "networks trained on this corpus will be worse. Put the file into the folder that "
+            "LIPWRIGHT_MODELS names"
+        )
 
 
 def run_steps(

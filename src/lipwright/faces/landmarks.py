@@ -144,7 +144,7 @@ class LandmarkNetwork:
         Raises:
             LipwrightError: no such file can be had.
         """
-        self.name, path = (name, resolve(name)) if name else _best()
+        self.name, path = (name, resolve(name)) if name else best_network()
         self._network = Network(path, threads=threads)
         self.side = self._network.side
         self.count = 478 if self.name == "landmarks-478" else 468
@@ -174,7 +174,13 @@ class LandmarkNetwork:
         return Mesh(points, presence)
 
 
-def _best() -> tuple[str, Path]:
+def best_network() -> tuple[str, Path]:
+    """Registry name and file of the network with 478 points; of that with 468 where the first
+    cannot be had. The latter follows the inner lips only coarsely.
+
+    Raises:
+        LipwrightError: neither can be had.
+    """
     try:
         return "landmarks-478", resolve("landmarks-478")
     except LipwrightError as first:

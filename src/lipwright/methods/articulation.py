@@ -22,13 +22,15 @@ average while somebody speaks is 1.0; mixing takes some away again (docs/experim
 Array = NDArray[np.floating]
 
 
-def stretched(motions: Array, gain: NDArray[np.float32] | None) -> NDArray[np.float32]:
+def stretched(
+    motions: Array, gain: NDArray[np.float32] | None, speaking: float = SPEAKING
+) -> NDArray[np.float32]:
     """(..., K) predicted motions as they are to be drawn; gains (K,), up to 1 plain factors."""
     x = np.asarray(motions, np.float32)
     if gain is None:
         return x
-    low = SPEAKING * (np.clip(x, 0.0, SPEAKING) / SPEAKING) ** gain
-    high = gain * np.maximum(x - SPEAKING, 0.0)
+    low = speaking * (np.clip(x, 0.0, speaking) / speaking) ** gain
+    high = gain * np.maximum(x - speaking, 0.0)
     return np.asarray(np.where(gain > 1.0, low + high + np.minimum(x, 0.0), gain * x), np.float32)
 
 

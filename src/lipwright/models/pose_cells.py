@@ -3,7 +3,7 @@
 The kernel over reference frames (:mod:`lipwright.models.gallery_generator`) compares the pose codes
 around eyes and nose only. Where nothing else of the Pose-VQGAN's grid is wanted, its encoder sees
 that part of the picture with a margin, and normalises by the statistics of the reference frames
-(:mod:`lipwright.models.known_norms`): a weight of the kernel changes by less than 0.01.
+(:mod:`lipwright.models.known_norms`).
 """
 
 from __future__ import annotations

@@ -2,9 +2,8 @@
 
 The decoder of a VQGAN (:mod:`lipwright.models.vqgan`) doubles the side level by level. Before each
 doubling the maps are cut to what the box needs, with a margin in which the missing surroundings may
-be felt: a convolution at the border of a cut sees zeros there. With the margins below, a picture
-differs by less than 55 dB PSNR from that of the whole decoder along the border of the box, and
-by some 70 dB four pixels further in (``benchmarks/region_decoder.py``).
+be felt: a convolution at the border of a cut sees zeros there. How little that changes is measured
+by ``benchmarks/region_decoder.py``.
 
 Normalisations take the statistics of reference frames (:mod:`lipwright.models.known_norms`), as a
 part has others than the whole.

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 from lipwright.data import prepare as module
+from lipwright.data.pack import pack_corpus
 from lipwright.data.packed import PackedCorpus
 from lipwright.data.portraits import Portrait, portraits
 from lipwright.data.prepare import PrepareOptions, planned, prepare
 from lipwright.data.rows import PrepareSettings, append_row, drop_partial_last_line, read_rows
+from lipwright.data.shards import write_shards
 from lipwright.data.storage import read_crops
 from lipwright.errors import LipwrightError
 from tests.data.talker import write_talker
@@ -201,6 +203,26 @@ def test_corpora_that_differ_by_a_frame_are_not_the_same(made: Path, tmp_path: P
     np.savez(other / "packed" / "features.npz", **moved)
     with pytest.raises(AssertionError):
         assert_same_corpus(made, other)
+
+
+def test_packing_tells_of_every_clip(made: Path, tmp_path: Path) -> None:
+    """It takes minutes for a large corpus."""
+    out = tmp_path / "copy"
+    shutil.copytree(made, out)
+    (out / "packed" / "rows.json").unlink()
+    rows, settings = (
+        read_rows(out / "manifest.jsonl"),
+        PrepareSettings(size=64, pack_size=64, hd=0, mark="0badcafe"),
+    )
+    told: list[tuple[int, int]] = []
+    pack_corpus(out, rows, settings, lambda *counts: told.append(counts))
+    assert told == [(0, 2), (1, 2), (2, 2)]
+    pack_corpus(out, rows, settings, lambda *_: pytest.fail("there was nothing to do"))
+    assert_same_corpus(made, out)
+
+    told.clear()
+    write_shards(out, rows, progress=lambda *counts: told.append(counts))
+    assert told == [(0, 2), (1, 2), (2, 2)]
 
 
 class PowerCutError(Exception):

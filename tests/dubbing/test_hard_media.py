@@ -233,6 +233,22 @@ def test_a_subtitle_that_the_container_cannot_hold_is_said_once(
     assert lost[0] in listener.before
 
 
+@pytest.mark.parametrize(
+    ("end", "length", "seconds"), [(0.4, "auto", 0.52), (0.8, "auto", 0.8), (0.4, "bounce", 0.52)]
+)
+def test_speech_longer_than_a_passage_is_said(
+    tmp_path: Path, speech: Path, end: float, length: str, seconds: float
+) -> None:
+    """Who cuts a passage does not expect more; who names a way to go on does."""
+    video = write_video(tmp_path / "v.mp4", 25)
+    report = run(video, speech, tmp_path / "o.mp4", end=Fraction(str(end)), length=length)
+    assert report.seconds == pytest.approx(seconds)  # the speech lasts 0.5 s
+    told = [line for line in report.warnings if "longer than the passage" in line]
+    assert len(told) == (1 if (end, length) == (0.4, "auto") else 0)
+    if told:
+        assert "0.52 s, of which the passage has 0.40 s" in told[0]
+
+
 @pytest.mark.parametrize("suffix", [".mkv", ".ts", ".mp4"])
 def test_a_clip_with_its_own_sound_keeps_its_length(tmp_path: Path, suffix: str) -> None:
     """AAC fills its last block, and neither Matroska nor MPEG-TS says by how much."""

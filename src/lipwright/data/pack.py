@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -15,13 +16,19 @@ from lipwright.data.storage import read_crops
 from lipwright.errors import LipwrightError
 
 
-def pack_corpus(out: Path, rows: list[Row], settings: PrepareSettings) -> None:
+def pack_corpus(
+    out: Path,
+    rows: list[Row],
+    settings: PrepareSettings,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
     """Write ``out/packed`` from the accepted clips; nothing is done when it holds them already.
 
     Args:
         out: the corpus.
         rows: manifest rows of clips.
         settings: of the corpus.
+        progress: called with the clips that are done, and all of them; not if nothing is to do.
 
     Raises:
         LipwrightError: nothing was accepted.
@@ -44,7 +51,8 @@ def pack_corpus(out: Path, rows: list[Row], settings: PrepareSettings) -> None:
         folder / "frames.npy", mode="w+", dtype=np.uint8, shape=(total, side, side, 3)
     )
     arrays: dict[str, list[NDArray[np.generic]]] = {}
-    for row in planned:
+    progress(0, len(planned))
+    for count, row in enumerate(planned, 1):
         crops = read_crops(crop_path(out / "clips", row.clip, settings.size, settings))
         for i, crop in enumerate(crops):
             frames[row.start + i] = mark_crop(reduced(crop, side), settings.mark)
@@ -52,6 +60,7 @@ def pack_corpus(out: Path, rows: list[Row], settings: PrepareSettings) -> None:
             for name in features:
                 value = features[name]
                 arrays.setdefault(name, []).append(value.T if name == "mel" else value)
+        progress(count, len(planned))
     frames.flush()
     np.save(folder / "mel.npy", np.concatenate(arrays.pop("mel")))
     meshes = arrays.pop("landmarks")

@@ -14,6 +14,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,8 @@ def prepare(
         out: the corpus folder.
         settings: crop sizes and limits; a corpus keeps the settings that it was begun with.
         options: see :class:`PrepareOptions`.
-        progress: called with a step's name, the sources it has done and those it has to do.
+        progress: called with a step's name, the sources (clips, from packing on) that it has done
+            and those that it has to do.
 
     Raises:
         LipwrightError: no source found, settings differ from the corpus', labels, words or expert
@@ -162,13 +164,9 @@ def prepare(
         write_page(out / "statistics.html", numbers, people)
         _tidy_up(rows, work)
         if options.pack:
-            progress("pack", 0, 1)
-            pack_corpus(out, clips, settings)
-            progress("pack", 1, 1)
+            pack_corpus(out, clips, settings, partial(progress, "pack"))
         if options.shards:
-            progress("shards", 0, 1)
-            write_shards(out, clips)
-            progress("shards", 1, 1)
+            write_shards(out, clips, progress=partial(progress, "shards"))
     accepted = [c for c in clips if not c["reason"]]
     return PrepareSummary(
         sources=len({c["source"] for c in clips}),

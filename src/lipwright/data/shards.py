@@ -8,8 +8,10 @@ source has it, ``<clip>.hd.mp4``. Any reader of tar files can use them, in order
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 from lipwright.data.rows import Row
@@ -18,13 +20,19 @@ from lipwright.files.whole import written_whole
 LARGEST = 512 * 2**20
 
 
-def write_shards(out: Path, rows: list[Row], largest: int = LARGEST) -> list[Path]:
+def write_shards(
+    out: Path,
+    rows: list[Row],
+    largest: int = LARGEST,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Path]:
     """Write the shards of a corpus anew.
 
     Args:
         out: the corpus.
         rows: manifest rows of clips; rejected ones are left out.
         largest: bytes after which the next shard is begun.
+        progress: called with the clips that are done, and all of them.
 
     Returns:
         The files, train before val.
@@ -35,19 +43,26 @@ def write_shards(out: Path, rows: list[Row], largest: int = LARGEST) -> list[Pat
         old.unlink()
     written: list[Path] = []
     accepted = sorted((r for r in rows if not r["reason"]), key=lambda r: str(r["clip"]))
+    progress(0, len(accepted))
+    counted = itertools.count(1)
+
+    def told() -> None:
+        progress(next(counted), len(accepted))
+
     for split in sorted({str(r["split"]) for r in accepted}):
         chosen = [r for r in accepted if r["split"] == split]
         number = 0
         while chosen:
             path = folder / f"{split}-{number:06d}.tar"
-            chosen = chosen[_write(path, out / "clips", chosen, largest) :]
+            written_clips = _write(path, out / "clips", chosen, largest, told)
+            chosen = chosen[written_clips:]
             written.append(path)
             number += 1
     return written
 
 
-def _write(path: Path, clips: Path, rows: list[Row], largest: int) -> int:
-    """Fill one shard; how many rows went in (at least one)."""
+def _write(path: Path, clips: Path, rows: list[Row], largest: int, told: Callable[[], None]) -> int:
+    """Fill one shard; how many rows went in (at least one), ``told`` of each."""
     count = 0
     with written_whole(path) as temporary, tarfile.open(temporary, "w") as tar:
         for row in rows:
@@ -61,6 +76,7 @@ def _write(path: Path, clips: Path, rows: list[Row], largest: int) -> int:
             shown = {k: v for k, v in row.items() if k != "source"}
             _add(tar, f"{clip}.json", json.dumps(shown).encode())
             count += 1
+            told()
     return count
 
 

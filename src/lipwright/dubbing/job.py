@@ -441,6 +441,8 @@ class _Dub:
             line = timeline.build(
                 cut.pts, cut.last_duration, base, seconds, length, info.average_rate, padding
             )
+            if (start or end) and length == "auto":
+                self._say(timeline.longer_than_passage(line, len(cut.pts)))
             line = replace(line, source=line.source + cut.first)
             if options.fps != STILL_RATE:
                 self.report.warnings.append(

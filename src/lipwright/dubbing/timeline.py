@@ -255,6 +255,23 @@ def passage(
     return Passage(first, clean[first:stop], ticks)
 
 
+def longer_than_passage(line: Timeline, frames: int) -> list[str]:
+    """A sentence where the output goes on behind a passage, for the speech is longer.
+
+    Args:
+        line: the output, from ``build``.
+        frames: of the passage.
+    """
+    if len(line) <= frames:
+        return []
+    return [
+        f"The speech is longer than the passage of --start and --end: the output lasts "
+        f"{float(line.end):.2f} s, of which the passage has {float(line.time(frames)):.2f} s; the "
+        "rest shows it backward and forward again. --length cut_off ends with the passage, and "
+        "--length video keeps its length whatever the speech is."
+    ]
+
+
 def _remapped(
     once: NDArray[np.int64], video_ticks: int, time_base: Fraction, speech: Fraction
 ) -> Timeline:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, Problems
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,13 @@ from lipwright.errors import LipwrightError
 )
 def test_a_sentence_has_a_capital_and_a_full_stop(message: str, sentence: str) -> None:
     assert LipwrightError(message).sentence == sentence
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\v", "\f", "\x1e", "\x85", "\u2028"])
+def test_a_name_with_a_line_end_leaves_one_line(end: str) -> None:
+    error = LipwrightError(f"There is no file my{end}film.mp4.")
+    assert str(error) == "There is no file my film.mp4."
+    assert str(error).splitlines() == [error.sentence]
+    problems = Problems([f"row 1: there is no my{end}film.mp4", "row 2: no speech"])
+    assert problems.sentences[0] == "row 1: there is no my film.mp4"
+    assert len(str(problems).split("\n")) == 2

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+_LINE_ENDS = re.compile(r"\r\n|[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
+"""What ``str.splitlines`` takes for the end of a line."""
 _PLAIN_WORD = re.compile(
     r"(the|there|this|that|these|those|a|an|it|its|no|not|only|with|without|in|of|on|at|to|cannot"
     r"|closures|features|landmarks|pictures|series|unpaired) "
@@ -13,12 +15,20 @@ _PLAIN_WORD = re.compile(
 (``corpus``, ``loss.sync``, ``--face``), which stays as it was given."""
 
 
+def _one_line(text: object) -> str:
+    return _LINE_ENDS.sub(" ", str(text))
+
+
 class LipwrightError(Exception):
     """Something that the user can understand and mend.
 
     The message is one sentence that says what went wrong, where, and what to do. The command
     line prints it on standard error and exits with 1; it shows a traceback with ``--debug`` only.
+    Line ends in it, those of a file's name above all, become spaces.
     """
+
+    def __init__(self, sentence: object = "") -> None:
+        super().__init__(_one_line(sentence))
 
     @property
     def sentence(self) -> str:
@@ -38,8 +48,9 @@ class Problems(LipwrightError):  # noqa: N818 - the plural of LipwrightError
         most: how many of them are told; of the rest only the number is.
         """
         rest = len(sentences) - most
-        self.sentences = (*sentences[:most], *([f"({rest} more)"] if rest > 0 else []))
-        super().__init__("\n  ".join(self.sentences))
+        told = [_one_line(sentence) for sentence in sentences[:most]]
+        self.sentences = (*told, *([f"({rest} more)"] if rest > 0 else []))
+        Exception.__init__(self, "\n  ".join(self.sentences))
 
 
 def missing_extra(what: str, extra: str) -> LipwrightError:

@@ -282,3 +282,41 @@ def test_deinterlacing_keeps_the_times_and_removes_the_combs(interlaced: Path) -
         return float(np.abs(rows[1:-1] - (rows[:-2] + rows[2:]) / 2).mean())
 
     assert combs(whole[4][1]) < 0.4 * combs(raw[4][1])
+
+
+def shown(path: Path) -> np.ndarray:
+    """(h, w, 3) RGB of the first frame, as the reader gives it."""
+    with VideoReader(path) as reader:
+        return next(iter(reader)).native.to_ndarray(format="rgb24").astype(np.int16)
+
+
+def colours() -> Image.Image:
+    """Smooth gradients of all three colours."""
+    y, x = np.mgrid[:48, :64]
+    return Image.fromarray(np.stack([4 * x, 5 * y, 255 - 2 * x - 2 * y], 2).astype(np.uint8))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "YCbCr", "L"])
+@pytest.mark.parametrize("compression", ["jpeg", "tiff_lzw"])
+def test_scanned_pictures_keep_their_colours(tmp_path: Path, mode: str, compression: str) -> None:
+    """Of TIFF that holds JPEG, libav makes a black or green picture without a word."""
+    path = tmp_path / "scan.tif"
+    if mode == "YCbCr" and compression != "jpeg":
+        pytest.skip("nobody writes that")
+    colours().convert(mode).save(path, compression=compression)
+    assert probe(path).is_still
+    expected = np.asarray(Image.open(path).convert("RGB")).astype(np.int16)
+    assert np.abs(shown(path) - expected).mean() < 2
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".png", ".webp"])
+def test_one_frame_is_a_picture_and_two_are_a_video(tmp_path: Path, suffix: str) -> None:
+    """A mouth in a GIF of one frame would move at ten frames per second otherwise."""
+    one, two = tmp_path / f"one{suffix}", tmp_path / f"two{suffix}"
+    colours().save(one, save_all=True)
+    colours().save(two, save_all=True, append_images=[colours().transpose(0)], duration=80)
+    assert probe(one).is_still
+    assert probe(one).frame_count == 1
+    assert not probe(two).is_still
+    with VideoReader(two) as reader:
+        assert sum(1 for _ in reader) == 2

@@ -11,6 +11,7 @@ import math
 import struct
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -38,6 +39,7 @@ FieldOrder = Literal["progressive", "tff", "bff"]
 
 _TOP_FIRST, _BOTTOM_FIRST = (2, 5), (3, 4)  # libav's AVFieldOrder by the field shown first
 _DEFAULT_RATE = Fraction(25)
+_MAY_MOVE = ("gif", "apng")
 _MAX_ASPECT = 16
 _ONE = 1 << 16
 _TURNED = {  # display matrices by quarter turns clockwise
@@ -204,6 +206,7 @@ def describe(
         container.format.name == "image2"
         or container.format.name.endswith("_pipe")
         or bool(stream.disposition & (Disposition.attached_pic | Disposition.still_image))
+        or (container.format.name in _MAY_MOVE and _has_one_picture(path))
     )
     code_range = frame.color_range or context.color_range
     if source_format.startswith("yuvj"):
@@ -267,6 +270,16 @@ def _timecode(frame: av.VideoFrame, rate: Fraction) -> str | None:
         if label is not None:
             return label
     return None
+
+
+def _has_one_picture(path: Path) -> bool:
+    """Whether a file of a kind that may move holds a single picture, which most GIF do."""
+    with open_media(path, "picture") as container:
+        packets = packets_of(container, container.streams.video[0])
+        try:
+            return len([packet for packet in islice(packets, 2) if packet.size]) < 2
+        except (av.error.FFmpegError, OSError):
+            return False
 
 
 def stores_decoding_order(container: av.container.InputContainer, stream: av.VideoStream) -> bool:

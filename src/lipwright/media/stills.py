@@ -1,9 +1,10 @@
-"""Pictures that libav does not read as players show them: HEIC, AVIF and animated WebP.
+"""Pictures that libav does not read as players show them: HEIC, AVIF, some TIFF, animated WebP.
 
 A phone stores a HEIC photograph as a grid of tiles with auxiliary pictures beside them; libav
 sees dozens of small video streams. libheif (through ``pillow-heif``) and Pillow's own AVIF reader
 put the picture together, turned upright; it goes on as PNG in memory. An animated WebP, which
-libav cannot decode, goes on as an animated PNG: a video with the times of its frames.
+libav cannot decode, goes on as an animated PNG: a video with the times of its frames. A TIFF that
+holds JPEG, as scanners write it, is read by Pillow: libav makes a black or green picture of it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from lipwright.errors import LipwrightError
 from lipwright.media import limits
+from lipwright.media.tiff_tags import COMPRESSION, short_tag
 
 _HEIC = {b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2"}
 _AVIF = {b"avif"}
@@ -30,8 +32,25 @@ def is_animated_webp(path: Path) -> bool:
 
 
 def is_photograph(path: Path) -> bool:
-    """Whether a file is a HEIC or AVIF still picture (ISO/IEC 23008-12, brands of ``ftyp``)."""
-    return bool(_brands(path) & (_HEIC | _AVIF)) and not _is_sequence(path)
+    """Whether a file is a HEIC or AVIF still picture, or a TIFF that holds JPEG.
+
+    By the brands of ``ftyp`` (ISO/IEC 23008-12), and by the tag of the compression (TIFF 6.0,
+    section 22, and its technical note 2).
+    """
+    if bool(_brands(path) & (_HEIC | _AVIF)) and not _is_sequence(path):
+        return True
+    return _tiff_compression(path) in _JPEG_IN_TIFF
+
+
+_JPEG_IN_TIFF = (6, 7)
+
+
+def _tiff_compression(path: Path) -> int | None:
+    try:
+        with path.open("rb") as file:
+            return short_tag(file, COMPRESSION)
+    except OSError:
+        return None
 
 
 def _is_sequence(path: Path) -> bool:
@@ -91,7 +110,7 @@ def as_png(path: Path, what: str) -> io.BytesIO:
     """The picture as a PNG file in memory, upright, 8 bits per component.
 
     Args:
-        path: a HEIC or AVIF file.
+        path: a HEIC, AVIF or TIFF file.
         what: what the caller calls it, for the messages.
 
     Raises:
@@ -99,7 +118,7 @@ def as_png(path: Path, what: str) -> io.BytesIO:
     """
     from PIL import Image, ImageOps
 
-    if not _brands(path) & _AVIF:
+    if _brands(path) & _HEIC and not _brands(path) & _AVIF:
         from pillow_heif import register_heif_opener
 
         register_heif_opener()

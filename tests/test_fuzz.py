@@ -48,12 +48,26 @@ def test_damage_of_nothing() -> None:
     assert isinstance(mutated(b"x", random.Random(0), text=True), bytes)
 
 
+def idat(png: bytes) -> bytes:
+    """The content of the only chunk of pixels."""
+    start = png.index(b"IDAT") + 4
+    return png[start : start + int.from_bytes(png[start - 8 : start - 4], "big")]
+
+
 def test_checksums(tmp_path: Path) -> None:
     (png,) = SEEDS["png"](tmp_path)
     data = bytearray(png.read_bytes())
     data[16] ^= 1  # in the header chunk: 13 bytes behind its name at 12, then the checksum
     mended = with_checksums("png", bytes(data))
     assert mended[29:33] == zlib.crc32(data[12:29]).to_bytes(4, "big")
+    data = bytearray(png.read_bytes())
+    place = data.index(b"IDAT") + 200  # in the middle of the deflated pixels
+    data[place : place + 4] = b"\xff" * 4
+    mended = with_checksums("png", bytes(data))
+    before, after = (zlib.decompress(idat(content)) for content in (png.read_bytes(), mended))
+    assert after[:100] == before[:100]  # what came before the damage
+    assert after != before
+    assert len(after) >= len(before)
     (ogg,) = SEEDS["ogg"](tmp_path)  # written with right checksums by libav
     assert with_checksums("ogg", ogg.read_bytes()) == ogg.read_bytes()
 

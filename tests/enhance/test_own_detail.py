@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -99,6 +101,49 @@ def test_what_came_before_does_not_matter() -> None:
     one_after_another = [enhancer.enhance(p[None], [c], state)[0] for p, c in wanted]
     for made, (picture, known) in zip(one_after_another, wanted, strict=True):
         assert np.array_equal(made, sharpened(picture, refs, known))
+
+
+def test_nobody_is_asked_where_the_frame_itself_shows_all() -> None:
+    real = filmed()
+    refs = references(filmed(seed=3))
+    enhancer = OwnDetail()
+    state = enhancer.start(refs)
+    made = enhancer.enhance(real[None], [context(real)], state)[0]
+    assert error(made, real) < 0.005
+    assert not state.used
+    enhancer.enhance(drawn(real)[None], [context(filmed(opening=0.08))], state)
+    assert state.used
+
+
+def test_enlarged_references_are_bounded_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as fit, or three; the last ones used are kept."""
+    shapes = [{"opening": o} for o in (0.02, 0.03, 0.04, 0.05, 0.06)]
+    state = OwnDetail().start(
+        references(*(filmed(opening=s["opening"]) for s in shapes), shapes=shapes)
+    )
+    for index in (0, 1, 2, 3, 0, 4):
+        state.finer(index)
+    assert list(state.used) == [1, 2, 3, 0, 4]
+    monkeypatch.setattr(own_detail, "USED_BYTES", 0)
+    state.finer(4)
+    assert list(state.used) == [1, 2, 3, 0, 4]
+    state.used.clear()
+    for index in (0, 1, 2, 0, 3):
+        state.finer(index)
+    assert list(state.used) == [2, 0, 3]
+
+
+def test_only_what_is_shown_changes() -> None:
+    real = filmed()
+    soft = drawn(real)
+    shown = np.zeros(soft.shape[1:], np.float32)
+    shown[120:260, 80:240] = 1.0
+    whole, part = (
+        sharpened(soft, references(real), known)
+        for known in (context(), dataclasses.replace(context(), shown=shown))
+    )
+    assert np.abs(part - whole)[:, shown > 0].max() < 0.2 / 255
+    assert np.array_equal(part[:, :60], soft[:, :60])
 
 
 def test_what_interpolation_takes_of_the_finest_grain_is_made_up() -> None:

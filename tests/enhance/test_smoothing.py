@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from lipwright.enhance.smoothing import block_side, in_blocks, smoothed
+from lipwright.enhance.smoothing import block_side, enlarged, in_blocks, smoothed
 
 
 @pytest.mark.parametrize(("sigma", "block"), [(0.8, 1), (1.5, 1), (2.2, 2), (10.0, 8)])
@@ -37,3 +37,16 @@ def test_even_pictures_stay_and_sizes_too() -> None:
     assert smoothed(even, 2.2).shape == (37, 51)
     assert in_blocks(even, 2.2).shape == (19, 26)
     assert smoothed(np.stack([even, even], axis=-1), 3.0).shape == (37, 51, 2)
+
+
+@pytest.mark.parametrize("sigma", [0.8, 2.2, 5.0])
+@pytest.mark.parametrize(
+    ("rows", "columns"), [((0, 40), (3, 77)), ((13, 14), (0, 1)), ((7, 61), (50, 83))]
+)
+def test_a_part_is_a_part_of_the_whole(
+    sigma: float, rows: tuple[int, int], columns: tuple[int, int]
+) -> None:
+    picture = np.random.default_rng(0).normal(size=(61, 83)).astype(np.float32)
+    down, across = slice(*rows), slice(*columns)
+    part = enlarged(in_blocks(picture, sigma), block_side(sigma), down, across)
+    np.testing.assert_allclose(part, smoothed(picture, sigma)[down, across], atol=1e-6)

@@ -111,16 +111,22 @@ class FaceEnhancer:
             _planar(before) if "source" in info.needs else None,
             lips if "lips" in info.needs else None,
             planned.points if "lips" in info.needs else None,
+            None if info.size else weight,
         )
         given = _planar(picture)
         made = self.enhancer.enhance(given[None], [context], state)[0]
         if to_window is None and info.scale == 1:
-            change = _interleaved(made - given)
+            made -= given
+            change = _interleaved(made)
         else:
             assert to_window is not None
             change = _spread(made, given, to_window, info.scale, region.shape)
-        share = np.minimum(np.float32(1), weight / np.float32(FULL_FROM))
-        region.apply(change * (share if change.ndim == 2 else share[:, :, None]), weight > 0)
+        share = np.minimum(np.float32(1), weight * np.float32(1 / FULL_FROM))
+        if change.ndim == 2:
+            change *= share  # 0 where nothing is shown, so no pixel changes there
+            region.apply(change)
+        else:
+            region.apply(change * share[:, :, None], weight > 0)
 
     def _state(self, track: int) -> Any:
         if track not in self._states:
@@ -152,11 +158,15 @@ def _outline(track: Track, frame: int) -> NDArray[np.float32]:
 
 def _planar(picture: Picture) -> Picture:
     """(h, w, 3) or (h, w) -> (C, h, w), within [0, 1]."""
+    if picture.ndim == 2:
+        return np.asarray(picture.clip(0.0, 1.0)[None], np.float32)
     return np.stack(cv2.split(picture)).clip(0.0, 1.0)
 
 
 def _interleaved(planes: Picture) -> Picture:
     """(3, h, w) -> (h, w, 3), (1, h, w) -> (h, w)."""
+    if len(planes) == 1:
+        return np.asarray(planes[0], np.float32)
     return np.asarray(cv2.merge(list(planes)), np.float32)
 
 

@@ -82,12 +82,15 @@ class Context:
         source: (C, H, W) float32 in [0, 1], the picture before anything was drawn, or None.
         lips: (40, 2) contours of the drawn lips in parts of the aligned crop, or None.
         outline: (K, 2) landmarks of the face's outline in this frame, or None.
+        shown: (H, W), 0 where what is made of the picture will not be shown, so that it may stay
+            there as it is; None: all of it may be.
     """
 
     to_picture: NDArray[np.float64]
     source: Array | None = None
     lips: NDArray[np.floating] | None = None
     outline: NDArray[np.floating] | None = None
+    shown: Array | None = None
 
 
 class Enhancer(ABC):

@@ -44,9 +44,12 @@ def smoothed(picture: Array, sigma: float) -> Array:
     return np.asarray(large[:height, :width], np.float32)
 
 
-def in_blocks(picture: Array, sigma: float) -> Array:
-    """What :func:`smoothed` enlarges: one number per block of :func:`block_side` pixels a side."""
-    block = block_side(sigma)
+def in_blocks(picture: Array, sigma: float, block: int | None = None) -> Array:
+    """What :func:`smoothed` enlarges: one number per block of so many pixels a side.
+
+    ``block``: default that of :func:`block_side`.
+    """
+    block = block or block_side(sigma)
     height, width = picture.shape[:2]
     below, beside = -height % block, -width % block
     if below or beside:
@@ -54,6 +57,22 @@ def in_blocks(picture: Array, sigma: float) -> Array:
     size = (picture.shape[1] // block, picture.shape[0] // block)
     means = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
     return gaussian(means, float(np.sqrt(sigma**2 - _variance(block))) / block)
+
+
+def enlarged(blocks: Array, block: int, rows: slice, columns: slice) -> Array:
+    """A part of what blocks are enlarged to, without the rest."""
+    if block == 1:
+        return blocks[rows, columns]
+    # One block more on each side, between which the first and the last pixels lie.
+    first = [max(0, part.start // block - 1) for part in (rows, columns)]
+    some = blocks[
+        first[0] : (rows.stop - 1) // block + 2, first[1] : (columns.stop - 1) // block + 2
+    ]
+    size = (some.shape[1] * block, some.shape[0] * block)
+    large = cv2.resize(some, size, interpolation=cv2.INTER_LINEAR)
+    top, left = rows.start - first[0] * block, columns.start - first[1] * block
+    height, width = rows.stop - rows.start, columns.stop - columns.start
+    return np.asarray(large[top : top + height, left : left + width], np.float32)
 
 
 def _variance(block: int) -> float:

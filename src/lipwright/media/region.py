@@ -238,16 +238,19 @@ class RegionEdit:
         self._frame.make_writable()
         views = plane_views(self._frame)
         coarse = layout.chroma_x > 1 or layout.chroma_y > 1
+        shares = [weight] * len(layout.planes)
+        if coarse and len(shares) > 1:
+            small = group_mean(weight, layout.chroma_x, layout.chroma_y)
+            small *= _all_covered(weight > 0, layout.chroma_x, layout.chroma_y)
+            shares[1:] = [small] * len(shares[1:])
         to_frame = np.vstack([to_region, [0.0, 0.0, 1.0]])
         to_frame[:2, 2] += (x0, y0)
-        for i, plane in enumerate(layout.planes):
-            share, left, top = weight, x0, y0
+        for i, (plane, share) in enumerate(zip(layout.planes, shares, strict=True)):
+            left, top = x0, y0
             to_plane = np.eye(2, 3)
             if i > 0 and coarse:
                 left, top = x0 // layout.chroma_x, y0 // layout.chroma_y
                 to_plane = _luma_to_chroma(layout, self._info)
-                share = group_mean(weight, layout.chroma_x, layout.chroma_y)
-                share = share * _all_covered(weight > 0, layout.chroma_x, layout.chroma_y)
             height, width = share.shape
             where: Affine = to_plane @ to_frame
             where[:, 2] -= (left, top)

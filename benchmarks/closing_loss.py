@@ -97,9 +97,9 @@ def half(row: ClipRow) -> int:
 
 @torch.inference_mode()
 def told(network: EncoderToLips, heard: Features) -> NDArray[np.float64]:
-    """(n, C) features -> (n, K) motions, rest taken off as at inference."""
+    """(n, C) features -> (n, K) motions."""
     rows = rows_about(heard, -network.layers, len(heard) + 2 * network.layers)
-    out = network.sequence(torch.from_numpy(rows.T[None].copy())) - network.silence()
+    out = network.sequence(torch.from_numpy(rows.T[None].copy()))
     return np.asarray(out[0].numpy(), np.float64)
 
 

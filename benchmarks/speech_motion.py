@@ -95,7 +95,8 @@ def main() -> None:
     parser.add_argument(
         "--second-halves",
         action="store_true",
-        help="judge second halves, without and with what --adapt learns from the first ones",
+        help="judge second halves, without and with what --adapt learns from the first ones,"
+        " of the clips that teach something",
     )
     parser.add_argument("--noise", type=float, nargs="+", default=[], help="dB, any number")
     args = parser.parse_args()
@@ -108,12 +109,12 @@ def main() -> None:
     waves = {r.clip: clip_wave(corpus, r) for r in rows}
     phones = {r.clip: said(r, waves[r.clip], args.transcripts) for r in rows}
     print(HEAD)
-    for name, noise in product(args.weights, [inf, *args.noise]):
-        network = predictor(name, args.gain)
+    networks = {name: predictor(name, args.gain) for name in args.weights}
+    for (name, network), noise in product(networks.items(), [inf, *args.noise]):
         kinds: dict[str, dict[str, dict[str, float]]] = {"": {}}
         if args.second_halves:
             kinds = {", general": {}, ", adapted": {}}
-        learnt = 0
+        taught: set[str] = set()
         for r in rows:
             wave = add_noise(waves[r.clip], noise, r.clip)
             columns = network.predict(wave)
@@ -122,18 +123,20 @@ def main() -> None:
                 if kind == ", adapted":
                     person = learnt_from(corpus, r, columns, wave, network.motions)
                     own = features_by_track([person], columns, network.gain)
-                    learnt += bool(own)
+                    taught |= {r.clip} if own else set()
                     columns = own.get(0, columns)
                 told = columns[:, ::STEPS_PER_FRAME].T.astype(np.float64)
                 found[r.clip] = judged(
                     corpus, r, told, network, args.speaking, phones[r.clip], begin
                 )
         if args.second_halves:
-            print(f"{name}: {learnt} of {len(rows)} clips had enough to learn from", flush=True)
+            print(f"{name}: {len(taught)} of {len(rows)} clips taught something", flush=True)
         level = "" if noise == inf else f", noise at {noise:g} dB"
         for kind, found in kinds.items():
             for title, clips in (("all", set(found)), (args.people, named)):
                 if title != "all" or not args.only:
+                    if args.second_halves:
+                        clips = clips & taught
                     cells = line([found[c] for c in clips])
                     print(f"| {name}, {title}{kind}{level} | {cells} |", flush=True)
 
@@ -199,8 +202,7 @@ def trained(path: Path, gain: float) -> Predictor:
 
     @torch.inference_mode()
     def predict(wave: NDArray[np.float32]) -> NDArray[np.float32]:
-        columns = network.dense(torch.from_numpy(whisper_log_power(wave)))
-        return np.asarray((columns - network.silence().T).numpy(), np.float32)
+        return np.asarray(network.dense(torch.from_numpy(whisper_log_power(wave))), np.float32)
 
     return Predictor(space.motions, gains(gain, network.dim), predict)
 

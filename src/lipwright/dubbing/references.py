@@ -1,8 +1,8 @@
-"""A few good looks at every face, chosen while the video is read for the first time.
+"""A few good reference frames of every face, chosen while the video is read for the first time.
 
 A method wants to see what it shall draw: these teeth, this beard, these lips, open and closed. The
 candidates of a face are sorted into bins by how far the mouth is open; each bin keeps its best
-few, sharp and frontal and not all from one second. At the end of the track the looks are
+few, sharp and frontal and not all from one second. At the end of the track the references are
 taken so that their openings cover the range that this person showed.
 
 Only the crops are kept, not the frames; a face costs at most ``BINS * PER_BIN`` small pictures. Of
@@ -26,9 +26,9 @@ OPENING_RANGE = 0.24
 """Mouth openings from 0 to this are spread over the bins; wider ones share the last."""
 PER_BIN = 6
 APART_SECONDS = 0.2
-"""Two looks of one bin are at least this far apart; of closer ones the better is kept."""
+"""References of one bin are at least this far apart; of closer ones the better is kept."""
 COUNT = 32
-"""Looks per face."""
+"""Reference frames per face."""
 DETAIL_QUALITY = 95
 """Of the JPEG that keeps the detail of a mouth: what it loses is less than what codecs of videos
 lose."""
@@ -98,17 +98,17 @@ class ReferenceSelector:
         return sum(map(len, self._bins))
 
     def wants(self, opening: float, seconds: float) -> bool:
-        """Whether a look is worth sampling: its bin is not yet full, or it is time for a better."""
+        """Whether a frame is worth keeping: its bin is not yet full, or it is time for a better."""
         bin_ = self._bins[_bin(opening)]
         return len(bin_) < PER_BIN or all(
             abs(reference.seconds - seconds) >= APART_SECONDS / 2 for reference in bin_
         )
 
     def add(self, reference: Reference, detail: Callable[[], bytes] = bytes) -> None:
-        """Keep the look if it is among the best of its bin.
+        """Keep the frame if it is among the best of its bin.
 
         Args:
-            reference: the look.
+            reference: the reference frame.
             detail: gives its ``detail``; called if it is kept.
         """
         bin_ = self._bins[_bin(reference.opening)]
@@ -128,7 +128,7 @@ class ReferenceSelector:
         del bin_[PER_BIN:]
 
     def choose(self, count: int = COUNT) -> list[Reference]:
-        """Up to ``count`` looks, from the most closed to the most open mouth."""
+        """Up to ``count`` reference frames, from the most closed to the most open mouth."""
         references = _shown([reference for bin_ in self._bins for reference in bin_])
         if len(references) <= count:
             return sorted(references, key=lambda reference: (reference.opening, reference.frame))

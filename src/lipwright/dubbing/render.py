@@ -44,9 +44,9 @@ WINDOW_BYTES = 96 << 20
 """A window of frames holds no more than this, or a single frame."""
 
 MAP = 64
-"""Side of the maps that say where looks show a face."""
+"""Side of the maps that say where reference frames show a face."""
 JAW_DROP = 0.2
-"""How far below a look's chin, as part of the face's height, its picture still counts as face:
+"""How far below a reference's chin, as part of the face's height, its picture still counts as face:
 there it has to cover the chin of a mouth that stands wide open in this frame."""
 
 Picture = NDArray[np.float32]
@@ -90,7 +90,7 @@ class Face:
     lips: NDArray[np.float64] | None = None
     """(40, 2) contours of the drawn lips in parts of the crop, where they are known."""
     support: Picture | None = None
-    """How far the looks that it was drawn from show a face in each place, see composite.lent."""
+    """How far its references show a face at each place, see ``composite.lent``."""
 
 
 @dataclass

@@ -74,7 +74,7 @@ class Rendered:
             own autoencoder draws them. The difference ``faces - baseline`` is then the edit alone,
             free of the autoencoder's blur and colour bias, and the compositor can keep the pores,
             beard and lip colour of the source wherever the edit is small.
-        redrawn: whether the lower half of ``faces`` was drawn without a look at the source's. Then
+        redrawn: whether the lower half of ``faces`` was drawn without the source's. Then
             there is no edit: where the drawn face resembles the source by chance, the source's old
             mouth would stay. The drawn face is shown all over the mask, and ``baseline`` tells its
             colours only.

@@ -3,11 +3,11 @@
 Chen et al., "Hierarchical Cross-Modal Talking Face Generation with Dynamic Pixel-Wise Loss" (CVPR
 2019). See docs/methods/landmark.md for what is theirs and what is ours.
 
-The example of a still picture is the picture. In a video it is one look of the person, the mouth at
-rest, brought into each frame's pose by the landmarks: were it the frame itself, the old mouth would
-show through wherever VG-net moves it too little. Where VG-net does not draw, the frame stays as it
-is. Both networks are recurrent: frames are computed one by one and the state goes along, so that
-batches of any size give the same frames.
+The example of a still picture is the picture. In a video it is one reference frame of
+the person, the mouth at rest, brought into each frame's pose by the landmarks: were it the frame
+itself, the old mouth would show through wherever VG-net moves it too little. Where VG-net does not
+draw, the frame stays as it is. Both networks are recurrent: frames are computed one by one and the
+state goes along, so that batches of any size give the same frames.
 """
 
 from __future__ import annotations

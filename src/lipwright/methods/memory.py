@@ -42,9 +42,9 @@ _SPACE = ("talker.mover.space.basis", "talker.mover.space.scale")
 
 @dataclass(frozen=True)
 class MemoryState:
-    """What one face track needs: one look (1, 3, S, S) in [-1, 1].
+    """What one face track needs: one reference frame (1, 3, S, S) in [-1, 1].
 
-    Where it is moved, R looks with their (R, P, 2) lip points and (R, K) lip motions, and their
+    Where it is moved, R of them with their (R, P, 2) lip points and (R, K) lip motions, and their
     (R, D) poses.
     """
 
@@ -90,8 +90,8 @@ class MemoryMethod(EncodedMethod):
             fields.fail(f"graphs are {', '.join(sorted(engines))}")
         self.engine = engines["draw"]
         self.speech = (engines[ENCODER], engines[MEMBERS]) if encoded else ()
-        told = fields.section("networks").section("talker")
-        self.context = told.section("audio").whole("layers", 0, 64, 6) if encoded else 0
+        talker = fields.section("networks").section("talker")
+        self.context = talker.section("audio").whole("layers", 0, 64, 6) if encoded else 0
         size = fields.whole("size", 16, 1024)
         self.info = MethodInfo(
             name="memory",

@@ -1,9 +1,9 @@
-"""Which look serves as reference for a frame, where references are moved: by pose, not by mouth.
+"""Which reference frame serves for a frame, where references are moved: by pose, not by mouth.
 
 A reference from another pose of the head brings another chin and background into the drawn ellipse.
-Poses are compared by the upper half of the face, which does not speak. Only looks with middling
-mouths are taken, few of them, and the first is kept unless another is clearly nearer: a look chosen
-frame by frame among all would bring the source's own mouth back, and its speech with it.
+Poses are compared by the upper half of the face, which does not speak. Only references with
+middling mouths are taken, few of them, and the first is kept unless another is clearly nearer: one
+chosen frame by frame among all would bring the source's own mouth back, and its speech with it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 
 MIDDLE = (0.3, 0.7)
-"""Looks whose openings rank between these shares are middling."""
+"""Reference frames whose openings rank between these shares are middling."""
 MOST = 4
-"""So many looks serve at most."""
+"""So many reference frames serve at most."""
 APART = 0.05
-"""Looks nearer to each other than this (one minus cosine of poses) are one."""
+"""Reference frames nearer to each other than this (one minus cosine of poses) are one."""
 CLEARLY = 0.6
-"""Another look serves when its distance is less than this share of the first one's."""
+"""Another reference serves when its distance is less than this share of the first one's."""
 
 
 def pose_of(faces: Array) -> Array:
@@ -36,12 +36,12 @@ def pose_of(faces: Array) -> Array:
 
 
 def median_reference(openings: Sequence[float]) -> int:
-    """Index of the look with the median opening."""
+    """Index of the reference frame with the median opening."""
     return int(np.argsort(openings, kind="stable")[len(openings) // 2])
 
 
 def choose_references(poses: Array, openings: Sequence[float]) -> list[int]:
-    """Indices of the looks that serve, that with the median opening first.
+    """Indices of the reference frames that serve, that with the median opening first.
 
     Args:
         poses: (R, D) of :func:`pose_of`, R >= 1.

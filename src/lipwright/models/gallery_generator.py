@@ -54,7 +54,7 @@ class ReferenceCodes:
     motions: Tensor
 
     def pack(self) -> tuple[Tensor, ...]:
-        """As plain tensors, for a graph's inputs: ``Looks(*tensors)`` is the inverse."""
+        """As plain tensors, for a graph's inputs: ``ReferenceCodes(*tensors)`` is the inverse."""
         return self.codes, self.keys, self.poses, self.motions
 
     def each(self, n: int) -> ReferenceCodes:

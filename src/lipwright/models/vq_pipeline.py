@@ -88,8 +88,8 @@ class ReferenceEncoder(nn.Module):
         self.pose_sigma = pose_sigma
 
     def forward(self, reference: Tensor, motions: Tensor) -> tuple[Tensor, ...]:
-        """Looks (R, 3, kS, kS) and (R, K) motions of their lips -> tensors, leading dimension 1;
-        for the paper's generator, which knows no motions, codes of R rows.
+        """References (R, 3, kS, kS) and (R, K) motions of their lips -> tensors, leading
+        dimension 1; for the paper's generator, which knows no motions, codes of R rows.
         """
         small = F.avg_pool2d(reference, self.finer) if self.finer > 1 else reference
         codes = self.encode_face(small) / self.face_sigma

@@ -1,4 +1,4 @@
-"""What a bounded look-ahead costs: lip motion told live, beside that of the whole recording.
+"""What a bounded look-ahead costs: lip motion predicted live, beside that of the whole recording.
 
     python benchmarks/live_speech.py FILE ... [--past 100 200 280] [--future 8 12 16 20 24 28]
 
@@ -26,13 +26,13 @@ SKIP = 50
 
 
 def streamed(method: VQMethod, wave: np.ndarray, past: int, future: int) -> np.ndarray:
-    """(n, K) motions of the frames at 25 fps that can be told."""
+    """(n, K) motions of the frames at 25 fps that can be predicted."""
     encoder, members = method.speech
     stream = EncodedSpeechStream(encoder, members, method._context, past, future)
     rows: list[np.ndarray] = []
     for first in range(0, wave.size, 320):
-        stream.hear(wave[first : first + 320])
-        while stream.can_tell(Fraction(len(rows), 25)):
+        stream.feed(wave[first : first + 320])
+        while stream.ready(Fraction(len(rows), 25)):
             rows.append(stream.audio(Fraction(len(rows), 25)))
     return np.array(rows)
 

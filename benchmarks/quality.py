@@ -309,7 +309,7 @@ def judged(
     expert: Expert, name: str, video: Path, series: FaceSeries, wave: np.ndarray
 ) -> dict[str, Any]:
     """What a sync expert says of a video with this speech; nothing where that is too short."""
-    heard = expert.hear(wave)
+    heard = expert.speech_input(wave)
     n = heard.shape[1] // expert.columns  # beyond its end there is nothing to be in step with
     crops_25 = islice(aligned_25(video, series, expert.size), n)
     try:

@@ -68,25 +68,25 @@ def main() -> None:
 def batches(
     corpus: PackedCorpus, row: ClipRow, motions: LipMotions, finer: int
 ) -> list[tuple[Tensor, ...]]:
-    """Looks, their motions, faces and the motions that these shall show."""
+    """References, their motions, faces and the motions that these shall show."""
     part = slice(row.start, row.start + row.frames)
     edge = corpus.margin
     pixels = corpus.frames[part, edge : edge + corpus.size, edge : edge + corpus.size]
     faces = torch.from_numpy(pixels.astype(np.float32).transpose(0, 3, 1, 2)) / 127.5 - 1
     shapes = corpus.lips[part].reshape(row.frames, -1, 2)
     opening = corpus.opening[part]
-    told = motions.encode(opening, shapes, NeutralMouth.of(opening, shapes))
-    wanted = torch.from_numpy(np.asarray(told, np.float32))
-    looks = torch.arange(0, row.frames, max(4, row.frames // REFERENCES))[:REFERENCES]
-    others = torch.tensor([i for i in range(row.frames) if i not in set(looks.tolist())])
-    large = enlarged(faces[looks], finer)
-    return [(large, wanted[looks], faces[i], wanted[i]) for i in others.split(BATCH)[:2]]
+    measured = motions.encode(opening, shapes, NeutralMouth.of(opening, shapes))
+    wanted = torch.from_numpy(np.asarray(measured, np.float32))
+    chosen = torch.arange(0, row.frames, max(4, row.frames // REFERENCES))[:REFERENCES]
+    others = torch.tensor([i for i in range(row.frames) if i not in set(chosen.tolist())])
+    large = enlarged(faces[chosen], finer)
+    return [(large, wanted[chosen], faces[i], wanted[i]) for i in others.split(BATCH)[:2]]
 
 
 def compare(
     references: ReferenceEncoder,
     frames: FrameRenderer,
-    looks: Tensor,
+    pictures: Tensor,
     motions: Tensor,
     faces: Tensor,
     wanted: Tensor,
@@ -94,14 +94,14 @@ def compare(
     """PSNR in the mouth's box by frame, and the share of the weights that lies elsewhere."""
     generator = frames.generator
     assert isinstance(generator, GalleryGenerator)
-    known = references(looks, motions)
+    known = references(pictures, motions)
     drawn, _, _, weights = frames(faces, wanted / frames.articulation, *known[:-1])
-    side = looks.shape[-1]
+    side = pictures.shape[-1]
     restored = torch.from_numpy(
         put_back(drawn.numpy(), weights.numpy(), known[-1][0].numpy(), side)
     )
     pose = frames.encode_pose(blank_lower_half(faces)) / frames.pose_sigma
-    small = F.avg_pool2d(looks, references.finer)
+    small = F.avg_pool2d(pictures, references.finer)
     codes = references.encode_face(small)
     poses = references.encode_pose(blank_lower_half(small)) / frames.pose_sigma
     encoded = generator.encode_references(
@@ -109,7 +109,8 @@ def compare(
     )
     mixed, exact = generator(pose, encoded, wanted)
     reconstructed = enlarged(_whole(frames, codes), references.finer)
-    residual = (exact @ (looks - reconstructed).flatten(1)).reshape(len(faces), *looks.shape[1:])
+    missing = exact @ (pictures - reconstructed).flatten(1)
+    residual = missing.reshape(len(faces), *pictures.shape[1:])
     whole = enlarged(_whole(frames, mixed * frames.face_sigma), references.finer) + residual
     error = cut_box(restored, MOUTH_BOX) - cut_box(whole.clamp(-1.0, 1.0), MOUTH_BOX)
     level = 10.0 * torch.log10(4.0 / error.square().mean((1, 2, 3)))

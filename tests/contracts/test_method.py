@@ -157,9 +157,9 @@ def test_speech_that_goes_on_has_the_form_of_the_whole_recording(load: Loader) -
     stream = method.speech_stream()
     assert 0 <= stream.look_ahead <= 16_000
     wave = np.random.default_rng(3).normal(0, 0.1, 16_000).astype(np.float32)
-    stream.hear(wave[: stream.look_ahead])
-    assert stream.can_tell(Fraction(0))
-    stream.hear(wave[stream.look_ahead :])
+    stream.feed(wave[: stream.look_ahead])
+    assert stream.ready(Fraction(0))
+    stream.feed(wave[stream.look_ahead :])
     heard = stream.audio(Fraction(1, 5))
     assert heard.shape == audio[0].shape
     assert heard.dtype == np.float32

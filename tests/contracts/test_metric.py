@@ -69,7 +69,7 @@ class Toy:
     def faces(self, windows: Tensor) -> Tensor:
         return windows.mean(dim=1)
 
-    def hear(self, wave: NDArray[np.float32]) -> Tensor:
+    def speech_input(self, wave: NDArray[np.float32]) -> Tensor:
         return torch.from_numpy(mel_spectrogram(wave))
 
     def speech(self, mel: Tensor) -> Tensor:

@@ -63,7 +63,7 @@ def run(
     while True:
         while given < total and (given + 1) * 0.02 <= clock.time + 1e-9:
             given += 1
-            engine.hear(piece, given * 0.02)
+            engine.feed(piece, given * 0.02)
         if given == total:
             engine.end()
         made = engine.next_frame()
@@ -149,7 +149,7 @@ def test_frames_are_those_of_a_dub(tmp_path: Path) -> None:
         made = []
         for first in range(0, wave.size, PIECE):
             part = np.ascontiguousarray(wave[None, first : first + PIECE])
-            engine.hear(Sound(part, 16_000, ("FC",), None), clock.now())
+            engine.feed(Sound(part, 16_000, ("FC",), None), clock.now())
             if first + PIECE >= wave.size:
                 engine.end()
             while (frame := engine.next_frame()) is not None:

@@ -104,8 +104,8 @@ def shown(clip: Path) -> Shown:
     engine = Engine(drawer, listener, camera.rate, 10.0, clock, statistics)
     frames = []
     for sound, arrived in camera.pieces():
-        engine.hear(sound, arrived)
-        if float(engine.heard) > 1.0:
+        engine.feed(sound, arrived)
+        if float(engine.received) > 1.0:
             drawer.end()  # references are there before the first gap, however busy the machine is
         while (made := engine.next_frame()) is not None:
             frames.append(made)

@@ -25,7 +25,7 @@ def fed(wave: np.ndarray, piece: int, rate: int = 16_000, channels: int = 1) -> 
     names = ("FC",) if channels == 1 else ("FL", "FR")
     for first in range(0, wave.size, piece):
         part = np.repeat(wave[None, first : first + piece], channels, axis=0)
-        listener.hear(Sound(np.ascontiguousarray(part), rate, names, None))
+        listener.feed(Sound(np.ascontiguousarray(part), rate, names, None))
     return listener
 
 
@@ -46,7 +46,7 @@ def test_what_is_found_ahead_is_what_the_frame_hears() -> None:
     for k in (0, 1, 2, 3, 5, 6, 9, 30, 31, 40, 60):
         time = Fraction(k, 25)
         if k == 6:
-            ahead.hear(Sound(rest, 16_000, ("FC",), None))
+            ahead.feed(Sound(rest, 16_000, ("FC",), None))
         assert np.array_equal(plain.audio(time), ahead.audio(time, time + Fraction(1, 25)))
     ahead.close()
 
@@ -67,7 +67,7 @@ def test_other_rates_are_heard_in_step(rate: int, channels: int) -> None:
     wave = np.zeros(2 * rate, np.float32)
     wave[rate] = 1.0
     listener = fed(wave, rate // 50, rate, channels)
-    assert float(listener.heard) > 2.0 - 0.04
+    assert float(listener.received) > 2.0 - 0.04
     # A window of the spectrogram is 50 ms wide: frames at 0.96 and 1.04 s see it alike.
     bright = [float(listener.audio(Fraction(k, 100))[:, 8].mean()) for k in range(90, 111)]
     centre = np.average(np.arange(90, 111), weights=np.array(bright) + 4.0)

@@ -23,7 +23,7 @@ def test_rolling_sound_keeps_the_newest_under_its_own_numbers() -> None:
     sound, wave = RollingSound(100), np.arange(1000, dtype=np.float32)
     for first in range(0, 1000, 70):
         sound.append(wave[first : first + 70])
-    assert sound.heard == 1000
+    assert sound.received == 1000
     assert sound.part(900, 1000).tolist() == wave[900:].tolist()
     assert sound.part(990, 1010).tolist() == [*wave[990:].tolist(), *[0.0] * 10]
     with pytest.raises(ValueError, match="no longer kept"):
@@ -40,8 +40,8 @@ def test_windows_are_those_of_the_whole_recording(spec: AudioSpec, piece: int) -
     whole = speech_features(WAVE, spec)
     k, worst = 0, 0.0
     for first in range(0, WAVE.size, piece):
-        stream.hear(WAVE[first : first + piece])
-        while stream.can_tell(Fraction(k, 25)):
+        stream.feed(WAVE[first : first + piece])
+        while stream.ready(Fraction(k, 25)):
             heard = stream.audio(Fraction(k, 25))
             expected = windows(whole, [Fraction(k, 25)], spec)[0]
             if isinstance(spec, WhisperSpec) and k == 0:
@@ -74,8 +74,8 @@ def test_encoded_stream_equals_the_recording_where_it_looks_as_far() -> None:
     whole = lip_motions(local_encoder, local_members, whisper_log_power(WAVE), 2)
     found = []
     for first in range(0, WAVE.size, 320):
-        stream.hear(WAVE[first : first + 320])
-        while stream.can_tell(Fraction(len(found), 25)):
+        stream.feed(WAVE[first : first + 320])
+        while stream.ready(Fraction(len(found), 25)):
             found.append(stream.audio(Fraction(len(found), 25))[0])
     expected = whole[0, : 4 * len(found) : 4]
     assert len(found) > 60
@@ -86,7 +86,7 @@ def test_encoded_stream_equals_the_recording_where_it_looks_as_far() -> None:
 def test_a_nearer_end_costs_accuracy_only_near_the_frame() -> None:
     short = EncodedSpeechStream(local_encoder, local_members, 2, past=40, future=6)
     assert short.look_ahead == 160 * 5 + 200
-    short.hear(WAVE)
+    short.feed(WAVE)
     whole = lip_motions(local_encoder, local_members, whisper_log_power(WAVE), 2)
     found = np.array([short.audio(Fraction(k, 25))[0] for k in range(10, 60)])
     assert 0.0 < np.abs(found - whole[0, 40:240:4]).max() < np.ptp(whole[0])
@@ -95,7 +95,7 @@ def test_a_nearer_end_costs_accuracy_only_near_the_frame() -> None:
 def test_floor_follows_the_loudest_of_the_last_twenty_seconds() -> None:
     loud = np.concatenate([WAVE[:16_000], 1e-5 * WAVE])
     stream = EncodedSpeechStream(local_encoder, local_members, 2, past=40, future=12)
-    stream.hear(loud)
+    stream.feed(loud)
     after = stream.audio(Fraction(3))  # the window itself holds nothing but the soft part
     floor = whisper_log_power(loud[:16_000]).max() - 8.0
     clipped = np.full((1, 80, 52), floor, np.float32)
@@ -117,6 +117,6 @@ def test_methods_that_hear_whole_recordings_get_the_last_seconds() -> None:
         return np.arange(1 + wave.size // 160, dtype=np.float32)[None]
 
     stream = LastSeconds(features)
-    stream.hear(WAVE)
+    stream.feed(WAVE)
     assert stream.audio(Fraction(2)).tolist() == [300.0]
     assert seen == [160 * 320]  # always the same length: one compiled graph

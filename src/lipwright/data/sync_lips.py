@@ -28,11 +28,11 @@ def lips_curve(row: Row, piece: Row, work: Work) -> NDArray[np.float64]:
         opening = stored["opening"].astype(np.float64)
         shapes = stored["lips"].astype(np.float64).reshape(len(opening), -1, 2)
     measured = space.encode(opening, shapes, NeutralMouth.of(opening, shapes)).astype(np.float64)
-    told = _predicted(sound_path(work, row))
+    predicted = _predicted(sound_path(work, row))
     rows = np.arange(piece["first"] - REACH, piece["first"] + piece["frames"] + REACH)
-    known = (rows >= 0) & (rows < len(told))
+    known = (rows >= 0) & (rows < len(predicted))
     # Outside the recording nobody speaks: lips rest.
-    around = np.where(known[:, None], told[rows.clip(0, len(told) - 1)], 0.0)
+    around = np.where(known[:, None], predicted[rows.clip(0, len(predicted) - 1)], 0.0)
     return np.nan_to_num(agreement_curve(measured, around))
 
 

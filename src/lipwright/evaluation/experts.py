@@ -62,18 +62,18 @@ class Expert(Protocol):
         """(B, T, ...) per-frame inputs -> (B, D)."""
         ...
 
-    def hear(self, wave: NDArray[np.float32]) -> Tensor:
+    def speech_input(self, wave: NDArray[np.float32]) -> Tensor:
         """(n,) speech at 16 kHz -> (C, columns of all frames)."""
         ...
 
     def speech(self, windows: Tensor) -> Tensor:
-        """(B, C, T columns) of what :meth:`hear` gives -> (B, D)."""
+        """(B, C, T columns) of what :meth:`speech_input` gives -> (B, D)."""
         ...
 
 
 @dataclass
 class CodeExpert:
-    """Our expert in code space; ``encode`` where it hears a speech encoder instead of the mel."""
+    """Our expert in code space; ``encode``: a speech encoder, where it stands for the mel."""
 
     network: SyncExpert
     vqgan: VQGAN
@@ -87,7 +87,7 @@ class CodeExpert:
         """Columns of speech per frame."""
         return self.network.columns
 
-    def hear(self, wave: NDArray[np.float32]) -> Tensor:
+    def speech_input(self, wave: NDArray[np.float32]) -> Tensor:
         """Log-mel, or the encoder's features."""
         if self.encode is None:
             return torch.from_numpy(mel_spectrogram(wave))
@@ -142,7 +142,7 @@ class PixelSpaceExpert:
         """Embed lower halves."""
         return self.network.embed_faces(windows)
 
-    def hear(self, wave: NDArray[np.float32]) -> Tensor:
+    def speech_input(self, wave: NDArray[np.float32]) -> Tensor:
         """Log-mel."""
         return torch.from_numpy(mel_spectrogram(wave))
 
@@ -198,7 +198,7 @@ def load_expert(path: Path, vqgan: Path | None = None) -> Expert:
 
 
 def encoder_of(checkpoint: Checkpoint) -> Encode | None:
-    """The speech encoder that an expert in code space was trained to hear; None for the mel.
+    """The speech encoder that an expert in code space was trained with; None for the mel.
 
     Raises:
         LipwrightError: its weights are not here.
@@ -212,15 +212,15 @@ def encoder_of(checkpoint: Checkpoint) -> Encode | None:
 
 @torch.no_grad()
 def expert_features(
-    expert: Expert, crops: Iterable[NDArray[np.uint8]], heard: Tensor
+    expert: Expert, crops: Iterable[NDArray[np.uint8]], audio: Tensor
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Features of every window of a clip.
 
     Args:
         expert: of any kind.
         crops: (S, S, 3) uint8 RGB aligned crops at 25 fps from the clip's start.
-        heard: (C, columns) what ``expert.hear`` made of the speech; where that ends early, silence
-            is added to log-mel, and the last column of an encoder repeated.
+        audio: (C, columns) what ``expert.speech_input`` gave; where that ends early, silence is
+            added to log-mel, and the last column of an encoder repeated.
 
     Returns:
         Visual and speech features (N, D), N = frames - T + 1; window i begins at frame i and with
@@ -255,14 +255,14 @@ def expert_features(
         )
     each = expert.columns
     width = each * expert.window
-    missing = max(0, each * (n - 1) + width - heard.shape[1])
+    missing = max(0, each * (n - 1) + width - audio.shape[1])
     if missing:
-        last = heard[:, -1:] if each == 1 else torch.full_like(heard[:, :1], SILENCE)
-        heard = torch.cat([heard, last.expand(-1, missing)], dim=1)
+        last = audio[:, -1:] if each == 1 else torch.full_like(audio[:, :1], SILENCE)
+        audio = torch.cat([audio, last.expand(-1, missing)], dim=1)
     visual, speech = [], []
     for start in range(0, n, BATCH):
         index = range(start, min(start + BATCH, n))
         visual.append(expert.faces(torch.stack([frames[i : i + expert.window] for i in index])))
-        windows = torch.stack([heard[:, each * i : each * i + width] for i in index])
+        windows = torch.stack([audio[:, each * i : each * i + width] for i in index])
         speech.append(expert.speech(windows))
     return torch.cat(visual).double().numpy(), torch.cat(speech).double().numpy()

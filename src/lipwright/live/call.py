@@ -189,7 +189,7 @@ class Call:
         @self._peer.on("track")
         def _track(track: Any) -> None:
             if track.kind == "audio":
-                task = loop.create_task(self._hear(track))
+                task = loop.create_task(self._receive(track))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
@@ -230,7 +230,7 @@ class Call:
         if self._peer.connectionState != "connected":
             await self.close()
 
-    async def _hear(self, track: Any) -> None:
+    async def _receive(self, track: Any) -> None:
         resampler = av.AudioResampler("flt", "stereo", RATE)
         try:
             while True:
@@ -253,7 +253,7 @@ class Call:
             error = self._session.run()
             report.ended = str(error or self._session.ended)
         finally:
-            report.seconds = float(self._engine.heard)
+            report.seconds = float(self._engine.received)
             report.warnings += [f"The call lasted {time.monotonic() - began:.1f} s."]
             self._ended(report)
             with contextlib.suppress(RuntimeError):  # the server has ended meanwhile

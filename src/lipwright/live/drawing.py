@@ -18,7 +18,7 @@ from lipwright.methods.base import Method
 
 
 class LiveRenderer(FaceRenderer):
-    """Draws single frames, each of which is told what it hears.
+    """Draws single frames, each with its speech features.
 
     Args:
         job: picture, schedule and method; the schedule's activity is set frame by frame.
@@ -28,7 +28,7 @@ class LiveRenderer(FaceRenderer):
         job.method.batch = 1
         super().__init__(job)
         self._live = job
-        self.heard: NDArray[np.float32] = np.zeros(0, np.float32)
+        self.features: NDArray[np.float32] = np.zeros(0, np.float32)
 
     def edit(
         self,
@@ -43,21 +43,21 @@ class LiveRenderer(FaceRenderer):
         Args:
             place: which frame of the schedule it is.
             native: the picture, with pixels of its own.
-            audio: what it hears, see ``SpeechStream.audio``.
+            audio: its speech features, see ``SpeechStream.audio``.
             activity: how much of that is speech, 0 to 1.
             mark: write the watermark, if the job has one.
         """
         job = self._live
         job.schedule.activity[place] = activity
         rest = np.float32(0.0 if job.method.info.whole_speech else SILENCE)
-        self.heard = np.asarray(rest + np.float32(activity) * (audio - rest), np.float32)
+        self.features = np.asarray(rest + np.float32(activity) * (audio - rest), np.float32)
         work: Work = face_work(job, place, native)
         self.draw([work])
         composite_faces(work, job if mark else replace(job, marker=None))
 
     def audio(self, frames: list[int], track: int) -> NDArray[np.float32]:
-        """(1, ...) what the frame hears."""
-        return self.heard[None]
+        """(1, ...) speech features of the frame."""
+        return self.features[None]
 
 
 class LoopDrawer:
@@ -93,7 +93,7 @@ class LoopDrawer:
     def warm_up(self) -> None:
         """Compile the networks and encode the reference frames, before the session begins."""
         stream = self._method.speech_stream()
-        stream.hear(np.zeros(stream.look_ahead, np.float32))
+        stream.feed(np.zeros(stream.look_ahead, np.float32))
         frame = self._loop.frame(0)
         self._renderer.edit(0, frame, stream.audio(Fraction(0)), 0.0, mark=False)
 

@@ -1,7 +1,7 @@
 """Which frame is drawn when: in step with the sound, and never so that the sound has to wait.
 
 Sound carries the time of the session: its first sample is at 0 s. A frame is due once the
-look-ahead behind its time has been heard, and late when it cannot be ready within the delay that
+look-ahead behind its time has come in, and late when it cannot be ready within the delay that
 was agreed on. A late frame is skipped if a newer one is due already; so a machine that is too slow
 shows fewer frames, each of them as fresh as it can be, and catches up as soon as it can.
 
@@ -72,29 +72,29 @@ class Engine:
         self._next = 0
         self._ended: Fraction | None = None
         self._arrivals: deque[tuple[Fraction, float]] = deque(maxlen=500)
-        self._heard = Fraction(0)
+        self._received = Fraction(0)
         self._cost = 0.0
 
     @property
-    def heard(self) -> Fraction:
+    def received(self) -> Fraction:
         """Seconds of sound so far."""
-        return self._heard
+        return self._received
 
-    def hear(self, sound: Sound, arrived: float) -> None:
+    def feed(self, sound: Sound, arrived: float) -> None:
         """Take the sound that follows.
 
         Args:
             sound: a piece.
             arrived: the clock's time at which its last sample was there.
         """
-        self._listener.hear(sound)
-        self._heard += Fraction(sound.count, sound.rate)
-        self._arrivals.append((self._heard, arrived))
+        self._listener.feed(sound)
+        self._received += Fraction(sound.count, sound.rate)
+        self._arrivals.append((self._received, arrived))
 
     def end(self) -> None:
         """No more sound comes; frames up to its end can still be had."""
         if self._ended is None:
-            self._ended = self._heard
+            self._ended = self._received
             self._listener.end()
 
     def close(self) -> None:
@@ -130,11 +130,11 @@ class Engine:
         time = self._time(k)
         if self._ended is not None and time >= self._ended:
             return False
-        return self._listener.can_tell(time)
+        return self._listener.ready(time)
 
     def _arrival(self, time: Fraction) -> float:
         """When the sound of a moment came in; counted from the piece that holds it."""
-        for heard, arrived in self._arrivals:
-            if heard > time:
-                return arrived - float(heard - time)
+        for received, arrived in self._arrivals:
+            if received > time:
+                return arrived - float(received - time)
         return self._arrivals[-1][1] if self._arrivals else self._clock.now()

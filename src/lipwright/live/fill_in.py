@@ -197,9 +197,9 @@ class FillInDrawer:
             if self._prepared is None:  # compiles the networks now rather than at the first gap
                 size = self._method.size
                 stream = self._method.speech_stream()
-                stream.hear(np.zeros(stream.look_ahead, np.float32))
-                heard = stream.audio(Fraction(0))[None]
-                self._method.render(np.zeros((1, 3, size, size), np.float32), heard, state)
+                stream.feed(np.zeros(stream.look_ahead, np.float32))
+                features = stream.audio(Fraction(0))[None]
+                self._method.render(np.zeros((1, 3, size, size), np.float32), features, state)
             self._prepared = state, references, track
 
         self._preparing = threading.Thread(target=encode, name="live-references", daemon=True)

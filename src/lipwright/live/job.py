@@ -256,7 +256,7 @@ def finish_report(
     is_synthetic: bool = True,
 ) -> None:
     """What is known once the session has ended."""
-    report.seconds = float(engine.heard)
+    report.seconds = float(engine.received)
     report.ended = session.ended
     recordings = [sink for sink in sinks if isinstance(sink, RecordingSink)]
     for sink in recordings:

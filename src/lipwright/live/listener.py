@@ -70,11 +70,11 @@ class Listener:
         return Fraction(self._stream.look_ahead, SAMPLE_RATE)
 
     @property
-    def heard(self) -> Fraction:
+    def received(self) -> Fraction:
         """Seconds of sound at 16 kHz so far."""
-        return Fraction(self._own.heard, SAMPLE_RATE)
+        return Fraction(self._own.received, SAMPLE_RATE)
 
-    def hear(self, sound: Sound) -> None:
+    def feed(self, sound: Sound) -> None:
         """Take the sound that follows, at any rate and with any channels."""
         with self._lock:
             self._take(self._resampled(sound.rate, mix_down(sound)))
@@ -87,9 +87,9 @@ class Listener:
                 self._converter = None
             self._take(np.zeros(self._stream.look_ahead + SAMPLE_RATE // 10, np.float32))
 
-    def can_tell(self, time: Fraction) -> bool:
+    def ready(self, time: Fraction) -> bool:
         """Whether enough was heard for the frame at ``time`` (seconds from the first sample)."""
-        return self._stream.can_tell(time)
+        return self._stream.ready(time)
 
     def audio(self, time: Fraction, then: Fraction | None = None) -> Array:
         """What the frame hears, see ``SpeechStream.audio``.
@@ -103,7 +103,7 @@ class Listener:
         early = ahead[1].result() if ahead is not None else None
         found = early if ahead is not None and ahead[0] == time else None
         heard = self._listen(time) if found is None else found
-        if then is not None and self._stream.can_tell(then):
+        if then is not None and self._stream.ready(then):
             self._ahead = then, self._helper.submit(self._listen, then)
         return heard
 
@@ -156,12 +156,12 @@ class Listener:
         self._measure()
         self._judge()
         factor = np.float32(10.0 ** (self._gain / 20.0))
-        self._stream.hear(wave * factor if self._gain else wave)
+        self._stream.feed(wave * factor if self._gain else wave)
 
     def _measure(self) -> None:
         """Levels of all steps of 10 ms whose sound is complete."""
         done = self._first + self._levels.size
-        end = max(0, (self._own.heard - REACH) // HOP + 1)
+        end = max(0, (self._own.received - REACH) // HOP + 1)
         if end <= done:
             return
         wave = self._own.part(HOP * (done - EDGE), HOP * (end - 1) + REACH)
@@ -173,7 +173,7 @@ class Listener:
 
     def _judge(self) -> None:
         """Follow the level of the speech, as ``speech_gain`` finds it."""
-        seconds = self._own.heard / SAMPLE_RATE
+        seconds = self._own.received / SAMPLE_RATE
         if seconds < LEAST_SECONDS or seconds - self._judged < GAIN_SECONDS:
             return
         wanted = voice_activity.speech_gain(self._levels)

@@ -43,7 +43,7 @@ class Session:
     ) -> None:
         self._source, self._engine, self._sinks = source, engine, list(sinks)
         self._progress, self._limit = progress, limit
-        self._heard: queue.Queue[Piece | None] = queue.Queue()
+        self._incoming: queue.Queue[Piece | None] = queue.Queue()
         self._stop = threading.Event()
         self._source_error: BaseException | None = None
         self._format: tuple[int, int] | None = None
@@ -92,13 +92,13 @@ class Session:
                     )
                 for sink in self._sinks:
                     sink.sound(sound)
-                self._heard.put(piece)
+                self._incoming.put(piece)
             self.ended = self.ended or f"The speech from {self._source.name} has ended."
         except BaseException as error:  # carried over to the session's thread
             self._source_error = error
             self.ended = self.ended or str(error)
         finally:
-            self._heard.put(None)
+            self._incoming.put(None)
 
     def _draw(self) -> None:
         ended = False
@@ -115,21 +115,22 @@ class Session:
                     sink.picture(drawn)
             elif ended:
                 return
-            self._progress(float(self._engine.heard))
-            if self._limit and float(self._engine.heard) >= self._limit and not ended:
+            self._progress(float(self._engine.received))
+            if self._limit and float(self._engine.received) >= self._limit and not ended:
                 self.stop(f"Ended after {self._limit:g} s, as asked for.")
 
     def _take(self) -> bool:
         """Hear what has come, waiting for it if there is nothing to draw; True at the end."""
         waits = not self._engine.is_due()
         try:
-            item = self._heard.get(timeout=POLL_SECONDS) if waits else self._heard.get_nowait()
+            pieces = self._incoming
+            item = pieces.get(timeout=POLL_SECONDS) if waits else pieces.get_nowait()
             while True:
                 if item is None:
                     self._engine.end()
                     return True
-                self._engine.hear(*item)
-                item = self._heard.get_nowait()
+                self._engine.feed(*item)
+                item = pieces.get_nowait()
         except queue.Empty:
             return False
 

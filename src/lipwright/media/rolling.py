@@ -21,7 +21,7 @@ class RollingSound:
         self._keep = keep
         self._buffer = np.zeros(2 * keep, np.float32)
         self._used = 0
-        self.heard = 0
+        self.received = 0
         """Samples so far: the next one has this number."""
 
     def append(self, samples: Samples) -> None:
@@ -34,7 +34,7 @@ class RollingSound:
                 self._used = self._keep
             self._buffer[self._used : self._used + part.size] = part
             self._used += part.size
-            self.heard += part.size
+            self.received += part.size
 
     def part(self, first: int, last: int) -> Samples:
         """Samples ``first`` to ``last - 1``; zeros before the first and after the newest one.
@@ -42,7 +42,7 @@ class RollingSound:
         Raises:
             ValueError: some of them are no longer kept.
         """
-        start = self.heard - self._used
+        start = self.received - self._used
         if max(first, 0) < start:
             raise ValueError(f"sample {first} is no longer kept; the oldest one is {start}")
         return zero_padded(self._buffer[: self._used], first - start, last - start)

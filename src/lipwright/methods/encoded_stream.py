@@ -71,7 +71,7 @@ class EncodedSpeechStream(SpeechStream):
 
     def _follow(self, end: int) -> None:
         """Take in the spectrogram up to column ``end - 1``."""
-        oldest = (self.sound.heard - KEEP_SECONDS * SAMPLE_RATE) // HOP + EDGE + 1
+        oldest = (self.sound.received - KEEP_SECONDS * SAMPLE_RATE) // HOP + EDGE + 1
         first = max(self._end, oldest)
         count = end - first
         if count <= 0:

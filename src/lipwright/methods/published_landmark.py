@@ -87,10 +87,13 @@ class PublishedLandmarkMethod(Method):
     def __init__(self, folder: Path, device: str = "auto") -> None:
         audio_file, video_file = _one(folder, "atnet*.pth"), _one(folder, "generator*.pth")
         self.device = choose_device(device)
-        self.hear, self.draw = LandmarkAudio(**AUDIO_ARGUMENTS), LandmarkVideo(**VIDEO_ARGUMENTS)
+        self.at_net, self.vg_net = (
+            LandmarkAudio(**AUDIO_ARGUMENTS),
+            LandmarkVideo(**VIDEO_ARGUMENTS),
+        )
         for network, file, convert, what in (
-            (self.hear, audio_file, audio_state, "AT-net"),
-            (self.draw, video_file, video_state, "VG-net"),
+            (self.at_net, audio_file, audio_state, "AT-net"),
+            (self.vg_net, video_file, video_state, "VG-net"),
         ):
             load_into(network, convert(load_state(file), network), file, what)
             network.eval().requires_grad_(False).to(self.device)
@@ -125,7 +128,7 @@ class PublishedLandmarkMethod(Method):
         return torch.from_numpy(np.ascontiguousarray(values, np.float32)).to(self.device)
 
     def start(self, reference: Array, lips: ReferenceLips | None = None) -> PublishedState:
-        """Set the look with the most closed mouth in motion, of (R, 3, S, S), R >= 1."""
+        """Set the reference with the most closed mouth in motion, of (R, 3, S, S), R >= 1."""
         best = 0 if lips is None else int(np.argmin(lips.openings))
         picture = self._cut(reference[best], self._place(reference[best]))
         return PublishedState(torch.from_numpy(picture[None]).to(self.device))
@@ -136,10 +139,10 @@ class PublishedLandmarkMethod(Method):
         made = []
         gain = torch.tensor(GAIN, device=self.device)
         for face, sound in zip(faces, audio, strict=True):
-            heard = torch.from_numpy(sound - np.float32(SILENCE))[None, None].to(self.device)
-            told, state.audio = self.hear(self.coefficients, heard, state.audio)
-            points = (told[:, 0] * gain) @ self.basis.T + self.centre
-            drawn = self.draw(state.example, points[:, None], self.example_points, state.video)
+            mfcc = torch.from_numpy(sound - np.float32(SILENCE))[None, None].to(self.device)
+            predicted, state.audio = self.at_net(self.coefficients, mfcc, state.audio)
+            points = (predicted[:, 0] * gain) @ self.basis.T + self.centre
+            drawn = self.vg_net(state.example, points[:, None], self.example_points, state.video)
             state.video = drawn.state
             alpha = drawn.alpha[:, 0]
             picture = alpha * drawn.colour[:, 0] + (1.0 - alpha) * state.example

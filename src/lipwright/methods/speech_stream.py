@@ -1,11 +1,11 @@
-"""What a method hears while the speech goes on, with a bounded look-ahead.
+"""The speech features of a recording that goes on, with a bounded look-ahead.
 
 :meth:`~lipwright.methods.base.Method.speech_features` takes a whole recording. Live, there is only
 what was said so far; a frame is drawn as soon as ``look_ahead`` samples behind its own time have
-been heard. Windows of mel or MFCC columns are those of the whole recording exactly, for they look
-no further. A method that hears whole recordings (``info.whole_speech``) is given the last seconds
-as if they were one; its numbers differ from those of the whole recording by what the later speech
-would have changed.
+come in. Windows of mel or MFCC columns are those of the whole recording exactly, for they look
+no further. A method on features of whole recordings (``info.whole_speech``) is given the last
+seconds as if they were one; its numbers differ from those of the whole recording by what the later
+speech would have changed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ EDGE = 8
 REACH = 400
 """Samples beyond the middle of a column that the longest transform (50 ms) sees."""
 PAST_SECONDS = 3
-"""So much speech before a frame a method sees that hears whole recordings."""
+"""So much speech before a frame goes into the features of a method with ``info.whole_speech``."""
 FUTURE_COLUMNS = 20
 """So many columns (10 ms) behind a frame's own one it sees."""
 KEEP_SECONDS = 8
@@ -38,7 +38,7 @@ class SpeechStream(ABC):
     """Speech that goes on.
 
     Attributes:
-        look_ahead: samples at 16 kHz behind a frame's time that have to be heard first.
+        look_ahead: samples at 16 kHz behind a frame's time that have to come in first.
     """
 
     look_ahead: int
@@ -46,17 +46,17 @@ class SpeechStream(ABC):
     def __init__(self) -> None:
         self.sound = RollingSound(KEEP_SECONDS * SAMPLE_RATE)
 
-    def hear(self, wave: Array) -> None:
+    def feed(self, wave: Array) -> None:
         """Take the (n,) float32 samples at 16 kHz that follow; any number of them."""
         self.sound.append(np.nan_to_num(wave, nan=0.0, posinf=1.0, neginf=-1.0))
 
-    def can_tell(self, time: Fraction) -> bool:
-        """Whether enough was heard for a frame."""
-        return self.sound.heard >= HOP * column_at(time) + self.look_ahead
+    def ready(self, time: Fraction) -> bool:
+        """Whether enough has come in for a frame."""
+        return self.sound.received >= HOP * column_at(time) + self.look_ahead
 
     @abstractmethod
     def audio(self, time: Fraction) -> Array:
-        """What a frame hears, as ``Method.render`` takes it, without its leading dimension.
+        """The speech features of a frame, as ``Method.render`` takes them, less the leading 1.
 
         Args:
             time: of the frame, seconds from the first sample on. Times grow.

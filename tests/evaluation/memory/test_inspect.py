@@ -137,7 +137,7 @@ def test_the_probe_hears_what_the_stage_hears(checkpoint: Path, corpus: Path) ->
     packed = PackedCorpus(corpus)
     probe = Probe(checkpoint, packed)
     row = packed.rows[0]
-    heard = probe.hear(row)
+    heard = probe.of_clip(row)
     assert heard.audio.shape == heard.lips.shape == (row.frames, 6)
     stage = MemoryStage(parse(MemoryConfig, CONFIG, "test"), packed)
     network = stage.network.eval()

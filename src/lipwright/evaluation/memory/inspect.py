@@ -78,7 +78,7 @@ def inspect(
     probed: list[ProbedClip] = []
     said: list[Said | None] = []
     for i, (row, label) in enumerate(chosen):
-        probed.append(probe.hear(row))
+        probed.append(probe.of_clip(row))
         if aligner:
             label = heard_in(row, clip_wave(corpus, row), begin.get(row.clip, 0.0), alignments)
         said.append(label)

@@ -85,7 +85,7 @@ class Probe:
         return self.talker.memory.slots
 
     @torch.inference_mode()
-    def hear(self, row: ClipRow) -> ProbedClip:
+    def of_clip(self, row: ClipRow) -> ProbedClip:
         """Addresses of every frame of a clip."""
         features = self._audio_features(row)
         probed = self.talker.memory.address_audio(features)

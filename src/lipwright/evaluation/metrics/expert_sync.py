@@ -136,10 +136,10 @@ class ExpertSync(Metric):
             if side.speech is None:
                 out.without_sound(side)
                 continue
-            heard = expert.hear(side.speech)
+            speech = expert.speech_input(side.speech)
             crops = aligned_25(side.path, side.series, expert.size)
             try:
-                features = expert_features(expert, crops, heard)
+                features = expert_features(expert, crops, speech)
             except LipwrightError as error:
                 out.notes.append(f"{side.path.name}: {error}")
                 continue

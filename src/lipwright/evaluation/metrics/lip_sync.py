@@ -1,4 +1,4 @@
-"""Sync by lips: do the lips go with the sound, told without a sync network?
+"""Sync by lips: do the lips go with the sound, measured without a sync network?
 
 The shipped speech network says what lips do with the sound that is heard; that is correlated with
 what the lips in the video do, at every shift of the sound (:mod:`lipwright.lip_agreement`). Unlike
@@ -83,11 +83,11 @@ def lip_agreement(side: Side) -> Agreement | None:
     if side.speech is None:
         return None
     first, measured = lips_of(side)
-    told = predicted_motion(predictor(), side.speech)
+    predicted = predicted_motion(predictor(), side.speech)
     # Before and behind the sound there is none.
     rows = np.arange(first - REACH, first + len(measured) + REACH)
-    known = (rows >= 0) & (rows < len(told))
-    around = np.where(known[:, None], told[rows.clip(0, len(told) - 1)], np.nan)
+    known = (rows >= 0) & (rows < len(predicted))
+    around = np.where(known[:, None], predicted[rows.clip(0, len(predicted) - 1)], np.nan)
     curve = agreement_curve(measured, around)
     if np.isnan(curve).all():
         return None

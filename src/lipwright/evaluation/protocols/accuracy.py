@@ -53,7 +53,7 @@ def expert_accuracy(
         for name, expert in experts.items():
             try:
                 crops = aligned_25(clip.path, series, expert.size)
-                features = expert_features(expert, crops, expert.hear(wave))
+                features = expert_features(expert, crops, expert.speech_input(wave))
             except LipwrightError as error:
                 skipped[f"{clip.path.name}, {name}"] = str(error)
                 continue

@@ -90,7 +90,7 @@ class GeneratorConfig(Section):
         gain, floor: jitter of the speech level and of its noise floor, in mel units (0.08 = 1 dB).
         singles_first: up to this step the batch is of single frames of so many clips, which tell
             more than windows in a row do; after it come windows, and with them the sync loss.
-        lips: how a generator that hears speech learns what lips do, see :class:`SpeechLips`.
+        lips: how a generator with speech input learns what lips do, see :class:`SpeechLips`.
     """
 
     arch: Literal["gallery", "paper"] = "gallery"
@@ -123,8 +123,8 @@ class TrainedGenerator(nn.Module):
         generator: either kind.
         book: (entries, D) the face codebook.
         entries: whether entries are to be predicted.
-        lips: length of the lip motion that a linear layer, left out of the checkpoint, tells from
-            the speech vector; 0 for none.
+        lips: length of the lip motion that a linear layer, left out of the checkpoint, predicts
+            from the speech vector; 0 for none.
     """
 
     sync_on: Tensor
@@ -146,7 +146,7 @@ class TrainedGenerator(nn.Module):
         self.register_buffer("sync_on", torch.zeros((), dtype=torch.bool))
 
     def forward(self, batch: CodeBatch | Tensor) -> tuple[Tensor, Tensor | None]:
-        """Draw a batch; of speech alone, tell what lips do.
+        """Draw a batch; of speech alone, predict what lips do.
 
         Returns:
             Code vectors (with speech alone, lip motions), and the logits of the rows from
@@ -160,9 +160,9 @@ class TrainedGenerator(nn.Module):
         each = len(batch.pose) // len(batch.references)
         if isinstance(self.generator, CodeGenerator):
             reference = batch.references[:, 0].repeat_interleave(each, dim=0)
-            heard = self.generator.speech(batch.condition)
-            told = None if self.tell is None else self.tell(heard)
-            return self.generator.draw(batch.pose, reference, heard).float(), told
+            speech = self.generator.speech(batch.condition)
+            predicted = None if self.tell is None else self.tell(speech)
+            return self.generator.draw(batch.pose, reference, speech).float(), predicted
         references = self.generator.encode_references(
             batch.references, batch.reference_poses, batch.reference_motions
         ).each(each)
@@ -226,7 +226,7 @@ class GeneratorStage:
         self.lips = None
         if config.arch == "paper" and config.lips.weight > 0:
             self.lips = LipsFirst(codes, self.audio, config.lips, config.balance)
-        self.heard: ExpertSpeech | None = None
+        self.expert_speech: ExpertSpeech | None = None
         self.expert = self._load_expert(expert)
 
     def _windows(self, split: str, balance: float, window: int | None = None) -> CodeWindows:
@@ -264,7 +264,7 @@ class GeneratorStage:
         expert = SyncExpert(**checkpoint.header["networks"]["expert"])
         checkpoint.load_into("expert", expert)
         encoder = checkpoint.header.get("encoder", "")
-        self.heard = speech_for(self.codes.whole, encoder, path.parent / "features")
+        self.expert_speech = speech_for(self.codes.whole, encoder, path.parent / "features")
         if expert.window != self.config.window:
             raise LipwrightError(
                 f"the expert sees {expert.window} frames, the generator is trained on windows of "
@@ -280,8 +280,8 @@ class GeneratorStage:
         if self.lips is not None and step < c.lips.first:
             mel, motions = self.lips.draw(rng, context.device)
             with context.autocast():
-                told, _ = network(mel)
-            error = nn.functional.mse_loss(told.float(), motions)
+                predicted, _ = network(mel)
+            error = nn.functional.mse_loss(predicted.float(), motions)
             return {"lips": error, "loss": error}
         singles = self.singles if step < c.singles_first else None
         clips, each = (self.clips, c.window) if singles is None else (singles, 1)
@@ -315,8 +315,8 @@ class GeneratorStage:
 
     def _speech(self, examples: list[CodeExample]) -> Tensor:
         """(B, C, columns) speech of drawn windows, as the expert hears it."""
-        assert self.heard is not None
-        return self.heard.of_windows([e.window for e in examples], self.config.window)
+        assert self.expert_speech is not None
+        return self.expert_speech.of_windows([e.window for e in examples], self.config.window)
 
     def _pixel(
         self,

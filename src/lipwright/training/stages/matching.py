@@ -100,14 +100,14 @@ class Matching(nn.Module):
             return seen, audio_embedding, seen.new_zeros(2, len(seen), 0)
         # Unit vectors of many numbers have small ones; the layers work on unit variance.
         scale = seen.shape[1] ** 0.5
-        told = [
+        motions = [
             layer(self._by_frame(embedding * scale)).flatten(1)
             for layer, embedding in (
                 (self.from_faces, seen),
                 (self.from_speech, audio_embedding),
             )
         ]
-        return seen, audio_embedding, torch.stack(told)
+        return seen, audio_embedding, torch.stack(motions)
 
     def _by_frame(self, embedding: Tensor) -> Tensor:
         """(B, dim) -> (B, T, each) where the embedding has numbers of every frame."""

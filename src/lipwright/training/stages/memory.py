@@ -222,10 +222,11 @@ class MemoryStage:
                 total = total + c.entropy * out["entropy"]
         if c.motion > 0 or c.correlation > 0:
             out |= self._motion(made, batch)
-            heard, told = out["motion_heard"] + out["read"], out["correlation_heard"]
+            motion, correlation = out["motion_heard"] + out["read"], out["correlation_heard"]
             if step >= self.config.lips_first:  # before that, what is recalled means nothing
-                heard, told = heard + out["motion"], told + out["correlation"]
-            total = total + c.motion * heard + c.correlation * told
+                motion = motion + out["motion"]
+                correlation = correlation + out["correlation"]
+            total = total + c.motion * motion + c.correlation * correlation
         if draws and batch.place.shape[1] == FRAMES:
             if c.visual > 0 and step >= c.visual_start:
                 out["visual"] = self._visual(self.network, made, batch, context)
@@ -346,9 +347,9 @@ class MemoryStage:
             for key, value in values.items():
                 sums.setdefault(key, []).append(float(value))
         out = {key: float(np.mean(v)) for key, v in sums.items()}
-        heard, seen = torch.cat(audio_embedding), torch.cat(stored)
-        out["agreement"] = float((heard.argmax(-1) == seen.argmax(-1)).float().mean())
-        for name, addresses in (("audio", heard), ("lips", seen)):
+        audio, lips = torch.cat(audio_embedding), torch.cat(stored)
+        out["agreement"] = float((audio.argmax(-1) == lips.argmax(-1)).float().mean())
+        for name, addresses in (("audio", audio), ("lips", lips)):
             out[f"slots_{name}"] = effective_slots(addresses)
             out[f"mixed_{name}"] = sharpness(addresses)
         out |= self._timing(network, context)

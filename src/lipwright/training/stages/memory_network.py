@@ -83,7 +83,8 @@ class TrainedMemory(nn.Module):
             audio = at_places(features[:count], batch.place)
             key = at_places(recalled[:count], batch.place)
             images = [
-                talker.draw(told, audio, target, reference, where, motion) for told in (key, lips)
+                talker.draw(feature, audio, target, reference, where, motion)
+                for feature in (key, lips)
             ]
         return Made(
             images[0],

@@ -116,7 +116,14 @@ def imports_of(path: Path) -> set[str]:
     return rooms
 
 
-@pytest.mark.parametrize("statement", ["import lipwright", "import lipwright.cli"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import lipwright",
+        "import lipwright.cli",
+        "import lipwright.enhance.registry, lipwright.methods.registry",
+    ],
+)
 def test_start_up_loads_nothing_heavy(statement: str) -> None:
     loaded = modules_loaded_by(statement)
     assert "lipwright" in loaded

@@ -44,7 +44,9 @@ def evaluate(
     metrics: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME,...", help="Only these metrics; default: all that can be computed."
+            metavar="NAME,...",
+            help="Only these metrics, of the tables of docs/evaluation.md (an unknown name gets "
+            "the list as its answer); default: all that can be computed.",
         ),
     ] = None,
     weights: Annotated[

@@ -13,6 +13,7 @@ from lipwright.enhance import registry as enhancers
 from lipwright.errors import LipwrightError
 from lipwright.media import limits
 from lipwright.media.names import Pixels
+from lipwright.methods import registry as methods
 
 Stage = Literal["load", "plan", "listen", "render", "join", "compare"]
 Region = Literal["face", "frame", "both"]
@@ -54,7 +55,8 @@ class DubOptions:
     method: str | None = field(
         default=None,
         metadata=described(
-            "Method of lip-sync; by default that of the checkpoint, or vq (animate: landmark). "
+            f"Method of lip-sync: {', '.join(methods.METHODS)}. By default that of the checkpoint, "
+            f"or {methods.DEFAULT} (animate: landmark). "
             "copy draws nothing: it shows what the rest of the program does to a video.",
             "Model",
             shapes=False,

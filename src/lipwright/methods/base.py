@@ -69,15 +69,16 @@ class Rendered:
     """What a method made of a batch of faces.
 
     Attributes:
-        faces: (B, 3, S, S) in [-1, 1], the face speaking.
+        faces: (B, 3, S, S) RGB in [-1, 1], the face speaking. Without ``baseline`` and
+            ``restored`` it is shown all over the mask of the lower face, in the source's colours.
         baseline: (B, 3, S, S) in [-1, 1] or None: the *unedited* input faces as this method's
             own autoencoder draws them. The difference ``faces - baseline`` is then the edit alone,
             free of the autoencoder's blur and colour bias, and the compositor can keep the pores,
             beard and lip colour of the source wherever the edit is small.
-        redrawn: whether the lower half of ``faces`` was drawn without the source's. Then
-            there is no edit: where the drawn face resembles the source by chance, the source's old
-            mouth would stay. The drawn face is shown all over the mask, and ``baseline`` tells its
-            colours only.
+        redrawn: of a method with ``baseline``, whether the lower half of ``faces`` was drawn
+            without the source's. Then there is no edit: where the drawn face resembles the source
+            by chance, the source's old mouth would stay. The drawn face is shown all over the mask,
+            and ``baseline`` corrects its colours only.
         restored: (B, 3, k S, k S) in [-1, 1], k >= 1, or None: ``faces`` with what the autoencoder
             left out put back, as far as the method knows it; shown wherever it differs from the
             source, and no baseline is needed then.
@@ -136,7 +137,8 @@ class Method(ABC):
     def speech_features(self, wave: Array) -> Array:
         """Features of a whole recording, 100 columns a second.
 
-        By default the log-mel spectrogram or the MFCC that ``info.audio`` names. A method with
+        By default the log-mel spectrogram in [-4, 4], of which -4 is silence, or the MFCC that
+        ``info.audio`` names (``media.features``, ``media.mel``). A method with
         ``info.whole_speech`` gives (K, T) numbers of which 0 is a mouth at rest.
 
         Args:
@@ -158,8 +160,8 @@ class Method(ABC):
         """Prepare one face track.
 
         Args:
-            reference: (R, 3, S', S') float32 in [-1, 1], R >= 1 reference frames of this face from
-                the source video, S' = ``info.reference_size``.
+            reference: (R, 3, S', S') RGB float32 in [-1, 1], R >= 1 reference frames of this face
+                from the source video, S' = ``info.reference_size``.
             lips: what the lips do in them, where the caller knows it.
 
         Returns:
@@ -174,8 +176,8 @@ class Method(ABC):
         needs, so that the result does not depend on the batch size.
 
         Args:
-            faces: (B, 3, S, S) float32 in [-1, 1], the aligned source frames (head pose, light,
-                identity).
+            faces: (B, 3, S, S) RGB float32 in [-1, 1], the aligned source frames (head pose,
+                light, identity).
             audio: (B, C, W) windows of the speech features, W = ``info.audio.steps``; or (B, K)
                 single columns of them for a method with ``info.whole_speech``.
             state: what :meth:`start` returned.

@@ -1,7 +1,9 @@
 """Methods by name or by checkpoint.
 
 A method is declared once, by an entry of :data:`METHODS`: its name, the function that builds it and
-the file that ships with the package. Adding one touches its own files and this table.
+the file that ships with the package. Adding one touches its own files and this table; help, error
+messages, ``weights list`` and the contract suite read it. The table imports neither NumPy nor a
+method, so that ``lipwright --help`` stays quick.
 """
 
 from __future__ import annotations
@@ -9,9 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module, resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lipwright.errors import LipwrightError, missing_extra
-from lipwright.methods.base import Method
+
+if TYPE_CHECKING:
+    from lipwright.methods.base import Method
 
 DEFAULT = "vq"
 """What ``dub`` takes when neither a method nor a checkpoint is named."""
@@ -36,6 +41,8 @@ class MethodEntry:
 
     def load(self, path: Path | None, device: str, backend: str) -> Method:
         """Build the method."""
+        from lipwright.methods.base import Method
+
         module, function = self.loader.split(":")
         try:
             made = getattr(import_module(module), function)(path, device, backend)

@@ -20,7 +20,7 @@ def _one_line(text: object) -> str:
 
 
 class LipwrightError(Exception):
-    """Something that the user can understand and mend.
+    """Something that the user can understand and correct.
 
     The message is one sentence that says what went wrong, where, and what to do. The command
     line prints it on standard error and exits with 1; it shows a traceback with ``--debug`` only.

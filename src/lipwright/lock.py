@@ -37,7 +37,8 @@ class OutputLock:
             except OSError as error:
                 raise LipwrightError(
                     f"The folder {self._out.parent} cannot be written "
-                    f"({error.strerror or error}); choose another output or mend its permissions."
+                    f"({error.strerror or error}); choose another output, or correct its "
+                    "permissions."
                 ) from error
             try:
                 _acquire(handle)

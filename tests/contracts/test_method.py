@@ -231,9 +231,10 @@ def test_speech_moves_the_mouth(load: Loader, variant: str) -> None:
     method = load("torch")  # in bfloat16 random networks hardly let anything through
     faces, audio, references, lips = inputs(method)
     a = method.render(faces, audio, method.start(references, lips))
-    # Another spectrum, and louder: some methods know nothing but the level.
-    b = method.render(faces, 2.0 - 3.0 * audio, method.start(references, lips))
-    assert not np.array_equal(a.faces, b.faces)
+    # Another spectrum, or softer speech: some methods know nothing but the level.
+    others = [-3.0 * audio, audio - 3.0]
+    made = [method.render(faces, other, method.start(references, lips)).faces for other in others]
+    assert any(not np.array_equal(a.faces, other) for other in made)
 
 
 def test_the_lower_half_of_the_source_does_not_leak(load: Loader, variant: str) -> None:

@@ -18,7 +18,7 @@ from lipwright.data.extract import sample_face
 from lipwright.data.grid import on_grid
 from lipwright.data.judge import judge, reason
 from lipwright.data.lettering import has_burned_in_text
-from lipwright.data.rows import PrepareSettings, Work
+from lipwright.data.rows import PrepareSettings, StepContext
 from lipwright.data.words import read_cues, said, transcripts
 from lipwright.errors import LipwrightError
 from lipwright.faces import alignment
@@ -130,7 +130,7 @@ def test_reasons(change: dict[str, object], expected: str) -> None:
 def test_speech_is_counted_inside_the_piece(tmp_path: Path) -> None:
     piece = {**GOOD, "first": 25, "frames": 50, "reason": ""}
     row = {"source": "s", "reason": "", "speech": [[0.0, 1.5], [2.5, 9.0]], "pieces": [piece]}
-    judged = judge(row, Work(str(tmp_path), PrepareSettings()))
+    judged = judge(row, StepContext(str(tmp_path), PrepareSettings()))
     assert judged["pieces"][0]["speech"] == pytest.approx(0.5)
     assert row["pieces"] == [piece]  # a step does not change what it was given
 

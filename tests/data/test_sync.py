@@ -17,7 +17,7 @@ from lipwright.data.predictor import (
     with_context,
 )
 from lipwright.data.prepare import PrepareOptions, prepare
-from lipwright.data.rows import PrepareSettings, Row, Work
+from lipwright.data.rows import PrepareSettings, Row, StepContext
 from lipwright.data.sync import follow_identity, sync, verdict
 from lipwright.errors import LipwrightError
 from lipwright.lip_agreement import REACH, certainty
@@ -98,7 +98,7 @@ def piece(clip: str, offset: int, sync: str = "unsure", frames: int = 30) -> Row
 
 
 def test_short_clips_follow_their_person(tmp_path: Path) -> None:
-    work = Work(str(tmp_path), PrepareSettings(), expert="run")
+    work = StepContext(str(tmp_path), PrepareSettings(), expert="run")
     late = [{"source": f"a{n}", "reason": "", "pieces": [piece(f"a{n}", 4)]} for n in range(30)]
     sure = {"source": "a-sure", "reason": "", "pieces": [piece("s", 0, "expert")]}
     alone = {"source": "b", "reason": "", "pieces": [piece("b", 4)]}
@@ -112,7 +112,7 @@ def test_short_clips_follow_their_person(tmp_path: Path) -> None:
 def test_of_two_faces_at_a_time_the_one_that_speaks_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work = Work(str(tmp_path), PrepareSettings())
+    work = StepContext(str(tmp_path), PrepareSettings())
     curves = {"speaks": curve_at(0), "listens": curve_at(0, 0.1), "later": curve_at(0)}
     monkeypatch.setattr("lipwright.data.sync._curve", lambda row, p, work: curves[p["clip"]])
     pieces = [piece("listens", 0, frames=200), piece("speaks", 0, frames=200)]
@@ -127,7 +127,7 @@ def test_of_two_faces_at_a_time_the_one_that_speaks_is_kept(
 def test_what_cannot_be_corrected_is_rejected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work = Work(str(tmp_path), PrepareSettings(max_offset=10))
+    work = StepContext(str(tmp_path), PrepareSettings(max_offset=10))
     far = curve_at(12)
     monkeypatch.setattr("lipwright.data.sync._curve", lambda row, p, work: far)
     row = {"source": "x", "name": "x", "reason": "", "pieces": [piece("a", 0, frames=400)]}
@@ -149,7 +149,7 @@ def test_the_shipped_speech_network_judges(tmp_path: Path, monkeypatch: pytest.M
         def speech_features(self, wave: np.ndarray) -> np.ndarray:
             return np.stack([wave[::160], 0 * wave[::160], 0 * wave[::160]])
 
-    work = Work(str(tmp_path), PrepareSettings(), lips=True)
+    work = StepContext(str(tmp_path), PrepareSettings(), lips=True)
     work.scratch.mkdir()
     samples = np.repeat(np.roll(opening, 4)[:150], 640)
     np.save(work.scratch / "x.npy", np.rint(samples * 20_000).astype(np.int16))

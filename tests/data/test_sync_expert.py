@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lipwright.data.rows import PrepareSettings, Work
+from lipwright.data.rows import PrepareSettings, StepContext
 from lipwright.data.sync_expert import expert_curve, load_judge
 from lipwright.errors import LipwrightError
 from lipwright.lip_agreement import REACH
@@ -60,7 +60,7 @@ def run(tmp_path: Path) -> Path:
 
 def test_curve_of_every_shift(run: Path, tmp_path: Path) -> None:
     settings = PrepareSettings(size=64)
-    work = Work(str(tmp_path / "corpus"), settings, str(run))
+    work = StepContext(str(tmp_path / "corpus"), settings, str(run))
     work.clips.mkdir(parents=True)
     work.scratch.mkdir()
     rng = np.random.default_rng(0)

@@ -46,7 +46,7 @@ def test_everything_belongs_to_the_same_frames(corpus: PackedCorpus, times: int)
     batch = clips.draw(np.random.default_rng(0), 6, 4, times, CPU)
     assert batch.valid.all()
     frame = batch.motion[..., 0].long()  # (B, n) number of every frame of the stretch
-    drawn = frame[:4].gather(1, batch.place)
+    drawn = frame[:4].gather(1, batch.drawn_frames)
     assert torch.equal(number_of(batch.target), drawn)
     assert batch.target.shape[:2] == (4, times)
     centre = number_of(batch.windows)
@@ -62,7 +62,7 @@ def test_everything_belongs_to_the_same_frames(corpus: PackedCorpus, times: int)
         heard = (batch.speech[b, 0, 4::4][:10] * 60).round().long()
         assert torch.equal(heard[:9], frame[b, :9])
     assert torch.equal((batch.long_mel[:, 0, ::4] * 60).round().long(), drawn)
-    looked = frame.gather(1, batch.lip_place)
+    looked = frame.gather(1, batch.lip_frames)
     assert batch.lips.shape == (6, 3, 5, 3, 8, 16)
     assert torch.equal(batch.lips[:, :, 2, 0, 0, 0].long(), looked)
 
@@ -75,6 +75,6 @@ def test_short_clips_and_edges(corpus: PackedCorpus) -> None:
     assert (batch.speech[:, :, :4] == SILENCE).all()
     assert (batch.speech[:, :, 4 + 4 * FRAMES :] == SILENCE).all()
     assert batch.lips.shape[1] == 0
-    assert int(batch.place.max()) < FRAMES
+    assert int(batch.drawn_frames.max()) < FRAMES
     with pytest.raises(LipwrightError, match="no clips of split 'val'"):
         TalkingClips(corpus, "val", motion, AudioSpec(), stretch=5)

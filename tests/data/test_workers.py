@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from lipwright.data.rows import PrepareSettings, Row, Work
+from lipwright.data.rows import PrepareSettings, Row, StepContext
 from lipwright.data.workers import FAILED, Processes, RayWorkers, SerialWorkers, attempt, workers
 from lipwright.errors import LipwrightError
 
-WORK = Work("nowhere", PrepareSettings())
+WORK = StepContext("nowhere", PrepareSettings())
 
 
-def doubled(row: Row, work: Work) -> Row:
+def doubled(row: Row, work: StepContext) -> Row:
     """A step for tests."""
     if row["n"] == 3:
         raise LipwrightError("three is too many.")
@@ -42,7 +42,7 @@ def test_one_worker_needs_no_process() -> None:
 
 
 def test_interrupts_are_not_swallowed() -> None:
-    def stop(row: Row, work: Work) -> Row:
+    def stop(row: Row, work: StepContext) -> Row:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -55,7 +55,7 @@ def test_ray_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> 
         RayWorkers("auto")
 
 
-def slow(row: Row, work: Work) -> Row:
+def slow(row: Row, work: StepContext) -> Row:
     """Says that it began, and takes long."""
     Path(work.folder, f"{os.getpid()}.pid").touch()
     time.sleep(120)
@@ -65,13 +65,13 @@ def slow(row: Row, work: Work) -> Row:
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 def test_workers_of_a_killed_run_end(tmp_path: Path) -> None:
     code = (
-        "from lipwright.data.rows import PrepareSettings, Work\n"
+        "from lipwright.data.rows import PrepareSettings, StepContext\n"
         "from lipwright.data.workers import Processes\n"
         "from tests.data.test_workers import slow\n"
         "if __name__ == '__main__':\n"
         "    rows = [{'source': str(n), 'reason': ''} for n in range(2)]\n"
         "    with Processes(2) as pool:\n"
-        f"        list(pool.map(slow, rows, Work({str(tmp_path)!r}, PrepareSettings())))\n"
+        f"        list(pool.map(slow, rows, StepContext({str(tmp_path)!r}, PrepareSettings())))\n"
     )
     script = tmp_path / "run.py"
     script.write_text(code)

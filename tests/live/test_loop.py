@@ -40,7 +40,7 @@ def test_a_short_loop_runs_to_and_fro_over_all_frames(tmp_path: Path) -> None:
             assert np.array_equal(luma(loop.frame(k)), originals[source])
         assert loop.rate == 25
         assert loop.turns == (0, 11)
-        (planned,) = loop.schedule.faces(loop.place(13))
+        (planned,) = loop.schedule.faces(loop.index(13))
         assert planned.crop[0, 2] == pytest.approx(30 + 9 % 3, abs=1.5)
 
 

@@ -263,7 +263,7 @@ def test_the_mouth_of_the_target_does_not_reach_what_is_recalled(corpus: Path) -
 def test_silent_stretches_ask_for_rest(corpus: Path) -> None:
     stage = stage_of(corpus, speech_jitter=None)
     batch = stage.batch(0, CONTEXT)
-    assert len(batch.speech) == len(batch.place) + 1 == 6
+    assert len(batch.speech) == len(batch.drawn_frames) + 1 == 6
     assert (batch.speech[-1] == -4).all()
     assert not batch.motion[-1].any()
     assert batch.valid[-1].all()

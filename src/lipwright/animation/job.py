@@ -67,7 +67,7 @@ def animate(
         What was done to every frame.
 
     Raises:
-        LipwrightError: whatever the user can understand and mend.
+        LipwrightError: whatever the user can understand and correct.
         Interrupted: Ctrl-C.
     """
     options = replace(options or DubOptions(), fps=Fraction(fps))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from lipwright.data.extract import sample_face
 from lipwright.data.grid import on_grid
 from lipwright.data.lettering import has_burned_in_text
-from lipwright.data.rows import PrepareSettings, Row, Work
+from lipwright.data.rows import PrepareSettings, Row, StepContext
 from lipwright.data.storage import CropWriter, save_arrays
 from lipwright.errors import LipwrightError
 from lipwright.faces import alignment, measure
@@ -46,7 +46,7 @@ SAMPLE_EVERY = 5
 TRACKING = TrackerOptions(detect_every=25, idle_every=5, sharp_below=0.5)
 
 
-def cut(row: Row, work: Work) -> Row:
+def cut(row: Row, work: StepContext) -> Row:
     """Cut the pieces of a source.
 
     Writes ``clips/<clip>.mp4`` (crops with margin), ``clips/<clip>.hd.mp4`` where the face is large
@@ -141,7 +141,7 @@ def mark_crop(crop: NDArray[np.uint8], mark: str) -> NDArray[np.uint8]:
 class _Run:
     """One face followed without a gap through one shot."""
 
-    def __init__(self, clip: str, first: int, work: Work) -> None:
+    def __init__(self, clip: str, first: int, work: StepContext) -> None:
         self.clip, self.first, self.work = clip, first, work
         self.frames = 0
         self._pending: list[Frame] = []  # not yet cut

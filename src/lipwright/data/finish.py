@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.data.cut import crop_path
-from lipwright.data.rows import Row, Work
+from lipwright.data.rows import Row, StepContext
 from lipwright.data.sources import FULL_SCALE, sound_of, sound_path
 from lipwright.data.storage import save_arrays
 from lipwright.files.whole import written_whole
 from lipwright.media.mel import SAMPLE_RATE, STEPS_PER_FRAME
 
 
-def finish(row: Row, work: Work) -> Row:
+def finish(row: Row, work: StepContext) -> Row:
     """Write ``clips/<clip>.npz`` and ``.flac`` of every accepted piece, and tidy up.
 
     The arrays: ``mel`` (80, 4T) float16, ``opening`` (T,), ``lips`` (T, 80), ``yaw`` (T,) and
@@ -45,7 +45,7 @@ def finish(row: Row, work: Work) -> Row:
     return row
 
 
-def tidy(row: Row, work: Work) -> None:
+def tidy(row: Row, work: StepContext) -> None:
     """Remove what only the steps needed; to be called once the finished row is on record."""
     for piece in row["pieces"]:
         (work.scratch / f"{piece['clip']}.npz").unlink(missing_ok=True)

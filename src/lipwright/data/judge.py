@@ -5,7 +5,7 @@ The order is that of use to the person who reads the summary: the first reason t
 
 from __future__ import annotations
 
-from lipwright.data.rows import PrepareSettings, Row, Work
+from lipwright.data.rows import PrepareSettings, Row, StepContext
 from lipwright.media.mel import MODEL_FPS
 
 TOO_SHORT = "too short"
@@ -17,7 +17,7 @@ STILL = "the mouth stays still"
 NO_SPEECH = "no speech"
 
 
-def judge(row: Row, work: Work) -> Row:
+def judge(row: Row, work: StepContext) -> Row:
     """Give a reason to every piece that training should not see."""
     speech = [(float(a), float(b)) for a, b in row["speech"]]
     pieces = []

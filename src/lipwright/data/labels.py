@@ -47,7 +47,7 @@ def read_labels(path: Path) -> dict[str, Label]:
         raise LipwrightError(f"there is no label file {path}; check the path.") from error
     except OSError as error:
         raise LipwrightError(
-            f"the label file {path} cannot be read ({error.strerror or error}); mend its "
+            f"the label file {path} cannot be read ({error.strerror or error}); correct its "
             "permissions."
         ) from error
     except (UnicodeDecodeError, csv.Error) as error:

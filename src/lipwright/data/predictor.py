@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright.data.rows import Row, Work, accepted_pieces
+from lipwright.data.rows import Row, StepContext, accepted_pieces
 from lipwright.data.sources import sound_of
 from lipwright.files.whole import written_whole
 from lipwright.lip_agreement import REACH, certainty, detrended, needed, standardised
@@ -60,7 +60,7 @@ def half_of(row: Row) -> int:
     return hashlib.sha256(str(row["name"]).encode()).digest()[0] % 2
 
 
-def lip_measures(work: Work, clip: str) -> Array:
+def lip_measures(work: StepContext, clip: str) -> Array:
     """(T, 3) mouth opening, width and outer height of a clip, slow trend removed, unit variance."""
     with np.load(work.scratch / f"{clip}.npz") as stored:
         return measures_of(stored["opening"], stored["lips"])
@@ -77,7 +77,7 @@ def measures_of(opening: NDArray[np.floating], lips: NDArray[np.floating]) -> Ar
     return standardised(detrended(np.column_stack([opening, width, height])))
 
 
-def bands_of(work: Work, row: Row, piece: Row, before: int, after: int) -> Array:
+def bands_of(work: StepContext, row: Row, piece: Row, before: int, after: int) -> Array:
     """(before + T + after, BANDS) mel bands at 25 fps around a piece."""
     from lipwright.media.mel import mel_spectrogram
 
@@ -125,7 +125,7 @@ def shifted_correlation(lips: Array, expected: Array, weights: Iterable[float]) 
     return out
 
 
-def fit(rows: Iterable[Row], work: Work) -> Predictor | None:
+def fit(rows: Iterable[Row], work: StepContext) -> Predictor | None:
     """Fit both halves on all pieces that nothing speaks against; None for too small a corpus."""
     pieces = []
     gathered = 0

@@ -32,7 +32,7 @@ from lipwright.data.predictor import fit
 from lipwright.data.rows import (
     PrepareSettings,
     Row,
-    Work,
+    StepContext,
     append_row,
     drop_partial_last_line,
     keep_settings,
@@ -130,7 +130,7 @@ def prepare(
     settings, options = settings or PrepareSettings(), options or PrepareOptions()
     files = find_sources(sources)
     table = read_labels(options.labels) if options.labels is not None else {}
-    work = Work(
+    work = StepContext(
         str(out.resolve()),
         settings,
         str(options.expert.resolve()) if options.expert else "",
@@ -190,7 +190,7 @@ def warn_of_coarse_lips() -> None:
 
 
 def run_steps(
-    rows: list[Row], work: Work, pool: Workers, progress: Progress, known: Labels
+    rows: list[Row], work: StepContext, pool: Workers, progress: Progress, known: Labels
 ) -> list[Row]:
     """Take rows through all steps; those that a step has on record are not done again."""
     steps = Path(work.folder) / "steps"
@@ -223,7 +223,7 @@ def _failed(row: Row) -> bool:
     return str(row["reason"]).startswith(FAILED)
 
 
-def _tidy_up(rows: list[Row], work: Work) -> None:
+def _tidy_up(rows: list[Row], work: StepContext) -> None:
     """Remove the scratch files of rows that are done with."""
     for row in rows:
         if not _failed(row):
@@ -296,7 +296,7 @@ def _step_file(steps: Path, number: int) -> Path:
     return steps / f"{number}-{STEPS[number][0]}.jsonl"
 
 
-def _fit_predictor(rows: list[Row], work: Work) -> None:
+def _fit_predictor(rows: list[Row], work: StepContext) -> None:
     """Learn how lips follow the sound, once for a corpus, unless an expert is at hand."""
     path = Path(work.folder) / syncing.PREDICTOR_FILE
     if work.expert or work.lips or path.is_file():
@@ -330,7 +330,7 @@ def planned(sources: Iterable[Path], out: Path) -> dict[str, Any]:
     files = find_sources(sources)
     done = {str(r["source"]) for r in _others(out / "steps", set())}
     todo = [f for f in files if str(f) not in done]
-    work = Work(str(out), PrepareSettings())
+    work = StepContext(str(out), PrepareSettings())
     rows = [attempt(finding.probe, new_row(f), work) for f in todo]
     usable = [r for r in without_duplicates(rows, done) if not r["reason"]]
     seconds = sum(float(r["seconds"] or 0.0) for r in usable)

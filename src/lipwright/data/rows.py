@@ -61,7 +61,7 @@ class PrepareSettings:
 
 
 @dataclass(frozen=True)
-class Work:
+class StepContext:
     """What every step knows beside its row.
 
     Attributes:

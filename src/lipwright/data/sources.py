@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright.data.rows import Row, Work
+from lipwright.data.rows import Row, StepContext
 from lipwright.errors import LipwrightError
 from lipwright.files.whole import file_sha256, written_whole
 
@@ -53,7 +53,7 @@ def new_row(source: Path) -> Row:
     return {"source": str(source), "name": clip_name(source), "reason": "", "pieces": []}
 
 
-def probe(row: Row, work: Work) -> Row:
+def probe(row: Row, work: StepContext) -> Row:
     """Size, frame rate, length, sound and content hash of a source.
 
     Raises:
@@ -81,7 +81,7 @@ def probe(row: Row, work: Work) -> Row:
     return row
 
 
-def listen(row: Row, work: Work) -> Row:
+def listen(row: Row, work: StepContext) -> Row:
     """Find the speech of a source, and keep its sound at 16 kHz for the steps that follow.
 
     Raises:
@@ -103,12 +103,12 @@ def listen(row: Row, work: Work) -> Row:
     return row if speech else {**row, "reason": "no speech: none was found in the file"}
 
 
-def sound_path(work: Work, row: Row) -> Path:
+def sound_path(work: StepContext, row: Row) -> Path:
     """Where the sound of a source is kept, int16 at 16 kHz."""
     return work.scratch / f"{row['name']}.npy"
 
 
-def sound_of(work: Work, row: Row, first: int, frames: int) -> NDArray[np.float32]:
+def sound_of(work: StepContext, row: Row, first: int, frames: int) -> NDArray[np.float32]:
     """Sound of 25 fps frames first .. first + frames - 1; silence outside the recording.
 
     ``first`` may be negative.

@@ -28,7 +28,7 @@ from lipwright.data.predictor import (
     lip_measures,
     predicted_curve,
 )
-from lipwright.data.rows import Row, Work, accepted_pieces
+from lipwright.data.rows import Row, StepContext, accepted_pieces
 from lipwright.lip_agreement import REACH, SURE, certainty, needed
 
 OFF = "sound out of step"
@@ -51,7 +51,7 @@ PREDICTOR_FILE = "sync-predictor.npy"
 Curve = NDArray[np.float64]
 
 
-def sync(row: Row, work: Work) -> Row:
+def sync(row: Row, work: StepContext) -> Row:
     """Give every piece its offset, confidence and verdict."""
     chosen = accepted_pieces(row)
     if not chosen:
@@ -85,7 +85,9 @@ def sync(row: Row, work: Work) -> Row:
     return {**row, "pieces": pieces}
 
 
-def follow_identity(rows: list[Row], identity: Callable[[Row], str], work: Work) -> list[Row]:
+def follow_identity(
+    rows: list[Row], identity: Callable[[Row], str], work: StepContext
+) -> list[Row]:
     """Bring pieces too short to tell into step with the other clips of the same person.
 
     Clips of one person mostly come from one channel, with one error. Where all of them together
@@ -118,7 +120,7 @@ def _moved(piece: Row, offset: int) -> Row:
     return {**piece, "sync": "identity", "offset": offset}
 
 
-def judge_of(work: Work) -> str:
+def judge_of(work: StepContext) -> str:
     """Who judges.
 
     The ``expert``, the shipped speech network (``lips``), the fitted ``correlation``, or the
@@ -155,7 +157,7 @@ def _inside(curve: Curve) -> bool:
     return 0 < int(curve.argmax()) < len(curve) - 1
 
 
-def _reason(piece: Row, curve: Curve, work: Work, kind: str) -> str:
+def _reason(piece: Row, curve: Curve, work: StepContext, kind: str) -> str:
     if abs(piece["offset"]) > work.settings.max_offset:
         return f"{OFF}: by {piece['offset']} frames"
     if piece["frames"] >= ENOUGH_FRAMES and curve.max() - np.median(curve) < WEAK[kind]:
@@ -194,7 +196,7 @@ def _end(piece: Row) -> int:
     return int(piece["first"] + piece["frames"])
 
 
-def _curve(row: Row, piece: Row, work: Work) -> Curve:
+def _curve(row: Row, piece: Row, work: StepContext) -> Curve:
     if work.expert:
         from lipwright.data.sync_expert import expert_curve
 

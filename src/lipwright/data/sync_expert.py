@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lipwright.data.codes import stored_sigma
 from lipwright.data.cut import crop_path
-from lipwright.data.rows import Row, Work
+from lipwright.data.rows import Row, StepContext
 from lipwright.data.sources import sound_of
 from lipwright.data.storage import read_crops
 from lipwright.errors import LipwrightError
@@ -26,7 +26,7 @@ from lipwright.weights.checkpoint import load_checkpoint
 BATCH = 32
 
 
-def expert_curve(row: Row, piece: Row, work: Work) -> NDArray[np.float64]:
+def expert_curve(row: Row, piece: Row, work: StepContext) -> NDArray[np.float64]:
     """Mean cosine of a piece with its sound, for sound that comes -REACH .. REACH frames late.
 
     Pieces shorter than the expert's window give a flat curve: it cannot judge them.

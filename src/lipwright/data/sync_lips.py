@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright.data.rows import Row, Work
+from lipwright.data.rows import Row, StepContext
 from lipwright.data.sources import FULL_SCALE, sound_path
 from lipwright.errors import LipwrightError
 from lipwright.lip_agreement import REACH, agreement_curve
@@ -20,7 +20,7 @@ from lipwright.lip_motion import NeutralMouth
 from lipwright.methods.base import Method, predicted_motion
 
 
-def lips_curve(row: Row, piece: Row, work: Work) -> NDArray[np.float64]:
+def lips_curve(row: Row, piece: Row, work: StepContext) -> NDArray[np.float64]:
     """Agreement of a piece's lips with its sound, for sound that comes -REACH .. REACH late."""
     space = predictor().motions
     assert space is not None

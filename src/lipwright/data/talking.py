@@ -40,10 +40,10 @@ class TalkingBatch:
         reference: (D, 3, S, S) in [-1, 1].
         reference_lips, reference_motion: (D, P, 2) its lip points in parts of S, before any jitter,
             and (D, K) its lip motion.
-        place: (D, T) which frames of the stretch are drawn.
+        drawn_frames: (D, T) which frames of the stretch are drawn.
         long_mel: (D, 80, 4 T) speech of the drawn frames alone.
         lips: (B, M, 5, 3, S/2, S) uint8, the lower halves of further lip windows, and
-        lip_place: (B, M) their frames.
+        lip_frames: (B, M) their frames.
     """
 
     speech: Tensor
@@ -51,10 +51,10 @@ class TalkingBatch:
     valid: Tensor
     frames: Tensor
     reference: Tensor
-    place: Tensor
+    drawn_frames: Tensor
     long_mel: Tensor
     lips: Tensor
-    lip_place: Tensor
+    lip_frames: Tensor
     reference_lips: Tensor
     reference_motion: Tensor
 
@@ -82,7 +82,7 @@ class _Stretch:
         return self.window.row
 
     @property
-    def place(self) -> Frames:
+    def drawn_frames(self) -> Frames:
         """(T,) the target frames in the stretch."""
         return self.window.times - self.first
 
@@ -163,18 +163,18 @@ class TalkingClips:
             torch.from_numpy(stacked).to(device), self.corpus.size, jitter, rng, group
         )
         x = crops.reshape(drawn, group, *crops.shape[1:])
-        lip_place = np.stack([rng.integers(0, s.count, self.more) for s in stretches])
-        lips = [self._lips(s, p) for s, p in zip(stretches, lip_place, strict=True)]
+        lip_frames = np.stack([rng.integers(0, s.count, self.more) for s in stretches])
+        lips = [self._lips(s, p) for s, p in zip(stretches, lip_frames, strict=True)]
         return TalkingBatch(
             torch.stack(heard).to(device),
             torch.stack(motion).to(device),
             torch.stack(valid).to(device),
             x[:, :-1],
             x[:, -1],
-            torch.from_numpy(np.stack([s.place for s in stretches[:drawn]])).to(device),
+            torch.from_numpy(np.stack([s.drawn_frames for s in stretches[:drawn]])).to(device),
             torch.stack(long_mel).to(device),
             torch.from_numpy(np.stack(lips)).to(device),
-            torch.from_numpy(lip_place).to(device),
+            torch.from_numpy(lip_frames).to(device),
             torch.from_numpy(self.corpus.lips[last].reshape(drawn, -1, 2)).to(device),
             torch.from_numpy(self.motion[last]).to(device),
         )
@@ -206,10 +206,10 @@ class TalkingClips:
         motion[: s.count] = torch.from_numpy(self.motion[start : start + s.count])
         return heard, motion, torch.arange(self.stretch) < s.count
 
-    def _lips(self, s: _Stretch, place: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def _lips(self, s: _Stretch, frames: NDArray[np.int64]) -> NDArray[np.uint8]:
         """(M, 5, 3, S/2, S) lower halves of the windows about these frames, centre crops."""
         m, size = self.corpus.margin, self.corpus.size
-        window = place[:, None] + s.first + np.arange(-REACH, REACH + 1)
+        window = frames[:, None] + s.first + np.arange(-REACH, REACH + 1)
         index, where = np.unique(_inside(window, s.row), return_inverse=True)
         if not index.size:
             return np.zeros((0, 2 * REACH + 1, 3, size - size // 2, size), np.uint8)

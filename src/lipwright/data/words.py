@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from lipwright.data.rows import Row, Work
+from lipwright.data.rows import Row, StepContext
 from lipwright.errors import LipwrightError
 from lipwright.media.mel import MODEL_FPS
 
@@ -30,7 +30,7 @@ class Cue:
     text: str
 
 
-def words(row: Row, work: Work) -> Row:
+def words(row: Row, work: StepContext) -> Row:
     """Reject the pieces of a source in which a word of the list falls."""
     if not work.words:
         return row

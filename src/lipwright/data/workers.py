@@ -18,7 +18,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Protocol
 
-from lipwright.data.rows import Row, Work
+from lipwright.data.rows import Row, StepContext
 from lipwright.errors import LipwrightError
 from lipwright.ray_cluster import RayCluster
 
@@ -27,13 +27,13 @@ log = logging.getLogger("lipwright.prepare")
 FAILED = "failed"
 """How the reason of a row begins on which a step broke down."""
 
-StepFunction = Callable[[Row, Work], Row]
+StepFunction = Callable[[Row, StepContext], Row]
 
 
 class Workers(Protocol):
     """Runs a step on many rows. A context manager."""
 
-    def map(self, step: StepFunction, rows: Iterable[Row], work: Work) -> Iterator[Row]:
+    def map(self, step: StepFunction, rows: Iterable[Row], work: StepContext) -> Iterator[Row]:
         """The rows after the step, as they are finished."""
         ...
 
@@ -47,7 +47,7 @@ class Workers(Protocol):
     ) -> None: ...
 
 
-def attempt(step: StepFunction, row: Row, work: Work) -> Row:
+def attempt(step: StepFunction, row: Row, work: StepContext) -> Row:
     """One step on one row; what goes wrong becomes the row's reason."""
     try:
         return step(row, work)
@@ -84,7 +84,7 @@ def _end_with_parent() -> None:
 class SerialWorkers:
     """One after the other, in this process."""
 
-    def map(self, step: StepFunction, rows: Iterable[Row], work: Work) -> Iterator[Row]:
+    def map(self, step: StepFunction, rows: Iterable[Row], work: StepContext) -> Iterator[Row]:
         """See :class:`Workers`."""
         for row in rows:
             yield attempt(step, row, work)
@@ -105,7 +105,7 @@ class Processes:
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPoolExecutor(count, context, initializer=quiet_worker)
 
-    def map(self, step: StepFunction, rows: Iterable[Row], work: Work) -> Iterator[Row]:
+    def map(self, step: StepFunction, rows: Iterable[Row], work: StepContext) -> Iterator[Row]:
         """See :class:`Workers`."""
         waiting = iter(rows)
         running: set[Future[Row]] = set()
@@ -145,7 +145,7 @@ class RayWorkers(RayCluster):
         super().__init__(address)
         self._in_flight = in_flight
 
-    def map(self, step: StepFunction, rows: Iterable[Row], work: Work) -> Iterator[Row]:
+    def map(self, step: StepFunction, rows: Iterable[Row], work: StepContext) -> Iterator[Row]:
         """See :class:`Workers`."""
         submit = self.task(_ray_attempt)
         limit = max(2, self._in_flight * self.cpus)
@@ -160,7 +160,7 @@ class RayWorkers(RayCluster):
                 yield self.result(reference)
 
 
-def _ray_attempt(step: StepFunction, row: Row, work: Work) -> Row:
+def _ray_attempt(step: StepFunction, row: Row, work: StepContext) -> Row:
     import cv2
     import torch
 

@@ -122,7 +122,7 @@ def check_folder(path: Path, what: str) -> None:
     folder = path.parent
     if "\0" in str(path):
         name = str(path).replace("\0", "?")
-        raise LipwrightError(f"The name of the {what} {name} holds a null character; mend it.")
+        raise LipwrightError(f"The name of the {what} {name} holds a null character; correct it.")
     if not folder.is_dir():
         raise LipwrightError(f"The folder {folder} of the {what} does not exist; create it first.")
     try:
@@ -133,5 +133,5 @@ def check_folder(path: Path, what: str) -> None:
     except OSError as error:
         raise LipwrightError(
             f"The {what} {path} cannot be written ({error.strerror or error}); choose another "
-            "place or mend its permissions."
+            "place or correct its permissions."
         ) from error

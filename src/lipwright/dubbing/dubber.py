@@ -58,7 +58,7 @@ class Dubber:
             What was done to every frame.
 
         Raises:
-            LipwrightError: whatever the user can understand and mend.
+            LipwrightError: whatever the user can understand and correct.
             Interrupted: Ctrl-C.
         """
         options = replace(self.options, **changes)

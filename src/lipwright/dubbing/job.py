@@ -97,7 +97,7 @@ def dub(
         What was done to every frame.
 
     Raises:
-        LipwrightError: whatever the user can understand and mend.
+        LipwrightError: whatever the user can understand and correct.
         Interrupted: Ctrl-C.
     """
     given = speech if isinstance(speech, CastSpeech) else Path(speech)

@@ -94,8 +94,8 @@ class Face:
 
 
 @dataclass
-class Work:
-    """A frame on its way through the threads."""
+class PendingFrame:
+    """A frame on its way through the threads: its number, picture and faces."""
 
     k: int
     native: av.VideoFrame
@@ -213,7 +213,7 @@ def render(
     written = [start]
     frame_size, crop_size = frame_bytes(job.info), 12 * job.method.size**2
 
-    def size(work: Work) -> int:
+    def size(work: PendingFrame) -> int:
         return frame_size + 3 * crop_size * len(work.faces)
 
     def decode() -> None:
@@ -231,7 +231,7 @@ def render(
 
     def compose() -> None:
         for item in drawn:
-            assert isinstance(item, Work)
+            assert isinstance(item, PendingFrame)
             composite_faces(item, job)
             item.faces.clear()
             finished.put(item, frame_size)
@@ -239,7 +239,7 @@ def render(
 
     def encode() -> None:
         for item in finished:
-            assert isinstance(item, Work)
+            assert isinstance(item, PendingFrame)
             sink.write(item.k, item.native)
             if (item.k + 1) % job.segment == 0 or item.k + 1 == len(job.schedule):
                 sink.end_segment()
@@ -280,16 +280,16 @@ def preview(job: Job, frames: list[int]) -> Iterator[tuple[av.VideoFrame, av.Vid
         yield before, work.native
 
 
-def _decoded(job: Job, begin: int, stop: int | None) -> Iterator[Work]:
+def _decoded(job: Job, begin: int, stop: int | None) -> Iterator[PendingFrame]:
     assert job.store is not None
     order = job.schedule.timeline.source[begin:stop]
     for k, frame in enumerate(job.store.follow(order), begin):
         yield face_work(job, k, frame.native)
 
 
-def face_work(job: Job, k: int, native: av.VideoFrame) -> Work:
+def face_work(job: Job, k: int, native: av.VideoFrame) -> PendingFrame:
     """Output frame ``k`` on its way, with the crops of its faces."""
-    work = Work(k, native)
+    work = PendingFrame(k, native)
     side = job.method.size
     for planned in job.schedule.faces(k):
         to_display = alignment.to_pixels(planned.crop, side)
@@ -297,9 +297,9 @@ def face_work(job: Job, k: int, native: av.VideoFrame) -> Work:
     return work
 
 
-def _windows(queue: Any, job: Job) -> Iterator[list[Work]]:
+def _windows(queue: Any, job: Job) -> Iterator[list[PendingFrame]]:
     most = max(1, min(job.batch_size, WINDOW_BYTES // frame_bytes(job.info)))
-    window: list[Work] = []
+    window: list[PendingFrame] = []
     for work in queue:
         window.append(work)
         if len(window) == most or (work.k + 1) % job.segment == 0:
@@ -318,7 +318,7 @@ class FaceRenderer:
         self._references: dict[int, Picture] = {}
         self.beyond = Beyond()
 
-    def draw(self, window: list[Work]) -> None:
+    def draw(self, window: list[PendingFrame]) -> None:
         """Fill in ``generated`` and ``baseline`` of all faces of a window."""
         job = self._job
         groups: dict[tuple[int, int], list[tuple[int, Face]]] = {}
@@ -433,7 +433,7 @@ def _pictures(faces: Picture) -> list[Picture]:
     return list(np.ascontiguousarray(unit.transpose(0, 2, 3, 1), dtype=np.float32))
 
 
-def composite_faces(work: Work, job: Job) -> None:
+def composite_faces(work: PendingFrame, job: Job) -> None:
     """Edit the frame, and mark it."""
     side = job.method.size
     picture = without_bars(work.native, job.info) if work.faces else (0, 0, 0, 0)

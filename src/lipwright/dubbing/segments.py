@@ -143,7 +143,7 @@ class Segments:
         except OSError as error:
             raise LipwrightError(
                 f"The folder {self._out.parent} cannot be written ({error.strerror or error}); "
-                "choose another output or mend its permissions."
+                "choose another output or correct its permissions."
             ) from error
 
     def _found(self) -> int:

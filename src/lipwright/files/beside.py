@@ -49,7 +49,7 @@ def folder_beside(out: Path, what: str) -> Iterator[Path]:
     except OSError as error:
         raise LipwrightError(
             f"The folder {out.parent} cannot be written ({error.strerror or error}); choose "
-            "another output or mend its permissions."
+            "another output or correct its permissions."
         ) from error
     try:
         yield folder

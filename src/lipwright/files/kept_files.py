@@ -177,7 +177,7 @@ def _key(folder: Path) -> bytes:
             pass
         except OSError as error:
             raise LipwrightError(
-                f"The key of the cache {path} cannot be read ({error.strerror or error}); mend "
+                f"The key of the cache {path} cannot be read ({error.strerror or error}); correct "
                 "its permissions or delete it."
             ) from error
         _make_key(private_folder() / KEY_FILE)

@@ -43,4 +43,4 @@ def parse_yaml(text: str, where: str, *, aliases: bool = False) -> Any:
     # PyYAML lets the exceptions of int(), chr() and datetime through for some damaged values.
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise LipwrightError(f"{where} is not valid YAML ({reason}); mend it.") from error
+        raise LipwrightError(f"{where} is not valid YAML ({reason}); correct it.") from error

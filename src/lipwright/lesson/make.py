@@ -85,7 +85,7 @@ def make_lesson(
         tell: see ``Tell``.
 
     Raises:
-        LipwrightError: whatever the user can mend; clips that are done stay.
+        LipwrightError: whatever the user can correct; clips that are done stay.
         Interrupted: Ctrl-C; likewise.
     """
     if not LEAST_SPEED <= speed < 1:
@@ -124,7 +124,7 @@ def _prepare(folder: Path) -> None:
     except OSError as error:
         raise LipwrightError(
             f"The folder {folder} cannot be written ({error.strerror or error}); choose another "
-            "with -o, or mend its permissions."
+            "with -o, or correct its permissions."
         ) from error
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.dubbing.options import Detail
-from lipwright.dubbing.render import FaceRenderer, Job, Marker, Work, composite_faces, face_work
+from lipwright.dubbing.render import FaceRenderer, Job, Marker, composite_faces, face_work
 from lipwright.live.listener import Listener
 from lipwright.live.loop import FaceLoop
 from lipwright.media.mel import SILENCE
@@ -32,7 +32,7 @@ class LiveRenderer(FaceRenderer):
 
     def edit(
         self,
-        place: int,
+        index: int,
         native: av.VideoFrame,
         audio: NDArray[np.float32],
         activity: float,
@@ -41,17 +41,17 @@ class LiveRenderer(FaceRenderer):
         """Make the mouth of a picture speak, in place.
 
         Args:
-            place: which frame of the schedule it is.
+            index: which frame of the schedule it is.
             native: the picture, with pixels of its own.
             audio: its speech features, see ``SpeechStream.audio``.
             activity: how much of that is speech, 0 to 1.
             mark: write the watermark, if the job has one.
         """
         job = self._live
-        job.schedule.activity[place] = activity
+        job.schedule.activity[index] = activity
         rest = np.float32(0.0 if job.method.info.whole_speech else SILENCE)
         self.features = np.asarray(rest + np.float32(activity) * (audio - rest), np.float32)
-        work: Work = face_work(job, place, native)
+        work = face_work(job, index, native)
         self.draw([work])
         composite_faces(work, job if mark else replace(job, marker=None))
 
@@ -102,5 +102,5 @@ class LoopDrawer:
         native = self._loop.frame(k)
         audio = self._listener.audio(time, time + 1 / self._loop.rate)
         activity = self._listener.activity(time)
-        self._renderer.edit(self._loop.place(k), native, audio, activity)
+        self._renderer.edit(self._loop.index(k), native, audio, activity)
         return native

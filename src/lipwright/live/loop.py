@@ -60,13 +60,13 @@ class FaceLoop:
     turns: tuple[int, int]
     _frames: dict[int, av.VideoFrame]
 
-    def place(self, k: int) -> int:
+    def index(self, k: int) -> int:
         """Where in the lap output frame ``k`` lies."""
         return k % len(self.schedule)
 
     def frame(self, k: int) -> av.VideoFrame:
         """The picture of output frame ``k``, with pixels of its own."""
-        source = int(self.schedule.timeline.source[self.place(k)])
+        source = int(self.schedule.timeline.source[self.index(k)])
         return private_copy(self._frames[source])
 
 

@@ -88,7 +88,7 @@ def synthesise(
     except OSError as error:
         raise LipwrightError(
             f"The sound of the text could not be written to {path} ({error.strerror or error}); "
-            "make room there, or mend its permissions."
+            "make room there, or correct its permissions."
         ) from error
     try:
         with open_media(path, "sound") as container:

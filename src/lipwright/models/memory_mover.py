@@ -2,7 +2,7 @@
 
 Ours, not the paper's, and off in the configuration ``paper``. A decoder with little training that
 has a whole face in its skips copies that face, mouth included, and what the memory recalls goes
-unheard. A linear reader tells from the lip feature how the lips are moved; the reference is warped
+unused. A linear probe predicts from the lip feature how lips are moved; the reference is warped
 by what that differs from its own lips, and the decoder goes on from there, with the inside of the
 mouth and the shading left to draw. The landmark cascade does the same (see
 :mod:`lipwright.models.landmark_flow`).
@@ -21,7 +21,7 @@ FARTHEST = 4.0
 
 
 class ReferenceMover(nn.Module):
-    """Warps a reference picture to the motion that a lip feature tells.
+    """Warps a reference picture to the motion predicted from a lip feature.
 
     Args:
         lip_dim: C of lip features.

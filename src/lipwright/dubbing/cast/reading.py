@@ -144,7 +144,7 @@ def _of_csv(path: Path, text: str, problems: list[str]) -> Cast:
     try:
         rows = list(csv.DictReader(io.StringIO(text)))
     except csv.Error as error:
-        raise LipwrightError(f"The cast {path} is no CSV ({error}); mend it.") from error
+        raise LipwrightError(f"The cast {path} is no CSV ({error}); correct it.") from error
     columns = {key: "" for row in rows for key in row if key}
     _strange(columns, set(COLUMNS), f"The cast {path}", problems)
     for number, row in enumerate(rows, 2):

@@ -60,7 +60,7 @@ from lipwright.training.pictures import write_sheet
 from lipwright.training.speech_encoding import hear_with_whisper
 from lipwright.training.speech_jitter import vary_speech
 from lipwright.training.stages.memory_config import MemoryConfig
-from lipwright.training.stages.memory_network import Made, TrainedMemory, at_places
+from lipwright.training.stages.memory_network import Made, TrainedMemory, at_frames
 from lipwright.training.stages.memory_start import fill_memory
 from lipwright.training.stages.run import StageRun
 from lipwright.training.stages.speech import clip_correlations, fill_embedding
@@ -227,7 +227,7 @@ class MemoryStage:
                 motion = motion + out["motion"]
                 correlation = correlation + out["correlation"]
             total = total + c.motion * motion + c.correlation * correlation
-        if draws and batch.place.shape[1] == FRAMES:
+        if draws and batch.drawn_frames.shape[1] == FRAMES:
             if c.visual > 0 and step >= c.visual_start:
                 out["visual"] = self._visual(self.network, made, batch, context)
                 total = total + c.visual * out["visual"]
@@ -264,7 +264,7 @@ class MemoryStage:
     def _motion(self, made: Made, batch: TalkingBatch) -> dict[str, Tensor]:
         predicted, guessed = made.predicted.float(), made.guessed.float()
         real = torch.cat(
-            [at_places(batch.motion, batch.place), at_places(batch.motion, batch.lip_place)]
+            [at_frames(batch.motion, batch.drawn_frames), at_frames(batch.motion, batch.lip_frames)]
         )
         out = {}
         for name, motion in (("", predicted), ("_heard", guessed)):
@@ -296,7 +296,7 @@ class MemoryStage:
         if x.shape[-1] != expert.size:
             size = (expert.size, expert.size)
             x = F.interpolate(x, size, mode="bilinear", antialias=True, align_corners=False)
-        windows = lower_half(x.reshape(*batch.place.shape, *x.shape[1:]))
+        windows = lower_half(x.reshape(*batch.drawn_frames.shape, *x.shape[1:]))
         with context.autocast():
             cosine = expert(windows, batch.long_mel)
         return audio_visual_loss(cosine)
@@ -361,7 +361,7 @@ class MemoryStage:
     def _timing(self, network: TrainedMemory, context: Context) -> dict[str, float]:
         """Correlation over whole clips of the motion read off what audio recalls with the real."""
         if self.config.loss.motion <= 0 and self.config.loss.correlation <= 0:
-            return {}  # nobody taught the reader
+            return {}  # the probe was not trained
         each: dict[str, list[Any]] = {"": [], "_heard": []}
         for row in self.corpus.split("val"):
             speech = self._whole(row)[None].to(context.device)
@@ -451,7 +451,9 @@ _NO_JITTER = dict.fromkeys(_JITTERS, 0.0)
 def _check_mover(config: MemoryConfig, mover: ReferenceMover) -> None:
     """Raises: LipwrightError: the settings leave the mover without a teacher, or misplace lips."""
     if config.loss.motion <= 0:
-        raise LipwrightError("model.move follows what a reader tells of lips: set loss.motion > 0.")
+        raise LipwrightError(
+            "model.move follows the lip motion that a linear probe predicts: set loss.motion > 0."
+        )
     if mover.reader.out_features != config.lip_dim:
         raise LipwrightError("model.move.motions and lip_dim must be equal.")
     if any(config.jitter.get(name, 0.0) for name in ("shift", "scale", "turn", "flip")):

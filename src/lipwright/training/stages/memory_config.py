@@ -25,7 +25,7 @@ class MemoryLossConfig(Section):
         sync_gate: validation sync loss below which the expert comes on (Wav2Lip: 0.75).
         least_accuracy: held-out accuracy below which an expert is not listened to.
         motion, correlation: ours; squared error, and one minus correlation over the stretch, of
-            the lip motion that linear readers tell from recalled, true and audio features.
+            the lip motion that linear probes predict from recalled, true and audio features.
     """
 
     recalled: float = 1.0

@@ -1,4 +1,4 @@
-"""What the stage ``memory`` trains, as one module: hear, look, store and draw.
+"""What the stage ``memory`` trains, as one module: encode speech and lips, store and draw.
 
 Park et al. (AAAI 2022): the recalled and the true lip feature go through the same decoder.
 """
@@ -43,8 +43,8 @@ class Made:
 class TrainedMemory(nn.Module):
     """The talker with what only training needs.
 
-    Lip encoder; linear readers of lip motion, ``reader`` of lip features (true or recalled) and
-    ``ear`` of audio features; and the switch of the sync loss, which a resumed run must remember.
+    Lip encoder; linear probes of lip motion, ``reader`` on lip features (true or recalled) and
+    ``ear`` on audio features; and the switch of the sync loss, which a resumed run must remember.
     """
 
     sync_on: Tensor
@@ -60,9 +60,9 @@ class TrainedMemory(nn.Module):
         self.register_buffer("sync_on", torch.tensor(False))
 
     def forward(self, batch: TalkingBatch, draw: bool = True) -> Made:
-        """Hear, look, store and draw (or not)."""
+        """Encode speech and lips, store, and draw (or not)."""
         talker = self.talker
-        count = len(batch.place)
+        count = len(batch.drawn_frames)
         features = talker.audio.sequence(batch.speech)
         recalled, addresses = talker.recall(features)
         windows = batch.windows.flatten(0, 1)
@@ -70,18 +70,21 @@ class TrainedMemory(nn.Module):
         further = self.further(batch).float()
         stored = talker.memory.store(torch.cat([lips.float(), further]))
         audio_embedding = torch.cat(
-            [at_places(addresses[:count], batch.place), at_places(addresses, batch.lip_place)]
+            [
+                at_frames(addresses[:count], batch.drawn_frames),
+                at_frames(addresses, batch.lip_frames),
+            ]
         )
         images = [batch.target.new_zeros(0, *batch.target.shape[2:])] * 2
         if draw:
             target = batch.target.flatten(0, 1)
-            times = batch.place.shape[1]
+            times = batch.drawn_frames.shape[1]
             reference, where, motion = (
                 x.repeat_interleave(times, 0)
                 for x in (batch.reference, batch.reference_lips, batch.reference_motion)
             )
-            audio = at_places(features[:count], batch.place)
-            key = at_places(recalled[:count], batch.place)
+            audio = at_frames(features[:count], batch.drawn_frames)
+            key = at_frames(recalled[:count], batch.drawn_frames)
             images = [
                 talker.draw(feature, audio, target, reference, where, motion)
                 for feature in (key, lips)
@@ -100,7 +103,7 @@ class TrainedMemory(nn.Module):
     def further(self, batch: TalkingBatch) -> Tensor:
         """(B M, C) features of the further lip windows.
 
-        Under ``vam`` only the reader can train the lip encoder by them; without it, no graph is
+        Under ``vam`` only the probe can train the lip encoder by them; without it, no graph is
         kept.
         """
         wanted = self.reads or self.talker.memory.rule == "literal"
@@ -110,7 +113,7 @@ class TrainedMemory(nn.Module):
         return out
 
 
-def at_places(values: Tensor, place: Tensor) -> Tensor:
-    """(B, n, C) values at (B, M) places -> (B M, C)."""
-    index = place[:, :, None].expand(-1, -1, values.shape[-1])
-    return values[: len(place)].gather(1, index).flatten(0, 1)
+def at_frames(values: Tensor, frames: Tensor) -> Tensor:
+    """(B, n, C) values at (B, M) frames -> (B M, C)."""
+    index = frames[:, :, None].expand(-1, -1, values.shape[-1])
+    return values[: len(frames)].gather(1, index).flatten(0, 1)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lipwright.data.talking import TalkingBatch
-from lipwright.training.stages.memory_network import TrainedMemory, at_places
+from lipwright.training.stages.memory_network import TrainedMemory, at_frames
 
 ROUNDS = 30
 """Of the clustering."""
@@ -30,7 +30,7 @@ def fill_memory(
     audio, lips = [], []
     for batch in batches:
         features = network.talker.audio.sequence(batch.speech)
-        audio.append(at_places(features, batch.lip_place).float())
+        audio.append(at_frames(features, batch.lip_frames).float())
         lips.append(network.further(batch).float())
     network.train(was_training)
     heard, seen = torch.cat(audio), torch.cat(lips)

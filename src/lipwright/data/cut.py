@@ -42,7 +42,7 @@ FACES = 4
 BEFORE, AFTER, BLOCK_FRAMES = 8, 4, 8
 """Frames that smoothing sees before and after those it settles, and how many it settles at once."""
 SAMPLE_EVERY = 5
-"""Lettering is looked for in each so-many-th frame."""
+"""Burned-in text is searched for in every n-th frame."""
 TRACKING = TrackerOptions(detect_every=25, idle_every=5, sharp_below=0.5)
 
 

@@ -33,7 +33,7 @@ MEASURES = (0.5, 0.25, 0.25)
 LEAD = 1
 """Frames by which the mouth opens before the sound is loud; the envelope's curve peaks there."""
 ENOUGH_FRAMES = 5000
-"""Below this (half a corpus) the envelope judges: a regression would learn the few by heart."""
+"""Below this (half a corpus) the envelope judges: a regression would overfit to the few."""
 PLENTY_FRAMES = 500_000
 """Above this (over five hours) more examples change nothing."""
 

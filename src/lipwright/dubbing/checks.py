@@ -68,7 +68,7 @@ def check_job(
                 )
     if options.preview is None and not options.overwrite and out.exists():
         raise LipwrightError(
-            f"The output {out} exists already; choose another name, or leave --no-overwrite away."
+            f"The output {out} exists already; choose another name, or omit --no-overwrite."
         )
 
 

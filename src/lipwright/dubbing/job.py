@@ -471,7 +471,7 @@ class _Dub:
         report.runs = schedule.runs()
         report.tracks = schedule.summaries()
         if self.cast is not None:
-            report.stretches = self.cast.fates(schedule)
+            report.stretches = self.cast.outcomes(schedule)
         report.seconds = round(float(line.end), 6)
         report.rate = round(float(len(line) / line.end), 6)
         report.model = {"name": method.name, "id": method.model_id}

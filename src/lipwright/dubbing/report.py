@@ -38,7 +38,7 @@ LOST = "face lost for a moment"
 
 @dataclass(frozen=True)
 class Run:
-    """A stretch of output frames that had the same fate.
+    """A stretch of output frames that had the same status.
 
     Attributes:
         first, last: numbers of the first and the last frame, from 0.
@@ -98,7 +98,7 @@ class Report:
 
     Attributes:
         video, speech, out: the files as given.
-        runs: the fate of every output frame.
+        runs: the status of every output frame, and the reason.
         tracks: the people.
         seconds: length of the output.
         rate: mean frames per second of the output.
@@ -117,7 +117,7 @@ class Report:
         replaced: whether there was an output of that name before.
         adaptation: one entry per person: whether the articulation was learnt, from how much speech,
             or why not; see ``dubbing.adapt``. Empty with ``--adapt off``.
-        stretches: of a cast, what became of each of its stretches, see ``cast.fates``.
+        stretches: of a cast, what became of each of its stretches, see ``cast.outcomes``.
         sound: of a cast, what its sound was made of.
         warnings: sentences about what was not as it should be.
     """

@@ -1,6 +1,6 @@
 """Whose mouth moves in which output frame, and what the report says of that frame.
 
-A pure function of the plan, the timeline and the speech: the fate of every frame is known before
+A pure function of the plan, the timeline and the speech: the status of every frame is known before
 the first one is rendered.
 """
 
@@ -222,7 +222,7 @@ class Schedule:
 
     def statuses(self) -> Iterator[tuple[Status, str]]:
         """Status and reason of every output frame."""
-        of_source = [self._fate(frame) for frame in range(len(self.plan.pts))]
+        of_source = [self._status(frame) for frame in range(len(self.plan.pts))]
         for k, frame in enumerate(self.timeline.source):
             status, reason = of_source[int(frame)]
             if status == "synced" and not self._is_spoken(k):
@@ -230,10 +230,10 @@ class Schedule:
             yield status, reason
 
     def runs(self) -> list[Run]:
-        """The fates, joined into stretches."""
+        """The statuses, joined into stretches."""
         return run_lengths(self.statuses())
 
-    def _fate(self, frame: int) -> tuple[Status, str]:
+    def _status(self, frame: int) -> tuple[Status, str]:
         """What becomes of a source frame while somebody speaks."""
         shot = bisect_right(self._starts, frame) - 1
         others = False

@@ -81,10 +81,10 @@ class TrackerOptions:
     """How tracking is done.
 
     Attributes:
-        detect_every: frames between two looks for new faces.
+        detect_every: frames between two searches for new faces.
         idle_every: the same while a face is missing or there is none. Right after a loss, and for
             the first ``detect_every`` frames without any face, every frame is searched.
-        thorough_every: of these looks, each so-many-th searches for small faces too.
+        thorough_every: every n-th of these searches covers small faces too.
         min_presence: a known face below is lost.
         min_presence_new: a detected face below is not believed.
         max_gap: frames that a lost face may be away and keep its number.

@@ -171,7 +171,7 @@ def _template(command: str | None, voice: str | None) -> list[str]:
             f"The synthesiser {command!r} needs a voice; give one with --voice."
             if voice is None
             else f"The synthesiser {command!r} takes no voice; put {{voice}} in its place, or "
-            "leave --voice away."
+            "omit --voice."
         )
     return words
 

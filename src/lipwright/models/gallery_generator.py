@@ -189,7 +189,7 @@ class GalleryGenerator(nn.Module):
         lip_dim: length K of a lip motion.
         nearness: K weights of squared distances between motions; None learns them. Learned on true
             motions they count every component, but speech tells some of them only.
-        pose_gain: how much the likeness of poses counts, at first or for good.
+        pose_gain: how much the similarity of poses counts, at first or for good.
         correct: whether attention and U-Net are there at all. Without them nothing is left to
             train, and the network is the kernel regression alone.
         channels: widths of the U-Net at 16, 8 and 4 cells.

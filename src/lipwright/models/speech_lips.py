@@ -1,8 +1,8 @@
 """From speech to what the lips do: a small convolutional network over the mel spectrogram.
 
 Half an hour of speech is enough to learn which lip shapes a sound goes with, and far too little to
-learn it inside a picture network without learning the training clips by heart. So speech reaches
-the generator of the default method through this network and the few numbers of
+learn it inside a picture network without overfitting to the training clips. So speech reaches the
+generator of the default method through this network and the few numbers of
 :class:`~lipwright.models.lip_space.LipSpace` alone (compare AT-net in Chen et al., CVPR 2019).
 
 All convolutions are "valid" in time: run over a whole clip the network gives the same numbers as

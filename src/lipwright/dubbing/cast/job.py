@@ -15,7 +15,7 @@ from lipwright.dubbing import timeline
 from lipwright.dubbing.adapt import PersonSpeech, features_by_track
 from lipwright.dubbing.adapt_plan import learnt
 from lipwright.dubbing.cast.checking import settled
-from lipwright.dubbing.cast.fates import fates
+from lipwright.dubbing.cast.outcomes import outcomes
 from lipwright.dubbing.cast.reading import read_cast, refuse
 from lipwright.dubbing.cast.request import CastSpeech, Original
 from lipwright.dubbing.cast.sound import STEPS, write_mix
@@ -277,11 +277,11 @@ class CastJob:
             found.update(features_by_track(known, own, method.articulation))
         return found
 
-    def fates(self, schedule: Schedule) -> list[dict[str, Any]]:
+    def outcomes(self, schedule: Schedule) -> list[dict[str, Any]]:
         """What becomes of every stretch."""
         faces = self._cast.faces
         tracks = {n: self._tracks.get(f or "", frozenset()) for n, f in faces.items()}
-        return fates(self.stretches, faces, tracks, schedule)
+        return outcomes(self.stretches, faces, tracks, schedule)
 
 
 def _length(info: VideoInfo) -> Fraction:

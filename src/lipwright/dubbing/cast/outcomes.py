@@ -16,7 +16,7 @@ AWAY = "person not in the picture"
 VOICE_ONLY = "voice only"
 
 
-def fates(
+def outcomes(
     stretches: Sequence[Stretch],
     faces: Mapping[str, str | None],
     tracks: Mapping[str, frozenset[int]],
@@ -38,7 +38,7 @@ def fates(
         counted: Counter[str] = Counter()
         reasons: Counter[str] = Counter()
         for k in range(int(first), int(last)):
-            status, reason = _fate(schedule, k, tracks.get(each.name), faces.get(each.name))
+            status, reason = _status_of(schedule, k, tracks.get(each.name), faces.get(each.name))
             counted[status] += 1
             if reason:
                 reasons[reason] += 1
@@ -61,7 +61,7 @@ def fates(
     return rows
 
 
-def _fate(
+def _status_of(
     schedule: Schedule, k: int, tracks: frozenset[int] | None, face: str | None
 ) -> tuple[str, str]:
     if face is None:

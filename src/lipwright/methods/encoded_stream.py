@@ -23,7 +23,7 @@ from lipwright.recording_windows import COLUMNS_PER_FEATURE, FEATURES_PER_FRAME,
 
 PAST = 280
 """Spectrogram columns (10 ms) before a frame that the encoder sees."""
-FUTURE = 20
+FUTURE = 19
 """Columns from the frame's own one on."""
 DYNAMIC_RANGE = 8.0
 """Powers of ten below the loudest value at which the encoder's floor lies."""

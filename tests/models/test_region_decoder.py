@@ -10,7 +10,7 @@ from lipwright.face_regions import DRAWN_BOX
 from lipwright.models import region_decoder
 from lipwright.models.known_norms import KnownNorms, RecordedNorms
 from lipwright.models.layers import norm
-from lipwright.models.region_decoder import Cut, RegionDecoder, box_cells, whole_picture
+from lipwright.models.region_decoder import Cut, RegionDecoder, box_cells
 from lipwright.models.vqgan import Decoder
 
 ARGUMENTS = {"z_channels": 6, "groups": 4, "blocks": 2}
@@ -37,7 +37,7 @@ def test_with_all_surroundings_a_box_is_the_same_as_in_the_whole(
     region = RegionDecoder(net, DRAWN_BOX, 16)
     recorded = RecordedNorms()
     with torch.no_grad():
-        whole = whole_picture(net, z, recorded)
+        whole = net(z, recorded)
         part = region(z, KnownNorms(recorded.vector()))
         assert torch.allclose(whole, net(z), atol=1e-4)
     assert torch.allclose(part, region.box.of(whole), atol=1e-5)
@@ -49,7 +49,7 @@ def test_with_little_surroundings_it_differs_along_its_border_only() -> None:
     region = RegionDecoder(net, DRAWN_BOX, 16)
     recorded = RecordedNorms()
     with torch.no_grad():
-        whole = region.box.of(whole_picture(net, z, recorded))
+        whole = region.box.of(net(z, recorded))
         part = region(z, KnownNorms(recorded.vector()))
     away = (part - whole).abs()
     inside, border = away[:, :, 24:-1, 24:-24], away[:, :, :4]
@@ -65,7 +65,7 @@ def test_less_is_computed_than_the_whole() -> None:
             layer.register_forward_hook(lambda _, args, __: seen.append(args[0][0, 0].numel()))
     with torch.no_grad():
         norms = RecordedNorms()
-        whole_picture(net, torch.randn(1, 6, 16, 16), norms)
+        net(torch.randn(1, 6, 16, 16), norms)
         full = sum(seen)
         seen.clear()
         RegionDecoder(net, DRAWN_BOX, 16)(torch.randn(1, 6, 16, 16), KnownNorms(norms.vector()))

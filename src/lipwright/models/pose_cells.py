@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from lipwright.face_regions import CODE_CELLS
 from lipwright.models.gallery_generator import POSE_CELLS
-from lipwright.models.layers import Normalise, through
+from lipwright.models.layers import Normalise
 
 if TYPE_CHECKING:
     from lipwright.models.vq_pipeline import CodeEncoder
@@ -26,7 +26,8 @@ MARGIN = 2
 
 def latent(pose: CodeEncoder, faces: Tensor, normalise: Normalise) -> Tensor:
     """(B, 3, S, S) with the lower half blanked -> (B, D, h, w) before quantisation."""
-    return _latent(pose, F.pixel_unshuffle(faces, pose.encoder.patch), normalise)
+    out: Tensor = pose.pre(pose.encoder(faces, normalise))
+    return out
 
 
 def compared_codes(pose: CodeEncoder, faces: Tensor, normalise: Normalise) -> Tensor:
@@ -44,15 +45,8 @@ def compared_codes(pose: CodeEncoder, faces: Tensor, normalise: Normalise) -> Te
     each = x.shape[-1] // CODE_CELLS
     cut, cells = zip(*(_with_margin(span) for span in POSE_CELLS), strict=True)
     rows, columns = (slice(s.start * each, s.stop * each) for s in cut)
-    z = _latent(pose, x[:, :, rows, columns], normalise)[:, :, cells[0], cells[1]]
-    return pose.nearest_entries(z)
-
-
-def _latent(pose: CodeEncoder, x: Tensor, normalise: Normalise) -> Tensor:
-    encoder = pose.encoder
-    x = through([encoder.stem, *encoder.down, *encoder.middle], x, normalise)
-    out: Tensor = pose.pre(encoder.head(F.silu(normalise(encoder.norm, x))))
-    return out
+    z = pose.pre(pose.encoder.of_patches(x[:, :, rows, columns], normalise))
+    return pose.nearest_entries(z[:, :, cells[0], cells[1]])
 
 
 def _with_margin(span: slice) -> tuple[slice, slice]:

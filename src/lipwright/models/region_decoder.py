@@ -69,18 +69,6 @@ def box_cells(box: Box, side: int) -> Cut:
     return Cut(top_row, bottom_row, left_column, right_column)
 
 
-def whole_picture(decoder: Decoder, z: Tensor, normalise: Normalise) -> Tensor:
-    """The decoder itself, (B, z, h, w) -> (B, 3, S, S), with other normalisations."""
-    return _head(
-        decoder, through([decoder.stem, *decoder.middle, *decoder.up], z, normalise), normalise
-    )
-
-
-def _head(decoder: Decoder, x: Tensor, normalise: Normalise) -> Tensor:
-    out: Tensor = decoder.head(F.silu(normalise(decoder.norm, x)))
-    return F.pixel_shuffle(out, decoder.patch) if decoder.patch > 1 else out
-
-
 class RegionDecoder:
     """Draws a box of the picture with the layers of a decoder; it has no weights of its own.
 
@@ -122,7 +110,7 @@ class RegionDecoder:
             if isinstance(layer, Upsample):
                 x = next(cuts).of(x)
             x = through([layer], x, normalise)
-        return self._last.of(_head(decoder, x, normalise))
+        return self._last.of(decoder.picture(x, normalise))
 
     def framed(self, drawn: Tensor, times: int = 1) -> Tensor:
         """The box laid into a picture of zeros.

@@ -22,7 +22,7 @@ from lipwright.models.gallery_generator import GalleryGenerator, ReferenceCodes,
 from lipwright.models.generator import CodeGenerator
 from lipwright.models.known_norms import KnownNorms, RecordedNorms
 from lipwright.models.quantiser import VectorQuantiser
-from lipwright.models.region_decoder import RegionDecoder, whole_picture
+from lipwright.models.region_decoder import RegionDecoder
 from lipwright.models.vqgan import VQGAN, Encoder
 
 Snap = Literal["soft", "raw", "entry"]
@@ -103,7 +103,7 @@ class ReferenceEncoder(nn.Module):
         )
         z = self.post(codes * self.face_sigma)
         region = RegionDecoder(self.decoder, DRAWN_BOX, z.shape[-1])
-        drawn = region.box.of(whole_picture(self.decoder, z, norms)).clamp(-1.0, 1.0)
+        drawn = region.box.of(self.decoder(z, norms)).clamp(-1.0, 1.0)
         residual = reference - region.framed(enlarged(drawn, self.finer), self.finer)
         return *references.pack(), norms.vector().unsqueeze(0), residual.flatten(1).unsqueeze(0)
 

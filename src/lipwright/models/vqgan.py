@@ -15,7 +15,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lipwright.models.cosine_quantiser import CosineQuantiser
-from lipwright.models.layers import Downsample, ResidualBlock, SpatialAttention, Upsample, norm
+from lipwright.models.layers import (
+    Downsample,
+    Normalise,
+    ResidualBlock,
+    SpatialAttention,
+    Upsample,
+    by_own_statistics,
+    norm,
+    through,
+)
 from lipwright.models.quantiser import Quantised, VectorQuantiser
 
 
@@ -63,12 +72,16 @@ class Encoder(nn.Module):
         self.norm = norm(width, groups)
         self.head = nn.Conv2d(width, z_channels, 3, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, normalise: Normalise = by_own_statistics) -> Tensor:
         """(B, 3, S, S) in [-1, 1] -> (B, z, S/f, S/f)."""
         if self.patch > 1:
             x = F.pixel_unshuffle(x, self.patch)
-        h: Tensor = self.middle(self.down(self.stem(x)))
-        out: Tensor = self.head(F.silu(self.norm(h)))
+        return self.of_patches(x, normalise)
+
+    def of_patches(self, x: Tensor, normalise: Normalise) -> Tensor:
+        """What follows the space-to-depth stem, for the whole picture or a part of it."""
+        h = through([self.stem, *self.down, *self.middle], x, normalise)
+        out: Tensor = self.head(F.silu(normalise(self.norm, h)))
         return out
 
 
@@ -105,10 +118,14 @@ class Decoder(nn.Module):
         self.norm = norm(width, groups)
         self.head = nn.Conv2d(width, 3 * patch * patch, 3, padding=1)
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Tensor, normalise: Normalise = by_own_statistics) -> Tensor:
         """(B, z, h, w) -> (B, 3, h*f, w*f); not clamped."""
-        h: Tensor = self.up(self.middle(self.stem(z)))
-        out: Tensor = self.head(F.silu(self.norm(h)))
+        h = through([self.stem, *self.middle, *self.up], z, normalise)
+        return self.picture(h, normalise)
+
+    def picture(self, h: Tensor, normalise: Normalise) -> Tensor:
+        """Maps of the finest level, or a part of them, to pixels."""
+        out: Tensor = self.head(F.silu(normalise(self.norm, h)))
         return F.pixel_shuffle(out, self.patch) if self.patch > 1 else out
 
 

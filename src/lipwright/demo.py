@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.dubbing.options import DubOptions, QuietObserver
 from lipwright.errors import LipwrightError
 from lipwright.geometry import smoothstep
 
@@ -80,7 +81,6 @@ def run_demo(
         LipwrightError: the folder cannot be written, or the dub cannot run.
     """
     from lipwright.dubbing.job import dub
-    from lipwright.dubbing.options import DubOptions
 
     files = DemoFiles(
         source=folder / "source.mp4",
@@ -108,10 +108,8 @@ def run_demo(
     return files, report
 
 
-class _DemoObserver:
+class _DemoObserver(QuietObserver):
     """Passes the progress on. Nobody has to be asked for consent to a public-domain portrait."""
-
-    quiet = True
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer

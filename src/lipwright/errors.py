@@ -48,8 +48,8 @@ class Problems(LipwrightError):  # noqa: N818 - the plural of LipwrightError
         most: how many of them are told; of the rest only the number is.
         """
         rest = len(sentences) - most
-        told = [_one_line(sentence) for sentence in sentences[:most]]
-        self.sentences = (*told, *([f"({rest} more)"] if rest > 0 else []))
+        shown = [_one_line(sentence) for sentence in sentences[:most]]
+        self.sentences = (*shown, *([f"({rest} more)"] if rest > 0 else []))
         Exception.__init__(self, "\n  ".join(self.sentences))
 
 

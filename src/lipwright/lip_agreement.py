@@ -76,10 +76,10 @@ def agreement_curve(
     seen = np.isfinite(measured).all(axis=1)
     out = np.full(2 * REACH + 1, np.nan)
     for shift in range(2 * REACH + 1):
-        heard = predicted[shift : shift + count]
-        both = seen & np.isfinite(heard).all(axis=1)
+        delayed = predicted[shift : shift + count]
+        both = seen & np.isfinite(delayed).all(axis=1)
         if both.sum() >= LEAST:
-            out[shift] = correlation(measured[both], heard[both], parts)
+            out[shift] = correlation(measured[both], delayed[both], parts)
     return out
 
 

@@ -2,8 +2,8 @@
 
 A mouth is described by what it does *beside its rest*: how much further the inner lips are apart,
 and where the lip contours went, both measured against the same person's resting mouth and put
-through principal components that were fitted on many people. Speech can tell this much; how
-somebody's mouth looks at rest it cannot tell, and need not.
+through principal components that were fitted on many people. This much follows from speech;
+how somebody's mouth looks at rest does not, and need not.
 
 ATVGnet (Chen et al., CVPR 2019, section 3.1) predicts principal components of landmarks from speech
 for the same reason.
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 REST_SHARE = 0.2
 """A mouth rests in the frames whose opening is among the lowest such share."""
 BOUND = 5.0
-"""Motions are clipped to so many standard deviations: a failed landmark must not shout."""
+"""Motions are clipped to so many standard deviations: a wrong landmark must not dominate."""
 
 DEAD_ZONE = 0.6
 """Between a wanted motion and a drawn one so many standard deviations do not matter ..."""

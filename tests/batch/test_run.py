@@ -16,7 +16,7 @@ import pytest
 from lipwright.batch import worker
 from lipwright.batch.record import Outcome, Record
 from lipwright.batch.run import BatchResult, next_job, run_batch
-from lipwright.batch.table import BatchJob, Said, read_table
+from lipwright.batch.table import BatchJob, SpeechInput, read_table
 from lipwright.cli import main
 from lipwright.dubbing.dubber import Dubber
 from lipwright.dubbing.options import DubOptions
@@ -98,7 +98,7 @@ def test_jobs_are_done_once_and_those_of_a_video_share_its_plan(
     path, jobs = jobs_of(place, THREE)
     told: list[tuple[int, bool]] = []
     result = run_batch(
-        path, jobs, PLAIN, tell=lambda job, outcome: told.append((job.number, outcome is None))
+        path, jobs, PLAIN, progress=lambda job, outcome: told.append((job.number, outcome is None))
     )
     assert states(result) == ["done", "done", "done"]
     assert [job.number for job, _ in result.outcomes] == [1, 2, 3]
@@ -246,7 +246,7 @@ def test_a_batch_killed_three_times_ends_with_all_outputs_right(
     assert not result.failed
     for job in jobs:
         whole = place / f"whole-{job.out.name}"
-        Dubber(PLAIN).dub(job.video, job.said.speech, whole)
+        Dubber(PLAIN).dub(job.video, job.speech.path, whole)
         assert same(frames(job.out), frames(whole))
     left = [path.name for path in (place / "out").iterdir()]
     assert sorted(left) == sorted(job.out.name for job in jobs)
@@ -282,7 +282,7 @@ def test_a_process_that_always_dies_costs_its_job_only(
 
 def test_the_first_job_of_a_video_is_alone_with_it() -> None:
     jobs = [
-        BatchJob(number, Path(f"{video}.mp4"), Said(Path("s.wav")), Path(f"{number}.mp4"))
+        BatchJob(number, Path(f"{video}.mp4"), SpeechInput(Path("s.wav")), Path(f"{number}.mp4"))
         for number, video in enumerate("aab", 1)
     ]
     waiting, running = deque(jobs), {}
@@ -325,10 +325,10 @@ def test_texts_are_spoken(
     place: Path, method: Talker, trackers: Trackers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each by its synthesiser; what is said already is not said again."""
-    said: list[tuple[str, str | None, str | None]] = []
+    spoken: list[tuple[str, str | None, str | None]] = []
 
     def synthesise(text: str, out: Path, *, voice: str | None, command: str | None) -> Path:
-        said.append((text, voice, command))
+        spoken.append((text, voice, command))
         if text == "mute":
             raise LipwrightError("No voice.")
         return clips.write_speech(Path(out), 0.5)
@@ -338,7 +338,7 @@ def test_texts_are_spoken(
     lines = "v.mp4,hello,de,hello.mp4\nv.mp4,mute,,mute.mp4\n"
     path.write_text("video,text,voice,out\n" + lines, encoding="utf-8")
     result = run_batch(path, read_table(path), PLAIN)
-    assert said == [("hello", "de", None), ("mute", None, None)]
+    assert spoken == [("hello", "de", None), ("mute", None, None)]
     assert [outcome.error for _, outcome in result.outcomes] == ["", "No voice."]
     assert (place / "hello.mp4").is_file()
     again = run_batch(path, read_table(path), PLAIN)

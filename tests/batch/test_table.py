@@ -26,14 +26,14 @@ def test_a_csv_with_options(tmp_path: Path) -> None:
         'b.mp4,"two, or three.wav",out/2.mkv,,,,30000/1001,w.safetensors\n'
     )
     first, second = read_table(table(tmp_path, text))
-    assert (first.number, first.video, first.said.speech, first.out) == (
+    assert (first.number, first.video, first.speech.path, first.out) == (
         1,
         tmp_path / "a.mp4",
         tmp_path / "s" / "one.wav",
         tmp_path / "out" / "1.mp4",
     )
     assert first.options == {"crf": 20, "silence_gate": False, "start": Fraction(125, 2)}
-    assert second.said.speech == tmp_path / "two, or three.wav"
+    assert second.speech.path == tmp_path / "two, or three.wav"
     assert second.options == {"fps": Fraction(30000, 1001), "weights": Path("w.safetensors")}
 
 
@@ -50,11 +50,11 @@ def test_a_text_in_the_place_of_a_speech(tmp_path: Path) -> None:
         "v-one.mp4",
         "v-text.mp4",
     ]
-    assert jobs[0].said.speech is None
-    assert (jobs[0].said.text, jobs[0].said.voice) == ("Good morning, all! {out}", "de")
-    assert jobs[0].said.synthesiser == "say {text} {out}"
+    assert jobs[0].speech.path is None
+    assert (jobs[0].speech.text, jobs[0].speech.voice) == ("Good morning, all! {out}", "de")
+    assert jobs[0].speech.synthesiser == "say {text} {out}"
     assert jobs[0].title == "v.mp4 with 'Good morning, all! {out}'"
-    assert (jobs[1].said.speech, jobs[1].said.text) == (tmp_path / "one.wav", None)
+    assert (jobs[1].speech.path, jobs[1].speech.text) == (tmp_path / "one.wav", None)
     assert jobs[0].options == {}
 
 

@@ -82,7 +82,7 @@ def _scaled(picture: np.ndarray, size: int) -> np.ndarray:
 SHAPES = [{"opening": o} for o in (0.02, 0.03, 0.04)]
 
 
-def looks() -> References:
+def reference_frames() -> References:
     return references(*(filmed(opening=s["opening"]) for s in SHAPES), shapes=SHAPES)
 
 
@@ -99,7 +99,7 @@ def test_says_what_it_is(enhancer: Enhancer) -> None:
 def test_shapes_and_ranges(enhancer: Enhancer, batch: tuple[np.ndarray, list]) -> None:
     pictures, contexts = batch
     before = pictures.copy()
-    made = enhancer.enhance(pictures, contexts, enhancer.start(looks()))
+    made = enhancer.enhance(pictures, contexts, enhancer.start(reference_frames()))
     k = enhancer.info.scale
     assert made.shape == (3, 3, k * pictures.shape[2], k * pictures.shape[3])
     assert made.dtype == np.float32
@@ -113,12 +113,12 @@ def test_a_frame_depends_on_itself_alone(
     enhancer: Enhancer, batch: tuple[np.ndarray, list]
 ) -> None:
     pictures, contexts = batch
-    state = enhancer.start(looks())
+    state = enhancer.start(reference_frames())
     together = enhancer.enhance(pictures, contexts, state)
     for i in (2, 0, 1):
         alone = enhancer.enhance(pictures[i : i + 1], contexts[i : i + 1], state)
         assert np.array_equal(alone[0], together[i])
-    again = enhancer.enhance(pictures, contexts, enhancer.start(looks()))
+    again = enhancer.enhance(pictures, contexts, enhancer.start(reference_frames()))
     assert np.array_equal(again, together)
 
 
@@ -127,15 +127,15 @@ def test_less_context_is_enough(enhancer: Enhancer, batch: tuple[np.ndarray, lis
     pictures, contexts = batch
     bare = [dataclasses.replace(c, source=None, lips=None, outline=None) for c in contexts]
     none = References((), np.zeros((0, 40, 2)), np.zeros((0, 0, 2)), 128)
-    empty = dataclasses.replace(looks(), pictures=[np.zeros((0, 0, 3), np.uint8)] * 3)
-    for refs, known in ((none, bare), (empty, contexts), (looks(), bare)):
+    empty = dataclasses.replace(reference_frames(), pictures=[np.zeros((0, 0, 3), np.uint8)] * 3)
+    for refs, known in ((none, bare), (empty, contexts), (reference_frames(), bare)):
         made = enhancer.enhance(pictures, known, enhancer.start(refs))
         assert np.isfinite(made).all()
 
 
 def test_memory_is_bounded(enhancer: Enhancer) -> None:
     picture = np.random.default_rng(0).integers(0, 255, (768, 768, 3), np.uint8)
-    shape = looks()
+    shape = reference_frames()
     many = References(
         [picture] * 32, shape.lips[:1].repeat(32, 0), shape.outlines[:1].repeat(32, 0), 256
     )

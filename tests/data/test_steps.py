@@ -1,4 +1,4 @@
-"""Single steps of the preparation: the time grid, crops, verdicts, lettering, transcripts."""
+"""Single steps of the preparation: the time grid, crops, verdicts, burned-in text, transcripts."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lipwright.data.burned_in_text import has_burned_in_text
 from lipwright.data.extract import sample_face
 from lipwright.data.grid import on_grid
 from lipwright.data.judge import judge, reason
-from lipwright.data.lettering import has_burned_in_text
 from lipwright.data.rows import PrepareSettings, StepContext
 from lipwright.data.words import read_cues, said, transcripts
 from lipwright.errors import LipwrightError
@@ -118,7 +118,7 @@ GOOD = {
         ({"face_height": 40.0}, "face too small: 40 px high"),
         ({"yaw": 60.0}, "profile view: turned by 60 degrees"),
         ({"overlap": 0.5}, "several overlapping faces: in 50% of the frames"),
-        ({"text": 0.9}, "lettering over the mouth: in 90% of the sampled frames"),
+        ({"text": 0.9}, "burned-in text over the mouth: in 90% of the sampled frames"),
         ({"motion": 0.001}, "the mouth stays still: the opening varies by 0.0010 of the face"),
         ({"speech": 0.02}, "no speech: found in 2% of the time"),
     ],
@@ -135,7 +135,7 @@ def test_speech_is_counted_inside_the_piece(tmp_path: Path) -> None:
     assert row["pieces"] == [piece]  # a step does not change what it was given
 
 
-def test_lettering_over_the_mouth_is_seen_and_a_mouth_is_not() -> None:
+def test_burned_in_text_over_the_mouth_is_seen_and_a_mouth_is_not() -> None:
     plain = cv2.resize(face(0.8, 360)[20:260, 150:390], (288, 288))
     assert not has_burned_in_text(plain)
     assert not has_burned_in_text(

@@ -21,7 +21,7 @@ from lipwright.dubbing.cast.request import CastSpeech
 from lipwright.dubbing.cast.sound import RATE, write_mix
 from lipwright.dubbing.cast.stretches import Stretch
 from lipwright.dubbing.job import DubOptions, dub
-from lipwright.dubbing.plan import LISTENS, Plan, PlanWriter, Source
+from lipwright.dubbing.plan import NOT_SPEAKING, Plan, PlanWriter, Source
 from lipwright.errors import LipwrightError
 from lipwright.lip_motion import BOUND
 from lipwright.media.audio import load_speech
@@ -330,7 +330,7 @@ def test_each_person_articulates_in_their_own_way(
     def learnt(video: Path, plan: Plan, people: list[tuple[int, ...]], *_: object) -> object:
         given.append(people)
         # They are learnt from all that is seen of them, not from what they are to say.
-        assert all((track.states != LISTENS).all() for track in plan.tracks)
+        assert all((track.states != NOT_SPEAKING).all() for track in plan.tracks)
         size = 80
         twice = Adaptation(
             np.zeros(size * 3), np.zeros((size * 3, size)), np.zeros(size), np.zeros(size),

@@ -243,7 +243,7 @@ def test_laying_the_drawn_face_over_a_region_is_the_same_as_the_difference() -> 
 
 
 def test_the_source_stays_where_most_looks_show_no_face() -> None:
-    """Two looks: one shows face everywhere, one on the left half only."""
+    """Two reference frames: one shows face everywhere, one on the left half only."""
     mask = np.ones((S, S), np.float32)
     references = np.ones((2, S // 2, S // 2), np.float32)
     references[1, :, S // 4 :] = 0.0

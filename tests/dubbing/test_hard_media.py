@@ -172,8 +172,6 @@ def with_tags(path: Path) -> Path:
 class Listener:
     """What the user is told, in order; ``begun`` after the analysis has started."""
 
-    quiet = False
-
     def __init__(self) -> None:
         self.before: list[str] = []
         self.begun = False

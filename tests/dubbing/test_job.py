@@ -20,6 +20,7 @@ import pytest
 from lipwright.dubbing import contact_sheet as cs
 from lipwright.dubbing import job as jobs
 from lipwright.dubbing.job import DubOptions, dub
+from lipwright.dubbing.options import QuietObserver
 from lipwright.dubbing.report import Report
 from lipwright.errors import Interrupted, LipwrightError
 from lipwright.media.mel import SILENCE, AudioSpec
@@ -99,6 +100,11 @@ class Watcher:
         self.calls.append((stage, done, total, fps))
         if stage == "render" and self.stop_at is not None and done >= self.stop_at:
             raise KeyboardInterrupt
+
+
+class QuietWatcher(QuietObserver):
+    def __init__(self, lines: list[str]) -> None:
+        self.notice = lines.append  # type: ignore[method-assign]
 
 
 @pytest.fixture(autouse=True)
@@ -649,8 +655,7 @@ def test_an_output_that_exists_is_replaced_with_a_line_or_left_alone(place: Path
     assert report.replaced
     assert [line for line in told if "will be replaced" in line]
     told.clear()
-    watcher.quiet = True  # type: ignore[attr-defined]
-    run(place, observer=watcher)
+    run(place, observer=QuietWatcher(told))
     assert not [line for line in told if "will be replaced" in line]
 
 

@@ -11,10 +11,10 @@ import pytest
 from lipwright.dubbing import findings, report, speaking
 from lipwright.dubbing.options import DubOptions
 from lipwright.dubbing.people import people_of
-from lipwright.dubbing.plan import LISTENS, Plan
+from lipwright.dubbing.plan import NOT_SPEAKING, Plan
 from lipwright.dubbing.speaking import limited, seconds_spoken, speaking_in, who_speaks
 from lipwright.errors import LipwrightError
-from lipwright.files.kept_files import vouch
+from lipwright.files.kept_files import write_digest
 from tests.dubbing.clips import Actor, write_speech
 from tests.dubbing.test_analysis import make, scheduled
 
@@ -98,10 +98,10 @@ def test_others_are_left_alone_and_the_report_says_so(plan: Plan) -> None:
     rows = {0: np.arange(120) < 60, 1: np.zeros(120, bool)}
     held = scheduled(limited(plan, rows), "speaking")
     (left, right, alone) = held.plan.tracks
-    assert (left.states[60:] == LISTENS).all()
-    assert left.states[0] != LISTENS
-    assert (right.states == LISTENS).all()
-    assert (alone.states == LISTENS).all()  # not named at all
+    assert (left.states[60:] == NOT_SPEAKING).all()
+    assert left.states[0] != NOT_SPEAKING
+    assert (right.states == NOT_SPEAKING).all()
+    assert (alone.states == NOT_SPEAKING).all()  # not named at all
     # 25 fps: a fade of 0.12 s is three frames, and there is none at a cut.
     assert left.strength[0] == 1.0
     assert 0 < left.strength[59] < left.strength[58] < left.strength[57] < 1
@@ -111,7 +111,7 @@ def test_others_are_left_alone_and_the_report_says_so(plan: Plan) -> None:
     runs = held.runs()
     assert [(run.first, run.status, run.reason) for run in runs] == [
         (0, "synced", ""),
-        (60, "passed_through", report.LISTENS),
+        (60, "passed_through", report.NOT_SPEAKING),
     ]
 
 
@@ -150,7 +150,7 @@ def test_findings_are_kept_beside_a_kept_plan(
     fresh = speaking_in(plan, voice)
     speaking_in(plan, voice)
     assert len(calls) == 2  # the plan is not in the cache
-    vouch(plan.path)
+    write_digest(plan.path)
     first = speaking_in(plan, voice)
     again = speaking_in(plan, voice)
     assert len(calls) == 3

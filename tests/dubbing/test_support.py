@@ -1,4 +1,4 @@
-"""Which look's mask counts how much: weights, looks and faces of a track keep their order."""
+"""Which mask counts how much: weights, reference frames and faces of a track keep their order."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_look_with_a_closed_mouth_covers_the_chin_of_an_open_one() -> None:
 
 
 class TwoReferences(Method):
-    """Restores the source from two looks that count alike."""
+    """Restores the source from two reference frames that count alike."""
 
     info = MethodInfo("two", "two", 64, AudioSpec(), "none")
 

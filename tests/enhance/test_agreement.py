@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from lipwright.enhance.agreement import CONTRAST, Look, agreement
+from lipwright.enhance.agreement import CONTRAST, LayeredPicture, agreement
 from lipwright.enhance.place import SIDE, Array
 
 INNER = np.s_[40:120, 40:120]
@@ -21,22 +21,22 @@ def picture(row: float = 80.0, light: float = 1.0) -> Array:
 
 
 def test_the_same_agrees_everywhere() -> None:
-    alike, gain = agreement(Look(picture()), picture())
+    alike, gain = agreement(LayeredPicture(picture()), picture())
     assert alike.shape == gain.shape == (SIDE, SIDE)
     assert alike.min() > 0.95
     assert np.abs(gain - 1).max() < 0.01
 
 
 def test_light_is_told_and_does_not_matter() -> None:
-    alike, gain = agreement(Look(picture()), picture(light=0.7))
+    alike, gain = agreement(LayeredPicture(picture()), picture(light=0.7))
     assert alike[INNER].min() > 0.9
     assert gain[INNER].mean() == pytest.approx(1 / 0.7, rel=0.02)
-    _, most = agreement(Look(picture()), picture(light=0.2))
+    _, most = agreement(LayeredPicture(picture()), picture(light=0.2))
     assert most.max() <= np.exp(CONTRAST) + 1e-6
 
 
 def test_a_seam_beside_its_place_is_another() -> None:
-    alike, _ = agreement(Look(picture()), picture(row=86.0))
+    alike, _ = agreement(LayeredPicture(picture()), picture(row=86.0))
     assert alike[76:92, 60:100].max() < 0.3
     assert alike[20:50, 60:100].min() > 0.9
 
@@ -45,6 +45,6 @@ def test_another_colour_is_another_thing() -> None:
     real = picture()
     other = real.copy()
     cv2.circle(other, (80, 120), 25, 0.1, -1)
-    alike, _ = agreement(Look(real), other)
+    alike, _ = agreement(LayeredPicture(real), other)
     assert alike[115:125, 75:85].max() < 0.1
     assert alike[20:50, 60:100].min() > 0.9

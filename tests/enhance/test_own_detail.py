@@ -159,7 +159,7 @@ def test_what_interpolation_takes_of_the_finest_grain_is_made_up() -> None:
         moved = cv2.remap(
             picture, where, where.T.copy(), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
         )
-        gain = own_detail.made_up(where) * own_detail.made_up(where.T)
+        gain = own_detail.grain_gain(where) * own_detail.grain_gain(where.T)
         before, plain, after = (octave_energies(p)[0] for p in (picture, moved, moved * gain))
         assert after / before == pytest.approx(1.0, abs=0.1)
         if aside == 0.5:

@@ -11,7 +11,14 @@ import pytest
 
 from lipwright.errors import LipwrightError
 from lipwright.files import kept_files
-from lipwright.files.kept_files import forget, kept_name, mac_path, open_kept, read_kept, vouch
+from lipwright.files.kept_files import (
+    forget,
+    kept_name,
+    mac_path,
+    open_kept,
+    read_kept,
+    write_digest,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +30,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def kept(folder: Path, name: str = "graph.xml", content: bytes = b"content") -> Path:
     path = folder / name
     path.write_bytes(content)
-    vouch(path)
+    write_digest(path)
     return path
 
 
@@ -90,7 +97,7 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
 def test_a_file_can_be_vouched_for_under_its_coming_name(tmp_path: Path) -> None:
     new, path = tmp_path / ".new", tmp_path / "plan.jsonl"
     new.write_bytes(b"plan")
-    vouch(new, path.name)
+    write_digest(new, path.name)
     os.replace(new, path)
     assert read_kept(path) == b"plan"
     forget(path)
@@ -107,7 +114,7 @@ def test_the_key_is_this_users_alone(tmp_path: Path, home: Path) -> None:
         key.chmod(0o666)
         kept_files._key.cache_clear()
         with pytest.raises(LipwrightError, match="delete"):
-            vouch(kept(tmp_path))
+            write_digest(kept(tmp_path))
         key.chmod(0o600)
     kept_files._key.cache_clear()
     assert kept_name("what", ".xml") == name
@@ -127,4 +134,4 @@ def test_without_a_place_for_the_key_nothing_is_kept(
     assert read_kept(path) is None
     assert kept_name("what", ".xml").endswith(".xml")
     with pytest.raises(LipwrightError, match="LIPWRIGHT_HOME"):
-        vouch(path)
+        write_digest(path)

@@ -64,7 +64,7 @@ def lesson(
         folder,
         options,
         voice=voice,
-        tell=lambda item, done: told.append((item.text, done)),
+        progress=lambda item, done: told.append((item.text, done)),
     )
     return made, told
 

@@ -1,4 +1,4 @@
-"""Looks by pose: mouths have no say, near looks are one, and the first serves unless far worse."""
+"""References by pose: mouths do not count, near ones are one, the first stays unless far worse."""
 
 from __future__ import annotations
 

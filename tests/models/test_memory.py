@@ -234,7 +234,7 @@ def test_usage_moves_slots_under_either_rule(rule: GradientRule) -> None:
 def test_a_memory_that_begins_with_clusters_finds_them() -> None:
     m = AudioLipMemory(5, 5, 32.0, rate=4.0)
     audio, lips = torch.eye(5), torch.eye(5).roll(1, 0)
-    m.begin_with(audio, lips)
+    m.initialise(audio, lips)
     assert m.address_audio(audio * 3).argmax(-1).tolist() == list(range(5))
     assert m.address_lips(lips).argmax(-1).tolist() == list(range(5))
     assert torch.allclose(m.recall(torch.eye(5)), lips)

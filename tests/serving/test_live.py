@@ -54,7 +54,7 @@ def server(tmp_path: Path, make_server: MakeServer) -> Running:
     grey = np.full((SIZE[1], SIZE[0], 3), 170, np.uint8)
     face = clips.write_video(tmp_path / "face.mp4", 10, SIZE, pictures=lambda i: grey)
     made = make_server(live_face=face)
-    made.app.web.state.hall._method = Talker()
+    made.app.web.state.calls._method = Talker()
     return made
 
 

@@ -55,9 +55,9 @@ def identity_of(job: BatchJob, options: DubOptions) -> str:
     parts = [
         __version__,
         asdict(Source.of(job.video)),
-        [job.said.text, job.said.voice, job.said.synthesiser]
-        if job.said.speech is None
-        else asdict(Source.of(job.said.speech)),
+        [job.speech.text, job.speech.voice, job.speech.synthesiser]
+        if job.speech.path is None
+        else asdict(Source.of(job.speech.path)),
         str(job.out.absolute()),
         plain,
     ]

@@ -24,7 +24,7 @@ from lipwright.dubbing.options import DubOptions, Observer
 from lipwright.errors import Interrupted, LipwrightError
 from lipwright.lock import OutputLock
 
-Told = Callable[[BatchJob, Outcome | None], None]
+ProgressFunction = Callable[[BatchJob, Outcome | None], None]
 
 
 @dataclass
@@ -54,7 +54,7 @@ def run_batch(
     retries: int = 0,
     ray: str | None = None,
     observer: Observer | None = None,
-    tell: Told = lambda job, outcome: None,
+    progress: ProgressFunction = lambda job, outcome: None,
 ) -> BatchResult:
     """Do all jobs that are not done.
 
@@ -66,7 +66,7 @@ def run_batch(
         retries: so many times a failed job is tried again.
         ray: address of a Ray cluster on whose machines the jobs are done, instead of ``workers``.
         observer: is told of the progress inside a job; with one worker only.
-        tell: called with a job and None when it begins, and with its outcome when it has ended.
+        progress: called with a job and None when it begins, and with its outcome when it has ended.
 
     Raises:
         LipwrightError: another batch works on this table, or the record cannot be written.
@@ -74,7 +74,7 @@ def run_batch(
     """
     with OutputLock(table.with_name(table.name + ".batch")):
         record = Record(table)
-        batch = _Batch(record, common or DubOptions(), retries, tell)
+        batch = _Batch(record, common or DubOptions(), retries, progress)
         waiting = batch.pending(jobs)
         try:
             if ray is not None and waiting:
@@ -91,9 +91,11 @@ def run_batch(
 
 
 class _Batch:
-    def __init__(self, record: Record, common: DubOptions, retries: int, tell: Told) -> None:
+    def __init__(
+        self, record: Record, common: DubOptions, retries: int, progress: ProgressFunction
+    ) -> None:
         self._record, self._common = record, common
-        self._retries, self._tell = retries, tell
+        self._retries, self._progress = retries, progress
         self._identities: dict[int, str] = {}
         self.result = BatchResult()
 
@@ -113,14 +115,14 @@ class _Batch:
             else:
                 self.result.skipped.add(job.number)
                 self.result.outcomes.append((job, done))
-                self._tell(job, done)
+                self._progress(job, done)
         return [job for group in missing.values() for job in group]
 
     def here(self, jobs: list[BatchJob], observer: Observer | None) -> None:
         """Do jobs in this process."""
         dubber = Dubber(observer=observer)
         for job in jobs:
-            self._tell(job, None)
+            self._progress(job, None)
             identity = self._identities[job.number]
             self._end(job, worker.run_job(dubber, job, self._options(job), identity, self._retries))
 
@@ -154,7 +156,7 @@ class _Batch:
                     job = next_job(waiting, planned, running.values())
                     if job is None:
                         break
-                    self._tell(job, None)
+                    self._progress(job, None)
                     given = self._options(job), self._identities[job.number], self._retries
                     try:
                         running[pool.submit(worker.work, job, *given)] = job
@@ -189,7 +191,7 @@ class _Batch:
                     job = next_job(waiting, planned, running.values())
                     if job is None:
                         break
-                    self._tell(job, None)
+                    self._progress(job, None)
                     given = self._options(job), self._identities[job.number], self._retries
                     running[submit(job, *given)] = job
                 for reference in cluster.ray.wait(list(running))[0]:
@@ -210,7 +212,7 @@ class _Batch:
         if outcome.job:
             self._record.add(outcome)
         self.result.outcomes.append((job, outcome))
-        self._tell(job, outcome)
+        self._progress(job, outcome)
 
     def last_words(self, count: int) -> str:
         """What an interrupted batch says."""

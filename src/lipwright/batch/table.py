@@ -48,17 +48,17 @@ LONGEST_NAME = 40
 
 
 @dataclass(frozen=True)
-class Said:
+class SpeechInput:
     """What one job speaks: a file or a text.
 
     Attributes:
-        speech: the file; None where there is a text.
+        path: the speech file; None where there is a text.
         text: what a synthesiser is to say.
         voice: of the synthesiser, if any is named.
         synthesiser: its command, if another than espeak-ng.
     """
 
-    speech: Path | None
+    path: Path | None
     text: str | None = None
     voice: str | None = None
     synthesiser: str | None = None
@@ -66,13 +66,13 @@ class Said:
     @property
     def title(self) -> str:
         """For people."""
-        return self.speech.name if self.speech is not None else f"'{self.text}'"
+        return self.path.name if self.path is not None else f"'{self.text}'"
 
     @property
     def name(self) -> str:
         """For the output: the file's name without its suffix, or the first words of the text."""
-        if self.speech is not None:
-            return self.speech.stem
+        if self.path is not None:
+            return self.path.stem
         words = "".join(c if c.isalnum() else " " for c in self.text or "").lower().split()
         return "-".join(words)[:LONGEST_NAME].strip("-") or "text"
 
@@ -84,21 +84,21 @@ class BatchJob:
     Attributes:
         number: from 1, in the order of the table.
         video: the file.
-        said: what is spoken.
+        speech: what is spoken.
         out: the video to write.
         options: what the table says, by name.
     """
 
     number: int
     video: Path
-    said: Said
+    speech: SpeechInput
     out: Path
     options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
         """For people."""
-        return f"{self.video.name} with {self.said.title}"
+        return f"{self.video.name} with {self.speech.title}"
 
 
 def read_table(
@@ -122,13 +122,13 @@ def read_table(
     places: dict[Path, int] = {}
     for where, row in rows:
         try:
-            for video, said, cells in _expanded(path.parent, row, where):
+            for video, speech, cells in _expanded(path.parent, row, where):
                 number = len(jobs) + 1
                 if number > MOST_JOBS:
                     raise LipwrightError(f"{path} has more than {MOST_JOBS:,} jobs; split it.")
-                target = path.parent / _named(template, video, said, number, cells, where)
+                target = path.parent / _named(template, video, speech, number, cells, where)
                 options = _options(cells, common, where)
-                job = BatchJob(number, video, said, target, options)
+                job = BatchJob(number, video, speech, target, options)
                 other = places.setdefault(target.absolute(), number)
                 if other != number:
                     raise LipwrightError(
@@ -198,14 +198,14 @@ def _yaml_rows(path: Path, text: str) -> tuple[list[tuple[str, dict[str, Any]]],
 
 def _expanded(
     folder: Path, row: Mapping[str, Any], where: str
-) -> Iterator[tuple[Path, Said, dict[str, Any]]]:
+) -> Iterator[tuple[Path, SpeechInput, dict[str, Any]]]:
     """Video, what is spoken and the other cells of every job that a row stands for."""
     cells = {option_name(str(name)): value for name, value in row.items()}
     if not cells.get("video"):
         raise LipwrightError(f"{where} names no video.")
     video = folder / str(cells.pop("video"))
-    given, said = cells.pop("speech", None), [cells.pop(name, None) for name in SPOKEN]
-    text, voice, synthesiser = (None if value in (None, "") else str(value) for value in said)
+    given, of_text = cells.pop("speech", None), [cells.pop(name, None) for name in SPOKEN]
+    text, voice, synthesiser = (None if value in (None, "") else str(value) for value in of_text)
     if bool(given) is (text is not None):
         raise LipwrightError(
             f"{where} names both a speech and a text; give one of them."
@@ -213,7 +213,7 @@ def _expanded(
             else f"{where} names no speech and no text."
         )
     if text is not None:
-        yield video, Said(None, text, voice, synthesiser), cells
+        yield video, SpeechInput(None, text, voice, synthesiser), cells
         return
     if voice is not None or synthesiser is not None:
         raise LipwrightError(f"{where} has a speech; voice and synthesiser belong to a text.")
@@ -227,13 +227,13 @@ def _expanded(
             if not found:
                 raise LipwrightError(f"{where}: no file fits '{name}'.")
         for speech in found:
-            yield video, Said(speech), dict(cells)
+            yield video, SpeechInput(speech), dict(cells)
 
 
 def _named(
     template: str | None,
     video: Path,
-    said: Said,
+    speech: SpeechInput,
     number: int,
     cells: Mapping[str, Any],
     where: str,
@@ -243,7 +243,7 @@ def _named(
     if not pattern:
         raise LipwrightError(f"{where} names no out; add it, or give a template with --out.")
     words = {**{k: str(v) for k, v in cells.items() if k != "out"}}
-    words |= {"video": video.stem, "speech": said.name, "number": str(number)}
+    words |= {"video": video.stem, "speech": speech.name, "number": str(number)}
     try:
         for _, name, _, _ in string.Formatter().parse(pattern):
             if name is not None and name not in words:

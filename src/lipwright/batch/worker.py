@@ -66,10 +66,10 @@ def run_job(
 @contextmanager
 def _speech_of(job: BatchJob) -> Iterator[Path]:
     """The file that a job speaks; of a text one that is gone at the end."""
-    if job.said.speech is not None:
-        yield job.said.speech
+    if job.speech.path is not None:
+        yield job.speech.path
         return
-    with spoken(job.said.text or "", job.said.voice, job.said.synthesiser) as speech:
+    with spoken(job.speech.text or "", job.speech.voice, job.speech.synthesiser) as speech:
         yield speech
 
 
@@ -121,7 +121,7 @@ def check_inputs(job: BatchJob) -> str:
     """Why a job cannot begin, or nothing."""
     from lipwright.media.source import check_file
 
-    for path, what in ((job.video, "video"), (job.said.speech, "speech file")):
+    for path, what in ((job.video, "video"), (job.speech.path, "speech file")):
         if path is None:
             continue
         try:

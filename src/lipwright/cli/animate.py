@@ -54,12 +54,12 @@ def animate(
     if (speech is not None) is check_given(text, text_file, voice, synthesiser):
         raise typer.BadParameter("give either a SPEECH or a --text (or --text-file).")
     given = speech or Path()
-    with speech_or_text(given, text, text_file, voice, synthesiser, options.limit) as heard:
-        check_job(image, heard, out, options)
+    with speech_or_text(given, text, text_file, voice, synthesiser, options.limit) as speech_source:
+        check_job(image, speech_source, out, options)
         with QuietProgress() if quiet else DubProgress() as observer:
             observer.progress("load", 0, None, 0.0)  # importing PyTorch takes seconds
             from lipwright.animation.job import animate as run
 
-            found = run(image, heard, out, options, observer, fps=options.fps, idle=idle)
-    for line in [] if quiet else closing_lines(found, observer.told):
+            found = run(image, speech_source, out, options, observer, fps=options.fps, idle=idle)
+    for line in [] if quiet else closing_lines(found, observer.notices):
         print(printable(line))

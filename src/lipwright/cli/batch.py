@@ -70,7 +70,7 @@ def batch(
         observer.progress("load", 0, None, 0.0)
         from lipwright.batch.run import run_batch
 
-        def tell(job: BatchJob, outcome: Outcome | None) -> None:
+        def progress(job: BatchJob, outcome: Outcome | None) -> None:
             if quiet:
                 return
             if outcome is None:
@@ -86,7 +86,7 @@ def batch(
             retries=retry,
             ray=options.ray,
             observer=observer,
-            tell=tell,
+            progress=progress,
         )
     if not quiet:
         print_table(("job", "output", "state", "frames", "time"), rows_of(result))

@@ -17,9 +17,9 @@ _REMARKS = {
 }
 
 
-def closing_lines(report: Report, told: Collection[str] = ()) -> list[str]:
-    """Everything that a finished dub says, less the warnings that were told on the way."""
-    return report.summary_lines(told) + written_lines(report)
+def closing_lines(report: Report, notices: Collection[str] = ()) -> list[str]:
+    """Everything that a finished dub says, less the warnings among the notices so far."""
+    return report.summary_lines(notices) + written_lines(report)
 
 
 def written_lines(report: Report) -> list[str]:

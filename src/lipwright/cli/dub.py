@@ -96,8 +96,8 @@ def dub(
     said = sys.stderr if out == PIPE else sys.stdout
     given = speech or Path(str(cast))
     with (
-        speech_or_text(given, text, text_file, voice, synthesiser, options.limit) as heard,
-        real_files(video, heard, out, options.lossless) as files,
+        speech_or_text(given, text, text_file, voice, synthesiser, options.limit) as speech_source,
+        real_files(video, speech_source, out, options.lossless) as files,
     ):
         if cast is None:  # what is wrong with a cast is said by its own check, all at once
             check_job(*files, options)
@@ -109,9 +109,9 @@ def dub(
             if cast is not None:
                 spoken = CastSpeech(cast, bed, duck_bed, original)
             found = run(files[0], spoken, files[2], options, observer)
-        lines = closing_lines(found, observer.told)
+        lines = closing_lines(found, observer.notices)
         if out == PIPE:
-            lines = [*found.summary_lines(observer.told), "Wrote the video to standard output."]
+            lines = [*found.summary_lines(observer.notices), "Wrote the video to standard output."]
         for line in [] if quiet else lines:
             print(line, file=said)
 
@@ -137,7 +137,7 @@ def demo(
         files, report = run_demo(out, observer)
     if quiet:
         return
-    for line in closing_lines(report, observer.told):
+    for line in closing_lines(report, observer.notices):
         print(printable(line))
     print(f"Source {files.source}, speech {files.speech}, contact sheet {files.sheet}.")
     print(

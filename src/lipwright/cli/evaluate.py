@@ -81,8 +81,8 @@ def evaluate(
     check_table(out)
     groups = find_groups(results, reference, title)
     names = [n.strip() for n in metrics.split(",") if n.strip()] if metrics else None
-    with counter("Measuring", "clips") as tell:
-        content = run(groups, out, names, parse_weights(weights or []), front, tell=tell)
+    with counter("Measuring", "clips") as progress:
+        content = run(groups, out, names, parse_weights(weights or []), front, progress=progress)
     show_table(content, out)
 
 

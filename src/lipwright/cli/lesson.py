@@ -81,7 +81,7 @@ def lesson(
         observer.progress("load", 0, None, 0.0)
         from lipwright.lesson.make import PAGE, Voice, make_lesson
 
-        def tell(item: Item, done: bool) -> None:
+        def progress(item: Item, done: bool) -> None:
             if not quiet:
                 state = " (done before)" if done else ""
                 print(
@@ -97,7 +97,7 @@ def lesson(
             voice=Voice(voice, synthesiser),
             speed=Fraction(str(speed)),
             observer=observer,
-            tell=tell,
+            progress=progress,
         )
     if not quiet:
         print(printable(f"Wrote {len(made)} clips; open {out / PAGE} in a browser."))

@@ -70,10 +70,10 @@ def inspect(
 
     if split not in ("train", "val", "all"):
         raise LipwrightError(f"there is no split '{split}'; use train, val or all.")
-    with counter("Listening", "clips") as tell:
+    with counter("Listening", "clips") as progress:
         found = run(
             *(checkpoint, data, out, split, clips, edit),
-            *(alignments, aligner, identities, tell),
+            *(alignments, aligner, identities, progress),
         )
     use = found["slots"]
     print(

@@ -16,6 +16,7 @@ from rich.table import Column
 from rich.text import Text
 
 from lipwright.cli.text import clock
+from lipwright.dubbing.options import QuietObserver
 from lipwright.printable import printable
 
 TITLES = {
@@ -52,14 +53,11 @@ class DubProgress:
     A context manager; leaving it, in whatever way, leaves the terminal as it was.
 
     Attributes:
-        quiet: False; see ``dubbing.options.Observer``.
-        told: the notices so far, which the closing lines need not repeat.
+        notices: the notices so far, which the closing lines need not repeat.
     """
 
-    quiet = False
-
     def __init__(self, console: Console | None = None) -> None:
-        self.told: list[str] = []
+        self.notices: list[str] = []
         self._console = console or Console(file=sys.stderr)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
@@ -111,31 +109,25 @@ class DubProgress:
 
     def notice(self, line: str) -> None:
         """Told by the job before the work begins: something that the user should read."""
-        self.told.append(line)
+        self.notices.append(line)
         shown = printable(line)
         self._console.print(shown, highlight=False, markup=False, soft_wrap=True)
 
 
-class QuietProgress:
-    """Observer that shows nothing but what has to be said, such as that a mark is left out.
+class QuietProgress(QuietObserver):
+    """Prints what has to be said, such as that a mark is left out, and no progress.
 
     Attributes:
-        quiet: True; see ``dubbing.options.Observer``.
-        told: empty; whoever is told nothing on the way reads all at the end.
+        notices: empty, for all warnings are among the closing lines.
     """
 
-    told: Collection[str] = ()
-
-    quiet = True
+    notices: Collection[str] = ()
 
     def __enter__(self) -> QuietProgress:
         return self
 
     def __exit__(self, *_: object) -> None:
         """Nothing to put back."""
-
-    def progress(self, stage: str, done: int, total: int | None, fps: float) -> None:
-        """Says nothing."""
 
     def notice(self, line: str) -> None:
         """Print the line on standard error."""

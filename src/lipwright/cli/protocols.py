@@ -91,7 +91,7 @@ def _dubbing(
     from lipwright.evaluation.networks import parse_weights
     from lipwright.evaluation.protocols.run import run_protocol
 
-    with counter("Dubbing, then measuring", "steps") as tell:
+    with counter("Dubbing, then measuring", "steps") as progress:
         table = run_protocol(
             name,
             clips,
@@ -100,8 +100,8 @@ def _dubbing(
             checkpoint,
             parse_weights(weights or []),
             pairing,
-            tell=lambda done, total: tell(done, 2 * total),
-            tell_measured=lambda done, total: tell(total + done, 2 * total),
+            progress=lambda done, total: progress(done, 2 * total),
+            measuring_progress=lambda done, total: progress(total + done, 2 * total),
         )
     show_table(json.loads(table.read_text(encoding="utf-8")), table)
 
@@ -175,9 +175,9 @@ def noise(
         numbers = [float("inf"), *(float(v) for v in levels.split(","))]
     except ValueError as error:
         raise LipwrightError(f"'{levels}' is no list of decibels; write 20,10,5,0.") from error
-    with counter("Dubbing", "clips") as tell:
+    with counter("Dubbing", "clips") as progress:
         networks = parse_weights(weights or [])
-        table = run_noise(chosen, out, method, checkpoint, networks, numbers, tell=tell)
+        table = run_noise(chosen, out, method, checkpoint, networks, numbers, progress=progress)
     content = json.loads(table.read_text(encoding="utf-8"))
     for note in content["notes"]:
         print(f"- {note}")
@@ -205,8 +205,8 @@ def expert_accuracy(
     from lipwright.evaluation.protocols.accuracy import expert_accuracy as run
 
     experts = {str(path): load_expert(path, vqgan) for path in expert}
-    with counter("Judging", "clips") as tell:
-        run(experts, chosen, out, tell=tell)
+    with counter("Judging", "clips") as progress:
+        run(experts, chosen, out, progress=progress)
     print(out.with_suffix(".md").read_text(encoding="utf-8"), end="")
 
 
@@ -233,7 +233,7 @@ def ablation(
     from lipwright.evaluation.networks import parse_weights
     from lipwright.evaluation.protocols.ablation import run_ablation
 
-    with counter("Ablation", "variants") as tell:
+    with counter("Ablation", "variants") as progress:
         table = run_ablation(
             data,
             config,
@@ -243,6 +243,6 @@ def ablation(
             enhance=enhance,
             weights=parse_weights(weights or []),
             device=device,
-            tell=tell,
+            progress=progress,
         )
     print(table.with_suffix(".md").read_text(encoding="utf-8"), end="")

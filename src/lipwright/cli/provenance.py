@@ -79,7 +79,7 @@ def verify(
             effort="full" if thorough else "quick",
             progress=progress,
         )
-    _tell(found.sentences, found.to_json(), report, found.headline, _COLOURS[found.verdict])
+    _print_result(found.sentences, found.to_json(), report, found.headline, _COLOURS[found.verdict])
     raise typer.Exit(found.exit_code)
 
 
@@ -107,7 +107,7 @@ def embed(
 
     number = parse_id(mark_id) if mark_id is not None else None
     made = embed_file(file, out, number, region=region, crf=crf, lossless=lossless)
-    _tell([made.sentence(), *made.warnings], made.to_json(), report)
+    _print_result([made.sentence(), *made.warnings], made.to_json(), report)
 
 
 @watermark_app.command("detect", no_args_is_help=True)
@@ -137,12 +137,12 @@ def detect(
     sizes = [e.size for e in entries if e.size]
     with frame_counter("Reading the mark") as progress:
         found = detect_file(file, wanted, sizes=sizes, faces=faces, mode=search, progress=progress)
-    _tell([found.sentence(), *found.warnings], found.to_json(), report)
+    _print_result([found.sentence(), *found.warnings], found.to_json(), report)
     if not found.found:
         raise typer.Exit(NOTHING_FOUND)
 
 
-def _tell(
+def _print_result(
     sentences: Sequence[str],
     data: dict[str, Any],
     report: Path | None,

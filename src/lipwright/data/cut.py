@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.data.burned_in_text import has_burned_in_text
 from lipwright.data.extract import sample_face
 from lipwright.data.grid import on_grid
-from lipwright.data.lettering import has_burned_in_text
 from lipwright.data.rows import PrepareSettings, Row, StepContext
 from lipwright.data.storage import CropWriter, save_arrays
 from lipwright.errors import LipwrightError
@@ -152,7 +152,7 @@ class _Run:
         self._opening: list[float] = []
         self._lips: list[NDArray[np.float32]] = []
         self._landmarks: list[NDArray[np.float16]] = []
-        self._overlapped = self._lettered = self._references = 0
+        self._overlapped = self._with_text = self._references = 0
         self._writers: dict[int, CropWriter] | None = None
         self._settled = 0
         self._done = False
@@ -214,7 +214,7 @@ class _Run:
         picture = sample_face(frame.native, frame.info, to_display, _outer(size, settings))
         if size == settings.size and index % SAMPLE_EVERY == 0:
             self._references += 1
-            self._lettered += has_burned_in_text(picture)
+            self._with_text += has_burned_in_text(picture)
         writer.add(mark_crop(picture, settings.mark))
 
     def finish(self) -> None:
@@ -254,7 +254,7 @@ class _Run:
             "yaw": round(float(np.median(np.abs(self._yaw))), 1),
             "motion": round(float(np.std(self._opening)), 5),
             "overlap": round(self._overlapped / self.frames, 3),
-            "text": round(self._lettered / max(self._references, 1), 3),
+            "text": round(self._with_text / max(self._references, 1), 3),
             "sizes": sorted(self._writers or ()),
             "reason": "",
         }

@@ -12,7 +12,7 @@ TOO_SHORT = "too short"
 TOO_SMALL = "face too small"
 PROFILE = "profile view"
 OVERLAP = "several overlapping faces"
-LETTERING = "lettering over the mouth"
+BURNED_IN_TEXT = "burned-in text over the mouth"
 STILL = "the mouth stays still"
 NO_SPEECH = "no speech"
 
@@ -24,8 +24,8 @@ def judge(row: Row, work: StepContext) -> Row:
     for piece in row["pieces"]:
         start = piece["first"] / MODEL_FPS
         end = start + piece["frames"] / MODEL_FPS
-        heard = sum(max(0.0, min(b, end) - max(a, start)) for a, b in speech)
-        share = heard / max(end - start, 1e-9)
+        seconds_of_speech = sum(max(0.0, min(b, end) - max(a, start)) for a, b in speech)
+        share = seconds_of_speech / max(end - start, 1e-9)
         judged = {**piece, "speech": round(min(share, 1.0), 3)}
         pieces.append({**judged, "reason": reason(judged, work.settings)})
     return {**row, "pieces": pieces}
@@ -42,7 +42,7 @@ def reason(piece: Row, settings: PrepareSettings) -> str:
     if piece["overlap"] > settings.max_overlap:
         return f"{OVERLAP}: in {piece['overlap']:.0%} of the frames"
     if piece["text"] > settings.max_text:
-        return f"{LETTERING}: in {piece['text']:.0%} of the sampled frames"
+        return f"{BURNED_IN_TEXT}: in {piece['text']:.0%} of the sampled frames"
     if piece["motion"] < settings.min_motion:
         return f"{STILL}: the opening varies by {piece['motion']:.4f} of the face"
     if piece["speech"] < settings.min_speech:

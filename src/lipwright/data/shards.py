@@ -46,7 +46,7 @@ def write_shards(
     progress(0, len(accepted))
     counted = itertools.count(1)
 
-    def told() -> None:
+    def count_clip() -> None:
         progress(next(counted), len(accepted))
 
     for split in sorted({str(r["split"]) for r in accepted}):
@@ -54,15 +54,17 @@ def write_shards(
         number = 0
         while chosen:
             path = folder / f"{split}-{number:06d}.tar"
-            written_clips = _write(path, out / "clips", chosen, largest, told)
+            written_clips = _write(path, out / "clips", chosen, largest, count_clip)
             chosen = chosen[written_clips:]
             written.append(path)
             number += 1
     return written
 
 
-def _write(path: Path, clips: Path, rows: list[Row], largest: int, told: Callable[[], None]) -> int:
-    """Fill one shard; how many rows went in (at least one), ``told`` of each."""
+def _write(
+    path: Path, clips: Path, rows: list[Row], largest: int, count_clip: Callable[[], None]
+) -> int:
+    """Fill one shard; how many rows went in (at least one), ``count_clip`` is called for each."""
     count = 0
     with written_whole(path) as temporary, tarfile.open(temporary, "w") as tar:
         for row in rows:
@@ -76,7 +78,7 @@ def _write(path: Path, clips: Path, rows: list[Row], largest: int, told: Callabl
             shown = {k: v for k, v in row.items() if k != "source"}
             _add(tar, f"{clip}.json", json.dumps(shown).encode())
             count += 1
-            told()
+            count_clip()
     return count
 
 

@@ -96,8 +96,8 @@ def listen(row: Row, work: StepContext) -> Row:
     path = sound_path(work, row)
     with written_whole(path) as temporary, temporary.open("wb") as file:
         np.save(file, np.rint(np.clip(wave, -1, 1) * FULL_SCALE).astype(np.int16))
-    heard = round(sum(b - a for a, b in speech), 2)
-    row = {**row, "speech": speech, "heard": heard}
+    seconds_of_speech = round(sum(b - a for a, b in speech), 2)
+    row = {**row, "speech": speech, "heard": seconds_of_speech}
     if row["seconds"] is None:  # containers that do not tell
         row["seconds"] = round(float(Fraction(wave.size, SAMPLE_RATE)), 2)
     return row if speech else {**row, "reason": "no speech: none was found in the file"}

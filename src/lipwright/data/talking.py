@@ -149,7 +149,7 @@ class TalkingClips:
             jitter: one change per drawn stretch, its reference included.
         """
         stretches = [self._about(rng, w) for w in self._of(times).draw(rng, count)]
-        heard, motion, valid = zip(*(self._audio_features(s, rng) for s in stretches), strict=True)
+        audio, motion, valid = zip(*(self._audio_features(s, rng) for s in stretches), strict=True)
         index, long_mel = [], []
         for s in stretches[:drawn]:
             w = s.window
@@ -166,7 +166,7 @@ class TalkingClips:
         lip_frames = np.stack([rng.integers(0, s.count, self.more) for s in stretches])
         lips = [self._lips(s, p) for s, p in zip(stretches, lip_frames, strict=True)]
         return TalkingBatch(
-            torch.stack(heard).to(device),
+            torch.stack(audio).to(device),
             torch.stack(motion).to(device),
             torch.stack(valid).to(device),
             x[:, :-1],
@@ -195,16 +195,16 @@ class TalkingClips:
             variant = int(rng.integers(self._variants)) if self._variants > 1 else 0
             features, _ = self.encoded.of(s.row, variant)
             count = self.stretch + 2 * self.context
-            heard = torch.from_numpy(rows_about(features, s.first - self.context, count).T)
+            audio = torch.from_numpy(rows_about(features, s.first - self.context, count).T)
         else:
             columns = self.audio.steps + STEPS_PER_FRAME * (self.stretch - 1)
             whole = self.corpus.speech(s.row)
             padded = F.pad(whole, (self.audio.before, columns), value=SILENCE)
-            heard = padded[:, STEPS_PER_FRAME * s.first :][:, :columns]
+            audio = padded[:, STEPS_PER_FRAME * s.first :][:, :columns]
         motion = torch.zeros(self.stretch, self.motion.shape[1])
         start = s.row.start + s.first
         motion[: s.count] = torch.from_numpy(self.motion[start : start + s.count])
-        return heard, motion, torch.arange(self.stretch) < s.count
+        return audio, motion, torch.arange(self.stretch) < s.count
 
     def _lips(self, s: _Stretch, frames: NDArray[np.int64]) -> NDArray[np.uint8]:
         """(M, 5, 3, S/2, S) lower halves of the windows about these frames, centre crops."""

@@ -106,9 +106,9 @@ def learn(
     wave = np.asarray(wave * np.float32(10.0 ** (gain / 20.0)), np.float32)
     predicted = predicted_motion(method, wave)
     times = np.arange(len(predicted)) / MODEL_FPS
-    heard = voice_activity.detect(wave, SAMPLE_RATE).activity(times) > 0.5
+    active = voice_activity.detect(wave, SAMPLE_RATE).activity(times) > 0.5
     return [
-        learn_person({n: seen[n] for n in tracks}, predicted, np.asarray(heard, np.bool_))
+        learn_person({n: seen[n] for n in tracks}, predicted, np.asarray(active, np.bool_))
         for tracks in people
     ]
 
@@ -132,14 +132,14 @@ def measured_motions(plan: Plan, track: Track, motions: LipMotions) -> tuple[int
 
 
 def learn_person(
-    seen: Mapping[int, tuple[int, Array]], predicted: Array, heard: NDArray[np.bool_]
+    seen: Mapping[int, tuple[int, Array]], predicted: Array, active: NDArray[np.bool_]
 ) -> PersonSpeech:
     """Learn one person's articulation.
 
     Args:
         seen: by track, as :func:`measured_motions` gives it; the tracks do not overlap.
         predicted: (N, K) what the general model says of the sound, at 25 fps.
-        heard: (N,) where somebody speaks.
+        active: (N,) where somebody speaks.
     """
     tracks, dim = tuple(sorted(seen)), predicted.shape[1]
     measured = np.full((len(predicted), dim), np.nan)
@@ -148,10 +148,10 @@ def learn_person(
         last = min(len(predicted), first + len(values))
         measured[first:last] = values[: max(0, last - first)]
         of_track[first:last] = number
-    rows = np.flatnonzero(np.isfinite(measured[:, 0]) & heard)[:MOST_FRAMES]
+    rows = np.flatnonzero(np.isfinite(measured[:, 0]) & active)[:MOST_FRAMES]
     if len(rows) < LEAST_FRAMES:
         return _nothing(tracks, _too_little(len(rows)))
-    near = np.convolve(heard, np.ones(2 * AROUND + 1), "same") > 0.5
+    near = np.convolve(active, np.ones(2 * AROUND + 1), "same") > 0.5
     near[rows[-1] + AROUND :] = False
     judged = np.where(near[:, None], measured, np.nan)
     outside = np.full((REACH, dim), np.nan)

@@ -28,7 +28,7 @@ from lipwright.files.kept_files import (
     kept_name,
     open_kept,
     read_kept,
-    vouch,
+    write_digest,
 )
 from lipwright.files.user_folders import cache_folder
 
@@ -80,7 +80,7 @@ def plan_for(
     os.close(handle)
     plan = _made(PlanWriter(Path(name), source, settings), make)
     try:
-        vouch(Path(name), path.name)
+        write_digest(Path(name), path.name)
         os.replace(name, path)
     except (OSError, LipwrightError) as error:
         log.info("the plan cannot be kept in %s (%s)", folder, error)

@@ -8,7 +8,7 @@ that shows its own copy B of the unedited face beside the speaking face G tells 
 
 Where the edit is small, it is enlarged and added to the untouched full-resolution frame X: all of
 the texture stays, and at the border of the mask, where G is B, the result is exactly X, without a
-seam. Where the edit is large, the mouth has really moved, and X's own lips must not shine through;
+seam. Where the edit is large, the mouth has really moved, and X's own lips must not show through;
 there the drawn face takes over, with the colour error of the network (low frequencies of F - B,
 where F is the source face at S pixels) put right:
 
@@ -57,8 +57,8 @@ in the right place then, and a patch drawn softly between sharp ones would be se
 SMALL_RESTORED, LARGE_RESTORED = 0.015, 0.05
 """The same for a face with its own colours and grain, which needs nothing of the source's."""
 FEW_SHOW_IT, ENOUGH_SHOW_IT = 0.3, 0.8
-"""Below the first share of looks that show face in a place, the source stays; from the second on
-the drawn face counts in full."""
+"""Below the first share of reference frames that show face in a place, the source stays; from the
+second on the drawn face counts in full."""
 GRAIN = 0.012
 """Width, as a share of S, of what is not looked at when such a face is compared with the source."""
 LIGHT_LIMIT = 0.05
@@ -115,7 +115,7 @@ def prepare(
         mask: (S, S) in [0, 1].
         detail: ``keep`` as above; ``off`` pastes the drawn face, colour matched, everywhere.
         restored: (k S, k S, 3) the speaking face with what the method knows it lost, or None.
-        redrawn: the lower half was drawn without a look at the source's; nothing of that stays.
+        redrawn: the lower half was drawn without seeing the source's; nothing of that stays.
     """
     if restored is not None:
         # It has its own colours and grain; only the light of this frame is missing.
@@ -153,14 +153,14 @@ def prepare(
 
 
 def support(weights: NDArray[np.float64], references: Array, mask: Array) -> Array:
-    """How far what a mixture of looks shows can be trusted to be face, (S, S) in [0, 1].
+    """How far a mixture of reference frames shows face, (S, S) in [0, 1].
 
-    Looks lie on each other by eyes and nose. When a head is turned as in few of them, there is wall
-    or collar where this frame has cheek and jaw; the source knows better there.
+    Reference frames are aligned by eyes and nose. When a head is turned as in few of them, they
+    show background or clothing where this frame has cheek and jaw; the source is kept there.
 
     Args:
-        weights: (R,) how much each look counts.
-        references: (R, s, s) where each look's own mask lies, s <= S.
+        weights: (R,) how much each reference frame counts.
+        references: (R, s, s) the mask of each reference frame, s <= S.
         mask: (S, S) that of this frame.
     """
     shown = _resized(

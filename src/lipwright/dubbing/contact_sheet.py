@@ -4,7 +4,7 @@
 under it a row of results, under each pair its time and status, and at the foot the loudness of the
 speech with a line from every column to its moment.
 
-The lettering is the font that OpenCV brings along (Rubik, SIL Open Font License).
+The font is the one that OpenCV brings along (Rubik, SIL Open Font License).
 """
 
 from __future__ import annotations

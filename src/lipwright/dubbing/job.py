@@ -33,7 +33,7 @@ from lipwright.dubbing.compare import comparison_info, write_comparison
 from lipwright.dubbing.enhancing import FaceEnhancer
 from lipwright.dubbing.frames import FrameStore
 from lipwright.dubbing.marks import marks
-from lipwright.dubbing.options import STILL_RATE, DubOptions, Observer, Stage
+from lipwright.dubbing.options import STILL_RATE, DubOptions, Observer, QuietObserver, Stage
 from lipwright.dubbing.origin import Origin
 from lipwright.dubbing.plan import Plan, Source
 from lipwright.dubbing.planning import plan_of
@@ -146,7 +146,7 @@ class _Dub:
         self.speech = speech.path if isinstance(speech, CastSpeech) else speech
         self.out = out.resolve() if out.is_symlink() else out  # write through a link, not over it
         self.options, self.observer = options, observer
-        self._explains = not getattr(observer, "quiet", False)  # an observer need not have it
+        self._explains = not isinstance(observer, QuietObserver)
         self.report = Report(shown(self.given), shown(self.speech), shown(out))
         self._kept: Segments | None = None
 
@@ -157,7 +157,7 @@ class _Dub:
         options, began = self.options, time.perf_counter()
         self._check()
         with OutputLock(self.out), folder_beside(self.out, "lipwright-work") as scratch:
-            self._tell("load")
+            self._begin_stage("load")
             with self._timed("load"):
                 info = probe(
                     self.video, stream=options.video_stream, deinterlace=options.deinterlace
@@ -193,7 +193,7 @@ class _Dub:
             with self._timed("plan"):
                 plan = planner(self.video, info)
             if options.face == "speaking":
-                self._tell("listen")
+                self._begin_stage("listen")
                 plan = self._speaking(plan)
             whole = plan
             if self.cast is not None:
@@ -202,7 +202,7 @@ class _Dub:
             with plan:
                 schedule = self._schedule(plan, info, wave)
                 self.report.warnings += plan.warnings
-                self._tell("listen")
+                self._begin_stage("listen")
                 audio_features: NDArray[np.float32] | None = None
                 with self._timed("listen"):
                     people = self._articulation(whole, schedule, method, planner, info)
@@ -253,10 +253,10 @@ class _Dub:
         return f"Interrupted; nothing was written. With --resume, {of} would have been kept."
 
     def _preview(self, job: Job, level: NDArray[np.float64], path: Path) -> None:
-        tell = self._progress("render")
+        progress = self._progress("render")
         spoken = self.speech if self.given_cast is None else self.given_cast.path
         title = f"{self.given.name} with {spoken.name}"
-        self.report.previewed = write_preview(job, level, title, path, tell)
+        self.report.previewed = write_preview(job, level, title, path, progress)
         self.report.files["preview"] = str(path)
 
     def _check(self) -> None:
@@ -346,7 +346,7 @@ class _Dub:
         if self.observer is not None:
             self.observer.notice(line)
 
-    def _tell(self, stage: Stage) -> None:
+    def _begin_stage(self, stage: Stage) -> None:
         """Tell of a stage that counts no frames."""
         if self.observer is not None:
             self.observer.progress(stage, 0, None, 0.0)
@@ -515,11 +515,11 @@ class _Dub:
         done = False
         try:
             with self._timed("render"):
-                tell = self._progress("render", segments.start)
-                beyond = self._drawn(job, segments, provenance, tell)
+                progress = self._progress("render", segments.start)
+                beyond = self._drawn(job, segments, provenance, progress)
                 if beyond.faces:
                     self.report.beyond_references = round(beyond.short / beyond.faces, 4)
-            self._tell("join")
+            self._begin_stage("join")
             with self._timed("join"):
                 made = scratch / self.out.name
                 speech, streams = self.speech, self.video if options.keep_streams else None
@@ -543,17 +543,17 @@ class _Dub:
             segments.close(keep=options.resume and not done and segments.start > 0)
 
     def _drawn(
-        self, job: Job, segments: Segments, provenance: Provenance, tell: Callable[..., None]
+        self, job: Job, segments: Segments, provenance: Provenance, progress: Callable[..., None]
     ) -> Beyond:
         """Draw and encode all frames, here or on a cluster."""
         if self.options.ray is None:
-            return render(job, segments, segments.start, tell)
+            return render(job, segments, segments.start, progress)
         from lipwright.dubbing.ray_render import render_on
         from lipwright.ray_cluster import RayCluster
 
         with RayCluster(self.options.ray) as cluster:
             return render_on(
-                cluster, job, self.options, segments, provenance.marking, tell, provenance.count
+                cluster, job, self.options, segments, provenance.marking, progress, provenance.count
             )
 
     def _compare(self, job: Job, made: Path, identity: dict[str, Any], path: Path) -> None:
@@ -575,13 +575,13 @@ class _Dub:
         speed.update(start)
         total_frames: list[int | None] = [None]
 
-        def tell(done: int, total: int | None = None) -> None:
+        def progress(done: int, total: int | None = None) -> None:
             if self.observer is None:
                 return
             total_frames[0] = total or total_frames[0] or self.report.frames or None
             self.observer.progress(stage, done, total_frames[0], speed.update(done))
 
-        return tell
+        return progress
 
     @contextlib.contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

@@ -1,8 +1,8 @@
-"""Move lips to where no look has them.
+"""Move lips to where no reference frame has them.
 
-A method that draws from looks of the person can only show what these show. A still picture, or an
-avatar that never opens its mouth, has one mouth only. What is then missing between the wanted lip
-motion and the drawn one is made up for by geometry: the drawn face is warped so that its lip
+A method that draws from reference frames can only show the mouths that these show. A still picture,
+or an avatar that never opens its mouth, has one mouth only. The difference between the wanted lip
+motion and the drawn one is then supplied by geometry: the drawn face is warped so that its lip
 contours come to lie where they should, the surroundings follow softly, and where lips part that
 were closed, the gap is filled with the dark of a mouth.
 

@@ -478,7 +478,7 @@ class DubOptions:
 class Observer(Protocol):
     """Is told how far the job is; called from the thread that called ``dub``.
 
-    One that has an attribute ``quiet`` which is true is told nothing but what has to be said.
+    One that derives from :class:`QuietObserver` gets no explanations.
     """
 
     def progress(self, stage: Stage, done: int, total: int | None, fps: float) -> None:
@@ -492,3 +492,16 @@ class Observer(Protocol):
     def notice(self, line: str) -> None:
         """A line that the user should read before the work begins."""
         ...
+
+
+class QuietObserver(Observer):
+    """Base of observers whose ``notice`` gets only what has to be said, such as a missing mark.
+
+    Warnings and explanations are in the report alone.
+    """
+
+    def progress(self, stage: Stage, done: int, total: int | None, fps: float) -> None:
+        """Says nothing."""
+
+    def notice(self, line: str) -> None:
+        """Says nothing."""

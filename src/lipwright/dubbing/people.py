@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.dubbing.findings import finding
-from lipwright.dubbing.plan import LISTENS, USABLE, Plan, Track
+from lipwright.dubbing.plan import NOT_SPEAKING, USABLE, Plan, Track
 from lipwright.faces.people import group
 from lipwright.weights.registry import find
 
@@ -60,7 +60,7 @@ def people_of(plan: Plan, embed: Embed | None = None) -> list[Person]:
         LipwrightError: the network cannot be had.
     """
     # People are the same whether some of their mouths are left alone (``speaking.limited``) or not.
-    able = (*USABLE, LISTENS)
+    able = (*USABLE, NOT_SPEAKING)
     tracks = [track for track in plan.tracks if track.offsets and np.isin(track.states, able).any()]
     tracks.sort(key=lambda track: (track.first, track.number))
     if not tracks:

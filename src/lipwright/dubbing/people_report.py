@@ -45,7 +45,7 @@ def write_people(
             observer.progress("plan", done, total, speed.update(done))
 
     with planned(video, progress) as plan:
-        people = listened(plan, people_of(plan, embed), video)
+        people = with_speakers(plan, people_of(plan, embed), video)
         if not people:
             raise LipwrightError(
                 f"No usable face was found in {video}; give a video that shows a person's face "
@@ -63,7 +63,7 @@ def write_people(
     return people, (sheet, table)
 
 
-def listened(plan: Plan, people: list[Person], video: Path) -> list[Person]:
+def with_speakers(plan: Plan, people: list[Person], video: Path) -> list[Person]:
     """The people with how long they speak, where the video has sound."""
     try:
         with open_media(video, "video") as container:

@@ -35,7 +35,7 @@ _END_BYTES = 1 << 20
 
 # What is known of a face in a frame.
 SEEN, LOST, MISSING, TOO_SMALL, TURNED_AWAY, OUTSIDE, COVERED = range(7)
-LISTENS = 7
+NOT_SPEAKING = 7
 """A usable face that is left alone at this time; in no plan on disk, see ``speaking.limited``."""
 USABLE = (SEEN, LOST)
 

@@ -90,7 +90,7 @@ class Face:
     lips: NDArray[np.float64] | None = None
     """(40, 2) contours of the drawn lips in parts of the crop, where they are known."""
     support: Picture | None = None
-    """How far its references show a face at each place, see ``composite.lent``."""
+    """How far its references show a face at each place, see ``composite.support``."""
 
 
 @dataclass

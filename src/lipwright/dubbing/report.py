@@ -31,7 +31,7 @@ TURNED_AWAY = "face turned away"
 OUTSIDE = "face leaves the picture"
 COVERED = "mouth covered"
 OTHER_PERSON = "another person's face"
-LISTENS = "this person does not speak"
+NOT_SPEAKING = "this person does not speak"
 NO_SPEECH = "no speech"
 LOST = "face lost for a moment"
 
@@ -201,11 +201,11 @@ class Report:
                 "place for it."
             ) from error
 
-    def summary_lines(self, told: Collection[str] = ()) -> list[str]:
+    def summary_lines(self, known: Collection[str] = ()) -> list[str]:
         """For people: what became of the frames, and what is to be known beside that.
 
         Args:
-            told: warnings that they have read already.
+            known: warnings that they have read already.
         """
         spent = self.timings.get("total", 0.0)
         if self.previewed:
@@ -217,7 +217,7 @@ class Report:
             rendered = self.frames - self.resumed_from
             speed = f", {rendered / spent:.1f} frames/s" if spent > 0 else ""
             lines = [self._became(), f"{self._who()}; took {spent:.1f} s{speed}."]
-            lines += self._said()
+            lines += self._people_lines()
         beyond = self.beyond_references or 0.0
         if beyond >= HINT_SHARE:
             lines.append(
@@ -225,7 +225,7 @@ class Report:
                 "asks for mouths that this person does not show in the video; a longer source, or "
                 "one with livelier speech, would look better."
             )
-        warnings = [sentence for sentence in self.warnings if sentence not in told]
+        warnings = [sentence for sentence in self.warnings if sentence not in known]
         lines += [f"Warning: {sentence}" for sentence in warnings[:MOST_WARNINGS]]
         if warnings[MOST_WARNINGS:]:
             lines.append(f"{len(warnings) - MOST_WARNINGS} more warnings are in the report.")
@@ -241,7 +241,7 @@ class Report:
             parts.append(f"{counts['passed_through']} untouched ({why})")
         return f"{self.frames} frames, {self.seconds:.1f} s: " + ", ".join(parts) + "."
 
-    def _said(self) -> list[str]:
+    def _people_lines(self) -> list[str]:
         """Of a cast, whose stretches were seen."""
         if not self.stretches:
             return []

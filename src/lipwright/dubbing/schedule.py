@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from lipwright.dubbing import report
 from lipwright.dubbing.plan import (
     COVERED,
-    LISTENS,
     LOST,
     MISSING,
+    NOT_SPEAKING,
     OUTSIDE,
     TOO_SMALL,
     TURNED_AWAY,
@@ -37,7 +37,7 @@ REASONS = {
     TURNED_AWAY: report.TURNED_AWAY,
     OUTSIDE: report.OUTSIDE,
     COVERED: report.COVERED,
-    LISTENS: report.LISTENS,
+    NOT_SPEAKING: report.NOT_SPEAKING,
 }
 
 
@@ -55,7 +55,9 @@ def select(plan: Plan, face: str, video: Path) -> frozenset[int]:
     Raises:
         LipwrightError: if that is no one.
     """
-    able = [t for t in plan.tracks if np.isin(t.states, (*USABLE, LISTENS)).any() and t.offsets]
+    able = [
+        t for t in plan.tracks if np.isin(t.states, (*USABLE, NOT_SPEAKING)).any() and t.offsets
+    ]
     if not able:
         raise LipwrightError(
             f"No usable face was found in {video}{_why_not(plan)}; give a video that shows a "

@@ -198,7 +198,7 @@ class Segments:
         with self._part(index).open("wb") as file:
             file.write(data)
         self._last = min((index + 1) * self._length, len(self._timeline)) - 1
-        self._vouch()
+        self._write_digest()
 
     def _trim(self, index: int) -> None:
         """Forget the notes on segments from ``index`` on, which are about to be made anew."""
@@ -210,9 +210,9 @@ class Segments:
         assert self._writer is not None
         self._writer.close()
         self._writer = None
-        self._vouch()
+        self._write_digest()
 
-    def _vouch(self) -> None:
+    def _write_digest(self) -> None:
         """Note down the segment of the last frame, once it is on the disk."""
         path = self._part(self._last // self._length)
         with path.open("rb") as file:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lipwright.dubbing.analysis import FADE_SECONDS, fades
 from lipwright.dubbing.findings import finding
-from lipwright.dubbing.plan import LISTENS, LOST, MISSING, USABLE, Plan, Track, unpack_points
+from lipwright.dubbing.plan import LOST, MISSING, NOT_SPEAKING, USABLE, Plan, Track, unpack_points
 from lipwright.errors import LipwrightError
 from lipwright.faces import speaker, voices
 from lipwright.faces.measure import OUTER_LIPS
@@ -101,8 +101,8 @@ def who_speaks(plan: Plan, wave: NDArray[np.float32], expected_lips: Expected) -
     clock = np.arange(max(1, int(np.ceil(end * speaker.RATE)))) / speaker.RATE
     expected = expected_lips(wave)[: len(clock)]
     expected = np.pad(expected, ((0, len(clock) - len(expected)), (0, 0)), mode="edge")
-    heard = voice_activity.detect(wave, SAMPLE_RATE).activity(clock) >= LEAST_HEARD
-    usual = speaker.spread(expected, heard)
+    active = voice_activity.detect(wave, SAMPLE_RATE).activity(clock) >= LEAST_HEARD
+    usual = speaker.spread(expected, active)
     lips = {track.number: _lips(track, times, clock) for track in plan.tracks}
     reach = speaker.MOST_LATE
     around = np.pad(expected, ((reach, reach), (0, 0)), mode="edge")
@@ -111,8 +111,8 @@ def who_speaks(plan: Plan, wave: NDArray[np.float32], expected_lips: Expected) -
         """(m,) of a track, where its lips are known, with the sound that comes so much later."""
         start, measured = lips[number] or (0, np.zeros((0, 3)))
         stop = start + len(measured)
-        told = around[start + reach + late : stop + reach + late]
-        return speaker.evidence(measured, told, heard[start:stop], usual, correlations)
+        wanted = around[start + reach + late : stop + reach + late]
+        return speaker.evidence(measured, wanted, active[start:stop], usual, correlations)
 
     def favour(number: int) -> NDArray[np.float64]:
         """What speaks for a track at every lateness."""
@@ -136,13 +136,13 @@ def who_speaks(plan: Plan, wave: NDArray[np.float32], expected_lips: Expected) -
             ]
             for correlations in (speaker.CORRELATIONS, speaker.OF_TWO)
         )
-        scored.append(speaker.choices(alone, together, heard[a:b]))
+        scored.append(speaker.choices(alone, together, active[a:b]))
     chosen = _decided(
-        [(a, scores) for (a, _), (scores, _) in zip(shots, scored, strict=True)], wave, heard
+        [(a, scores) for (a, _), (scores, _) in zip(shots, scored, strict=True)], wave, active
     )
     rows = {}
     for shot, ((a, b), (_, labels)) in enumerate(zip(shots, scored, strict=True)):
-        who = speaker.without_pauses(labels[chosen[shot]], heard[a:b])
+        who = speaker.without_pauses(labels[chosen[shot]], active[a:b])
         for index, track in enumerate(track for track in plan.tracks if track.shot == shot):
             frames = np.arange(track.first, track.last + 1)
             at = np.clip((times[frames] * speaker.RATE + 0.5).astype(int), a, max(a, b - 1))
@@ -153,19 +153,19 @@ def who_speaks(plan: Plan, wave: NDArray[np.float32], expected_lips: Expected) -
 
 
 def _decided(
-    scored: Sequence[tuple[int, NDArray[np.float64]]], wave: NDArray[np.float32], heard: Flags
+    scored: Sequence[tuple[int, NDArray[np.float64]]], wave: NDArray[np.float32], active: Flags
 ) -> list[NDArray[np.int64]]:
     """The choice of every frame of every shot, a minute or so at a time.
 
     Args:
         scored: per shot its first place on the clock, and (T, C) what its choices are worth.
         wave: (n,) the film's sound.
-        heard: (N,) on the clock.
+        active: (N,) on the clock.
     """
     # A cepstrum begins where its window does: the middle of the window is to be at its place.
     cepstra = mfcc(np.pad(wave, ((WINDOW - HOP) // 2, 0))).T.astype(np.float64)
     levels = voice_activity.band_level(wave, SAMPLE_RATE)
-    wanted = voices.PER_FRAME * len(heard)
+    wanted = voices.PER_FRAME * len(active)
     cepstra = np.pad(cepstra, ((0, max(0, wanted - len(cepstra))), (0, 0)), mode="edge")
     levels = np.pad(levels, (0, max(0, wanted - len(levels))), mode="edge")
     longest = round(TOGETHER_SECONDS * speaker.RATE)
@@ -173,7 +173,7 @@ def _decided(
     waiting: list[tuple[int, Shot]] = []
 
     def settle() -> None:
-        done = voices.decide([part for _, part in waiting], cepstra, levels, heard)
+        done = voices.decide([part for _, part in waiting], cepstra, levels, active)
         for (shot, _), who in zip(waiting, done, strict=True):
             chosen[shot].append(who)
         waiting.clear()
@@ -197,14 +197,14 @@ def limited(plan: Plan, rows: Mapping[int, Flags]) -> Plan:
         rows: per track number, (n,) where it is to be drawn; tracks that are not named are not.
 
     Returns:
-        A plan in which every other row of these tracks has the state ``LISTENS``, and drawing fades
-        in and out beside it.
+        A plan in which every other row of these tracks has the state ``NOT_SPEAKING``, and drawing
+        fades in and out beside it.
     """
     tracks = []
     for track in plan.tracks:
         drawn = rows.get(track.number, np.zeros(len(track.states), np.bool_))
         usable = track.usable
-        states = np.where(usable & ~drawn, LISTENS, track.states).astype(np.uint8)
+        states = np.where(usable & ~drawn, NOT_SPEAKING, track.states).astype(np.uint8)
         still = np.isin(states, USABLE)
         first, last = plan.shots[track.shot]
         frames = range(first, last)

@@ -39,8 +39,8 @@ OTHER = (0.25, 0.5)
 is another thing in another colour; from the second on surely."""
 
 
-class Look:
-    """A small picture taken apart, to be compared with others.
+class LayeredPicture:
+    """A small picture split into light, shape and lines, to be compared with others.
 
     Attributes:
         blocks: the light, (s, s): one number for every block of some pixels a side.
@@ -56,7 +56,7 @@ class Look:
         self.strength = smoothed(cv2.multiply(self.lines, self.lines), LINE)
 
 
-def agreement(drawn: Look, picture: Array) -> tuple[Array, Array]:
+def agreement(drawn: LayeredPicture, picture: Array) -> tuple[Array, Array]:
     """How surely two small pictures show the same.
 
     Args:
@@ -67,7 +67,7 @@ def agreement(drawn: Look, picture: Array) -> tuple[Array, Array]:
         (S, S) in [0, 1]; and (S, S) the light of the first over that of the second, bounded.
     """
     side = len(picture)
-    other = Look(picture)
+    other = LayeredPicture(picture)
     ratio = np.log((drawn.blocks + np.float32(0.02)) / (other.blocks + np.float32(0.02)))
     gain = _enlarged(np.exp(np.clip(ratio, -CONTRAST, CONTRAST)), side)
     shown = cv2.multiply(gain, other.shape)
@@ -85,7 +85,7 @@ def agreement(drawn: Look, picture: Array) -> tuple[Array, Array]:
     return np.asarray(alike, np.float32), gain
 
 
-def _same_lines(drawn: Look, other: Look) -> Array:
+def _same_lines(drawn: LayeredPicture, other: LayeredPicture) -> Array:
     """(S, S) in [0, 1]: low where narrow structures of two pictures do not lie on each other.
 
     The seam of closed lips is a line: beside its place, another one's would be a second seam.

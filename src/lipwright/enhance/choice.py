@@ -1,4 +1,4 @@
-"""Which reference frames lend their detail to a frame, without looking at other frames.
+"""Which reference frames give a frame its detail, without looking at other frames.
 
 A choice that depends on the frame before it would differ when a job is resumed in the middle, and
 one that jumps would boil. Here two references share a frame, by how much nearer each is than the

@@ -29,7 +29,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright.enhance.agreement import Look, agreement
+from lipwright.enhance.agreement import LayeredPicture, agreement
 from lipwright.enhance.base import (
     Array,
     Context,
@@ -182,7 +182,7 @@ def _enhanced(picture: Array, context: Context, state: OwnState) -> Array:
     place = Place(context.to_picture, grey.shape)
     sigma = CUT * place.scale * SIDE / EXTENT / state.drawn
     low, small = place.low(grey, sigma)
-    drawn = Look(small)
+    drawn = LayeredPicture(small)
     tiny = _eight(small)
     own: Offer | None = None
     if context.source is not None:
@@ -193,7 +193,7 @@ def _enhanced(picture: Array, context: Context, state: OwnState) -> Array:
     if context.lips is not None and context.outline is not None and wanted:
         lips = (np.asarray(context.lips, np.float64) - CORNER) / EXTENT
         apart = distances(lips * EXTENT, context.outline, state.lips * EXTENT, state.outlines)
-        offers = [_lent(drawn, tiny, lips, state, i, part) for i, part in shares(apart)]
+        offers = [_from_reference(drawn, tiny, lips, state, i, part) for i, part in shares(apart)]
     less, moved = _mixed(place, free, own, offers)
     made = place.added(grey, low, less, moved, context.shown)
     if len(picture) == 1:
@@ -232,7 +232,9 @@ def _focus(place: Place, own: Offer, offers: list[Offer]) -> NDArray[np.float64]
     return np.clip(ratios, *FOCUS)
 
 
-def _own(place: Place, drawn: Look, tiny: NDArray[np.uint8], source: Array, sigma: float) -> Offer:
+def _own(
+    place: Place, drawn: LayeredPicture, tiny: NDArray[np.uint8], source: Array, sigma: float
+) -> Offer:
     """The frame as it was filmed, moved to where the drawn face has the same."""
     low, small = place.low(source, sigma)
     flow = _flow(tiny, _eight(small), LONGEST_OWN)
@@ -240,12 +242,12 @@ def _own(place: Place, drawn: Look, tiny: NDArray[np.uint8], source: Array, sigm
     agrees, _ = agreement(drawn, _at(small, spot))
     x, y = place.in_picture(*spot)
     here = place.in_picture(*_GRID)
-    kept = made_up(x - here[0]) * made_up(y - here[1])
+    kept = grain_gain(x - here[0]) * grain_gain(y - here[1])
     return Offer(Moved(low.whole(source), x, y, kept, cubic=True), agrees * INSIDE)
 
 
-def _lent(
-    drawn: Look,
+def _from_reference(
+    drawn: LayeredPicture,
     tiny: NDArray[np.uint8],
     lips: NDArray[np.float64],
     state: OwnState,
@@ -263,7 +265,7 @@ def _lent(
     return Offer(Moved(high, x, y, gain), agrees * INSIDE, share)
 
 
-def made_up(where: Array) -> Array:
+def grain_gain(where: Array) -> Array:
     """Places along an axis, in pixels -> one over what cubic interpolation leaves of fine grain."""
     part = where - np.floor(where)
     return np.asarray(1 + np.float32(HALF_PIXEL) * np.square(4 * part * (1 - part)), np.float32)

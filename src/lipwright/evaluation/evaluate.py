@@ -142,7 +142,7 @@ def evaluate(
     front: str = "tracked",
     title: str = "result",
     extra: dict[str, Any] | None = None,
-    tell: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
     compared: tuple[str, ...] = ("2",),
     lenient: bool = False,
 ) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def evaluate(
         front: SyncNet's front end, ``tracked`` or ``whole``.
         title: name of the row where ``pairs`` is a list.
         extra: further facts for the result's protocol.
-        tell: called with (done, total).
+        progress: called with (done, total).
         compared: published tables to print in the Markdown, by the beginning of their number.
         lenient: leave metrics out whose network is absent even when they were named.
 
@@ -171,7 +171,7 @@ def evaluate(
         raise LipwrightError(f"there is no front end '{front}'; use tracked or whole.")
     groups = pairs if isinstance(pairs, Mapping) else {title: pairs}
     names, networks, left_out = _computable(metrics, weights or {}, lenient)
-    clips = _measured(groups, out.with_suffix(".parts"), names, networks, front, tell)
+    clips = _measured(groups, out.with_suffix(".parts"), names, networks, front, progress)
     rows: Rows = {REAL: {}}
     notes: list[str] = []
     for row, measured in clips.items():
@@ -244,7 +244,7 @@ def _measured(
     names: list[str],
     networks: Networks,
     front: str,
-    tell: Callable[[int, int], None],
+    progress: Callable[[int, int], None],
 ) -> dict[str, list[ClipResult]]:
     """The numbers of every clip, those kept from earlier runs included."""
     parts.mkdir(parents=True, exist_ok=True)
@@ -262,7 +262,7 @@ def _measured(
                 _write_part(parts, key, found)
             clips[row].append(found)
             done += 1
-            tell(done, total)
+            progress(done, total)
     return clips
 
 

@@ -78,7 +78,7 @@ def phones_of(wave: NDArray[np.float32], transcript: str | None = None) -> list[
     sure = transcript is not None
     if transcript is None:
         decoder = _decoder()
-        _listen(decoder, wave)
+        _decode(decoder, wave)
         found = decoder.hyp()
         transcript = found.hypstr if found is not None else ""
     decoder = _decoder(wide=True)
@@ -86,7 +86,7 @@ def phones_of(wave: NDArray[np.float32], transcript: str | None = None) -> list[
     if not words:
         return []
     decoder.set_align_text(" ".join(words))
-    _listen(decoder, wave)
+    _decode(decoder, wave)
     if decoder.hyp() is None:  # the words do not fit the sound
         return []
     placed = [_Word(s.word, s.start_frame, s.end_frame + 1) for s in decoder.seg()]
@@ -130,11 +130,11 @@ def _phones(decoder: Any, wave: NDArray[np.float32], words: list[_Word], sure: b
     fresh = _decoder(wide=True)
     try:
         fresh.set_align_text(" ".join(w.name.split("(")[0] for w in words))
-        _listen(fresh, part)
+        _decode(fresh, part)
         if fresh.hyp() is None:
             raise RuntimeError("no path")
         fresh.set_alignment()
-        _listen(fresh, part)
+        _decode(fresh, part)
         return [
             Phone(
                 "" if phone.name in _SILENCES else str(phone.name),
@@ -159,7 +159,7 @@ def _phones(decoder: Any, wave: NDArray[np.float32], words: list[_Word], sure: b
     ]
 
 
-def _listen(decoder: Any, wave: NDArray[np.float32]) -> None:
+def _decode(decoder: Any, wave: NDArray[np.float32]) -> None:
     decoder.start_utt()
     decoder.process_raw((np.clip(wave, -1, 1) * 32767).astype("<i2").tobytes(), False, True)
     decoder.end_utt()

@@ -96,7 +96,7 @@ def _panels(
     return figure, list(axes.flat[:count]), across
 
 
-def _dress(axis: Any, info: MetricInfo, below: str, values: str) -> None:
+def _style(axis: Any, info: MetricInfo, below: str, values: str) -> None:
     """Title, caption and grid of a panel whose values lie along the axis ``values``."""
     unit = f", {info.unit}" if info.unit else ""
     axis.set_title(f"{info.title}{unit}", fontsize=LETTERS, loc="left", fontweight="bold")
@@ -155,7 +155,7 @@ def dot_plot(
         axis.set_yticks(
             range(len(rows)), [_short(r) for r in rows] if place % across == 0 else [""] * len(rows)
         )
-        _dress(axis, info, _aim_in_words(info, aim), "x")
+        _style(axis, info, _aim_in_words(info, aim), "x")
         axis.spines["left"].set_visible(False)
         axis.tick_params(axis="y", length=0)
     _save(figure, path)
@@ -237,6 +237,6 @@ def level_plot(
         axis.set_ylim(*axis_range(_values(aim, found), info.digits))
         axis.set_xticks(range(len(rows)), list(rows))
         axis.set_xlim(-0.4, len(rows) - 0.6)
-        _dress(axis, info, f"{label}; {_aim_in_words(info, aim)}", "y")
+        _style(axis, info, f"{label}; {_aim_in_words(info, aim)}", "y")
     _save(figure, path)
     return True

@@ -60,17 +60,17 @@ def detrended(values: Array) -> Array:
     return found
 
 
-def spread(expected: Array, heard: NDArray[np.bool_]) -> Array:
+def spread(expected: Array, active: NDArray[np.bool_]) -> Array:
     """(3,) standard deviations of expected lips (T, 3) where speech is heard (T,)."""
-    if not heard.any():
+    if not active.any():
         return np.full(expected.shape[1], LEAST)
-    return np.asarray(np.maximum(detrended(expected)[heard].std(axis=0), LEAST))
+    return np.asarray(np.maximum(detrended(expected)[active].std(axis=0), LEAST))
 
 
 def evidence(
     measured: Array,
     expected: Array,
-    heard: NDArray[np.bool_],
+    active: NDArray[np.bool_],
     usual: Array,
     correlations: Sequence[float] = CORRELATIONS,
 ) -> Array:
@@ -79,7 +79,7 @@ def evidence(
     Args:
         measured: (T, 3) opening, width and height of its mouth.
         expected: (T, 3) the same of the mouth that speaks.
-        heard: (T,) whether there is speech; elsewhere nothing is evidence.
+        active: (T,) whether there is speech; elsewhere nothing is evidence.
         usual: (3,) as :func:`spread` gives it, of the whole recording.
         correlations: of lips and speech, to choose from.
 
@@ -96,7 +96,7 @@ def evidence(
         for correlation in correlations:
             rest = 1.0 - correlation**2
             speaks = -0.5 * np.log(rest) - (moved - correlation * speech) ** 2 / (2.0 * rest)
-            found = np.where(heard, (speaks - silent) @ weights, 0.0)
+            found = np.where(active, (speaks - silent) @ weights, 0.0)
             total = favourable(found)
             if total > most:
                 best, most = found, total
@@ -126,14 +126,14 @@ def lateness(favour: Mapping[int, Array]) -> tuple[int, dict[int, int]]:
 
 
 def choices(
-    alone: Sequence[Array], together: Sequence[Array], heard: NDArray[np.bool_]
+    alone: Sequence[Array], together: Sequence[Array], active: NDArray[np.bool_]
 ) -> tuple[Array, NDArray[np.int64]]:
     """What may hold in the frames of a shot: nobody speaks, one of the faces, or two of them.
 
     Args:
         alone: evidence of each face, (T,); NaN where the face is not to be seen.
         together: the same at the correlation ``OF_TWO``.
-        heard: (T,) whether there is speech at all.
+        active: (T,) whether there is speech at all.
 
     Returns:
         (T, C) what each choice is worth, -inf where it is not to be had, and (C,) their labels:
@@ -144,15 +144,15 @@ def choices(
     both = []
     for a, b in pairs:
         sum_of_two = together[a] + together[b] - TWO
-        both.append(np.where(heard & ~np.isnan(sum_of_two), sum_of_two, -np.inf))
-    scores = np.column_stack([np.zeros(len(heard)), *faces, *both])
+        both.append(np.where(active & ~np.isnan(sum_of_two), sum_of_two, -np.inf))
+    scores = np.column_stack([np.zeros(len(active)), *faces, *both])
     return scores, np.array([NOBODY, *range(len(faces)), *[SEVERAL] * len(pairs)])
 
 
-def without_pauses(found: NDArray[np.int64], heard: NDArray[np.bool_]) -> NDArray[np.int64]:
+def without_pauses(found: NDArray[np.int64], active: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Long stretches without speech are nobody's."""
     out = found.copy()
-    quiet = np.flatnonzero(np.diff(np.concatenate(([0], (~heard).astype(np.int8), [0]))))
+    quiet = np.flatnonzero(np.diff(np.concatenate(([0], (~active).astype(np.int8), [0]))))
     for start, stop in quiet.reshape(-1, 2):
         if stop - start > BRIDGED:
             out[start:stop] = NOBODY

@@ -180,7 +180,7 @@ class FaceTracker:
         self._tracks: list[_Track] = []
         self._since_detection = 0
         self._idle = 0
-        self._looks = 0
+        self._searches = 0
 
     def update(
         self, image: NDArray[np.uint8], scale: float = 1.0, patch: PatchSampler | None = None
@@ -255,8 +255,8 @@ class FaceTracker:
         patch: PatchSampler | None,
         seen: dict[int, Mesh],
     ) -> dict[int, Mesh]:
-        thorough = self._looks % self.options.thorough_every == 0
-        self._looks += 1
+        thorough = self._searches % self.options.thorough_every == 0
+        self._searches += 1
         self._since_detection = 0
         found: dict[int, Mesh] = {}
         boxes = [t.box for t in self._tracks if t.number in seen]

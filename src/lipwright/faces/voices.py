@@ -70,7 +70,7 @@ class Shot:
 
 
 def decide(
-    shots: Sequence[Shot], cepstra: Array, levels: Array, heard: NDArray[np.bool_]
+    shots: Sequence[Shot], cepstra: Array, levels: Array, active: NDArray[np.bool_]
 ) -> list[NDArray[np.int64]]:
     """The choice of every frame.
 
@@ -78,7 +78,7 @@ def decide(
         shots: of a minute or so, one after another, none empty, gaps allowed.
         cepstra: (PER_FRAME N, K) of the film's sound; row j belongs to frame j // PER_FRAME.
         levels: (PER_FRAME N,) of the same, in decibels.
-        heard: (N,) whether there is speech; elsewhere no voice is looked for.
+        active: (N,) whether there is speech; elsewhere no voice is looked for.
 
     Returns:
         Per shot (T,) indices of its choices.
@@ -86,15 +86,15 @@ def decide(
     if not shots:
         return []
     first, stop = shots[0].first, shots[-1].stop
-    inside = np.repeat(heard[first:stop], PER_FRAME)
+    inside = np.repeat(active[first:stop], PER_FRAME)
     there = slice(PER_FRAME * first, PER_FRAME * stop)
     vectors, frames = _loud(cepstra[there], levels[there], inside)
-    search = _Search(shots, vectors, frames, heard)
+    search = _Search(shots, vectors, frames, active)
     best = alone = search.run(np.zeros(len(vectors), np.int64), 1)
     if len(vectors) >= ENOUGH:
-        told = np.concatenate([path + 1000 * n for n, path in enumerate(alone.choices)])
-        place = np.concatenate([np.arange(shot.first, shot.stop) for shot in shots]) - first
-        at = told[np.clip(np.searchsorted(place, frames), 0, len(place) - 1)]
+        labelled = np.concatenate([path + 1000 * n for n, path in enumerate(alone.choices)])
+        times = np.concatenate([np.arange(shot.first, shot.stop) for shot in shots]) - first
+        at = labelled[np.clip(np.searchsorted(times, frames), 0, len(times) - 1)]
         for cuts in (np.zeros(0, np.int64), np.flatnonzero(np.diff(at)) + 1):
             for count, labels in _agglomerated(vectors, _pieces(cuts, len(vectors))).items():
                 if count > 1:
@@ -116,10 +116,10 @@ class _Search:
         shots: Sequence[Shot],
         vectors: Array,
         frames: NDArray[np.int64],
-        heard: NDArray[np.bool_],
+        active: NDArray[np.bool_],
     ) -> None:
         """``vectors`` (n, K) are white; ``frames`` (n,) count from the first shot's first."""
-        self._shots, self._vectors, self._frames, self._heard = shots, vectors, frames, heard
+        self._shots, self._vectors, self._frames, self._active = shots, vectors, frames, active
         self._first = shots[0].first
 
     def run(self, labels: NDArray[np.int64], count: int) -> _Found:
@@ -140,19 +140,19 @@ class _Search:
                 sounds[:, k] = np.bincount(self._frames, found, length)
             of_frame = np.full((length, count), 1.0 / count)
             total, choices = 0.0, []
-            for place, shot in enumerate(self._shots):
+            for n, shot in enumerate(self._shots):
                 part = slice(shot.first - self._first, shot.stop - self._first)
-                heard = self._heard[shot.first : shot.stop, None, None]
+                active = self._active[shot.first : shot.stop, None, None]
                 options = shot.scores.shape[1]
-                prior = faith * np.log(shares[place] * options) * heard
+                prior = faith * np.log(shares[n] * options) * active
                 score = sounds[part, :, None] + shot.scores[:, None, :] + prior
                 known, likelihood = _forward_backward(score.reshape(len(shot.scores), -1))
                 known = known.reshape(score.shape)
                 total += likelihood
                 choices.append(np.asarray(known.sum(axis=1).argmax(axis=1), np.int64))
                 of_frame[part] = known.sum(axis=2)
-                counts = (known * heard).sum(axis=0) + FAITHLESS / options
-                shares[place] = counts / counts.sum(axis=1, keepdims=True)
+                counts = (known * active).sum(axis=0) + FAITHLESS / options
+                shares[n] = counts / counts.sum(axis=1, keepdims=True)
             share = of_frame[self._frames]
         numbers = size + size * (size + 1) / 2
         cost = 0.5 * numbers * np.log(max(WEIGHT * len(self._vectors), 3.0))
@@ -187,13 +187,13 @@ class _Voice:
 
 
 def _loud(
-    cepstra: Array, levels: Array, heard: NDArray[np.bool_]
+    cepstra: Array, levels: Array, active: NDArray[np.bool_]
 ) -> tuple[Array, NDArray[np.int64]]:
     """White cepstra (n, K) of the louder part of speech, and their frames (n,)."""
-    heard = heard[: len(cepstra)] & np.isfinite(levels)
-    if heard.sum() < ENOUGH:
+    active = active[: len(cepstra)] & np.isfinite(levels)
+    if active.sum() < ENOUGH:
         return np.zeros((0, cepstra.shape[1])), np.zeros(0, np.int64)
-    rows = np.flatnonzero(heard & (levels >= np.percentile(levels[heard], LOUDER)))
+    rows = np.flatnonzero(active & (levels >= np.percentile(levels[active], LOUDER)))
     found = cepstra[rows]
     covariance = np.cov(found.T) + 1e-3 * np.eye(found.shape[1])
     root = np.linalg.inv(np.linalg.cholesky(covariance))

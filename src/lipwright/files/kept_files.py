@@ -74,7 +74,7 @@ def mac_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.mac")
 
 
-def vouch(path: Path, name: str | None = None) -> None:
+def write_digest(path: Path, name: str | None = None) -> None:
     """Write the digest of a file that this process has just made.
 
     Args:
@@ -111,7 +111,7 @@ def keep_file(path: Path, data: bytes) -> None:
     """
     with temporary_beside(path, MAKING) as temporary:
         temporary.write_bytes(data)
-        vouch(temporary, path.name)
+        write_digest(temporary, path.name)
         temporary.replace(path)
 
 

@@ -40,7 +40,7 @@ POSTER = 480
 """Longer side of the picture that stands for a clip before it plays."""
 USUAL_SPEED = Fraction(1, 2)
 
-Tell = Callable[[Item, bool], None]
+ProgressFunction = Callable[[Item, bool], None]
 """Is told of an item that begins, and whether its clip is there already."""
 
 
@@ -68,7 +68,7 @@ def make_lesson(
     speed: Fraction = USUAL_SPEED,
     dubber: Dubber | None = None,
     observer: Observer | None = None,
-    tell: Tell = lambda item, done: None,
+    progress: ProgressFunction = lambda item, done: None,
 ) -> list[Clip]:
     """Make what is missing of a lesson.
 
@@ -82,7 +82,7 @@ def make_lesson(
         speed: of the slow versions, in parts of the usual one.
         dubber: one that is loaded already.
         observer: is told of the progress of every clip.
-        tell: see ``Tell``.
+        progress: see ``ProgressFunction``.
 
     Raises:
         LipwrightError: whatever the user can correct; clips that are done stay.
@@ -99,7 +99,7 @@ def make_lesson(
         lesson.dubber = dubber or Dubber(options, observer)
         made: list[Clip] = []
         try:
-            made.extend(lesson.clip(item, tell) for item in items)
+            made.extend(lesson.clip(item, progress) for item in items)
         except (KeyboardInterrupt, Interrupted):
             raise Interrupted(
                 f"Interrupted; {len(made)} of {len(items)} clips are kept: the same command goes "
@@ -138,7 +138,7 @@ class _Lesson:
         self._source = asdict(Source.of(face))
         self._done: dict[str, dict[str, Any]] = _record(folder / RECORD)
 
-    def clip(self, item: Item, tell: Tell) -> Clip:
+    def clip(self, item: Item, progress: ProgressFunction) -> Clip:
         """Make the clip of an item unless it is there."""
         key = self._key(item)
         name = f"{CLIPS}/{key[:12]}"
@@ -147,7 +147,7 @@ class _Lesson:
             (self.folder / path).is_file() and (self.folder / path).stat().st_size == size
             for path, size in kept["files"].items()
         )
-        tell(item, there)
+        progress(item, there)
         if kept is None or not there:
             kept = self._made(item, name)
             self._done[key] = kept

@@ -176,10 +176,10 @@ def choices(item: Item, items: Sequence[Item]) -> list[str]:
     of_kind = {text: other for text, other in others.items() if other.kind == item.kind}
     others = of_kind or others
 
-    def strangeness(other: Item) -> tuple[int, str]:
+    def distance(other: Item) -> tuple[int, str]:
         return abs(len(other.text) - len(item.text)), _mixed(item, other)
 
-    nearest = sorted(others.values(), key=strangeness)[: CHOICES - 1]
+    nearest = sorted(others.values(), key=distance)[: CHOICES - 1]
     return sorted([item.text, *(o.text for o in nearest)], key=lambda t: _digest(item, t))
 
 

@@ -117,7 +117,7 @@ class FillInDrawer:
         """Output frame ``k``: the camera's picture of that moment, or one made for it."""
         ahead = time + self._listener.look_ahead
         for come in self._camera.take(ahead):
-            self._look(come)
+            self._take_in(come)
         while self._waiting and self._waiting[0].time <= time:
             self._ring.append(self._waiting.popleft())
         # Listened to in any case: its level and pauses must not have holes.
@@ -151,7 +151,7 @@ class FillInDrawer:
         if self._preparing is not None:
             self._preparing.join(10.0)
 
-    def _look(self, come: CameraFrame) -> None:
+    def _take_in(self, come: CameraFrame) -> None:
         """Take a picture in: is it new, and where are the faces?"""
         luma = plane_views(come.native)[0]
         step = max(1, luma.shape[1] // 160)

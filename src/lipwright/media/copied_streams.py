@@ -70,7 +70,7 @@ def refused(kind: Kind, path: Path, indices: Iterable[int]) -> set[int]:
 def _muxes(kind: Kind, path: Path, indices: set[int]) -> bool:
     with ExitStack() as stack:
         container = stack.enter_context(open_media(path, "file"))
-        output = av.open(_Nowhere(), "w", format=MUXERS[kind])
+        output = av.open(_NullFile(), "w", format=MUXERS[kind])
         try:
             copies = {index: added(output, container.streams[index]) for index in indices}
             if None in copies.values():
@@ -88,7 +88,7 @@ def _muxes(kind: Kind, path: Path, indices: set[int]) -> bool:
         return complete
 
 
-class _Nowhere:
+class _NullFile:
     """A file that forgets what is written into it."""
 
     def __init__(self) -> None:

@@ -92,12 +92,12 @@ def synthesise(
         ) from error
     try:
         with open_media(path, "sound") as container:
-            heard = bool(container.streams.audio)
+            has_audio = bool(container.streams.audio)
     except LipwrightError as error:
         raise LipwrightError(
             f"What the synthesiser {words[0]} wrote is no sound file; let it write WAV."
         ) from error
-    if not heard:
+    if not has_audio:
         raise LipwrightError(f"The synthesiser {words[0]} wrote a file without sound.")
     return path
 

@@ -146,7 +146,7 @@ def kept_streams(
     container = stack.enter_context(open_media(path, "video"))
     copies: dict[int, Any] = {}
     warnings: list[str] = []
-    wanted = beside_the_spoken(container, path, spoken)
+    wanted = streams_to_copy(container, path, spoken)
     able = [stream.index for stream in wanted if _can_hold(kind, stream)]
     lost = refused(kind, path, able)
     for stream in sorted(wanted, key=lambda stream: _ORDER.get(stream.type, 2)):
@@ -188,7 +188,7 @@ def stream_losses(
     """
     path = info.path
     with open_media(path, "video") as container:
-        wanted = beside_the_spoken(container, path, spoken)
+        wanted = streams_to_copy(container, path, spoken)
         if keep:
             found = [_cannot_keep(kind, path, s) for s in wanted if not _can_hold(kind, s)]
             if container.streams.attachments and kind != "mkv":
@@ -220,7 +220,7 @@ def _counted(count: int, one: str, several: str) -> str:
     return one if count == 1 else f"{count} {several}"
 
 
-def beside_the_spoken(
+def streams_to_copy(
     container: av.container.InputContainer, path: Path, spoken: tuple[Path, int | None] | None
 ) -> list[Any]:
     """Sounds, subtitles and data of a video but those that the speech replaces or is itself."""

@@ -25,7 +25,7 @@ from lipwright.media.fields import FieldMarker
 from lipwright.media.info import VideoInfo
 from lipwright.media.last_packet import last_packet_times
 from lipwright.media.names import Pixels
-from lipwright.media.planes import layout_of, recast
+from lipwright.media.planes import layout_of, with_pixel_format
 from lipwright.media.thread_priority import ordinary_priority
 from lipwright.media.tracks import Track, kept_streams, speech_track
 
@@ -331,7 +331,7 @@ class VideoWriter:
             and source.depth == wanted.depth
             and (source.is_gray or name.replace("yuva", "yuv") == target)
         ):
-            return recast(frame, target)
+            return with_pixel_format(frame, target)
         colour = self._info.colour
         full = 2 if colour.full_range else 1
         if source is not None and source.is_rgb and wanted is not None and not wanted.is_rgb:

@@ -99,14 +99,14 @@ class EncoderToLips(nn.Module):
     def dense(self, log_power: Tensor) -> Tensor:
         """(80, T) log10 power (``media.whisper_mel``) -> (K, T), a motion for every column."""
         total = log_power.shape[1]
-        heard = self.encoder.recording(log_power)
+        encoded = self.encoder.recording(log_power)
         # Frames lie two columns of the encoder apart: those that begin at even and at odd columns
         # are two recordings. Beyond the ends the first and the last column are repeated.
-        count = heard.shape[1]
+        count = encoded.shape[1]
         frames = -(-count // FEATURES_PER_FRAME)
         before = FEATURES_PER_FRAME * self.layers
         after = FEATURES_PER_FRAME * (frames + self.layers + 1) - count
-        padded = F.pad(heard[None], (before, after), mode="replicate")
+        padded = F.pad(encoded[None], (before, after), mode="replicate")
         out = log_power.new_zeros(self.dim, FEATURES_PER_FRAME * frames)
         for first in range(FEATURES_PER_FRAME):
             part = padded[:, :, first : first + FEATURES_PER_FRAME * (frames + 2 * self.layers)]

@@ -83,15 +83,16 @@ class CodeGenerator(nn.Module):
         """
         return self.draw(pose, reference, self.speech(mel))
 
-    def draw(self, pose: Tensor, reference: Tensor, heard: Tensor) -> Tensor:
+    def draw(self, pose: Tensor, reference: Tensor, speech: Tensor) -> Tensor:
         """The same from speech vectors (B, dim)."""
         x = torch.cat([pose, reference], dim=1)
         skips: list[Tensor] = []
         for stage in self.down:
             x = stage(x)
             skips.append(x)
-        speech = heard[:, :, None, None]
-        x = torch.cat([self.mix(torch.cat([x, speech], dim=1)), skips.pop()], dim=1)
+        x = torch.cat(
+            [self.mix(torch.cat([x, speech[:, :, None, None]], dim=1)), skips.pop()], dim=1
+        )
         for up in self.up:
             x = torch.cat([up(x), skips.pop()], dim=1)
         out: Tensor = self.out(x)

@@ -80,7 +80,7 @@ class LandmarkAudio(nn.Module):
         if features == "whisper":
             self.encoded = EncoderToLips(dim=hidden, **(encoder or {}))
         else:
-            self._hear_windows(steps, bands, list(channels), dense, hidden)
+            self._window_encoder(steps, bands, list(channels), dense, hidden)
         self.example = nn.Sequential(
             nn.Linear(components, example[0]),
             nn.ReLU(),
@@ -102,7 +102,9 @@ class LandmarkAudio(nn.Module):
         )
         self.head = nn.Linear(hidden, components)
 
-    def _hear_windows(self, steps: int, bands: int, c: list[int], dense: int, hidden: int) -> None:
+    def _window_encoder(
+        self, steps: int, bands: int, c: list[int], dense: int, hidden: int
+    ) -> None:
         if self.features == "mel":
             self.front = nn.Linear(MEL_BANDS, bands)
             with torch.no_grad():

@@ -107,7 +107,7 @@ class AudioLipMemory(nn.Module):
         return Stored(seen, read(found, self.value * self.rate), lips, found)
 
     @torch.no_grad()
-    def begin_with(self, audio: Tensor, lips: Tensor) -> None:
+    def initialise(self, audio: Tensor, lips: Tensor) -> None:
         """Fill both memories with the features of clusters, as many as there are slots.
 
         Embeddings become the identity where they can, so that a feature finds the slot that it is

@@ -142,17 +142,17 @@ class PixelUNet(nn.Module):
         for level in self.face_encoder:
             x = level(x)
             maps.append(x)
-        y = self._hear(mel)
+        y = self._encode_speech(mel)
         for level in self.decoder:
             y = torch.cat([level(y), maps.pop()], dim=1)
         out: Tensor = self.head(y)
         return out
 
-    def _hear(self, speech: Tensor) -> Tensor:
+    def _encode_speech(self, speech: Tensor) -> Tensor:
         """(B, dim, 1, 1)."""
         if self.encoded is None:
-            heard: Tensor = self.speech_encoder(speech.unsqueeze(1))
-            return heard
+            features: Tensor = self.speech_encoder(speech.unsqueeze(1))
+            return features
         rows = self.encoded.sequence(speech)[:, 0] if speech.ndim == 3 else speech
         return rows[:, :, None, None]
 

@@ -176,7 +176,9 @@ class FrameRenderer(nn.Module):
         """
         if isinstance(self.generator, CodeGenerator):
             pose = self.encode_pose(blank_lower_half(faces)) / self.pose_sigma
-            codes = self.generator.draw(pose, references[0], self._heard(self.generator, predicted))
+            codes = self.generator.draw(
+                pose, references[0], self._speech_vectors(self.generator, predicted)
+            )
             codes = self._nearest(codes) if self.snap == "entry" else codes
             both = torch.cat([codes * self.face_sigma, self.encode_face(faces)])
             return self._decode(both).chunk(2)
@@ -188,13 +190,13 @@ class FrameRenderer(nn.Module):
         drawn = enlarged(region(z, norms).clamp(-1.0, 1.0), self.finer)
         return drawn, wanted, weights @ references[3][0], weights
 
-    def _heard(self, generator: CodeGenerator, mel: Tensor) -> Tensor:
+    def _speech_vectors(self, generator: CodeGenerator, mel: Tensor) -> Tensor:
         """Speech vectors (B, dim), ``articulation`` times as far from silence."""
-        heard: Tensor = generator.speech(mel)
+        speech: Tensor = generator.speech(mel)
         if self.articulation == 1.0:
-            return heard
+            return speech
         rest: Tensor = generator.speech(torch.full_like(mel[:1], SILENCE))
-        return rest + self.articulation * (heard - rest)
+        return rest + self.articulation * (speech - rest)
 
     def _decode(self, codes: Tensor) -> Tensor:
         drawn: Tensor = self.decoder(self.post(codes)).clamp(-1.0, 1.0)

@@ -122,9 +122,9 @@ def verify(
     except LipwrightError as error:
         found.sentences.append(f"The watermark could not be looked for: {error}")
     entry, unchanged = _entry(path, entries, watermark, promised)
-    _tell_manifest(manifest, watermark, entry, found)
-    _tell_watermark(manifest, watermark, found)
-    _tell_entry(entry, unchanged, found)
+    _describe_manifest(manifest, watermark, entry, found)
+    _describe_watermark(manifest, watermark, found)
+    _describe_entry(entry, unchanged, found)
     marked = watermark is not None and watermark.found
     status: Status = "nothing"
     if found.broken:
@@ -193,14 +193,14 @@ def _entry(
     return known, False if known is not None and known.output is not None else None
 
 
-def _tell_manifest(
+def _describe_manifest(
     manifest: ManifestReport | None,
     watermark: DetectionReport | None,
     entry: Entry | None,
     found: _Findings,
 ) -> None:
     if manifest is None:
-        found.sentences.append(_tell_lost(watermark, entry))
+        found.sentences.append(_describe_lost_manifest(watermark, entry))
         return
     where = f"beside the file ({manifest.sidecar})" if manifest.sidecar else "inside the file"
     if manifest.state == "broken":
@@ -231,7 +231,7 @@ def _tell_manifest(
         found.sentences.append("No consent is on record.")
 
 
-def _tell_lost(watermark: DetectionReport | None, entry: Entry | None) -> str:
+def _describe_lost_manifest(watermark: DetectionReport | None, entry: Entry | None) -> str:
     if watermark is None or not watermark.found:
         return "There is no C2PA manifest."
     if entry is not None and entry.signed:
@@ -256,7 +256,7 @@ def _signer(manifest: ManifestReport) -> str:
     return f"It is signed by {name}; no authority that is known here vouches for that."
 
 
-def _tell_watermark(
+def _describe_watermark(
     manifest: ManifestReport | None, watermark: DetectionReport | None, found: _Findings
 ) -> None:
     if watermark is None:
@@ -275,7 +275,7 @@ def _tell_watermark(
         )
 
 
-def _tell_entry(entry: Entry | None, unchanged: bool | None, found: _Findings) -> None:
+def _describe_entry(entry: Entry | None, unchanged: bool | None, found: _Findings) -> None:
     if entry is None:
         return
     sources = ", ".join(i.name for i in entry.inputs) or "unknown files"

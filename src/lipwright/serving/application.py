@@ -60,14 +60,14 @@ class Application:
         if settings.live_face is not None:
             from lipwright.serving import live  # needs the extra 'live'
 
-            hall = live.Hall(
+            calls = live.CallService(
                 settings.live_face,
                 settings.device,
                 settings.backend,
                 ice_servers=settings.ice_servers,
             )
-            live.mount(self.web, hall)
-            self._close_live = hall.close
+            live.mount(self.web, calls)
+            self._close_live = calls.close
         _add_handlers(self.web)
         self.guard = Guard(self.web, settings)
         self.web.state.service = self.service

@@ -48,7 +48,7 @@ class Answer(BaseModel):
     sdp: str
 
 
-class Hall:
+class CallService:
     """The face of a server, and who is on the line.
 
     Args:
@@ -148,28 +148,28 @@ def page(request: Request) -> HTMLResponse:
     """The page of a call."""
     from lipwright.serving import pages
 
-    hall: Hall = request.app.state.hall
-    servers = json.dumps([server.to_json() for server in hall.ice_servers])
+    calls: CallService = request.app.state.calls
+    servers = json.dumps([server.to_json() for server in calls.ice_servers])
     return pages.render("live.html", here="/live", ice_servers=servers)
 
 
 @router.post("/api/v1/live")
 async def begin(offer: Offer, request: Request) -> Answer:
     """Begin a call: SDP in, SDP out."""
-    hall: Hall = request.app.state.hall
-    return Answer(sdp=await hall.answer(offer.sdp))
+    calls: CallService = request.app.state.calls
+    return Answer(sdp=await calls.answer(offer.sdp))
 
 
 @router.get("/api/v1/live")
 def state(request: Request) -> dict[str, Any]:
     """Whether somebody is on the line, and what became of the last call."""
-    hall: Hall = request.app.state.hall
-    call = hall.call
-    last = hall.reports[-1].to_json() if hall.reports else None
+    calls: CallService = request.app.state.calls
+    call = calls.call
+    last = calls.reports[-1].to_json() if calls.reports else None
     return {"busy": call is not None, "last": last}
 
 
-def mount(web: FastAPI, hall: Hall) -> None:
+def mount(web: FastAPI, calls: CallService) -> None:
     """Add the page to an application."""
-    web.state.hall = hall
+    web.state.calls = calls
     web.include_router(router)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lipwright.dubbing.contact_sheet import save_picture
 from lipwright.dubbing.options import Observer
 from lipwright.dubbing.people import as_table, people_of
-from lipwright.dubbing.people_report import listened
+from lipwright.dubbing.people_report import with_speakers
 from lipwright.dubbing.people_sheet import draw_people
 from lipwright.dubbing.plan import Plan, Track
 from lipwright.dubbing.planning import planned
@@ -42,10 +42,10 @@ def find_people(video: Path, folder: Path, observer: Observer) -> dict[str, Any]
     """
     frames = probe(video).frame_count
 
-    def tell(done: int, total: int | None) -> None:
+    def progress(done: int, total: int | None) -> None:
         observer.progress("plan", done, total or frames, 0.0)
 
-    with planned(video, tell) as plan:
+    with planned(video, progress) as plan:
         tracks = sorted(plan.tracks, key=_prominence, reverse=True)[:MOST_PEOPLE]
         tracks.sort(key=lambda track: track.number)
         found = _describe(plan, tracks, video, folder)
@@ -94,7 +94,7 @@ def _people(plan: Plan, video: Path, folder: Path) -> dict[str, Any]:
     if len(usable) < 2:
         return {"people": [], "note": ""}  # nothing to tell apart, no network to be fetched
     try:
-        people = listened(plan, people_of(plan), video)
+        people = with_speakers(plan, people_of(plan), video)
     except LipwrightError as error:
         return {"people": [], "note": error.sentence}
     save_picture(draw_people(plan, people, f"People in {video.name}"), folder / SHEET)

@@ -100,7 +100,7 @@ class Pool:
         now = time.monotonic()
         for slot in self._slots:
             if slot.process is not None and slot.process.poll() is not None:
-                self._bury(slot, now)
+                self._clear_ended(slot, now)
             if slot.process is None and now >= slot.due:
                 self._begin(slot, now)
         self._end_overdue()
@@ -118,7 +118,7 @@ class Pool:
             slot.process.stdin.write(settings_line(self.settings, slot.name, slot.kinds))
             slot.process.stdin.flush()
 
-    def _bury(self, slot: _Slot, now: float) -> None:
+    def _clear_ended(self, slot: _Slot, now: float) -> None:
         process = slot.process
         assert process is not None
         reason = _reason(process.returncode)

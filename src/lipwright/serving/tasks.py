@@ -116,12 +116,12 @@ def _verify(
         path = _input(settings, store, job, "file")
     found = _without_folders(verify(path).to_json(), path)
     # The registry names files of other people who use the same server.
-    told = [
+    sentences = [
         "This server made it." if sentence.startswith(REGISTRY) else sentence
         for sentence in found["sentences"]
     ]
     kept = {key: found[key] for key in ("status", "manifest", "watermark", "unchanged")}
-    return {"name": path.name, "sentences": told, **kept}
+    return {"name": path.name, "sentences": sentences, **kept}
 
 
 Task = Callable[[Settings, Store, Job, Path, Observer], dict[str, Any]]

@@ -39,15 +39,15 @@ class JobObserver:
 
     def __init__(self, store: Store, job: Job, worker: str) -> None:
         self._store, self._job, self._worker = store, job, worker
-        self._told = 0.0
+        self._updated = 0.0
         self._stage = ""
 
     def progress(self, stage: str, done: int, total: int | None, fps: float) -> None:
         """See ``dubbing.options.Observer``; raises CancelledError where the job is to stop."""
         now = time.monotonic()
-        if stage == self._stage and now - self._told < BETWEEN_UPDATES and done != total:
+        if stage == self._stage and now - self._updated < BETWEEN_UPDATES and done != total:
             return
-        self._stage, self._told = stage, now
+        self._stage, self._updated = stage, now
         if not self._store.progress(self._job.id, self._worker, stage, done, total, fps):
             raise CancelledError
 

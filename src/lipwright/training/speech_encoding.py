@@ -47,7 +47,7 @@ def frame_encoder(encoder: WhisperEncoder, device: torch.device | None = None) -
     return encode
 
 
-def hear_with_whisper(
+def encode_with_whisper(
     corpus: PackedCorpus,
     network: EncoderToLips,
     folder: Path,

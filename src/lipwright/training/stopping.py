@@ -31,7 +31,7 @@ class StopRequest:
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
-            self._before = {s: signal.signal(s, self._hear) for s in SIGNALS}
+            self._before = {s: signal.signal(s, self._on_signal) for s in SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -52,7 +52,7 @@ class StopRequest:
         self.agreed_to_stop = self.agreed_to_stop or asked_here
         return self.agreed_to_stop
 
-    def _hear(self, _signal: int, _frame: FrameType | None) -> None:
+    def _on_signal(self, _signal: int, _frame: FrameType | None) -> None:
         if self._asked:
             raise KeyboardInterrupt
         self._asked = True

@@ -20,10 +20,10 @@ from lipwright.evaluation.memory.labels import (
     LONG,
     Word,
     find_alignment,
-    heard_in,
-    label,
+    frame_labels,
     phoneme_at,
     read_alignment,
+    recognised_labels,
 )
 from lipwright.evaluation.memory.probe import Probe
 from lipwright.evaluation.phones import Phone
@@ -76,12 +76,12 @@ def test_frames_are_labelled_by_their_middle(tmp_path: Path) -> None:
     path.write_text("0 2000 sil\n2000 8000 BLUE\n8000 9000 xyz\n")
     words = read_alignment(path)
     assert words[1] == Word(0.08, 0.32, "blue")
-    said = label(words, 10)
+    said = frame_labels(words, 10)
     assert said.words == (*["sil"] * 2, *["blue"] * 6, "xyz", "sil")
     # b, l and a vowel of twice their length over 0.08 .. 0.32: until 0.14, 0.20 and 0.32.
     assert said.phonemes[2:8] == ("b", "l", "l", "uw", "uw", "uw")
     assert said.phonemes[8:] == ("?", "sil")
-    assert label(words, 3, start=0.08).words == ("blue",) * 3
+    assert frame_labels(words, 3, start=0.08).words == ("blue",) * 3
     assert phoneme_at(words[1], 0.3199999) == "uw"
 
 
@@ -163,7 +163,7 @@ def test_inspect_writes_a_page(
     told: list[tuple[int, int]] = []
     found = inspect(
         *(checkpoint, corpus, out, "all", 6, edit, alignments),
-        tell=lambda a, b: told.append((a, b)),
+        progress=lambda a, b: told.append((a, b)),
     )
     assert told[-1] == (6, 6)
     page = (out / "index.html").read_text()
@@ -231,15 +231,15 @@ def test_phones_of_the_aligner_become_labels(tmp_path: Path, monkeypatch: Any) -
     monkeypatch.setattr(labels, "phones_of", phones)
     (tmp_path / "x.align").write_text("0 2000 sil\n2000 4000 bin\n4000 6000 z\n")
     row = ClipRow("x-000", "grid_s1", "val", str(tmp_path / "x.mpg"), 0, 4, 0, 16)
-    said = heard_in(row, np.ones(2560, np.float32), 0.0, tmp_path)
+    said = recognised_labels(row, np.ones(2560, np.float32), 0.0, tmp_path)
     assert said is not None
     assert said.phonemes == ("sil", "b", "b", "sil")
     assert said.words == ("sil", "sil", "bin", "bin")
-    free = heard_in(row, np.ones(2560, np.float32), 0.0, tmp_path / "nothing")
+    free = recognised_labels(row, np.ones(2560, np.float32), 0.0, tmp_path / "nothing")
     assert free is not None
     assert free.words == ("?",) * 4
     assert asked == ["bin", None]  # the letter lies behind the end of the clip
-    assert heard_in(row, np.zeros(2560, np.float32), 0.0, tmp_path) is None
+    assert recognised_labels(row, np.zeros(2560, np.float32), 0.0, tmp_path) is None
 
 
 def test_people_are_chosen_by_pattern(checkpoint: Path, corpus: Path, tmp_path: Path) -> None:

@@ -131,10 +131,10 @@ class CastJob:
     def identity(self) -> list[Any]:
         """Everything of the cast that shapes the output, as plain JSON values."""
         files = [*self._cast.speeches, *([self._given.bed] if self._given.bed else [])]
-        told = [[s.name, str(s.start), str(s.end), str(s.offset)] for s in self.stretches]
+        stretches = [[s.name, str(s.start), str(s.end), str(s.offset)] for s in self.stretches]
         faces = sorted((name, str(face)) for name, face in self._cast.faces.items())
         how = [self._given.duck_bed, self._original]
-        return [*(asdict(Source.of(path)) for path in files), told, faces, how]
+        return [*(asdict(Source.of(path)) for path in files), stretches, faces, how]
 
     @property
     def _original(self) -> str:

@@ -53,8 +53,8 @@ def features_of(
         begin = int(each.start * _COLUMNS) - PAUSE_SECONDS * _COLUMNS
         lead = round((each.start - Fraction(begin, _COLUMNS)) * SAMPLE_RATE)
         part = part_of(waves[each.speech], each)
-        heard = np.pad(part, (lead, PAUSE_SECONDS * SAMPLE_RATE))
-        made = method.speech_features(heard)
+        padded = np.pad(part, (lead, PAUSE_SECONDS * SAMPLE_RATE))
+        made = method.speech_features(padded)
         assert each.end is not None
         first = max(done, int(each.start * _COLUMNS) - _REACH, 0)
         last = min(int(each.end * _COLUMNS) + _REACH, total, begin + made.shape[1])

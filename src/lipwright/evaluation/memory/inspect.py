@@ -24,7 +24,13 @@ from lipwright.data.packed import ClipRow, PackedCorpus
 from lipwright.errors import LipwrightError
 from lipwright.evaluation.memory import pictures
 from lipwright.evaluation.memory.information import information
-from lipwright.evaluation.memory.labels import PAUSES, Said, heard_in, said_in, starts
+from lipwright.evaluation.memory.labels import (
+    PAUSES,
+    FrameLabels,
+    aligned_labels,
+    recognised_labels,
+    starts,
+)
 from lipwright.evaluation.memory.page import write_page
 from lipwright.evaluation.memory.probe import Probe, ProbedClip
 from lipwright.evaluation.plot import pyplot
@@ -49,7 +55,7 @@ def inspect(
     alignments: Path | None = None,
     aligner: bool = False,
     identities: str = "*",
-    tell: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
     """Write ``index.html``, ``inspect.json`` and the pictures into ``out``; return the numbers.
 
@@ -64,7 +70,7 @@ def inspect(
         alignments: folder of GRID alignments; default: beside the sources.
         aligner: place phonemes by a forced aligner, in free English speech, too.
         identities: patterns with wildcards of the people to look at, separated by commas.
-        tell: told of (done, total) clips.
+        progress: told of (done, total) clips.
 
     Raises:
         LipwrightError: wrong checkpoint, no clips, unknown labels.
@@ -76,13 +82,15 @@ def inspect(
     chosen = _choose(corpus, split, clips, begin, alignments, identities)
     out.mkdir(parents=True, exist_ok=True)
     probed: list[ProbedClip] = []
-    said: list[Said | None] = []
+    labels: list[FrameLabels | None] = []
     for i, (row, label) in enumerate(chosen):
         probed.append(probe.of_clip(row))
         if aligner:
-            label = heard_in(row, clip_wave(corpus, row), begin.get(row.clip, 0.0), alignments)
-        said.append(label)
-        tell(i + 1, len(chosen))
+            label = recognised_labels(
+                row, clip_wave(corpus, row), begin.get(row.clip, 0.0), alignments
+            )
+        labels.append(label)
+        progress(i + 1, len(chosen))
     audio = np.concatenate([h.audio for h in probed])
     lips = np.concatenate([h.lips for h in probed])
     order = np.argsort(-lips.mean(0), kind="stable")
@@ -97,9 +105,9 @@ def inspect(
         "use": {"audio": _rounded(audio.mean(0)), "lips": _rounded(lips.mean(0))},
     }
     pictures.slot_use(audio.mean(0), lips.mean(0), order, out / "slots.png")
-    shown = max(range(len(probed)), key=lambda i: (said[i] is not None, _moves(probed[i])))
+    shown = max(range(len(probed)), key=lambda i: (labels[i] is not None, _moves(probed[i])))
     found["heat"] = probed[shown].row.clip
-    labelled = said[shown]
+    labelled = labels[shown]
     pictures.heat_map(
         probed[shown].audio,
         probed[shown].lips,
@@ -107,12 +115,12 @@ def inspect(
         labelled.words if labelled else None,
         out / "heat.png",
     )
-    found["information"] = _sounds(probed, said, out)
+    found["information"] = _sounds(probed, labels, out)
     faces = [probe.face(h.row, h.row.frames // 2) for h in _people(probed)]
     one_hot = torch.eye(probe.slots)[torch.from_numpy(order.copy())]
     drawn = probe.draw(one_hot, probe.rest(), faces[0])
     pictures.mouth_grid(drawn, [str(s) for s in order], out / "mouths.png")
-    ends = _ends(edit, probed, said, order)
+    ends = _ends(edit, probed, labels, order)
     if ends is not None:
         mix = torch.linspace(0, 1, STEPS)[:, None]
         a, b = ends[0][1], ends[1][1]
@@ -138,14 +146,14 @@ def _choose(
     begin: dict[str, float],
     folder: Path | None,
     identities: str = "*",
-) -> list[tuple[ClipRow, Said | None]]:
+) -> list[tuple[ClipRow, FrameLabels | None]]:
     """Clips with alignments first (half of them at most), then others evenly over the corpus."""
     rows = corpus.rows if split == "all" else corpus.split(split)
     wanted = [pattern.strip() for pattern in identities.split(",")]
     rows = [r for r in rows if any(fnmatchcase(r.identity, pattern) for pattern in wanted)]
     if not rows:
         raise LipwrightError(f"{corpus.folder} has no clips of '{identities}' in split '{split}'.")
-    known = [(r, said_in(r, begin.get(r.clip, 0.0), folder)) for r in rows]
+    known = [(r, aligned_labels(r, begin.get(r.clip, 0.0), folder)) for r in rows]
     aligned = [k for k in known if k[1] is not None]
     others = [k for k in known if k[1] is None]
     first = aligned[: max(most // 2, most - len(others))]
@@ -174,10 +182,10 @@ def _use(audio: Array, lips: Array) -> dict[str, Any]:
 
 
 def _sounds(
-    probed: Sequence[ProbedClip], said: Sequence[Said | None], out: Path
+    probed: Sequence[ProbedClip], labels: Sequence[FrameLabels | None], out: Path
 ) -> dict[str, Any] | None:
     """Mutual information of top slots with words and phonemes, and the maps."""
-    pairs = [(h, s) for h, s in zip(probed, said, strict=True) if s is not None]
+    pairs = [(h, s) for h, s in zip(probed, labels, strict=True) if s is not None]
     if not pairs:
         return None
     found: dict[str, Any] = {"clips": len(pairs)}
@@ -185,10 +193,10 @@ def _sounds(
         slots = [getattr(h, who).argmax(1) for h, _ in pairs]
         found[who] = {}
         for what in ("phonemes", "words"):
-            labels = [getattr(s, what) for _, s in pairs]
-            if not _known(labels):
+            of_frames = [getattr(s, what) for _, s in pairs]
+            if not _known(of_frames):
                 continue
-            result = information(slots, labels, PAUSES | {"?"})
+            result = information(slots, of_frames, PAUSES | {"?"})
             found[who][what] = {k: _short(v) for k, v in asdict(result).items()}
             found["frames"] = result.frames
     addresses = np.concatenate([h.audio for h, _ in pairs])
@@ -215,11 +223,11 @@ def _known(labels: Sequence[Sequence[str]]) -> bool:
 def _ends(
     edit: str | None,
     probed: Sequence[ProbedClip],
-    said: Sequence[Said | None],
+    labels: Sequence[FrameLabels | None],
     order: NDArray[np.int64],
 ) -> tuple[tuple[str, tuple[Array, Array]], tuple[str, tuple[Array, Array]]] | None:
     """Names, mean addresses and mean audio features of the two sounds to mix."""
-    pairs = [(h, s) for h, s in zip(probed, said, strict=True) if s is not None]
+    pairs = [(h, s) for h, s in zip(probed, labels, strict=True) if s is not None]
     if edit is None:
         known = Counter(x for _, s in pairs for x in s.phonemes)
         both = known["aa"] + known["ay"] > 0 and known["uw"] > 0
@@ -234,7 +242,7 @@ def _ends(
 
 
 def _mean_of(
-    name: str, probed: Sequence[ProbedClip], pairs: Sequence[tuple[ProbedClip, Said]]
+    name: str, probed: Sequence[ProbedClip], pairs: Sequence[tuple[ProbedClip, FrameLabels]]
 ) -> tuple[Array, Array]:
     """Mean address and audio feature of the frames of a word or phoneme, or where a slot is top."""
     addresses, features = [], []

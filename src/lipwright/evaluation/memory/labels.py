@@ -6,8 +6,8 @@ or in a folder ``align`` next to its own, ``bbaf2n.align`` has lines ``first las
 51 words and are spread over their word by rough relative lengths; a frame is labelled by its
 middle. That is coarse: at the edges of short consonants the label is a guess.
 
-:func:`heard_in` places the phonemes by a forced aligner instead (``evaluation.phones``), of GRID's
-words and of free English speech, whose words it recognises first.
+:func:`recognised_labels` takes phonemes from a forced aligner (``evaluation.phones``)
+of GRID words and of free English speech, whose words it recognises first.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Word:
 
 
 @dataclass(frozen=True)
-class Said:
+class FrameLabels:
     """Labels of the n frames of a clip; ``sil`` where nothing is said."""
 
     words: tuple[str, ...]
@@ -96,19 +96,19 @@ def read_alignment(path: Path) -> list[Word]:
     return words
 
 
-def label(words: Sequence[Word], frames: int, start: float = 0.0) -> Said:
+def frame_labels(words: Sequence[Word], frames: int, start: float = 0.0) -> FrameLabels:
     """Words and phonemes at the middle of each of ``frames`` frames from ``start`` seconds on."""
-    said, sounds = [], []
+    texts, sounds = [], []
     for i in range(frames):
         time = start + (i + 0.5) / MODEL_FPS
         word = next((w for w in words if w.start <= time < w.end), None)
         if word is None or word.text in PAUSES:
-            said.append(SILENT)
+            texts.append(SILENT)
             sounds.append(SILENT)
             continue
-        said.append(word.text)
+        texts.append(word.text)
         sounds.append(phoneme_at(word, time))
-    return Said(tuple(said), tuple(sounds))
+    return FrameLabels(tuple(texts), tuple(sounds))
 
 
 def phoneme_at(word: Word, time: float) -> str:
@@ -137,15 +137,15 @@ def starts(corpus: Path) -> dict[str, float]:
     return found
 
 
-def said_in(row: ClipRow, begin: float, folder: Path | None = None) -> Said | None:
+def aligned_labels(row: ClipRow, begin: float, folder: Path | None = None) -> FrameLabels | None:
     """Labels of a clip, or None where there is no alignment."""
     path = find_alignment(Path(row.source), folder)
-    return None if path is None else label(read_alignment(path), row.frames, begin)
+    return None if path is None else frame_labels(read_alignment(path), row.frames, begin)
 
 
-def heard_in(
+def recognised_labels(
     row: ClipRow, wave: NDArray[np.float32], begin: float, folder: Path | None = None
-) -> Said | None:
+) -> FrameLabels | None:
     """Labels of a clip of English speech by the forced aligner, None where it finds no words.
 
     Args:
@@ -170,5 +170,5 @@ def heard_in(
         time = (i + 0.5) / MODEL_FPS
         name = next((p.name for p in phones if p.start <= time < p.end), "")
         names.append(name.lower() or SILENT)
-    said = label(words, row.frames, begin).words if words else ("?",) * row.frames
-    return Said(said, tuple(names))
+    texts = frame_labels(words, row.frames, begin).words if words else ("?",) * row.frames
+    return FrameLabels(texts, tuple(names))

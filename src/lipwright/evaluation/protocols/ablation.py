@@ -65,7 +65,7 @@ def run_ablation(
     enhance: str | None = None,
     weights: dict[str, Path] | None = None,
     device: str = "auto",
-    tell: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
     """Train every variant and fill the table; an interrupted run goes on where it was.
 
@@ -79,7 +79,7 @@ def run_ablation(
         enhance: name of the post-processing for a row "with stage 2".
         weights: networks of the metrics.
         device: of the training.
-        tell: called with (done, total) rows.
+        progress: called with (done, total) rows.
 
     Returns:
         ``out/ablation.json``; Markdown beside it.
@@ -116,7 +116,7 @@ def run_ablation(
         content = json.loads(found.read_text(encoding="utf-8"))
         values = list(content["rows"].values())[-1]
         table[name] = {"values": values, "expert": _expert_accuracy(folder)}
-        tell(n + 1, len(rows))
+        progress(n + 1, len(rows))
     path = out / "ablation.json"
     write_text(path, json.dumps({"rows": table}, indent=1) + "\n")
     write_text(path.with_suffix(".md"), ablation_markdown(table))

@@ -37,7 +37,7 @@ def expert_accuracy(
     clips: Sequence[Clip],
     out: Path,
     least: int = 5,
-    tell: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
     """Judge real clips with every expert and write ``out`` (JSON) and its Markdown.
 
@@ -70,7 +70,7 @@ def expert_accuracy(
                     "windows": len(features[0]),
                 }
             )
-        tell(n + 1, len(clips))
+        progress(n + 1, len(clips))
     table = {}
     for name, found in rows.items():
         if not found:

@@ -38,7 +38,7 @@ from lipwright.media.info import probe
 from lipwright.methods.base import Method
 from lipwright.methods.registry import load_method
 
-Tell = Callable[[int, int], None]
+ProgressFunction = Callable[[int, int], None]
 Dubbed = Literal["reconstruction", "unpaired", "silent"]
 PROTOCOLS: tuple[Dubbed, ...] = ("reconstruction", "unpaired", "silent")
 LEVELS = (math.inf, 20.0, 10.0, 5.0, 0.0)
@@ -54,8 +54,8 @@ def run_protocol(
     weights: dict[str, Path] | None = None,
     pairing: Path | None = None,
     options: dict[str, Any] | None = None,
-    tell: Tell = lambda done, total: None,
-    tell_measured: Tell = lambda done, total: None,
+    progress: ProgressFunction = lambda done, total: None,
+    measuring_progress: ProgressFunction = lambda done, total: None,
 ) -> Path:
     """Dub all clips as the protocol says and measure the results.
 
@@ -68,8 +68,8 @@ def run_protocol(
         weights: networks of the metrics.
         pairing: a pairing file for ``unpaired`` instead of the rule.
         options: further options of the dub (``enhance``, ``detail``, ...).
-        tell: called with (done, total) while dubbing.
-        tell_measured: the same while measuring.
+        progress: called with (done, total) while dubbing.
+        measuring_progress: the same while measuring.
 
     Returns:
         The path of ``table.json``.
@@ -92,7 +92,7 @@ def run_protocol(
     else:
         spoken = [(c, c.path) for c in clips]
     drawn = load_method(method, weights=checkpoint)
-    results = dub_all(spoken, out / "videos", drawn, options or {}, tell)
+    results = dub_all(spoken, out / "videos", drawn, options or {}, progress)
     facts |= {"method": drawn.model_id, "dub_options": options or {}}
     table = out / "table.json"
     evaluate(
@@ -102,7 +102,7 @@ def run_protocol(
         weights,
         title=drawn.model_id,
         extra=facts,
-        tell=tell_measured,
+        progress=measuring_progress,
         compared=COMPARED[name],
         lenient=True,
     )
@@ -120,7 +120,7 @@ def dub_all(
     folder: Path,
     method: Method,
     options: dict[str, Any],
-    tell: Tell = lambda done, total: None,
+    progress: ProgressFunction = lambda done, total: None,
 ) -> list[Path]:
     """Dub every clip with its speech into ``folder``; finished ones are kept.
 
@@ -144,7 +144,7 @@ def dub_all(
             dub(clip.path, speech, out, chosen, method=method)
             write_text(record, json.dumps(facts))
         results.append(out)
-        tell(n + 1, len(spoken))
+        progress(n + 1, len(spoken))
     return results
 
 
@@ -163,7 +163,7 @@ def run_noise(
     weights: dict[str, Path] | None = None,
     levels: Sequence[float] = LEVELS,
     options: dict[str, Any] | None = None,
-    tell: Tell = lambda done, total: None,
+    progress: ProgressFunction = lambda done, total: None,
 ) -> Path:
     """Dub with speech under noise at each level; ``noise.json`` and a plot of metric against SNR.
 
@@ -183,7 +183,7 @@ def run_noise(
         before = turn * len(clips)
 
         def dubbed(done: int, _total: int, before: int = before) -> None:
-            tell(before + done, len(levels) * len(clips))
+            progress(before + done, len(levels) * len(clips))
 
         results = dub_all(spoken, folder / "videos", drawn, options or {}, dubbed)
         pairs = [Pair(r, c.path) for r, (c, _) in zip(results, spoken, strict=True)]

@@ -39,7 +39,7 @@ from lipwright.provenance.watermark.collect import (
     other_matrix,
 )
 from lipwright.provenance.watermark.grid import ID_BITS, bits_to_id, format_id, pilot_bits
-from lipwright.provenance.watermark.in_place import Look, Progress, Window, look_in_place
+from lipwright.provenance.watermark.in_place import InPlaceResult, Progress, Window, read_in_place
 from lipwright.provenance.watermark.marker import FaceFinder, face_finder
 from lipwright.provenance.watermark.reading import PLAIN, READINGS, WAYS
 from lipwright.provenance.watermark.significance import FALSE_ALARM, Floats, Judge
@@ -226,15 +226,15 @@ def _quickly(
     def is_clear(window: Window) -> bool:
         return window.number is not None or not _unclear_bits(window.sums, window.counts)
 
-    look = look_in_place(
+    in_place = read_in_place(
         path, judge, limit, is_clear, keep_samples=mode == "auto", progress=progress
     )
-    best = look.best
+    best = in_place.best
     settled = best is not None and best.log10 <= limit and is_clear(best)
-    if mode == "auto" and not settled and look.samples:
-        steps = [*_scales_of(sizes, look.info), *((z, z) for z in search.STEPS)]
+    if mode == "auto" and not settled and in_place.samples:
+        steps = [*_scales_of(sizes, in_place.info), *((z, z) for z in search.STEPS)]
         steps = list(dict.fromkeys(steps))
-        samples, warnings = _with_faces(look, faces)
+        samples, warnings = _with_faces(in_place, faces)
         region = 0 if any(s.faces for s in samples) else 1
         rescaled, moved = (math.log10(h * len(WAYS)) for h in search.hypotheses(steps))
         places = search.find_grid(samples, steps, judge, (region,), worth=-_NEARLY * moved)
@@ -242,7 +242,7 @@ def _quickly(
             [c for c in places.rescaled if search.fit(c, samples, judge, WAYS) + rescaled <= 0],
             [c for c in places.moved if search.fit(c, samples, judge, WAYS) + moved <= 0],
         )
-        look.warnings += warnings
+        in_place.warnings += warnings
         if worth.rescaled or worth.moved:
             finder = find_faces or (face_finder() if faces and region == 0 else None)
             late, second = _confirm(path, worth, search.hypotheses(steps), judge, finder=finder)
@@ -251,7 +251,7 @@ def _quickly(
                 if late.number is None:
                     late, second, own_ids = _with_own_id(path, late, second, ids)
                 report = _report(path, second, late, own_ids, ids, denominator, True, True)
-                report.warnings.extend(look.warnings)
+                report.warnings.extend(in_place.warnings)
                 return report
             return detect_file(  # something is there: worth the time of the full effort
                 path,
@@ -276,7 +276,7 @@ def _quickly(
         mark_id=format_id(own) if own is not None else None,
         known=own is not None and own in ids,
         false_alarm=min(1.0, 10.0**best.log10) if best else 1.0,
-        frames=look.frames,
+        frames=in_place.frames,
         frames_with_face=0,
         frames_matching=0,
         matches_half=False,
@@ -285,13 +285,13 @@ def _quickly(
         alignment=best.alignment if best and found else None,
         searched=False,
         unclear_bits=unclear,
-        warnings=list(look.warnings),
+        warnings=list(in_place.warnings),
     )
 
 
-def _with_faces(look: Look, faces: bool) -> tuple[list[Sample], list[str]]:
+def _with_faces(in_place: InPlaceResult, faces: bool) -> tuple[list[Sample], list[str]]:
     """The frames kept by a quick look, with their faces, and what was wrong."""
-    found: list[list[FloatBox]] = [[] for _ in look.samples]
+    found: list[list[FloatBox]] = [[] for _ in in_place.samples]
     warnings: list[str] = []
     if faces:
         from lipwright.faces.detector import FaceDetector
@@ -303,13 +303,14 @@ def _with_faces(look: Look, faces: bool) -> tuple[list[Sample], list[str]]:
                     effort="normal" if small_too else "quick",
                 )
                 found = [
-                    _boxes(s.picture, detect(s.picture.image), look.info) for s in look.samples
+                    _boxes(s.picture, detect(s.picture.image), in_place.info)
+                    for s in in_place.samples
                 ]
                 if any(found):
                     break
         except LipwrightError as error:
             warnings.append(f"Faces were not looked for: {error}")
-    samples = [Sample(s.half, boxes) for s, boxes in zip(look.samples, found, strict=True)]
+    samples = [Sample(s.half, boxes) for s, boxes in zip(in_place.samples, found, strict=True)]
     return samples, warnings
 
 

@@ -65,8 +65,8 @@ class Window:
 
 
 @dataclass
-class Look:
-    """What a quick look found.
+class InPlaceResult:
+    """What reading a file in place found.
 
     Attributes:
         info: of the file.
@@ -83,7 +83,7 @@ class Look:
     warnings: list[str] = field(default_factory=list)
 
 
-def look_in_place(
+def read_in_place(
     path: str | Path,
     judge: Judge,
     limit: float,
@@ -91,7 +91,7 @@ def look_in_place(
     *,
     keep_samples: bool = False,
     progress: Progress | None = None,
-) -> Look:
+) -> InPlaceResult:
     """Read a file until it is certain that it carries a mark in place, or to its end.
 
     Args:
@@ -107,7 +107,7 @@ def look_in_place(
     """
     with VideoReader(path) as reader:
         info = reader.info
-        look = Look(info)
+        in_place = InPlaceResult(info)
         votes: Votes | None = None
         thinning = Thinning(info, _SAMPLES) if keep_samples else None
         stride = stride_of(info)
@@ -118,22 +118,26 @@ def look_in_place(
             half = half_plane(frame.native, info)
             placed = PlacedFrame(half, Alignment(), READINGS)
             votes = placed.votes if votes is None else votes + placed.votes
-            look.frames += 1
-            if thinning and thinning.wants(look.samples):
+            in_place.frames += 1
+            if thinning and thinning.wants(in_place.samples):
                 picture = Picture(*frame.thumbnail(_SAMPLE_SIDE))
-                look.samples.append(PictureSample(half.astype(np.float16), picture))
+                in_place.samples.append(PictureSample(half.astype(np.float16), picture))
             if progress:
                 progress(frame.index + 1, info.frame_count)
-            if look.frames == check:
+            if in_place.frames == check:
                 check, checks = 2 * check, checks + 1
-                look.best = strongest_window(votes, look.frames, judge, checks + 1)
-                if look.best and look.best.log10 <= limit - CERTAIN and is_clear(look.best):
-                    look.samples.clear()
-                    return look
+                in_place.best = strongest_window(votes, in_place.frames, judge, checks + 1)
+                if (
+                    in_place.best
+                    and in_place.best.log10 <= limit - CERTAIN
+                    and is_clear(in_place.best)
+                ):
+                    in_place.samples.clear()
+                    return in_place
         if votes is not None:
-            look.best = strongest_window(votes, look.frames, judge, checks + 1)
-        look.warnings += reader.warnings
-    return look
+            in_place.best = strongest_window(votes, in_place.frames, judge, checks + 1)
+        in_place.warnings += reader.warnings
+    return in_place
 
 
 def strongest_window(votes: Votes, frames: int, judge: Judge, checks: int) -> Window | None:

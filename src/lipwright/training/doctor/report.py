@@ -19,9 +19,9 @@ from lipwright.training.doctor.trial import (
     CodeGrids,
     Trial,
     TrialSettings,
-    look,
     pairs_of,
     run_trial,
+    sample_predictions,
 )
 from lipwright.training.doctor.verdict import LN2, Cause, causes
 
@@ -103,7 +103,7 @@ def _trained(
     pairs = pairs_of(packed, CodeGrids(codes), "val", settings, expert.window)
     trial = Trial(source="expert")
     if pairs is not None:
-        look(expert, pairs, trial)
+        sample_predictions(expert, pairs, trial)
     return trial
 
 

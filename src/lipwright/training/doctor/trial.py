@@ -174,7 +174,7 @@ def run_trial(
     packed: PackedCorpus,
     settings: TrialSettings,
     codes: CodeCorpus | None = None,
-    tell: Callable[[str], None] = lambda line: None,
+    report: Callable[[str], None] = lambda line: None,
 ) -> Trial:
     """Train a small expert on one batch, then another on all of it, and look at validation."""
     grids: Grids = CodeGrids(codes) if codes is not None else MouthGrids(packed)
@@ -187,9 +187,9 @@ def run_trial(
     end = time.monotonic() + 60 * settings.minutes
     rng = np.random.default_rng(settings.seed)
     batch = train.draw(rng, settings.batch)
-    tell("overfitting one batch")
+    report("overfitting one batch")
     _learn(_expert(grids, settings), lambda: batch, settings.overfit_steps, trial.overfit, settings)
-    tell("training for a short while")
+    report("training for a short while")
     network = _expert(grids, settings)
     _learn(
         network,
@@ -200,12 +200,12 @@ def run_trial(
         end,
     )
     trial.steps = len(trial.train)
-    tell("looking at validation")
-    look(network, held_out, trial)
+    report("looking at validation")
+    sample_predictions(network, held_out, trial)
     return trial
 
 
-def look(network: SyncExpert, pairs: Pairs, trial: Trial) -> None:
+def sample_predictions(network: SyncExpert, pairs: Pairs, trial: Trial) -> None:
     """Loss, accuracy and the curves over shifts of an expert on validation pairs."""
     network.eval()
     rng = np.random.default_rng(11)

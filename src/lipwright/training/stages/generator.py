@@ -139,9 +139,9 @@ class TrainedGenerator(nn.Module):
         super().__init__()
         self.entries = entries
         self.generator = generator
-        self.tell = None
+        self.motion_head = None
         if lips and isinstance(generator, CodeGenerator):
-            self.tell = nn.Linear(generator.dim, lips)
+            self.motion_head = nn.Linear(generator.dim, lips)
         self.register_buffer("book", book, persistent=False)
         self.register_buffer("sync_on", torch.zeros((), dtype=torch.bool))
 
@@ -154,14 +154,14 @@ class TrainedGenerator(nn.Module):
         """
         if not isinstance(batch, CodeBatch):
             assert isinstance(self.generator, CodeGenerator)
-            assert self.tell is not None
-            motions: Tensor = self.tell(self.generator.speech(batch))
+            assert self.motion_head is not None
+            motions: Tensor = self.motion_head(self.generator.speech(batch))
             return motions, None
         each = len(batch.pose) // len(batch.references)
         if isinstance(self.generator, CodeGenerator):
             reference = batch.references[:, 0].repeat_interleave(each, dim=0)
             speech = self.generator.speech(batch.condition)
-            predicted = None if self.tell is None else self.tell(speech)
+            predicted = None if self.motion_head is None else self.motion_head(speech)
             return self.generator.draw(batch.pose, reference, speech).float(), predicted
         references = self.generator.encode_references(
             batch.references, batch.reference_poses, batch.reference_motions

@@ -33,7 +33,7 @@ from lipwright.models.speech_embedding import FIELD
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.coefficients import coefficient_loss
 from lipwright.training.losses.motion import correlation_loss
-from lipwright.training.speech_encoding import hear_with_whisper
+from lipwright.training.speech_encoding import encode_with_whisper
 from lipwright.training.speech_jitter import SpeechJitter, vary_speech
 from lipwright.training.stages.run import StageRun
 from lipwright.training.stages.speech import fill_embedding
@@ -133,7 +133,7 @@ class LandmarkAudioStage:
             raise LipwrightError("landmarks keep their pace: set landmark-audio.variation.pace=0.")
         self.context = network.layers
         folder = folder or self.corpus.packed.folder / "features"
-        return hear_with_whisper(
+        return encode_with_whisper(
             self.corpus.packed, network, folder, self.config.variants, self.config.variation
         )
 
@@ -157,7 +157,7 @@ class LandmarkAudioStage:
         times = [Fraction(n, MODEL_FPS) for n in range(start, start + count)]
         return windows(sound, times, self.audio)
 
-    def heard(self, row: ClipRow, start: int, count: int, variant: int = 0) -> Tensor:
+    def speech_features(self, row: ClipRow, start: int, count: int, variant: int = 0) -> Tensor:
         """(C, count + 2 layers) features of the speech encoder for consecutive frames."""
         assert self.encoded is not None
         features, _ = self.encoded.of(row, variant)
@@ -189,7 +189,7 @@ class LandmarkAudioStage:
             targets.append(h[start : start + config.sequence])
             if self.encoded is not None:
                 variant = int(rng.integers(len(self.encoded.arrays)))
-                sounds.append(self.heard(window.row, start, config.sequence, variant))
+                sounds.append(self.speech_features(window.row, start, config.sequence, variant))
                 continue
             if config.jitter is not None and self.features == "mel":
                 sound = vary_speech(sound, rng, config.jitter)
@@ -232,7 +232,10 @@ class LandmarkAudioStage:
         for row in self.corpus.split("val"):
             h, _, sound = self.clip(row)
             if self.encoded is not None:
-                part, known = self.heard(row, 0, row.frames)[None].to(context.device), None
+                part, known = (
+                    self.speech_features(row, 0, row.frames)[None].to(context.device),
+                    None,
+                )
             else:
                 part = self.network_input(self.sound(sound, 0, row.frames))[None]
                 part = part.to(context.device)

@@ -57,7 +57,7 @@ from lipwright.training.losses.reconstruction import (
 )
 from lipwright.training.losses.visual_visual import visual_visual_loss
 from lipwright.training.pictures import write_sheet
-from lipwright.training.speech_encoding import hear_with_whisper
+from lipwright.training.speech_encoding import encode_with_whisper
 from lipwright.training.speech_jitter import vary_speech
 from lipwright.training.stages.memory_config import MemoryConfig
 from lipwright.training.stages.memory_network import Made, TrainedMemory, at_frames
@@ -136,7 +136,7 @@ class MemoryStage:
                 "(memory.variation takes its place)."
             )
         folder = folder or self.corpus.folder / "features"
-        return hear_with_whisper(
+        return encode_with_whisper(
             self.corpus, encoder, folder, self.config.variants, self.config.variation
         )
 
@@ -148,9 +148,9 @@ class MemoryStage:
     def _references_at_windows(self, step: int) -> bool:
         loss = self.config.loss
         visual = loss.visual > 0 and step >= loss.visual_start
-        return visual or self._listens(step)
+        return visual or self._uses_audio(step)
 
-    def _listens(self, step: int) -> bool:
+    def _uses_audio(self, step: int) -> bool:
         assert isinstance(self.network, TrainedMemory)
         due = self.expert is not None and step >= self.config.loss.sync_start
         return due and bool(self.network.sync_on)
@@ -231,7 +231,7 @@ class MemoryStage:
             if c.visual > 0 and step >= c.visual_start:
                 out["visual"] = self._visual(self.network, made, batch, context)
                 total = total + c.visual * out["visual"]
-            if self._listens(step):
+            if self._uses_audio(step):
                 out["sync"] = self._sync(made.recalled, batch, context)
                 out["sync"] = out["sync"] + self._sync(made.teacher_forced, batch, context)
                 total = total + c.sync * out["sync"]

@@ -33,10 +33,10 @@ def fill_memory(
         audio.append(at_frames(features, batch.lip_frames).float())
         lips.append(network.further(batch).float())
     network.train(was_training)
-    heard, seen = torch.cat(audio), torch.cat(lips)
+    audio_rows, lip_rows = torch.cat(audio), torch.cat(lips)
     memory = network.talker.memory
-    number = clusters(heard, memory.slots, rng)
-    memory.begin_with(*(means(x, number, memory.slots) for x in (heard, seen)))
+    number = clusters(audio_rows, memory.slots, rng)
+    memory.initialise(*(means(x, number, memory.slots) for x in (audio_rows, lip_rows)))
 
 
 def clusters(features: Tensor, count: int, rng: np.random.Generator) -> Tensor:

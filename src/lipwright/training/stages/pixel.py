@@ -40,7 +40,7 @@ from lipwright.training.losses.contrastive import contrastive
 from lipwright.training.losses.reconstruction import mouth_weight_map, weighted_l1
 from lipwright.training.losses.sync import sync_loss
 from lipwright.training.pictures import write_sheet
-from lipwright.training.speech_encoding import hear_with_whisper
+from lipwright.training.speech_encoding import encode_with_whisper
 from lipwright.training.stages.run import StageRun
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
@@ -175,7 +175,7 @@ class PixelStage:
             raise LipwrightError(f"pictures keep their pace: set {self.name}.variation.pace to 0.")
         self._context = network.layers
         folder = folder or self.corpus.folder / "features"
-        return hear_with_whisper(
+        return encode_with_whisper(
             self.corpus, network, folder, self.config.variants, self.config.variation
         )
 

@@ -157,11 +157,11 @@ class SpeechStage:
         """
         predicted, real = [], []
         for row in self.packed.split("val"):
-            predicted.append(self._tell(network, row, context))
+            predicted.append(self._predict(network, row, context))
             real.append(self.motion[row.start : row.start + row.frames])
         return motion_measures(predicted, real)
 
-    def _tell(self, network: nn.Module, row: ClipRow, context: Context) -> NDArray[np.float32]:
+    def _predict(self, network: nn.Module, row: ClipRow, context: Context) -> NDArray[np.float32]:
         mel = self.packed.speech(row)
         each = windows(mel, [Fraction(i, 25) for i in range(row.frames)], self.audio)
         with context.autocast():

@@ -103,8 +103,8 @@ class EncodedSpeechStage:
             share = (places - low)[:, None].astype(np.float32)
             high = np.minimum(low + 1, len(motion) - 1)
             real[:n] = motion[low] * (1 - share) + motion[high] * share
-        heard = rows_about(features, first - layers, c.frames + 2 * layers)
-        return heard, real, valid
+        rows = rows_about(features, first - layers, c.frames + 2 * layers)
+        return rows, real, valid
 
     def discriminator_step(
         self, discriminator: nn.Module, step: int, context: Context
@@ -117,14 +117,14 @@ class EncodedSpeechStage:
         from lipwright.training.stages.speech import motion_measures
 
         rows = self.packed.split("val")
-        predicted = [self._tell(network, row, context) for row in rows]
+        predicted = [self._predict(network, row, context) for row in rows]
         return motion_measures(predicted, [self.motion[r.start : r.start + r.frames] for r in rows])
 
-    def _tell(self, network: nn.Module, row: ClipRow, context: Context) -> NDArray[np.float32]:
+    def _predict(self, network: nn.Module, row: ClipRow, context: Context) -> NDArray[np.float32]:
         features, _ = self.speech.of(row)
         layers = self.plain.layers
-        heard = rows_about(features, -layers, len(features) + 2 * layers)
-        x = torch.from_numpy(heard.T[None].copy()).to(context.device)
+        rows = rows_about(features, -layers, len(features) + 2 * layers)
+        x = torch.from_numpy(rows.T[None].copy()).to(context.device)
         with context.autocast():
             predicted: Tensor = network(x)[0]
         return predicted.float().cpu().numpy()

@@ -1,4 +1,4 @@
-"""Hard subtitles over the mouth: is there lettering in the lower half of a face crop?
+"""Hard subtitles over the mouth: is there text in the lower half of a face crop?
 
 Letters are thin strokes of nearly one brightness, nearly white or coloured on dark or outlined:
 along a line of text, brightness jumps up and down every few pixels. Skin, lips and beards have

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from lipwright.errors import LipwrightError
-from lipwright.serving.store import MOST_CRASHES, Kind, Store, StoredFile, TooManyError
+from lipwright.serving.records import Kind, StoredFile
+from lipwright.serving.store import MOST_CRASHES, Store, TooManyError
 
 ALL: tuple[Kind, ...] = ("people", "preview", "verify", "dub")
 

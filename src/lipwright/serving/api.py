@@ -14,6 +14,7 @@ from lipwright.errors import LipwrightError
 from lipwright.serving import metrics
 from lipwright.serving.files import POSTER, folder_of, media_type, path_of, result_path
 from lipwright.serving.pool import Pool
+from lipwright.serving.records import ENDED, Job, Kind, State
 from lipwright.serving.schema import (
     DubIn,
     FileOut,
@@ -27,7 +28,6 @@ from lipwright.serving.schema import (
     job_out,
 )
 from lipwright.serving.service import MissingError, Service
-from lipwright.serving.store import ENDED, Job, Kind, State
 
 EVENT_SECONDS = 0.4
 QUIET_SECONDS = 15.0

@@ -14,8 +14,9 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from lipwright.errors import LipwrightError
+from lipwright.serving.records import StoredFile
 from lipwright.serving.settings import Settings
-from lipwright.serving.store import Store, StoredFile
+from lipwright.serving.store import Store
 
 ID = re.compile(r"[0-9a-f]{20}")
 LONGEST_NAME = 100

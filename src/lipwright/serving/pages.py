@@ -21,9 +21,9 @@ from lipwright.serving import api
 from lipwright.serving.api import ServiceDep
 from lipwright.serving.examples import CURL, PYTHON
 from lipwright.serving.options import form_fields
+from lipwright.serving.records import Job, State
 from lipwright.serving.schema import LONGEST_TEXT, file_out, job_out
 from lipwright.serving.service import Service
-from lipwright.serving.store import Job, State
 
 WORDS: dict[State, str] = {
     "queued": "Waiting",

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lipwright.errors import LipwrightError
+from lipwright.serving.records import SHORT, Kind, new_id
 from lipwright.serving.settings import Settings
-from lipwright.serving.store import SHORT, Kind, Store, new_id
+from lipwright.serving.store import Store
 from lipwright.serving.worker import WORKERS_LOCK, settings_line
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,9 @@ import time
 
 from lipwright.errors import LipwrightError
 from lipwright.serving.files import ID, remove
+from lipwright.serving.records import ENDED
 from lipwright.serving.settings import Settings
-from lipwright.serving.store import ENDED, Store
+from lipwright.serving.store import Store
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from lipwright.serving.options import settings_model
-from lipwright.serving.store import Job, Kind, State, StoredFile
+from lipwright.serving.records import Job, Kind, State, StoredFile
 
 FileId = Annotated[
     str,

@@ -31,8 +31,9 @@ from lipwright.serving.files import (
     used_bytes,
 )
 from lipwright.serving.options import to_dub_options
+from lipwright.serving.records import Job, Kind, StoredFile, new_id
 from lipwright.serving.settings import Settings
-from lipwright.serving.store import Job, Kind, Store, StoredFile, new_id
+from lipwright.serving.store import Store
 from lipwright.serving.webhooks import check_url
 
 log = logging.getLogger(__name__)

@@ -7,113 +7,30 @@ only the store changes states, and never from an ended state except by ``retry``
 from __future__ import annotations
 
 import json
-import secrets
 import sqlite3
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from lipwright.errors import LipwrightError
-from lipwright.serving.database import Database, Row
-
-State = Literal["queued", "running", "done", "failed", "cancelled"]
-STATES: tuple[State, ...] = get_args(State)
-ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
-Kind = Literal["dub", "people", "preview", "verify"]
-SHORT: tuple[Kind, ...] = ("people", "preview", "verify")
-"""Kinds that somebody waits for at the page; they go before ``dub``."""
+from lipwright.serving.database import Database
+from lipwright.serving.deliveries import queue_delivery
+from lipwright.serving.records import (
+    ENDED,
+    SCHEMA,
+    SHORT,
+    VERSION,
+    Job,
+    Kind,
+    State,
+    StoredFile,
+    file_of,
+    job_of,
+    new_id,
+)
 
 MOST_CRASHES = 3
 """A job during which so many worker processes died is given up."""
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS files (
-    id TEXT PRIMARY KEY, name TEXT NOT NULL, bytes INTEGER NOT NULL, created REAL NOT NULL,
-    facts TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS jobs (
-    id TEXT PRIMARY KEY, number INTEGER, kind TEXT NOT NULL, state TEXT NOT NULL,
-    priority INTEGER NOT NULL, client TEXT NOT NULL,
-    created REAL NOT NULL, started REAL, ended REAL,
-    request TEXT NOT NULL, stage TEXT NOT NULL DEFAULT '', done INTEGER NOT NULL DEFAULT 0,
-    total INTEGER, fps REAL NOT NULL DEFAULT 0, notices TEXT NOT NULL DEFAULT '[]',
-    error TEXT NOT NULL DEFAULT '', result TEXT, cancel REAL, worker TEXT NOT NULL DEFAULT '',
-    crashes INTEGER NOT NULL DEFAULT 0, webhook TEXT);
-CREATE INDEX IF NOT EXISTS jobs_waiting ON jobs (state, priority, number);
-CREATE TABLE IF NOT EXISTS idempotency (
-    key TEXT PRIMARY KEY, digest TEXT NOT NULL, job TEXT NOT NULL, created REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS deliveries (
-    id TEXT PRIMARY KEY, job TEXT NOT NULL, url TEXT NOT NULL, body TEXT NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL, state TEXT NOT NULL,
-    error TEXT NOT NULL DEFAULT '');
-"""
-VERSION = 1
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """An upload.
-
-    Attributes:
-        id: its name in the API.
-        name: file name, without folder.
-        bytes: size.
-        created: seconds since 1970.
-        facts: what the probe found, see ``serving.probing``.
-    """
-
-    id: str
-    name: str
-    bytes: int
-    created: float
-    facts: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Job:
-    """A job as the database has it.
-
-    Attributes:
-        id: its name in the API.
-        number: counted from 1, for people.
-        kind: what is done.
-        state: how it stands.
-        created, started, ended: seconds since 1970.
-        request: what was asked for; files, options, consent.
-        stage, done, total, fps: progress.
-        notices: lines that the user should read.
-        error: why it failed, one sentence.
-        result: what came out.
-        cancel: when its cancellation was asked for.
-        worker: the process that has it.
-        crashes: worker processes that died while they had it.
-        webhook: address that is told the end.
-    """
-
-    id: str
-    number: int
-    kind: Kind
-    state: State
-    created: float
-    started: float | None
-    ended: float | None
-    request: dict[str, Any]
-    stage: str
-    done: int
-    total: int | None
-    fps: float
-    notices: list[str]
-    error: str
-    result: dict[str, Any] | None
-    cancel: float | None
-    worker: str
-    crashes: int
-    webhook: str | None
-
-
-def new_id() -> str:
-    """A name that nobody guesses: 20 letters and digits."""
-    return secrets.token_hex(10)
 
 
 class Store:
@@ -134,23 +51,17 @@ class Store:
 
     def add_file(self, file: StoredFile) -> None:
         """Note an upload that is complete."""
-        self.database.run(
-            "INSERT INTO files VALUES (?, ?, ?, ?, ?)",
-            file.id,
-            file.name,
-            file.bytes,
-            file.created,
-            json.dumps(file.facts),
-        )
+        values = (file.id, file.name, file.bytes, file.created, json.dumps(file.facts))
+        self.database.run("INSERT INTO files VALUES (?, ?, ?, ?, ?)", *values)
 
     def file(self, name: str) -> StoredFile | None:
         """An upload by its id."""
         row = self.database.row("SELECT * FROM files WHERE id = ?", name)
-        return _file(row) if row else None
+        return file_of(row) if row else None
 
     def files(self) -> list[StoredFile]:
         """All uploads, the newest first."""
-        return [_file(r) for r in self.database.rows("SELECT * FROM files ORDER BY created DESC")]
+        return [file_of(r) for r in self.database.rows("SELECT * FROM files ORDER BY created DESC")]
 
     def delete_file(self, name: str) -> bool:
         """Forget an upload, unless a job that waits or runs needs it.
@@ -217,7 +128,7 @@ class Store:
                         raise LipwrightError(
                             "This idempotency key belongs to a job that was deleted; use a new one."
                         )
-                    return _job(found), False
+                    return job_of(found), False
             if most is not None:
                 (count,) = connection.execute(
                     "SELECT count(*) FROM jobs WHERE client = ? AND state IN ('queued', 'running')",
@@ -246,12 +157,12 @@ class Store:
                     "INSERT INTO idempotency VALUES (?, ?, ?, ?)", (*key, name, time.time())
                 )
             row = connection.execute("SELECT * FROM jobs WHERE id = ?", (name,)).fetchone()
-            return _job(row), True
+            return job_of(row), True
 
     def job(self, name: str) -> Job | None:
         """A job by its id."""
         row = self.database.row("SELECT * FROM jobs WHERE id = ?", name)
-        return _job(row) if row else None
+        return job_of(row) if row else None
 
     def jobs(
         self,
@@ -279,7 +190,7 @@ class Store:
             where.append("number < ?")
             values.append(before)
         sql = f"SELECT * FROM jobs WHERE {' AND '.join(where)} ORDER BY number DESC LIMIT ?"
-        return [_job(row) for row in self.database.rows(sql, *values, limit)]
+        return [job_of(row) for row in self.database.rows(sql, *values, limit)]
 
     def ahead_of(self, job: Job) -> int:
         """Jobs that are taken before this one."""
@@ -311,7 +222,7 @@ class Store:
                 "stage = '', done = 0, total = NULL, fps = 0 WHERE id = ?",
                 (worker, time.time(), row["id"]),
             )
-            return _job(
+            return job_of(
                 connection.execute("SELECT * FROM jobs WHERE id = ?", (row["id"],)).fetchone()
             )
 
@@ -328,12 +239,7 @@ class Store:
         changed = self.database.run(
             "UPDATE jobs SET stage = ?, done = ?, total = ?, fps = ? "
             "WHERE id = ? AND worker = ? AND state = 'running' AND cancel IS NULL",
-            stage,
-            done,
-            total,
-            fps,
-            name,
-            worker,
+            *(stage, done, total, fps, name, worker),
         )
         return changed == 1
 
@@ -367,7 +273,7 @@ class Store:
                 ),
             ).rowcount
             if changed:
-                _announce(connection, name)
+                queue_delivery(connection, name)
         return changed == 1
 
     def cancel(self, name: str) -> Job | None:
@@ -380,7 +286,7 @@ class Store:
                 (now, now, name),
             ).rowcount
             if changed:
-                _announce(connection, name)
+                queue_delivery(connection, name)
             connection.execute(
                 "UPDATE jobs SET cancel = coalesce(cancel, ?) WHERE id = ? AND state = 'running'",
                 (now, name),
@@ -460,7 +366,7 @@ class Store:
                         row["id"],
                     ),
                 )
-                _announce(connection, row["id"])
+                queue_delivery(connection, row["id"])
             connection.execute(
                 "UPDATE jobs SET state = 'queued', worker = '' "
                 "WHERE worker = ? AND state = 'running'",
@@ -485,51 +391,4 @@ def _cancel_asked(connection: sqlite3.Connection, where: str, *values: Any) -> N
         connection.execute(
             "UPDATE jobs SET state = 'cancelled', ended = ? WHERE id = ?", (time.time(), row["id"])
         )
-        _announce(connection, row["id"])
-
-
-def _announce(connection: sqlite3.Connection, name: str) -> None:
-    """Queue the webhook of an ended job, in the transaction that ends it: none is lost."""
-    row = connection.execute("SELECT * FROM jobs WHERE id = ?", (name,)).fetchone()
-    if row["webhook"]:
-        body = {
-            "event": f"job.{row['state']}",
-            "job": row["id"],
-            "kind": row["kind"],
-            "state": row["state"],
-            "error": row["error"],
-        }
-        connection.execute(
-            "INSERT INTO deliveries (id, job, url, body, due, state) VALUES (?, ?, ?, ?, ?, ?)",
-            (new_id(), name, row["webhook"], json.dumps(body), time.time(), "waiting"),
-        )
-
-
-def _file(row: Row) -> StoredFile:
-    return StoredFile(
-        row["id"], row["name"], row["bytes"], row["created"], json.loads(row["facts"])
-    )
-
-
-def _job(row: Row) -> Job:
-    return Job(
-        id=row["id"],
-        number=row["number"],
-        kind=row["kind"],
-        state=row["state"],
-        created=row["created"],
-        started=row["started"],
-        ended=row["ended"],
-        request=json.loads(row["request"]),
-        stage=row["stage"],
-        done=row["done"],
-        total=row["total"],
-        fps=row["fps"],
-        notices=json.loads(row["notices"]),
-        error=row["error"],
-        result=json.loads(row["result"]) if row["result"] else None,
-        cancel=row["cancel"],
-        worker=row["worker"],
-        crashes=row["crashes"],
-        webhook=row["webhook"],
-    )
+        queue_delivery(connection, row["id"])

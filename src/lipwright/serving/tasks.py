@@ -19,8 +19,9 @@ from lipwright.methods.base import Method
 from lipwright.methods.registry import DEFAULT, load_method
 from lipwright.serving.files import path_of, remove, result_path
 from lipwright.serving.options import to_dub_options
+from lipwright.serving.records import Job, Kind
 from lipwright.serving.settings import Settings
-from lipwright.serving.store import Job, Kind, Store
+from lipwright.serving.store import Store
 
 REPORT, SHEET, PREVIEW = "report.json", "contact-sheet.png", "preview.png"
 MOST_METHODS = 2

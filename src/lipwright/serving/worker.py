@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from lipwright.errors import LipwrightError
+from lipwright.serving.records import Job, Kind
 from lipwright.serving.settings import Settings
-from lipwright.serving.store import Job, Kind, Store
+from lipwright.serving.store import Store
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,8 @@ from typing import Any, Literal
 from lipwright.errors import LipwrightError
 from lipwright.provenance.record.manifest_reader import ManifestReport, read_manifest
 from lipwright.provenance.record.registry import Entry, HashedFile, read_registry
-from lipwright.provenance.watermark.detect import DetectionReport, Effort, Search, detect_file
+from lipwright.provenance.watermark.detect import Effort, Search, detect_file
+from lipwright.provenance.watermark.detection_report import DetectionReport
 from lipwright.provenance.watermark.grid import parse_id
 from lipwright.provenance.watermark.in_place import Progress
 

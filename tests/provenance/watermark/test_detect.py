@@ -15,7 +15,7 @@ import pytest
 from lipwright.errors import LipwrightError
 from lipwright.media.info import probe
 from lipwright.media.reader import VideoReader
-from lipwright.provenance.watermark import detect, search
+from lipwright.provenance.watermark import detect, evidence, search
 from lipwright.provenance.watermark.alignment import Alignment
 from lipwright.provenance.watermark.collect import other_matrix
 from lipwright.provenance.watermark.detect import detect_file
@@ -181,7 +181,7 @@ def test_a_mark_whose_id_is_unclear_in_place_is_searched_for(
         return search.Found([], [])
 
     monkeypatch.setattr(search, "find_grid", find_grid)
-    monkeypatch.setattr(detect, "_unclear_bits", lambda *_: unclear)
+    monkeypatch.setattr(evidence, "unclear_bits", lambda *_: unclear)
     report = look(marked, ids=[])
     assert report.found
     assert len(calls) == (1 if unclear else 0)

@@ -140,7 +140,8 @@ def test_sigma_is_that_of_the_codes_in_use(finished: Path) -> None:
 
 def test_the_generator_learns_one_batch(finished: Path, corpus: Path) -> None:
     from lipwright.training.config import parse
-    from lipwright.training.stages.generator import GeneratorConfig, build
+    from lipwright.training.stages.generator import build
+    from lipwright.training.stages.generator_config import GeneratorConfig
 
     values = {**CONFIG["generator"], "loss": {**CONFIG["generator"]["loss"], "sync": 0.0}}
     parsed = parse(GeneratorConfig, values, "test")

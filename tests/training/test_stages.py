@@ -161,7 +161,8 @@ def test_resume_gives_the_same_weights(
 def test_frozen_expert_is_untouched_by_the_generator(finished: Path, corpus: Path) -> None:
     from lipwright.data.codes import CodeCorpus
     from lipwright.training.config import parse
-    from lipwright.training.stages.generator import GeneratorConfig, GeneratorStage
+    from lipwright.training.stages.generator import GeneratorStage
+    from lipwright.training.stages.generator_config import GeneratorConfig
     from lipwright.training.trainer import Context
 
     codes = CodeCorpus(PackedCorpus(corpus), finished / "codes", 3)
@@ -233,7 +234,7 @@ def test_shipped_configs_are_valid_and_build(name: str) -> None:
     from lipwright.training.stages.configs import find_config
     from lipwright.training.stages.decoder import DecoderConfig
     from lipwright.training.stages.expert import ExpertConfig
-    from lipwright.training.stages.generator import GeneratorConfig
+    from lipwright.training.stages.generator_config import GeneratorConfig
     from lipwright.training.stages.speech import SpeechConfig
     from lipwright.training.stages.vqgan import VQGANConfig
 

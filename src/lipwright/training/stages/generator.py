@@ -10,167 +10,38 @@ reference frames, predicts code indices, and follows a lip motion instead of the
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from lipwright.data.clip_windows import ReferenceRule
 from lipwright.data.codes import CodeCorpus, load_vqgan
 from lipwright.errors import LipwrightError
-from lipwright.face_regions import CODE_CELLS, MOUTH_BOX, cut_box, pixel_box
+from lipwright.face_regions import MOUTH_BOX, cut_box
 from lipwright.media.mel import AudioSpec
 from lipwright.models.expert import SyncExpert
 from lipwright.models.gallery_generator import GalleryGenerator, soft_codes
 from lipwright.models.generator import CodeGenerator
 from lipwright.training.code_windows import CodeBatch, CodeExample, CodeWindows
-from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.expert_speech import ExpertSpeech, speech_for
-from lipwright.training.lips_first import LipsFirst, SpeechLips
+from lipwright.training.lips_first import LipsFirst
 from lipwright.training.losses.codes import cell_weights, code_cross_entropy, code_l1
-from lipwright.training.losses.reconstruction import (
-    gradient_l1,
-    mouth_weight_map,
-    weighted_l1,
-)
+from lipwright.training.losses.reconstruction import gradient_l1, mouth_weight_map, weighted_l1
 from lipwright.training.losses.sync import sync_loss
 from lipwright.training.pictures import write_sheet
+from lipwright.training.stages.generator_config import GeneratorConfig
+from lipwright.training.stages.generator_network import (
+    CE_ROW,
+    TrainedGenerator,
+    first_reference,
+    mouth_hits,
+)
 from lipwright.training.stages.kernel import is_kernel, write_kernel
 from lipwright.training.stages.run import StageRun
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
-
-CE_ROW = 6
-"""Code rows from here on are compared by index; those above show what the pose code shows anyway,
-and L1 is enough for them. It saves a third of the time of the loss."""
-
-
-class GeneratorLoss(Section):
-    """Weights of the terms.
-
-    Attributes:
-        l1: code vectors, the paper's term. cross_entropy: code indices (``arch: gallery`` only).
-        sync: of the expert, in a convex combination with the rest, once the gate is open.
-        sync_gate: the gate opens when the validation sync loss falls below.
-        min_accuracy: an expert with less validation accuracy is refused.
-        pixel: L1 between the decoded prediction and the decoded target, mouth-weighted, on
-            ``pixel_frames`` frames of the batch.
-        mouth, lower, upper: weights of the code cells.
-    """
-
-    l1: float = 0.5
-    cross_entropy: float = 1.0
-    sync: float = 0.03
-    sync_gate: float = 0.75
-    min_accuracy: float = 0.85
-    pixel: float = 0.0
-    pixel_frames: int = 8
-    mouth: float = 4.0
-    lower: float = 1.5
-    upper: float = 0.25
-
-
-class GeneratorConfig(Section):
-    """Config of the stage ``generator``.
-
-    Attributes:
-        arch: ``gallery`` or ``paper``.
-        window: frames of one clip that share their references; with the sync loss, as many in a
-            row as the expert sees. scattered: take them from all over the clip.
-        references: most reference frames; each step draws ``min_references`` to so many.
-        min_distance: frames between a target and any reference of the same clip.
-        other_clip: probability that the references come from another clip of the person.
-        silence: probability that a frame with a resting mouth is shown with silent speech
-            (``arch: paper``).
-        lip_dim: length of a lip motion; lip_noise: deviation of the noise added to motions, so
-            that neither speech nor a landmark network has to be exact (``arch: gallery``).
-        initial: a generator's checkpoint to start from; layers that it lacks start afresh.
-        gain, floor: jitter of the speech level and of its noise floor, in mel units (0.08 = 1 dB).
-        singles_first: up to this step the batch is of single frames of so many clips, which tell
-            more than windows in a row do; after it come windows, and with them the sync loss.
-        lips: how a generator with speech input learns what lips do, see :class:`SpeechLips`.
-    """
-
-    arch: Literal["gallery", "paper"] = "gallery"
-    model: dict[str, Any] = Field(default_factory=dict)
-    audio: dict[str, int] = Field(default_factory=dict)
-    loss: GeneratorLoss = GeneratorLoss()
-    optimiser: OptimiserConfig = OptimiserConfig(lr=5e-4)
-    run: RunConfig = RunConfig(batch=32)
-    window: int = 1
-    scattered: bool = False
-    references: int = 4
-    min_references: int = 1
-    min_distance: int = 3
-    other_clip: float = 0.25
-    silence: float = 0.06
-    lip_dim: int = 8
-    lip_noise: float = 0.15
-    gain: float = 0.4
-    floor: float = 1.0
-    balance: float = 0.5
-    singles_first: int = 0
-    lips: SpeechLips = SpeechLips()
-    initial: Path | None = None
-
-
-class TrainedGenerator(nn.Module):
-    """A generator with the state of its sync gate, and one forward pass for all losses.
-
-    Args:
-        generator: either kind.
-        book: (entries, D) the face codebook.
-        entries: whether entries are to be predicted.
-        lips: length of the lip motion that a linear layer, left out of the checkpoint, predicts
-            from the speech vector; 0 for none.
-    """
-
-    sync_on: Tensor
-
-    def __init__(
-        self,
-        generator: GalleryGenerator | CodeGenerator,
-        book: Tensor,
-        entries: bool,
-        lips: int = 0,
-    ) -> None:
-        super().__init__()
-        self.entries = entries
-        self.generator = generator
-        self.motion_head = None
-        if lips and isinstance(generator, CodeGenerator):
-            self.motion_head = nn.Linear(generator.dim, lips)
-        self.register_buffer("book", book, persistent=False)
-        self.register_buffer("sync_on", torch.zeros((), dtype=torch.bool))
-
-    def forward(self, batch: CodeBatch | Tensor) -> tuple[Tensor, Tensor | None]:
-        """Draw a batch; of speech alone, predict what lips do.
-
-        Returns:
-            Code vectors (with speech alone, lip motions), and the logits of the rows from
-            :data:`CE_ROW` on where entries are to be predicted; with ``lips`` the lip motions.
-        """
-        if not isinstance(batch, CodeBatch):
-            assert isinstance(self.generator, CodeGenerator)
-            assert self.motion_head is not None
-            motions: Tensor = self.motion_head(self.generator.speech(batch))
-            return motions, None
-        each = len(batch.pose) // len(batch.references)
-        if isinstance(self.generator, CodeGenerator):
-            reference = batch.references[:, 0].repeat_interleave(each, dim=0)
-            speech = self.generator.speech(batch.condition)
-            predicted = None if self.motion_head is None else self.motion_head(speech)
-            return self.generator.draw(batch.pose, reference, speech).float(), predicted
-        references = self.generator.encode_references(
-            batch.references, batch.reference_poses, batch.reference_motions
-        ).each(each)
-        codes, _ = self.generator(batch.pose, references, batch.condition)
-        if not self.entries:
-            return codes, None
-        assert isinstance(self.book, Tensor)
-        return codes, self.generator.logits(codes[:, :, CE_ROW:], self.book)
 
 
 class GeneratorStage:
@@ -472,16 +343,3 @@ def build(run: StageRun[GeneratorConfig]) -> GeneratorStage | None:
         return None
     codes = CodeCorpus(run.corpus, run.made("codes"), config.lip_dim)
     return GeneratorStage(config, codes, face, run.expert("expert", config.loss.sync))
-
-
-def first_reference(batch: CodeBatch) -> Tensor:
-    """The codes of the first reference of every target: what copying would give."""
-    references = batch.references[:, 0]
-    return references.repeat_interleave(len(batch.target) // len(references), dim=0)
-
-
-def mouth_hits(logits: Tensor, index: Tensor) -> Tensor:
-    """Share of mouth cells whose most likely entry is the true one; rows from :data:`CE_ROW` on."""
-    left, top, right, bottom = pixel_box(MOUTH_BOX, CODE_CELLS)
-    cells = slice(top - CE_ROW, bottom - CE_ROW), slice(left, right)
-    return (logits[:, :, *cells].argmax(1) == index[:, *cells]).float().mean()

@@ -16,7 +16,7 @@ from lipwright.models.gallery_generator import GalleryGenerator
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
 
 if TYPE_CHECKING:
-    from lipwright.training.stages.generator import GeneratorConfig
+    from lipwright.training.stages.generator_config import GeneratorConfig
 
 
 def is_kernel(config: GeneratorConfig) -> bool:
@@ -30,7 +30,7 @@ def write_kernel(
     """Write the checkpoint ``out`` of such a generator; the header is that of the stage.
 
     Args:
-        config: see :class:`~lipwright.training.stages.generator.GeneratorConfig`.
+        config: see :class:`~lipwright.training.stages.generator_config.GeneratorConfig`.
         packed: the corpus on whose training split the lip space is fitted.
         face: checkpoint of the Face-VQGAN.
         pose: checkpoint of the Pose-VQGAN.

@@ -35,40 +35,30 @@ from lipwright.data.encoded_speech import EncodedSpeech, rows_about
 from lipwright.data.packed import ClipRow, PackedCorpus
 from lipwright.data.talking import TalkingBatch, TalkingClips
 from lipwright.errors import LipwrightError
-from lipwright.face_regions import MOUTH_BOX, cut_box, lower_half
 from lipwright.media.mel import SILENCE, STEPS_PER_FRAME, AudioSpec
 from lipwright.models.memory import effective_slots, sharpness
 from lipwright.models.memory_lips import LipEncoder
 from lipwright.models.memory_mover import ReferenceMover
 from lipwright.models.memory_talker import MemoryTalker
 from lipwright.models.pixel_discriminators import QualityDiscriminator
-from lipwright.models.pixel_expert import PixelExpert
-from lipwright.training.losses.audio_visual import audio_visual_loss
+from lipwright.training.frozen_expert import frozen_expert
 from lipwright.training.losses.memory_align import align_loss
 from lipwright.training.losses.memory_store import store_loss
 from lipwright.training.losses.memory_usage import entropy_loss, usage_loss
-from lipwright.training.losses.motion import correlation_loss, motion_loss
-from lipwright.training.losses.perceptual import build_perceptual
 from lipwright.training.losses.quality_adversarial import adversarial_loss, discriminator_loss
-from lipwright.training.losses.reconstruction import (
-    gradient_l1,
-    mouth_weight_map,
-    weighted_l1,
-)
-from lipwright.training.losses.visual_visual import visual_visual_loss
+from lipwright.training.losses.reconstruction import mouth_weight_map, weighted_l1
 from lipwright.training.pictures import write_sheet
 from lipwright.training.speech_encoding import encode_with_whisper
 from lipwright.training.speech_jitter import vary_speech
 from lipwright.training.stages.memory_config import MemoryConfig
-from lipwright.training.stages.memory_network import Made, TrainedMemory, at_frames
+from lipwright.training.stages.memory_network import Made, TrainedMemory
 from lipwright.training.stages.memory_start import fill_memory
+from lipwright.training.stages.memory_terms import FRAMES, MemoryTerms
 from lipwright.training.stages.run import StageRun
 from lipwright.training.stages.speech import clip_correlations, fill_embedding
 from lipwright.training.trainer import Context
-from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
+from lipwright.weights.checkpoint import save_checkpoint
 
-FRAMES = 5
-"""Consecutive frames that the sync losses look at."""
 FILLING = 24
 """Batches from whose features the memory is filled after ``lips_first``."""
 
@@ -106,9 +96,8 @@ class MemoryStage:
         self.discriminator: nn.Module | None = None
         if loss.discriminator > 0:
             self.discriminator = QualityDiscriminator(**config.discriminator)
-        self.expert, self.expert_sha = _frozen_expert(expert, loss.least_accuracy)
-        self.weight = mouth_weight_map(corpus.size, loss.mouth_weight)
-        self.perceptual = build_perceptual(loss.perceptual)
+        self.expert, self.expert_sha = frozen_expert(expert, loss.least_accuracy)
+        self.terms = MemoryTerms(loss, corpus.size, self.expert)
         self.jitter = Jitter(**{**_NO_JITTER, **config.jitter})
         self.clips = self._clips("train", config.stretch, config.more, config.balance)
         self.first_clips = self._clips("train", config.stretch, config.first_more, config.balance)
@@ -208,7 +197,7 @@ class MemoryStage:
         out: dict[str, Tensor] = {}
         total = torch.zeros((), device=target.device)
         if draws:
-            out = self._reconstruction(made, target, context)
+            out = self.terms.reconstruction(made, target, context)
             total = c.recalled * out["recalled"] + c.teacher_forced * out["teacher_forced"]
         if step >= self.config.lips_first:
             out["store"] = store_loss(made.stored.recalled, made.stored.target)
@@ -221,7 +210,7 @@ class MemoryStage:
                 out["entropy"] = entropy_loss(made.stored.used) + entropy_loss(made.audio_embedding)
                 total = total + c.entropy * out["entropy"]
         if c.motion > 0 or c.correlation > 0:
-            out |= self._motion(made, batch)
+            out |= self.terms.motion(made, batch)
             motion, correlation = out["motion_heard"] + out["read"], out["correlation_heard"]
             if step >= self.config.lips_first:  # before that, what is recalled means nothing
                 motion = motion + out["motion"]
@@ -229,11 +218,11 @@ class MemoryStage:
             total = total + c.motion * motion + c.correlation * correlation
         if draws and batch.drawn_frames.shape[1] == FRAMES:
             if c.visual > 0 and step >= c.visual_start:
-                out["visual"] = self._visual(self.network, made, batch, context)
+                out["visual"] = self.terms.visual(self.network, made, batch, context)
                 total = total + c.visual * out["visual"]
             if self._uses_audio(step):
-                out["sync"] = self._sync(made.recalled, batch, context)
-                out["sync"] = out["sync"] + self._sync(made.teacher_forced, batch, context)
+                out["sync"] = self.terms.sync(made.recalled, batch, context)
+                out["sync"] = out["sync"] + self.terms.sync(made.teacher_forced, batch, context)
                 total = total + c.sync * out["sync"]
         if draws and self.discriminator is not None and step >= c.discriminator_start:
             drawn = torch.cat([made.recalled, made.teacher_forced]).float()
@@ -242,64 +231,6 @@ class MemoryStage:
             self._last = target, drawn.detach()
         out["loss"] = total
         return out
-
-    def _reconstruction(self, made: Made, target: Tensor, context: Context) -> dict[str, Tensor]:
-        weight = self.weight.to(target.device)
-        out = {}
-        for name, image in (
-            ("recalled", made.recalled.float()),
-            ("teacher_forced", made.teacher_forced.float()),
-        ):
-            out[name] = weighted_l1(image, target, weight)
-            if self.config.loss.gradient > 0:
-                edges = gradient_l1(image, target, weight)
-                out[name] = out[name] + self.config.loss.gradient * edges
-            if self.perceptual is not None:
-                perceptual = self.perceptual.to(target.device)
-                with context.autocast():
-                    seen = perceptual(cut_box(image, MOUTH_BOX), cut_box(target, MOUTH_BOX))
-                out[name] = out[name] + self.config.loss.perceptual_weight * seen
-        return out
-
-    def _motion(self, made: Made, batch: TalkingBatch) -> dict[str, Tensor]:
-        predicted, guessed = made.predicted.float(), made.guessed.float()
-        real = torch.cat(
-            [at_frames(batch.motion, batch.drawn_frames), at_frames(batch.motion, batch.lip_frames)]
-        )
-        out = {}
-        for name, motion in (("", predicted), ("_heard", guessed)):
-            errors = motion_loss(motion, batch.motion, batch.valid)
-            out["motion" + name] = errors[0] + errors[1]
-            out["correlation" + name] = correlation_loss(motion, batch.motion, batch.valid)
-        return {
-            **out,
-            "read": (made.seen.float() - real).square().mean(),
-        }
-
-    def _visual(
-        self, network: nn.Module, made: Made, batch: TalkingBatch, context: Context
-    ) -> Tensor:
-        assert isinstance(network, TrainedMemory)
-        shape = batch.target.shape
-        true = made.lips.reshape(*shape[:2], -1)[:, FRAMES // 2]
-        total = torch.zeros((), device=true.device)
-        for image in (made.recalled, made.teacher_forced):
-            with context.autocast():
-                loss = visual_visual_loss(network.lips, image.reshape(shape), true)
-            total = total + loss
-        return total
-
-    def _sync(self, drawn: Tensor, batch: TalkingBatch, context: Context) -> Tensor:
-        assert self.expert is not None
-        expert = self.expert.to(context.device)
-        x = drawn.float() * 0.5 + 0.5
-        if x.shape[-1] != expert.size:
-            size = (expert.size, expert.size)
-            x = F.interpolate(x, size, mode="bilinear", antialias=True, align_corners=False)
-        windows = lower_half(x.reshape(*batch.drawn_frames.shape, *x.shape[1:]))
-        with context.autocast():
-            cosine = expert(windows, batch.long_mel)
-        return audio_visual_loss(cosine)
 
     def discriminator_step(
         self, discriminator: nn.Module, step: int, context: Context
@@ -315,7 +246,7 @@ class MemoryStage:
         """On validation identities: pictures beside copies of the reference, memory, timing."""
         assert isinstance(network, TrainedMemory)
         rng = np.random.default_rng(7)
-        weight = self.weight.to(context.device)
+        weight = self.terms.weight.to(context.device)
         box = mouth_weight_map(self.corpus.size, 2.0, context.device) > 1.0
         sums: dict[str, list[float]] = {}
         audio_embedding, stored = [], []
@@ -339,9 +270,9 @@ class MemoryStage:
                 error = (0.5 * (image - target)).square() * box
                 power = error.sum(dim=(1, 2, 3)) / (3.0 * box.sum())
                 values[f"{name}_mouth_psnr"] = (-10 * power.clamp_min(1e-8).log10()).mean()
-            values["visual"] = self._visual(network, made, batch, context)
+            values["visual"] = self.terms.visual(network, made, batch, context)
             if self.expert is not None:
-                values["sync_loss"] = self._sync(made.recalled, batch, context)
+                values["sync_loss"] = self.terms.sync(made.recalled, batch, context)
             audio_embedding.append(made.audio_embedding)
             stored.append(made.stored.address)
             for key, value in values.items():
@@ -461,16 +392,3 @@ def _check_mover(config: MemoryConfig, mover: ReferenceMover) -> None:
             "model.move needs lips where the corpus says they are: set jitter.shift, scale, turn "
             "and flip to 0."
         )
-
-
-def _frozen_expert(path: Path | None, least: float) -> tuple[PixelExpert | None, str]:
-    """The expert in eval mode without gradients of its own; None where it knows too little."""
-    if path is None:
-        return None, ""
-    checkpoint = load_checkpoint(path)
-    accuracy = checkpoint.header.get("training", {}).get("validation", {}).get("accuracy", 0.0)
-    if accuracy < least:
-        return None, ""
-    expert = PixelExpert(**checkpoint.header["networks"]["expert"])
-    checkpoint.load_into("expert", expert)
-    return expert.eval().requires_grad_(False), checkpoint.sha256

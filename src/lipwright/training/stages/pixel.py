@@ -33,9 +33,9 @@ from lipwright.face_regions import lower_half
 from lipwright.media.mel import AudioSpec
 from lipwright.models.encoder_lips import EncoderToLips
 from lipwright.models.pixel_discriminators import JointDiscriminator, QualityDiscriminator
-from lipwright.models.pixel_expert import PixelExpert
 from lipwright.models.pixel_unet import STILLS, PixelUNet, stack_input
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
+from lipwright.training.frozen_expert import frozen_expert
 from lipwright.training.losses.contrastive import contrastive
 from lipwright.training.losses.reconstruction import mouth_weight_map, weighted_l1
 from lipwright.training.losses.sync import sync_loss
@@ -43,7 +43,7 @@ from lipwright.training.pictures import write_sheet
 from lipwright.training.speech_encoding import encode_with_whisper
 from lipwright.training.stages.run import StageRun
 from lipwright.training.trainer import Context
-from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
+from lipwright.weights.checkpoint import save_checkpoint
 
 Kind = Literal["wav2lip", "lipgan", "speech2vid"]
 KINDS: dict[str, Kind] = {"wav2lip": "wav2lip", "lipgan": "lipgan", "speech2vid": "speech2vid"}
@@ -146,7 +146,7 @@ class PixelStage:
             self.discriminator = (
                 QualityDiscriminator() if kind == "wav2lip" else JointDiscriminator()
             )
-        self.expert, self.expert_sha = _frozen_expert(expert, config)
+        self.expert, self.expert_sha = frozen_expert(expert, sees=(config.size, config.window))
         self.weight = mouth_weight_map(config.size, config.loss.mouth_weight)
         self.jitter = Jitter(**config.jitter)
         self.train_windows = self._windows("train", config.balance)
@@ -312,19 +312,3 @@ def build(run: StageRun[PixelConfig]) -> PixelStage:
     expert = run.expert("pixel-expert", run.config.loss.sync)
     folder = run.folder / "features"
     return PixelStage(KINDS[run.spec.name], run.config, run.corpus, expert, folder)
-
-
-def _frozen_expert(path: Path | None, config: PixelConfig) -> tuple[PixelExpert | None, str]:
-    """The expert in eval mode, without gradients of its own."""
-    if path is None:
-        return None, ""
-    checkpoint = load_checkpoint(path)
-    arguments = checkpoint.header["networks"]["expert"]
-    if (arguments["size"], arguments["window"]) != (config.size, config.window):
-        raise LipwrightError(
-            f"the expert {path} judges {arguments['window']} frames of {arguments['size']} px, not "
-            f"{config.window} of {config.size}; train one with the same size and window."
-        )
-    expert = PixelExpert(**arguments)
-    checkpoint.load_into("expert", expert)
-    return expert.eval().requires_grad_(False), checkpoint.sha256

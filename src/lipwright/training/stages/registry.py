@@ -170,7 +170,7 @@ register(
         "generator",
         "vq",
         "the lip-sync generator, from code grids; with the expert, if its loss is on",
-        config="generator:GeneratorConfig",
+        config="generator_config:GeneratorConfig",
         build="generator:build",
         needs=("vqgan",),
         needs_by_config="generator:needs",

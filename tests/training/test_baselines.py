@@ -258,7 +258,7 @@ def test_a_baseline_learns_on_top_of_a_speech_encoder(
     rows = np.arange(len(packed.frames), dtype=np.float16)[:, None].repeat(32, 1)
     places = {r.clip: (r.start, r.frames, 1.0) for r in packed.rows}
     encoded = EncodedSpeech([rows], [places], rows[:8])
-    monkeypatch.setattr(pixel, "hear_with_whisper", lambda *_: encoded)
+    monkeypatch.setattr(pixel, "encode_with_whisper", lambda *_: encoded)
     encoder = {"width": 8, "layers": 2, "encoder_width": 16, "encoder_heads": 2}
     values = {**CONFIG["speech2vid"], "encoder": encoder}
     stage = PixelStage("speech2vid", parse(PixelConfig, values, "test"), packed, None, tmp_path)

@@ -157,7 +157,7 @@ def test_at_net_learns_on_top_of_a_speech_encoder(
     def hear(*args: Any) -> EncodedSpeech:
         return EncodedSpeech([rows], [places], rows[:8])
 
-    monkeypatch.setattr(landmark_audio, "hear_with_whisper", hear)
+    monkeypatch.setattr(landmark_audio, "encode_with_whisper", hear)
     space = load_checkpoint(run_folder / "landmark-space" / "landmark-space.safetensors")
     corpus = LandmarkCorpus(packed, run_folder / "landmarks")
     encoder = {"width": 8, "layers": 1, "encoder_width": 16, "encoder_heads": 2}

@@ -20,13 +20,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright.dubbing.options import DubOptions, QuietObserver
+from lipwright.dubbing.observer import QuietObserver
+from lipwright.dubbing.options import DubOptions
 from lipwright.errors import LipwrightError
 from lipwright.geometry import smoothstep
 
 if TYPE_CHECKING:
     from lipwright.dubbing.analysis import Tracker
-    from lipwright.dubbing.options import Observer, Stage
+    from lipwright.dubbing.observer import Observer, Stage
     from lipwright.dubbing.report import Report
     from lipwright.methods.base import Method
 

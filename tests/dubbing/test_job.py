@@ -20,7 +20,7 @@ import pytest
 from lipwright.dubbing import contact_sheet as cs
 from lipwright.dubbing import job as jobs
 from lipwright.dubbing.job import DubOptions, dub
-from lipwright.dubbing.options import QuietObserver
+from lipwright.dubbing.observer import QuietObserver
 from lipwright.dubbing.report import Report
 from lipwright.errors import Interrupted, LipwrightError
 from lipwright.media.mel import SILENCE, AudioSpec

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from lipwright.animation.idle import idle_frames
 from lipwright.dubbing.job import dub, said_of_files
-from lipwright.dubbing.options import DubOptions, Observer
+from lipwright.dubbing.observer import Observer
+from lipwright.dubbing.options import DubOptions
 from lipwright.dubbing.origin import Origin
 from lipwright.errors import LipwrightError
 from lipwright.files.beside import folder_beside

@@ -20,7 +20,8 @@ from lipwright.batch import worker
 from lipwright.batch.record import Outcome, Record, identity_of
 from lipwright.batch.table import BatchJob
 from lipwright.dubbing.dubber import Dubber
-from lipwright.dubbing.options import DubOptions, Observer
+from lipwright.dubbing.observer import Observer
+from lipwright.dubbing.options import DubOptions
 from lipwright.errors import Interrupted, LipwrightError
 from lipwright.lock import OutputLock
 

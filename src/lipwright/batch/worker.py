@@ -13,7 +13,8 @@ from pathlib import Path
 from lipwright.batch.record import Outcome
 from lipwright.batch.table import BatchJob
 from lipwright.dubbing.dubber import Dubber
-from lipwright.dubbing.options import DubOptions, Observer
+from lipwright.dubbing.observer import Observer
+from lipwright.dubbing.options import DubOptions
 from lipwright.errors import Interrupted, LipwrightError
 from lipwright.media import limits
 from lipwright.media.synthesis import spoken

@@ -16,7 +16,7 @@ from rich.table import Column
 from rich.text import Text
 
 from lipwright.cli.text import clock
-from lipwright.dubbing.options import QuietObserver
+from lipwright.dubbing.observer import QuietObserver
 from lipwright.printable import printable
 
 TITLES = {

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lipwright.dubbing.job import dub
-from lipwright.dubbing.options import DubOptions, Observer
+from lipwright.dubbing.observer import Observer
+from lipwright.dubbing.options import DubOptions
 from lipwright.dubbing.render import StartedFaces
 
 if TYPE_CHECKING:

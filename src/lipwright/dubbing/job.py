@@ -33,7 +33,8 @@ from lipwright.dubbing.compare import comparison_info, write_comparison
 from lipwright.dubbing.enhancing import FaceEnhancer
 from lipwright.dubbing.frames import FrameStore
 from lipwright.dubbing.marks import marks
-from lipwright.dubbing.options import STILL_RATE, DubOptions, Observer, QuietObserver, Stage
+from lipwright.dubbing.observer import Observer, QuietObserver, Stage
+from lipwright.dubbing.options import STILL_RATE, DubOptions
 from lipwright.dubbing.origin import Origin
 from lipwright.dubbing.plan import Plan, Source
 from lipwright.dubbing.planning import plan_of

@@ -6,8 +6,7 @@ option is declared in one place.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import Field, dataclass, fields
+from dataclasses import Field, dataclass, field, fields
 from typing import Any, Literal, get_args, get_type_hints
 
 Group = Literal["Face", "Model", "Output", "Marks", "Job"]
@@ -43,7 +42,8 @@ class OptionInfo:
     hidden: bool = False
 
 
-def described(
+def option(
+    default: Any,
     help: str,
     group: Group,
     *,
@@ -54,18 +54,19 @@ def described(
     still: bool = True,
     off: str | None = None,
     hidden: bool = False,
-) -> Mapping[str, Any]:
-    """Metadata of a dataclass field, see :class:`OptionInfo`; ``shapes`` has to be thought of."""
-    return {_KEY: OptionInfo(help, group, shapes, metavar, low, high, still, off, hidden)}
+) -> Any:
+    """A dataclass field with a description, see :class:`OptionInfo`; ``shapes`` has no default."""
+    info = OptionInfo(help, group, shapes, metavar, low, high, still, off, hidden)
+    return field(default=default, metadata={_KEY: info})
 
 
-def info_of(field: Field[Any]) -> OptionInfo:
+def info_of(described: Field[Any]) -> OptionInfo:
     """The description of a field.
 
     Raises:
         KeyError: it has none.
     """
-    found = field.metadata[_KEY]
+    found = described.metadata[_KEY]
     assert isinstance(found, OptionInfo)
     return found
 
@@ -73,7 +74,7 @@ def info_of(field: Field[Any]) -> OptionInfo:
 def options_of(kind: type[Any]) -> dict[str, tuple[Field[Any], OptionInfo, Any]]:
     """Field, description and resolved type of every option of a dataclass, by name."""
     hints = get_type_hints(kind)
-    return {field.name: (field, info_of(field), hints[field.name]) for field in fields(kind)}
+    return {f.name: (f, info_of(f), hints[f.name]) for f in fields(kind)}
 
 
 def choices_of(hint: Any) -> tuple[str, ...]:

@@ -1,21 +1,20 @@
-"""What can be asked of a dub, and who is told how far it is."""
+"""What can be asked of a dub."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
-from lipwright.dubbing.option_info import choices_of, described, options_of
+from lipwright.dubbing.option_info import choices_of, option, options_of
 from lipwright.enhance import registry as enhancers
 from lipwright.errors import LipwrightError
 from lipwright.media import limits
 from lipwright.media.names import Pixels
 from lipwright.methods import registry as methods
 
-Stage = Literal["load", "plan", "listen", "render", "join", "compare"]
 Region = Literal["face", "frame", "both"]
 Length = Literal["auto", "video", "speech", "bounce", "loop", "silence", "remap", "cut_off"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -52,370 +51,284 @@ class DubOptions:
     has docs/cli.md. ``watermark=True`` is ``"face"``, False leaves the mark out.
     """
 
-    method: str | None = field(
-        default=None,
-        metadata=described(
-            f"Method of lip-sync: {', '.join(methods.METHODS)}. By default that of the checkpoint, "
-            f"or {methods.DEFAULT} (animate: landmark). "
-            "copy draws nothing: it shows what the rest of the program does to a video.",
-            "Model",
-            shapes=False,
-            metavar="NAME",
-        ),
+    method: str | None = option(
+        None,
+        f"Method of lip-sync: {', '.join(methods.METHODS)}. By default that of the checkpoint, "
+        f"or {methods.DEFAULT} (animate: landmark). "
+        "copy draws nothing: it shows what the rest of the program does to a video.",
+        "Model",
+        shapes=False,
+        metavar="NAME",
     )
-    weights: str | Path | None = field(
-        default=None,
-        metadata=described(
-            "Checkpoint to use instead of the shipped one; it says which method it is of.",
-            "Model",
-            shapes=False,
-            metavar="PATH",
-        ),
+    weights: str | Path | None = option(
+        None,
+        "Checkpoint to use instead of the shipped one; it says which method it is of.",
+        "Model",
+        shapes=False,
+        metavar="PATH",
     )
-    face: str = field(
-        default="largest",
-        metadata=described(
-            "Whose mouth moves: the largest face of every shot; all faces; speaking, whoever "
-            "speaks in the video's own sound at that time; person:2, a person in all shots, as "
-            "`lipwright faces` numbers them; face numbers as the report gives them, separated by "
-            "commas; or x,y@time, whoever is at this point of the picture (pixels) at this time "
-            "(seconds), in all shots.",
-            "Face",
-            shapes=True,
-            metavar="largest|all|speaking|person:N|ID|X,Y@T",
-        ),
+    face: str = option(
+        "largest",
+        "Whose mouth moves: the largest face of every shot; all faces; speaking, whoever "
+        "speaks in the video's own sound at that time; person:2, a person in all shots, as "
+        "`lipwright faces` numbers them; face numbers as the report gives them, separated by "
+        "commas; or x,y@time, whoever is at this point of the picture (pixels) at this time "
+        "(seconds), in all shots.",
+        "Face",
+        shapes=True,
+        metavar="largest|all|speaking|person:N|ID|X,Y@T",
     )
-    adapt: str | Path = field(
-        default="auto",
-        metadata=described(
-            "Let the mouth move as this person's does: auto learns it from the video's own sound, "
-            "where enough of it goes with the lips; off: as people do in general; or another "
-            "video of the same person to learn it from.",
-            "Face",
-            shapes=True,
-            metavar="auto|off|FILE",
-        ),
+    adapt: str | Path = option(
+        "auto",
+        "Let the mouth move as this person's does: auto learns it from the video's own sound, "
+        "where enough of it goes with the lips; off: as people do in general; or another "
+        "video of the same person to learn it from.",
+        "Face",
+        shapes=True,
+        metavar="auto|off|FILE",
     )
-    expressiveness: float = field(
-        default=1.0,
-        metadata=described(
-            "How far the mouth goes from rest: 0 keeps it there, 1 is usual for this person, 1.5 "
-            "is half as much again. For methods whose speech network predicts lip motions (vq).",
-            "Face",
-            shapes=True,
-            low=0,
-            high=1.5,
-        ),
+    expressiveness: float = option(
+        1.0,
+        "How far the mouth goes from rest: 0 keeps it there, 1 is usual for this person, 1.5 "
+        "is half as much again. For methods whose speech network predicts lip motions (vq).",
+        "Face",
+        shapes=True,
+        low=0,
+        high=1.5,
     )
-    length: Length = field(
-        default="auto",
-        metadata=described(
-            "How long the output lasts. auto, bounce: as long as the longer of the two, a short "
-            "video continuing backward and forward; loop: it begins again; silence: it holds its "
-            "last frame. cut_off: as long as the shorter. video, speech: as long as that one. "
-            "remap: the whole video, slower or faster, in the time of the speech.",
-            "Output",
-            shapes=True,
-            still=False,
-        ),
+    length: Length = option(
+        "auto",
+        "How long the output lasts. auto, bounce: as long as the longer of the two, a short "
+        "video continuing backward and forward; loop: it begins again; silence: it holds its "
+        "last frame. cut_off: as long as the shorter. video, speech: as long as that one. "
+        "remap: the whole video, slower or faster, in the time of the speech.",
+        "Output",
+        shapes=True,
+        still=False,
     )
-    start: Fraction = field(
-        default=Fraction(0),
-        metadata=described(
-            "Use the video from this time on, in seconds or as 1:02.5; the speech begins there.",
-            "Output",
-            shapes=True,
-            metavar="TIME",
-            low=0,
-            still=False,
-        ),
+    start: Fraction = option(
+        Fraction(0),
+        "Use the video from this time on, in seconds or as 1:02.5; the speech begins there.",
+        "Output",
+        shapes=True,
+        metavar="TIME",
+        low=0,
+        still=False,
     )
-    end: Fraction = field(
-        default=Fraction(0),
-        metadata=described(
-            "Use the video up to this time; 0: to its end.",
-            "Output",
-            shapes=True,
-            metavar="TIME",
-            low=0,
-            still=False,
-        ),
+    end: Fraction = option(
+        Fraction(0),
+        "Use the video up to this time; 0: to its end.",
+        "Output",
+        shapes=True,
+        metavar="TIME",
+        low=0,
+        still=False,
     )
-    speech_offset: Fraction = field(
-        default=Fraction(0),
-        metadata=described(
-            "Let the speech begin so many seconds later, or, below 0, leave out its beginning.",
-            "Output",
-            shapes=True,
-            metavar="TIME",
-        ),
+    speech_offset: Fraction = option(
+        Fraction(0),
+        "Let the speech begin so many seconds later, or, below 0, leave out its beginning.",
+        "Output",
+        shapes=True,
+        metavar="TIME",
     )
-    reference: Reference = field(
-        default="auto",
-        metadata=described(
-            "What a face is drawn from by a method with one reference frame (vq-paper). auto: as "
-            "its checkpoint says. same: the frame itself, as published. fixed: the person's frame "
-            "with the most closed mouth. gallery: the frame in which the head is held most alike.",
-            "Face",
-            shapes=True,
-        ),
+    reference: Reference = option(
+        "auto",
+        "What a face is drawn from by a method with one reference frame (vq-paper). auto: as "
+        "its checkpoint says. same: the frame itself, as published. fixed: the person's frame "
+        "with the most closed mouth. gallery: the frame in which the head is held most alike.",
+        "Face",
+        shapes=True,
     )
-    enhance: Enhance = field(
-        default="auto",
-        metadata=described(
-            "Stage 2, which sharpens the drawn mouth of a face that is larger in the video than "
-            f"the method draws it. {enhancers.choices_in_words()}",
-            "Face",
-            shapes=True,
-        ),
+    enhance: Enhance = option(
+        "auto",
+        "Stage 2, which sharpens the drawn mouth of a face that is larger in the video than "
+        f"the method draws it. {enhancers.choices_in_words()}",
+        "Face",
+        shapes=True,
     )
-    enhance_weights: str | Path | None = field(
-        default=None,
-        metadata=described(
-            "Checkpoint of --enhance restorer, as lipwright train restorer writes it.",
-            "Model",
-            shapes=False,
-            metavar="PATH",
-        ),
+    enhance_weights: str | Path | None = option(
+        None,
+        "Checkpoint of --enhance restorer, as lipwright train restorer writes it.",
+        "Model",
+        shapes=False,
+        metavar="PATH",
     )
-    crf: int = field(
-        default=16,
-        metadata=described(
-            "Quality from 0 to 51; lower is better and larger.",
-            "Output",
-            shapes=True,
-            low=0,
-            high=51,
-        ),
+    crf: int = option(
+        16,
+        "Quality from 0 to 51; lower is better and larger.",
+        "Output",
+        shapes=True,
+        low=0,
+        high=51,
     )
-    codec: Codec = field(
-        default="auto",
-        metadata=described(
-            "How the pictures are stored: h264, hevc, av1, vp9 or prores; auto: H.264, or AV1 in "
-            "WebM. lipwright doctor lists what this machine can encode.",
-            "Output",
-            shapes=True,
-        ),
+    codec: Codec = option(
+        "auto",
+        "How the pictures are stored: h264, hevc, av1, vp9 or prores; auto: H.264, or AV1 in "
+        "WebM. lipwright doctor lists what this machine can encode.",
+        "Output",
+        shapes=True,
     )
-    lossless: bool = field(
-        default=False, metadata=described("FFV1 in an .mkv file.", "Output", shapes=True)
+    lossless: bool = option(False, "FFV1 in an .mkv file.", "Output", shapes=True)
+    watermark: Region | bool = option(
+        "face",
+        "What carries the invisible mark of synthetic video: the surroundings of the face, "
+        "the whole frame, or both.",
+        "Marks",
+        shapes=True,
+        off="No invisible mark.",
     )
-    watermark: Region | bool = field(
-        default="face",
-        metadata=described(
-            "What carries the invisible mark of synthetic video: the surroundings of the face, "
-            "the whole frame, or both.",
-            "Marks",
-            shapes=True,
-            off="No invisible mark.",
-        ),
+    manifest: bool = option(
+        True, "Sign a C2PA manifest that says what was changed.", "Marks", shapes=False
     )
-    manifest: bool = field(
-        default=True,
-        metadata=described(
-            "Sign a C2PA manifest that says what was changed.", "Marks", shapes=False
-        ),
+    certificate: str | Path | None = option(
+        None,
+        "Sign with this certificate chain instead of a self-made one; needs --key.",
+        "Marks",
+        shapes=False,
+        metavar="PEM",
     )
-    certificate: str | Path | None = field(
-        default=None,
-        metadata=described(
-            "Sign with this certificate chain instead of a self-made one; needs --key.",
-            "Marks",
-            shapes=False,
-            metavar="PEM",
-        ),
+    key: str | Path | None = option(
+        None, "The certificate's private key.", "Marks", shapes=False, metavar="PEM"
     )
-    key: str | Path | None = field(
-        default=None,
-        metadata=described("The certificate's private key.", "Marks", shapes=False, metavar="PEM"),
+    time_stamp: str | None = option(
+        None,
+        "Ask this time stamp authority when signing; otherwise nobody is asked.",
+        "Marks",
+        shapes=False,
+        metavar="URL",
     )
-    time_stamp: str | None = field(
-        default=None,
-        metadata=described(
-            "Ask this time stamp authority when signing; otherwise nobody is asked.",
-            "Marks",
-            shapes=False,
-            metavar="URL",
-        ),
+    consent: str | None = option(
+        None,
+        'Who agreed, to what, when: "who, purpose, date".',
+        "Marks",
+        shapes=False,
+        metavar="TEXT|FILE.yaml",
     )
-    consent: str | None = field(
-        default=None,
-        metadata=described(
-            'Who agreed, to what, when: "who, purpose, date".',
-            "Marks",
-            shapes=False,
-            metavar="TEXT|FILE.yaml",
-        ),
+    report: str | Path | None = option(
+        None,
+        "Write what was done to every frame, and why, as JSON.",
+        "Output",
+        shapes=False,
+        metavar="FILE",
     )
-    report: str | Path | None = field(
-        default=None,
-        metadata=described(
-            "Write what was done to every frame, and why, as JSON.",
-            "Output",
-            shapes=False,
-            metavar="FILE",
-        ),
+    resume: bool = option(
+        False,
+        "Continue an interrupted job; keep what is done, in steps of about 4 s, if interrupted "
+        "again.",
+        "Job",
+        shapes=False,
+        still=False,
     )
-    resume: bool = field(
-        default=False,
-        metadata=described(
-            "Continue an interrupted job; keep what is done, in steps of about 4 s, if interrupted "
-            "again.",
-            "Job",
-            shapes=False,
-            still=False,
-        ),
+    compare: str | Path | None = option(
+        None,
+        "Write source and result side by side, with sound, into this video too.",
+        "Output",
+        shapes=False,
+        metavar="FILE.mp4",
     )
-    compare: str | Path | None = field(
-        default=None,
-        metadata=described(
-            "Write source and result side by side, with sound, into this video too.",
-            "Output",
-            shapes=False,
-            metavar="FILE.mp4",
-        ),
+    overwrite: bool = option(
+        True,
+        "Replace an output that exists once the new one is complete; --no-overwrite stops "
+        "before any work instead.",
+        "Output",
+        shapes=False,
     )
-    overwrite: bool = field(
-        default=True,
-        metadata=described(
-            "Replace an output that exists once the new one is complete; --no-overwrite stops "
-            "before any work instead.",
-            "Output",
-            shapes=False,
-        ),
+    preview: str | Path | None = option(
+        None,
+        "Draw a few moments of every face only, source above result, into this picture.",
+        "Output",
+        shapes=False,
+        metavar="FILE.png",
     )
-    preview: str | Path | None = field(
-        default=None,
-        metadata=described(
-            "Draw a few moments of every face only, source above result, into this picture.",
-            "Output",
-            shapes=False,
-            metavar="FILE.png",
-        ),
+    device: Device = option("auto", "What computes: auto, cpu, cuda or mps.", "Model", shapes=False)
+    backend: Backend = option(
+        "auto", "Which runtime computes: auto, torch or openvino.", "Model", shapes=False
     )
-    device: Device = field(
-        default="auto",
-        metadata=described("What computes: auto, cpu, cuda or mps.", "Model", shapes=False),
+    seed: int = option(0, "Seed of everything random.", "Model", shapes=True, low=0)
+    batch_size: int = option(
+        8, "Frames at once; does not change the result.", "Model", shapes=True, low=1, still=False
     )
-    backend: Backend = field(
-        default="auto",
-        metadata=described(
-            "Which runtime computes: auto, torch or openvino.", "Model", shapes=False
-        ),
+    pixels: Pixels = option(
+        "keep",
+        "keep: bit depth and colour sampling of the source; 8: 8 bit 4:2:0, which every player "
+        "shows.",
+        "Output",
+        shapes=True,
     )
-    seed: int = field(
-        default=0,
-        metadata=described("Seed of everything random.", "Model", shapes=True, low=0),
+    deinterlace: bool = option(
+        False,
+        "Make whole frames of interlaced ones; otherwise they stay interlaced.",
+        "Output",
+        shapes=True,
+        still=False,
     )
-    batch_size: int = field(
-        default=8,
-        metadata=described(
-            "Frames at once; does not change the result.", "Model", shapes=True, low=1, still=False
-        ),
+    video_stream: int | None = option(
+        None,
+        "Number of the video stream to use, as ffprobe counts; otherwise the default one.",
+        "Output",
+        shapes=True,
+        metavar="N",
+        low=0,
+        still=False,
     )
-    pixels: Pixels = field(
-        default="keep",
-        metadata=described(
-            "keep: bit depth and colour sampling of the source; 8: 8 bit 4:2:0, which every player "
-            "shows.",
-            "Output",
-            shapes=True,
-        ),
+    speech_stream: int | None = option(
+        None,
+        "Number of the audio stream to speak, as ffprobe counts; otherwise the default one.",
+        "Output",
+        shapes=True,
+        metavar="N",
+        low=0,
     )
-    deinterlace: bool = field(
-        default=False,
-        metadata=described(
-            "Make whole frames of interlaced ones; otherwise they stay interlaced.",
-            "Output",
-            shapes=True,
-            still=False,
-        ),
+    limit: tuple[str, ...] = option(
+        (),
+        "Set a limit on what a file may ask for (docs/media.md lists them); may be given "
+        "several times.",
+        "Job",
+        shapes=False,
+        metavar="NAME=VALUE",
     )
-    video_stream: int | None = field(
-        default=None,
-        metadata=described(
-            "Number of the video stream to use, as ffprobe counts; otherwise the default one.",
-            "Output",
-            shapes=True,
-            metavar="N",
-            low=0,
-            still=False,
-        ),
+    keep_streams: bool = option(
+        False,
+        "Keep the video's other sound and subtitle streams, its chapters, title and time code.",
+        "Output",
+        shapes=False,
+        still=False,
     )
-    speech_stream: int | None = field(
-        default=None,
-        metadata=described(
-            "Number of the audio stream to speak, as ffprobe counts; otherwise the default one.",
-            "Output",
-            shapes=True,
-            metavar="N",
-            low=0,
-        ),
+    silence_gate: bool = option(
+        True, "Bring the mouth to rest where nobody speaks.", "Face", shapes=True
     )
-    limit: tuple[str, ...] = field(
-        default=(),
-        metadata=described(
-            "Set a limit on what a file may ask for (docs/media.md lists them); may be given "
-            "several times.",
-            "Job",
-            shapes=False,
-            metavar="NAME=VALUE",
-        ),
+    detail: Detail = option(
+        "keep",
+        "keep: add the edit to the source, which keeps skin and beard; off: paste the drawn face.",
+        "Face",
+        shapes=True,
     )
-    keep_streams: bool = field(
-        default=False,
-        metadata=described(
-            "Keep the video's other sound and subtitle streams, its chapters, title and time code.",
-            "Output",
-            shapes=False,
-            still=False,
-        ),
+    plan_cache: bool = option(
+        True,
+        "Keep what was found out about the video, small pictures of its faces among it, in "
+        "your cache folder for its next dub.",
+        "Job",
+        shapes=False,
+        still=False,
     )
-    silence_gate: bool = field(
-        default=True,
-        metadata=described("Bring the mouth to rest where nobody speaks.", "Face", shapes=True),
+    ray: str | None = option(
+        None,
+        "Draw on the machines of a Ray cluster, which must see the files under the same paths: "
+        "the address of its head, auto, or local for processes of this machine.",
+        "Job",
+        shapes=False,
+        metavar="ADDRESS",
+        still=False,
     )
-    detail: Detail = field(
-        default="keep",
-        metadata=described(
-            "keep: add the edit to the source, which keeps skin and beard; off: paste the drawn "
-            "face.",
-            "Face",
-            shapes=True,
-        ),
-    )
-    plan_cache: bool = field(
-        default=True,
-        metadata=described(
-            "Keep what was found out about the video, small pictures of its faces among it, in "
-            "your cache folder for its next dub.",
-            "Job",
-            shapes=False,
-            still=False,
-        ),
-    )
-    ray: str | None = field(
-        default=None,
-        metadata=described(
-            "Draw on the machines of a Ray cluster, which must see the files under the same paths: "
-            "the address of its head, auto, or local for processes of this machine.",
-            "Job",
-            shapes=False,
-            metavar="ADDRESS",
-            still=False,
-        ),
-    )
-    fps: Fraction = field(
-        default=STILL_RATE,
-        metadata=described(
-            "Frames per second of a still picture, whole or as a fraction (30000/1001); a video "
-            "keeps its own.",
-            "Output",
-            shapes=True,
-            metavar="RATE",
-            low=1,
-            high=1000,
-        ),
+    fps: Fraction = option(
+        STILL_RATE,
+        "Frames per second of a still picture, whole or as a fraction (30000/1001); a video "
+        "keeps its own.",
+        "Output",
+        shapes=True,
+        metavar="RATE",
+        low=1,
+        high=1000,
     )
 
     @property
@@ -473,35 +386,3 @@ class DubOptions:
                 value = getattr(self, name)
                 found[name] = str(value) if isinstance(value, (Fraction, Path)) else value
         return {**found, "watermark": self.region}
-
-
-class Observer(Protocol):
-    """Is told how far the job is; called from the thread that called ``dub``.
-
-    One that derives from :class:`QuietObserver` gets no explanations.
-    """
-
-    def progress(self, stage: Stage, done: int, total: int | None, fps: float) -> None:
-        """``done`` of ``total`` frames of a stage; ``fps`` is the speed of the last seconds.
-
-        The speed is 0.0 while it is not known. A stage that counts no frames (loading, listening)
-        is told of once, as 0 of None.
-        """
-        ...
-
-    def notice(self, line: str) -> None:
-        """A line that the user should read before the work begins."""
-        ...
-
-
-class QuietObserver(Observer):
-    """Base of observers whose ``notice`` gets only what has to be said, such as a missing mark.
-
-    Warnings and explanations are in the report alone.
-    """
-
-    def progress(self, stage: Stage, done: int, total: int | None, fps: float) -> None:
-        """Says nothing."""
-
-    def notice(self, line: str) -> None:
-        """Says nothing."""

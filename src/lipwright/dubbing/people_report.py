@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lipwright.dubbing.contact_sheet import save_picture
-from lipwright.dubbing.options import Observer
+from lipwright.dubbing.observer import Observer
 from lipwright.dubbing.people import Embed, Person, as_table, people_of
 from lipwright.dubbing.people_sheet import draw_people
 from lipwright.dubbing.plan import Plan

@@ -20,7 +20,8 @@ import cv2
 from lipwright import __version__
 from lipwright.dubbing.dubber import Dubber
 from lipwright.dubbing.marks import marks
-from lipwright.dubbing.options import DubOptions, Observer
+from lipwright.dubbing.observer import Observer
+from lipwright.dubbing.options import DubOptions
 from lipwright.dubbing.plan import Source
 from lipwright.errors import Interrupted, LipwrightError
 from lipwright.files.whole import write_json, write_text, written_whole

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.dubbing.contact_sheet import save_picture
-from lipwright.dubbing.options import Observer
+from lipwright.dubbing.observer import Observer
 from lipwright.dubbing.people import as_table, people_of
 from lipwright.dubbing.people_report import with_speakers
 from lipwright.dubbing.people_sheet import draw_people

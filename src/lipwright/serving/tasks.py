@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from lipwright.dubbing.options import DubOptions, Observer
+from lipwright.dubbing.observer import Observer
+from lipwright.dubbing.options import DubOptions
 from lipwright.errors import LipwrightError
 from lipwright.media.codecs import CODECS
 from lipwright.methods.base import Method

@@ -44,7 +44,7 @@ class JobObserver:
         self._stage = ""
 
     def progress(self, stage: str, done: int, total: int | None, fps: float) -> None:
-        """See ``dubbing.options.Observer``; raises CancelledError where the job is to stop."""
+        """See ``dubbing.observer.Observer``; raises CancelledError where the job is to stop."""
         now = time.monotonic()
         if stage == self._stage and now - self._updated < BETWEEN_UPDATES and done != total:
             return
@@ -53,7 +53,7 @@ class JobObserver:
             raise CancelledError
 
     def notice(self, line: str) -> None:
-        """See ``dubbing.options.Observer``."""
+        """See ``dubbing.observer.Observer``."""
         self._store.notice(self._job.id, line)
 
 

@@ -107,11 +107,11 @@ def test_values_without_sense_are_one_sentence(change: dict[str, Any], words: st
 
 
 def test_an_option_cannot_be_declared_without_saying_whether_it_shapes_the_frames() -> None:
-    from lipwright.dubbing.option_info import described
+    from lipwright.dubbing.option_info import option
 
-    declare: Callable[..., Any] = described
+    declare: Callable[..., Any] = option
     with pytest.raises(TypeError, match="shapes"):
-        declare("Help.", "Face")
+        declare(0, "Help.", "Face")
 
 
 def test_choices_are_found_inside_unions() -> None:

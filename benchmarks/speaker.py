@@ -35,7 +35,8 @@ import av
 import numpy as np
 
 from lipwright.dubbing.analysis import analyse, settings
-from lipwright.dubbing.plan import Plan, PlanWriter, Source
+from lipwright.dubbing.plan import Plan, Source
+from lipwright.dubbing.plan_file import PlanWriter
 from lipwright.dubbing.schedule import select
 from lipwright.dubbing.speaking import speaking_in, who_speaks
 from lipwright.faces.tracker import FaceTracker

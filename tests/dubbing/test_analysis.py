@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from lipwright.dubbing import analysis, report, schedule, timeline
-from lipwright.dubbing import plan as plans
-from lipwright.dubbing.plan import LOST, MISSING, SEEN, TURNED_AWAY, Plan, PlanWriter, Source
+from lipwright.dubbing import plan_file
+from lipwright.dubbing.plan import LOST, MISSING, SEEN, TURNED_AWAY, Plan, Source
+from lipwright.dubbing.plan_file import PlanWriter
 from lipwright.dubbing.references import COUNT
 from lipwright.errors import LipwrightError
 from lipwright.faces import alignment
@@ -206,7 +207,7 @@ def test_saved_plan_is_the_same_plan(tmp_path: Path) -> None:
 
     pts = [3 * i + (i % 3 == 0) for i in range(20)]
     made = make(tmp_path, (20,), script, pts=pts, time_base=Fraction(1, 90))
-    found = plans.load(made.path, made.source, made.settings)
+    found = plan_file.load(made.path, made.source, made.settings)
     assert found is not None
     assert (found.pts, found.time_base, found.shots) == (made.pts, made.time_base, made.shots)
     assert (found.last_duration, found.warnings) == (made.last_duration, made.warnings)
@@ -229,7 +230,7 @@ def test_saved_plan_is_the_same_plan(tmp_path: Path) -> None:
 
 def test_foreign_and_unfinished_plans_are_not_used(tmp_path: Path) -> None:
     made = make(tmp_path, (10,), lambda i: [Actor(0, 40, 30, 120)])
-    load = plans.load
+    load = plan_file.load
     assert load(made.path, made.source, made.settings) is not None
     assert load(made.path, Source(1, 2, "x"), made.settings) is None
     assert load(made.path, made.source, {**made.settings, "thumbnail": 1}) is None

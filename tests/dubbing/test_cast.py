@@ -21,7 +21,8 @@ from lipwright.dubbing.cast.request import CastSpeech
 from lipwright.dubbing.cast.sound import RATE, write_mix
 from lipwright.dubbing.cast.stretches import Stretch
 from lipwright.dubbing.job import DubOptions, dub
-from lipwright.dubbing.plan import NOT_SPEAKING, Plan, PlanWriter, Source
+from lipwright.dubbing.plan import NOT_SPEAKING, Plan, Source
+from lipwright.dubbing.plan_file import PlanWriter
 from lipwright.errors import LipwrightError
 from lipwright.lip_motion import BOUND
 from lipwright.media.audio import load_speech

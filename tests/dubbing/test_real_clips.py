@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 import pytest
 
-from lipwright.dubbing import plan as plans
+from lipwright.dubbing.plan import Source
+from lipwright.dubbing.plan_file import PlanWriter
 from lipwright.dubbing import render, report, schedule
 from lipwright.dubbing.job import DubOptions, dub
 from lipwright.errors import LipwrightError
@@ -220,7 +221,7 @@ def test_plan_of_a_real_clip_stands_still(corpus: Path, tmp_path: Path) -> None:
 
     tracker = FaceTracker()
     video = corpus / ONE
-    writer = plans.PlanWriter(tmp_path / "p.jsonl", plans.Source.of(video), settings(tracker))
+    writer = PlanWriter(tmp_path / "p.jsonl", Source.of(video), settings(tracker))
     made = analyse(video, writer, tracker)
     (track,) = made.tracks
     assert track.usable.all()

@@ -29,11 +29,10 @@ from lipwright.dubbing.plan import (
     TURNED_AWAY,
     USABLE,
     Plan,
-    PlanWriter,
     Track,
     pack_points,
-    settle,
 )
+from lipwright.dubbing.plan_file import PlanWriter, settle
 from lipwright.dubbing.plan_version import plan_version
 from lipwright.dubbing.references import Reference, ReferenceSelector, encode_detail, quality
 from lipwright.face_regions import MOUTH_WINDOW

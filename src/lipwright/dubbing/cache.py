@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from lipwright.dubbing.findings import findings_beside
-from lipwright.dubbing.plan import Plan, PlanWriter, Source, load
+from lipwright.dubbing.plan import Plan, Source
+from lipwright.dubbing.plan_file import PlanWriter, load
 from lipwright.errors import LipwrightError
 from lipwright.files.kept_files import (
     MAKING,

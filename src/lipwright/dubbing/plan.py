@@ -3,10 +3,8 @@
 Shots, timestamps, and per track the crop of every frame. It says nothing about the speech, the
 method or whose mouth moves; so one plan serves every later dub of the same video.
 
-On disk it is a file of JSON lines: a header, one line per track followed by its reference pictures
-(PNG), and a footer. The pictures stay on disk until a track begins to speak. A file without its
-footer is the work of a killed job and is not used. Numbers are rounded when the plan is made, not
-when it is saved, so that a plan from the cache gives exactly the same frames as a fresh one.
+The reference pictures stay in the plan's file (:mod:`~lipwright.dubbing.plan_file`) until a track
+begins to speak.
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from pathlib import Path
 from typing import IO, Any
@@ -25,12 +23,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright import __version__
-from lipwright.dubbing.references import Reference
 from lipwright.errors import LipwrightError
 from lipwright.faces import alignment
 
-FORMAT = 3
 _END_BYTES = 1 << 20
 
 # What is known of a face in a frame.
@@ -39,9 +34,6 @@ NOT_SPEAKING = 7
 """A usable face that is left alone at this time; in no plan on disk, see ``speaking.limited``."""
 USABLE = (SEEN, LOST)
 
-_DECIMALS = 5
-DETAIL_BYTES = 256 << 20
-"""A plan keeps no more detail of mouths than this; faces that come later have none."""
 POINT_RANGE = (-0.5, 1.5)
 """Outline points are stored as 16-bit fractions of this range, in parts of the crop's side."""
 
@@ -157,11 +149,6 @@ def unpack_points(packed: NDArray[np.uint16]) -> NDArray[np.float32]:
     return (packed.astype(np.float64) / 65535 * (high - low) + low).astype(np.float32)
 
 
-def settle(values: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Round to what a saved plan keeps."""
-    return np.asarray(np.round(np.asarray(values, np.float64), _DECIMALS), np.float64)
-
-
 @dataclass(frozen=True)
 class Source:
     """Which file a plan belongs to.
@@ -208,6 +195,7 @@ class Plan:
         tracks: by number.
         warnings: what the reader had to say.
         path: the file that holds the reference pictures.
+        file: the same, open; None until it is needed.
     """
 
     source: Source
@@ -219,26 +207,26 @@ class Plan:
     tracks: list[Track]
     warnings: list[str]
     path: Path
-    _file: IO[bytes] | None = None
+    file: IO[bytes] | None = None
     _reading: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def __enter__(self) -> Plan:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        if self.file is not None:
+            self.file.close()
+            self.file = None
 
     def portable(self) -> PortablePlan:
         """All of it, for another process that need not see its file."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.init}
-        del values["_file"], values["path"], values["_reading"]
-        if self._file is None:
-            self._file = self.path.open("rb")
+        del values["file"], values["path"], values["_reading"]
+        if self.file is None:
+            self.file = self.path.open("rb")
         with self._reading:
-            self._file.seek(0)
-            return PortablePlan(values, self._file.read())
+            self.file.seek(0)
+            return PortablePlan(values, self.file.read())
 
     def references(self, track: Track) -> list[NDArray[np.uint8]]:
         """The reference crops of a track, (S, S, 3) uint8 RGB, closed mouths first."""
@@ -254,11 +242,11 @@ class Plan:
             yield self._picture(offset, "detail")
 
     def _picture(self, offset: int, name: str) -> NDArray[np.uint8]:
-        if self._file is None:  # stays open: another job may tidy the cache meanwhile
-            self._file = self.path.open("rb")
+        if self.file is None:  # stays open: another job may tidy the cache meanwhile
+            self.file = self.path.open("rb")
         with self._reading:
-            self._file.seek(offset)
-            line = json.loads(self._file.readline())
+            self.file.seek(offset)
+            line = json.loads(self.file.readline())
         if name not in line:
             return np.zeros((0, 0, 3), np.uint8)
         data = base64.b64decode(line[name])
@@ -286,218 +274,3 @@ class PortablePlan:
         """The plan, its file written to ``path``."""
         path.write_bytes(self.file)
         return Plan(**self.values, path=path)
-
-
-class PlanWriter:
-    """Writes a plan as it grows; nothing but the columns of the tracks stays in memory."""
-
-    def __init__(self, path: Path, source: Source, settings: dict[str, Any]) -> None:
-        self.path = path
-        self._source, self._settings = source, settings
-        self._file = path.open("wb")
-        self._tracks: list[Track] = []
-        self._detail_bytes = 0
-        header = {"lipwright_plan": FORMAT, "source": asdict(source), "settings": settings}
-        self._line({**header, "version": __version__})
-
-    def add(self, track: Track, references: list[Reference]) -> None:
-        """Append a finished track with its reference pictures."""
-        self._line(
-            {
-                "track": track.number,
-                "shot": track.shot,
-                "first": track.first,
-                "crops": track.crops.tolist(),
-                "openings": settle(track.openings).tolist(),
-                "lip_shapes": _as_text(track.lips),
-                "states": track.states.tolist(),
-                "strength": settle(track.strength).tolist(),
-                "rest": settle(track.rest).ravel().tolist(),
-                "rest_opening": track.rest_opening,
-                "outline": list(track.points.shape[1:]),
-                "points": _as_text(track.points),
-            }
-        )
-        offsets = []
-        for reference in references:
-            offsets.append(self._file.tell())
-            _, png = cv2.imencode(".png", cv2.cvtColor(reference.crop, cv2.COLOR_RGB2BGR))
-            picture = base64.b64encode(png.tobytes()).decode()
-            opening = round(reference.opening, _DECIMALS)
-            lips = settle(reference.lips).ravel().tolist()
-            line = {"reference": reference.frame, "opening": opening, "lips": lips, "png": picture}
-            self._detail_bytes += len(reference.detail)
-            if reference.detail and self._detail_bytes <= DETAIL_BYTES:
-                # Behind the picture: what reads a plan skips both.
-                line["detail"] = base64.b64encode(reference.detail).decode()
-            self._line(line)
-        more = {
-            "references": tuple(
-                (reference.frame, round(reference.opening, _DECIMALS)) for reference in references
-            ),
-            "reference_lips": tuple(
-                settle(reference.lips).astype(np.float32) for reference in references
-            ),
-            "offsets": tuple(offsets),
-        }
-        self._tracks.append(Track(**{**vars(track), **more}))
-
-    def finish(
-        self,
-        time_base: Fraction,
-        pts: list[int],
-        last_duration: int,
-        shots: list[tuple[int, int]],
-        warnings: list[str],
-    ) -> Plan:
-        """Write the footer and close."""
-        self._line(
-            {
-                "frames": len(pts),
-                "time_base": [time_base.numerator, time_base.denominator],
-                "steps": np.diff(np.asarray([0, *pts], dtype=np.int64)).tolist(),
-                "last_duration": last_duration,
-                "shots": shots,
-                "warnings": warnings,
-            }
-        )
-        self._file.close()
-        tracks = sorted(self._tracks, key=lambda track: track.number)
-        return Plan(
-            self._source,
-            self._settings,
-            time_base,
-            pts,
-            last_duration,
-            shots,
-            tracks,
-            warnings,
-            self.path,
-        )
-
-    def discard(self) -> None:
-        """Close and remove an unfinished file."""
-        self._file.close()
-        self.path.unlink(missing_ok=True)
-
-    def _line(self, data: dict[str, Any]) -> None:
-        self._file.write(json.dumps(data, separators=(",", ":")).encode() + b"\n")
-
-
-def load(
-    path: Path, source: Source, settings: dict[str, Any], file: IO[bytes] | None = None
-) -> Plan | None:
-    """A saved plan, or None if there is none, if it is unfinished or belongs to something else.
-
-    Args:
-        path: its file.
-        source: the video that it has to belong to.
-        settings: how the video has to have been looked at.
-        file: the file, opened by somebody who has checked it; stays open in the plan.
-    """
-    try:
-        file = file or path.open("rb")
-    except OSError:
-        return None
-    try:
-        plan = _load(file, path, source, settings)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        plan = None  # damaged: a cache is only a cache
-    if plan is None:
-        file.close()
-    else:
-        plan._file = file
-    return plan
-
-
-def _load(file: IO[bytes], path: Path, source: Source, settings: dict[str, Any]) -> Plan | None:
-    tracks: list[Track] = []
-    references: list[tuple[int, float]] = []
-    lips: list[NDArray[np.float32]] = []
-    offsets: list[int] = []
-
-    def close_track() -> None:
-        if tracks:
-            more = {
-                "references": tuple(references),
-                "reference_lips": tuple(lips),
-                "offsets": tuple(offsets),
-            }
-            tracks[-1] = Track(**{**vars(tracks[-1]), **more})
-        references.clear()
-        lips.clear()
-        offsets.clear()
-
-    footer: dict[str, Any] | None = None
-    for number, (offset, data) in enumerate(_lines(file)):
-        if number == 0:
-            same = data["lipwright_plan"] == FORMAT and data["version"] == __version__
-            if not same or data["source"] != asdict(source) or data["settings"] != settings:
-                return None
-        elif "reference" in data:
-            references.append((int(data["reference"]), float(data["opening"])))
-            lips.append(np.asarray(data["lips"], np.float32).reshape(-1, 2))
-            offsets.append(offset)
-        elif "track" in data:
-            close_track()
-            tracks.append(_track(data))
-        else:
-            close_track()
-            footer = data
-    if footer is None:
-        return None
-    pts = np.cumsum(np.asarray(footer["steps"], dtype=np.int64)).tolist()
-    if len(pts) != footer["frames"]:
-        return None
-    return Plan(
-        source,
-        settings,
-        Fraction(*footer["time_base"]),
-        pts,
-        int(footer["last_duration"]),
-        [(int(a), int(b)) for a, b in footer["shots"]],
-        sorted(tracks, key=lambda track: track.number),
-        [str(sentence) for sentence in footer["warnings"]],
-        path,
-    )
-
-
-def _lines(file: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Offset and content of every line; the pictures are not decoded."""
-    while True:
-        offset = file.tell()
-        line = file.readline()
-        if not line:
-            return
-        if line.startswith(b'{"reference"'):
-            head, _, rest = line.partition(b',"png"')
-            if not rest.endswith(b'"}\n'):
-                raise ValueError("cut off")
-            line = head + b"}"
-        yield offset, json.loads(line)
-
-
-def _track(data: dict[str, Any]) -> Track:
-    count = len(data["states"])
-    points, lips = _from_text(data["points"]), _from_text(data["lip_shapes"])
-    return Track(
-        int(data["track"]),
-        int(data["shot"]),
-        int(data["first"]),
-        np.asarray(data["crops"], np.float64).reshape(count, 4),
-        points.reshape(count, *data["outline"]),
-        np.asarray(data["openings"], np.float32),
-        lips.reshape(count, -1, 2),
-        np.asarray(data["states"], np.uint8),
-        np.asarray(data["strength"], np.float32),
-        np.asarray(data["rest"], np.float32).reshape(-1, 2),
-        float(data["rest_opening"]),
-    )
-
-
-def _as_text(packed: NDArray[np.uint16]) -> str:
-    return base64.b64encode(packed.astype("<u2").tobytes()).decode()
-
-
-def _from_text(text: str) -> NDArray[np.uint16]:
-    return np.frombuffer(base64.b64decode(text), "<u2").astype(np.uint16)

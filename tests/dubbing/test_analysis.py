@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lipwright.dubbing import analysis, report, schedule, timeline
-from lipwright.dubbing import plan_file
+from lipwright.dubbing import analysis, plan_file, report, schedule, timeline
 from lipwright.dubbing.plan import LOST, MISSING, SEEN, TURNED_AWAY, Plan, Source
 from lipwright.dubbing.plan_file import PlanWriter
 from lipwright.dubbing.references import COUNT

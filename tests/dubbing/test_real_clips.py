@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 import pytest
 
-from lipwright.dubbing.plan import Source
-from lipwright.dubbing.plan_file import PlanWriter
 from lipwright.dubbing import render, report, schedule
 from lipwright.dubbing.job import DubOptions, dub
+from lipwright.dubbing.plan import Source
+from lipwright.dubbing.plan_file import PlanWriter
 from lipwright.errors import LipwrightError
 from lipwright.faces import alignment
 from lipwright.media.info import VideoInfo, probe

@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 import pytest
 
-from lipwright.dubbing import render, report, schedule
+from lipwright.dubbing import report, schedule
+from lipwright.dubbing.face_renderer import face_mask
 from lipwright.dubbing.job import DubOptions, dub
 from lipwright.dubbing.plan import Source
 from lipwright.dubbing.plan_file import PlanWriter
@@ -69,7 +70,7 @@ def outside(info: VideoInfo, sched: schedule.Schedule, k: int, side: int) -> np.
     reached = np.zeros((info.height, info.width), np.float32)
     for face in sched.faces(k):
         to_frame = crop_to_storage(info, alignment.to_pixels(face.crop, side))
-        mask = render.face_mask(face, side)
+        mask = face_mask(face, side)
         reached = np.maximum(reached, cv2.warpAffine(mask, to_frame, reached.shape[::-1]))
     return reached == 0
 

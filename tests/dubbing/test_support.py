@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lipwright.dubbing import render
+from lipwright.dubbing import face_renderer as rendering
+from lipwright.dubbing import render_job
 from lipwright.dubbing.plan import SEEN, PlannedFace
 from lipwright.faces.paste import OUTLINE_POINTS
 from lipwright.media.mel import AudioSpec
@@ -28,7 +29,7 @@ def planned(middle: float) -> PlannedFace:
 
 
 @pytest.fixture
-def face_renderer(monkeypatch: pytest.MonkeyPatch) -> render.FaceRenderer:
+def face_renderer(monkeypatch: pytest.MonkeyPatch) -> rendering.FaceRenderer:
     """Looks at frames 7, 3 and 5; those of 7 and 5 lie left and right, that of 3 is not known."""
 
     def mask(face: PlannedFace, side: int, opening: float = 0.0) -> np.ndarray:
@@ -37,11 +38,11 @@ def face_renderer(monkeypatch: pytest.MonkeyPatch) -> render.FaceRenderer:
         made[:, np.abs(across - face.points[:, 0].mean()) < 0.2] = 1.0
         return made
 
-    monkeypatch.setattr(render, "face_mask", mask)
+    monkeypatch.setattr(rendering, "face_mask", mask)
     faces = {7: planned(0.3), 5: planned(0.7), 3: None}
     track = SimpleNamespace(references=((7, 0.1), (3, 0.2), (5, 0.3)), face=faces.get)
     job: Any = SimpleNamespace(schedule=SimpleNamespace(track=lambda number: track))
-    return render.FaceRenderer(job)
+    return rendering.FaceRenderer(job)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def face_renderer(monkeypatch: pytest.MonkeyPatch) -> render.FaceRenderer:
     ],
 )
 def test_the_look_that_counts_says_where_there_is_face(
-    face_renderer: render.FaceRenderer, weights: list[float], left: float, right: float
+    face_renderer: rendering.FaceRenderer, weights: list[float], left: float, right: float
 ) -> None:
     wide = PlannedFace(0, planned(0.5).crop, outline(0.5), SEEN, 1.0)
     for middle, expected in ((0.3, left), (0.7, right)):
@@ -81,14 +82,14 @@ def test_a_look_with_a_closed_mouth_covers_the_chin_of_an_open_one() -> None:
     dropped = points.copy()
     down = np.clip(np.cos(turn), 0.0, 1.0)
     dropped[:n, 1] += 0.08 * 0.86 * down
-    reference = render.face_mask(
-        PlannedFace(0, closed.crop, points, SEEN, 1.0), 64, render.JAW_DROP
+    reference = rendering.face_mask(
+        PlannedFace(0, closed.crop, points, SEEN, 1.0), 64, rendering.JAW_DROP
     )
-    frame = render.face_mask(PlannedFace(0, closed.crop, dropped, SEEN, 1.0), 64)
+    frame = rendering.face_mask(PlannedFace(0, closed.crop, dropped, SEEN, 1.0), 64)
     chin = dropped[JAW.index(CHIN)] * 64
     share = support(np.ones(1), reference[None], frame)
     assert share[round(float(chin[1])) - 1, 32] > 0.95
-    narrow = render.face_mask(PlannedFace(0, closed.crop, points, SEEN, 1.0), 64)
+    narrow = rendering.face_mask(PlannedFace(0, closed.crop, points, SEEN, 1.0), 64)
     assert support(np.ones(1), narrow[None], frame)[round(float(chin[1])) - 1, 32] < 0.9
 
 
@@ -134,11 +135,11 @@ def test_looks_of_shots_that_have_passed_are_forgotten() -> None:
         expressiveness=1.0,
         started=None,
     )
-    face_renderer = render.FaceRenderer(job)
+    face_renderer = rendering.FaceRenderer(job)
     for k in (0, 1):
         face = PlannedFace(k, planned(0.5).crop, outline(0.5), SEEN, 1.0)
         work: Any = SimpleNamespace(
-            k=k, faces=[render.Face(face, np.full((64, 64, 3), 0.5, np.float32))]
+            k=k, faces=[render_job.Face(face, np.full((64, 64, 3), 0.5, np.float32))]
         )
         face_renderer.draw([work])
         assert work.faces[0].support is not None

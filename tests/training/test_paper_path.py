@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 from lipwright.data.packed import PackedCorpus
 from lipwright.dubbing.job import DubOptions, dub
-from lipwright.dubbing.render import StartedFaces
+from lipwright.dubbing.render_job import StartedFaces
 from lipwright.errors import LipwrightError
 from lipwright.media.mel import SILENCE
 from lipwright.methods.registry import load_method

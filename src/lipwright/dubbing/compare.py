@@ -26,7 +26,7 @@ from lipwright.media.thumbnail import thumbnail
 from lipwright.media.writer import VideoWriter
 
 if TYPE_CHECKING:
-    from lipwright.dubbing.render import Job, Marker
+    from lipwright.dubbing.render_job import Job, Marker
 
 LONGEST = 960
 GAP = 8

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lipwright.dubbing.job import dub
 from lipwright.dubbing.observer import Observer
 from lipwright.dubbing.options import DubOptions
-from lipwright.dubbing.render import StartedFaces
+from lipwright.dubbing.render_job import StartedFaces
 
 if TYPE_CHECKING:
     from lipwright.dubbing.report import Report

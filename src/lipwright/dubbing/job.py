@@ -39,7 +39,8 @@ from lipwright.dubbing.origin import Origin
 from lipwright.dubbing.plan import Plan, Source
 from lipwright.dubbing.planning import plan_of
 from lipwright.dubbing.preview import write_preview
-from lipwright.dubbing.render import Beyond, Job, StartedFaces, render
+from lipwright.dubbing.render import render
+from lipwright.dubbing.render_job import Beyond, Job, StartedFaces
 from lipwright.dubbing.report import Report
 from lipwright.dubbing.schedule import Schedule, select
 from lipwright.dubbing.segments import Segments

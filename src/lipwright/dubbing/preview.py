@@ -27,7 +27,8 @@ from lipwright.dubbing.contact_sheet import (
     save_picture,
 )
 from lipwright.dubbing.plan import LOST, USABLE, PlannedFace, Track
-from lipwright.dubbing.render import Job, preview
+from lipwright.dubbing.render import preview
+from lipwright.dubbing.render_job import Job
 from lipwright.dubbing.report import Status
 from lipwright.dubbing.schedule import Schedule
 from lipwright.errors import LipwrightError

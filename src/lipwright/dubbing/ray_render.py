@@ -27,7 +27,8 @@ from lipwright.dubbing.enhancing import FaceEnhancer
 from lipwright.dubbing.frames import FrameStore
 from lipwright.dubbing.options import DubOptions
 from lipwright.dubbing.plan import PortablePlan
-from lipwright.dubbing.render import Beyond, Job, render
+from lipwright.dubbing.render import render
+from lipwright.dubbing.render_job import Beyond, Job
 from lipwright.dubbing.schedule import Schedule
 from lipwright.dubbing.segments import PART, SegmentEncoder, Segments
 from lipwright.dubbing.timeline import Timeline
@@ -54,7 +55,7 @@ class Recipe:
         timeline: of the output.
         speaking, activity, activities: as in ``Schedule``.
         options: of the job.
-        audio_features, adapted: as in ``render.Job``.
+        audio_features, adapted: as in ``render_job.Job``.
         mark: id and region of the watermark, or None.
         segment: frames per segment.
         encoder: how segments are encoded.
@@ -81,7 +82,7 @@ class Part:
 
     Attributes:
         data: its file.
-        beyond: see ``render.Beyond``.
+        beyond: see ``render_job.Beyond``.
         marked, unmarked: frames with and without watermark.
         warnings: sentences of its writer and of the reader.
     """

@@ -83,7 +83,7 @@ class SegmentEncoder:
 
 
 class Segments:
-    """Takes the frames of a render in order; see ``render.Sink``.
+    """Takes the frames of a render in order; see ``render_job.Sink``.
 
     Attributes:
         start: first frame that is not yet in a finished segment.

@@ -9,8 +9,11 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.dubbing.compositing import composite_faces
+from lipwright.dubbing.face_renderer import FaceRenderer
 from lipwright.dubbing.options import Detail
-from lipwright.dubbing.render import FaceRenderer, Job, Marker, composite_faces, face_work
+from lipwright.dubbing.render import face_work
+from lipwright.dubbing.render_job import Job, Marker
 from lipwright.live.listener import Listener
 from lipwright.live.loop import FaceLoop
 from lipwright.media.mel import SILENCE

@@ -26,7 +26,7 @@ from lipwright.dubbing.analysis import THUMBNAIL_SIDE, Analyser, Tracker
 from lipwright.dubbing.options import Detail
 from lipwright.dubbing.plan import Plan, Source, Track
 from lipwright.dubbing.references import Reference
-from lipwright.dubbing.render import Job, Marker, StartedFaces
+from lipwright.dubbing.render_job import Job, Marker, StartedFaces
 from lipwright.dubbing.schedule import Schedule
 from lipwright.dubbing.timeline import Timeline, ping_pong
 from lipwright.geometry import smoothstep

@@ -49,8 +49,10 @@ from lipwright.evaluation.protocols.speech import write_wave
 from lipwright.evaluation.sampling import aligned_25, match_times
 from lipwright.face_regions import MOUTH_BOX, pixel_box
 from lipwright.faces.tracker import FaceTracker
+from lipwright.lip_agreement import Agreement
 from lipwright.lip_motion import NeutralMouth
 from lipwright.media.audio import SAMPLE_RATE, load_speech
+from lipwright.media.mel import MODEL_FPS
 from lipwright.methods.registry import load_method
 
 SIZE = 128
@@ -224,10 +226,12 @@ def measure(
     if "foreign" in series:
         heard_by["ours.foreign"] = series["foreign"], foreign_wave
     for name, (faces, sound) in heard_by.items():
-        side = Side(clip, faces)
-        side.__dict__["speech"] = sound  # a cached property
-        agreed = lip_agreement(side)
+        agreed = agreement_of(clip, faces, sound)
         out[f"{name}_lip_sync"] = float("nan") if agreed is None else agreed.peak
+        if name == "real.own":
+            late = agreed.offset / MODEL_FPS if agreed is not None and agreed.sure else 0.0
+            out["real.sound_late"] = late
+            out["ours.own_in_step"] = in_step(own, real, times, late)
     out |= pixels(clip, results["own"], source, series["own"], n, begin)
     if begin == 0:
         for kind, prefix in (("own", "ours."), ("foreign", "ours.foreign_")):
@@ -238,6 +242,24 @@ def measure(
             if meters is not None:
                 out |= {f"{prefix}{k}": v for k, v in detail_ratios(*meters).items()}
     return out
+
+
+def agreement_of(clip: Path, series: FaceSeries, sound: np.ndarray) -> Agreement | None:
+    """How the lips of a video agree with a sound."""
+    side = Side(clip, series)
+    side.__dict__["speech"] = sound  # a cached property
+    return lip_agreement(side)
+
+
+def in_step(own: np.ndarray, real: np.ndarray, times: np.ndarray, late: float) -> float:
+    """Correlation of two openings (n,) where the real video's sound comes so many seconds late.
+
+    What is drawn follows the sound, so it comes later than the real lips by as much.
+    """
+    by = round(late / float(np.median(np.diff(times))))
+    n = len(real)
+    a, b = own[max(0, by) : n + min(0, by)], real[max(0, -by) : n + min(0, -by)]
+    return correlation(a, b)
 
 
 def half_time(series: FaceSeries) -> Fraction:
@@ -350,6 +372,7 @@ def pixels(
 
 COLUMNS = (
     ("own_opening", "opening r, own speech", "{:.2f}"),
+    ("own_in_step", "the same, clips brought into step", "{:.2f}"),
     ("own_envelope", "envelope r, own", "{:.2f}"),
     ("foreign_envelope", "envelope r, foreign", "{:.2f}"),
     ("offset", "abs. offset, frames", "{:.1f}"),

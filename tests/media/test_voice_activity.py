@@ -91,3 +91,22 @@ def test_intervals_do_not_touch() -> None:
     found = voice_activity.detect(wave, RATE)
     assert (found.starts < found.ends).all()
     assert (found.ends[:-1] < found.starts[1:]).all()
+
+
+def test_a_longer_lead_frees_the_breath_before_speech_and_short_pauses_only() -> None:
+    wave = np.concatenate([zeros(1.5), talk(2), zeros(1.5), talk(2, 2), zeros(0.4), talk(2, 3)])
+    usual = voice_activity.detect(wave, RATE)
+    early = voice_activity.detect(wave, RATE, voice_activity.BREATH_SECONDS)
+    sooner = voice_activity.BREATH_SECONDS - voice_activity.LEAD_SECONDS
+    assert early.starts[:2] == pytest.approx(usual.starts[:2] - sooner)
+    assert early.ends[-1] == usual.ends[-1]
+    pause = (usual.ends[0] + usual.starts[1]) / 2
+    assert early.activity([0.5, pause]).tolist() == [0, 0]
+    assert early.activity([1.2])[0] == 1 > usual.activity([1.2])[0]
+    assert usual.starts.size == 3  # a pause that the lead and the hang fill is none
+    assert early.starts.size == 2
+
+
+def test_only_what_hears_whole_recordings_hears_breath() -> None:
+    assert voice_activity.lead_of(True) == voice_activity.BREATH_SECONDS
+    assert voice_activity.lead_of(False) == voice_activity.LEAD_SECONDS

@@ -202,7 +202,7 @@ class _Dub:
                 plan = self.cast.assign(plan)
                 wave = self._mixed(self.cast, scratch, kind)
             with plan:
-                schedule = self._schedule(plan, info, wave)
+                schedule = self._schedule(plan, info, wave, method)
                 self.report.warnings += plan.warnings
                 self._begin_stage("listen")
                 audio_features: NDArray[np.float32] | None = None
@@ -420,7 +420,9 @@ class _Dub:
             )
         return found
 
-    def _schedule(self, plan: Plan, info: VideoInfo, wave: NDArray[np.float32]) -> Schedule:
+    def _schedule(
+        self, plan: Plan, info: VideoInfo, wave: NDArray[np.float32], method: Method
+    ) -> Schedule:
         """Timeline, speakers and activity."""
         options = self.options
         if self.cast is not None:
@@ -455,7 +457,8 @@ class _Dub:
         if self.cast is not None:
             return Schedule(plan, line, speaking, *self.cast.activity(times))
         if self.options.silence_gate:
-            activity = voice_activity.detect(wave, SAMPLE_RATE).activity(times)
+            lead = voice_activity.lead_of(method.info.whole_speech)
+            activity = voice_activity.detect(wave, SAMPLE_RATE, lead).activity(times)
         else:
             activity = (times < float(seconds)).astype(np.float32)
         return Schedule(plan, line, speaking, activity)

@@ -66,7 +66,10 @@ MIN_SPEECH_SECONDS = 0.100
 """A click, smeared over the 25 ms window and the 50 ms average, lasts less than this."""
 MIN_SILENCE_SECONDS = 0.250
 LEAD_SECONDS = 0.080
-"""Lips part before the sound begins."""
+"""Lips part before the sound begins ..."""
+BREATH_SECONDS = 0.400
+"""... and people breathe in before that: a speech network that hears the breath says how the mouth
+opens, so where a whole recording is known, mouths are free so long before the sound."""
 HANG_SECONDS = 0.160
 RAMP_SECONDS = 0.120
 
@@ -131,28 +134,36 @@ def _is_room(audible: NDArray[np.float64]) -> bool:
     return bool(loud < ROOM_DB and loud - soft < STEADY_DB)
 
 
-def detect(wave: NDArray[np.float32], sample_rate: int) -> SilenceGate:
+def lead_of(whole_speech: bool) -> float:
+    """Seconds before its sound from which a mouth is free, by whether its method hears the whole
+    recording or windows of it, which say nothing of breath.
+    """
+    return BREATH_SECONDS if whole_speech else LEAD_SECONDS
+
+
+def detect(wave: NDArray[np.float32], sample_rate: int, lead: float = LEAD_SECONDS) -> SilenceGate:
     """Find the speech in a recording.
 
     Args:
         wave: (n,) mono samples, full scale is 1.
         sample_rate: samples per second.
+        lead: seconds by which an interval begins before its sound.
     """
-    return detect_in(band_level(wave, sample_rate))
+    return detect_in(band_level(wave, sample_rate), lead)
 
 
-def detect_in(level: NDArray[np.float64]) -> SilenceGate:
+def detect_in(level: NDArray[np.float64], lead: float = LEAD_SECONDS) -> SilenceGate:
     """Find the speech by its level, see :func:`band_level`; time 0 is that of the first level."""
     runs = runs_of(_decide(level)) * HOP_SECONDS
     runs = runs[runs[:, 1] - runs[:, 0] >= MIN_SPEECH_SECONDS]
     merged: list[list[float]] = []
     for start, end in runs:
         # With its lead and hang an interval may touch the next one: no pause is left then.
-        closest = max(MIN_SILENCE_SECONDS, LEAD_SECONDS + HANG_SECONDS)
+        closest = max(MIN_SILENCE_SECONDS, lead + HANG_SECONDS)
         if merged and float(start) - (merged[-1][1] - HANG_SECONDS) <= closest:
             merged[-1][1] = float(end) + HANG_SECONDS
         else:
-            merged.append([float(start) - LEAD_SECONDS, float(end) + HANG_SECONDS])
+            merged.append([float(start) - lead, float(end) + HANG_SECONDS])
     table = np.asarray(merged, dtype=np.float64).reshape(-1, 2)
     return SilenceGate(table[:, 0].copy(), table[:, 1].copy())
 

@@ -184,7 +184,9 @@ class CastJob:
         for path, wave in self.waves.items():
             gain = voice_activity.speech_gain(voice_activity.band_level(wave, SAMPLE_RATE))
             amplify(wave, gain)
-            self._gates[path] = voice_activity.detect(wave, SAMPLE_RATE)
+            self._gates[path] = voice_activity.detect(
+                wave, SAMPLE_RATE, voice_activity.BREATH_SECONDS
+            )
 
     def assign(self, plan: Plan) -> Plan:
         """Find the faces, and leave every mouth alone outside its stretches.

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.animation.idle import idle_frames
-from lipwright.dubbing.job import dub, said_of_files
+from lipwright.dubbing.disk_errors import disk_errors
+from lipwright.dubbing.job import dub
 from lipwright.dubbing.observer import Observer
 from lipwright.dubbing.options import DubOptions
 from lipwright.dubbing.origin import Origin
@@ -87,7 +88,7 @@ def animate(
             f"{picture} has {info.width} x {info.height} pixels; with --idle it is reduced to "
             f"{LARGEST} at its longer side."
         )
-    with said_of_files(out), folder_beside(out, "lipwright-idle") as folder:
+    with disk_errors(out), folder_beside(out, "lipwright-idle") as folder:
         moving = folder / "idle.mkv"
         seconds = len(load_speech(speech)) / SAMPLE_RATE
         _write_idle(picture, moving, seconds, Fraction(fps), options.seed, tracker)

@@ -12,6 +12,7 @@ from lipwright.files.beside import LONGEST
 from lipwright.media import limits
 from lipwright.media.encoding import kind_of
 from lipwright.media.source import check_file, open_media
+from lipwright.methods.base import Method
 
 OUTPUTS = ("report", "preview", "compare")
 """Options that name a further file to write."""
@@ -135,3 +136,16 @@ def check_folder(path: Path, what: str) -> None:
             f"The {what} {path} cannot be written ({error.strerror or error}); choose another "
             "place or correct its permissions."
         ) from error
+
+
+def check_method(method: Method, options: DubOptions) -> None:
+    """Whether a method can do what the options ask of it.
+
+    Raises:
+        LipwrightError: it cannot.
+    """
+    if options.expressiveness != 1 and method.motions is None:
+        raise LipwrightError(
+            f"The method '{method.info.name}' predicts no lip motions, so --expressiveness means "
+            "nothing to it; use --method vq."
+        )

@@ -8,11 +8,9 @@ left behind, except what ``--resume`` needs when that was asked for.
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -21,53 +19,46 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright import __version__
 from lipwright.dubbing import timeline
 from lipwright.dubbing.adapt import PersonSpeech, features_by_track
 from lipwright.dubbing.adapt_plan import people_speech
 from lipwright.dubbing.analysis import Tracker
-from lipwright.dubbing.cast.job import CastJob
 from lipwright.dubbing.cast.request import CastSpeech
-from lipwright.dubbing.checks import check_job
 from lipwright.dubbing.compare import comparison_info, write_comparison
+from lipwright.dubbing.disk_errors import disk_errors
 from lipwright.dubbing.enhancing import FaceEnhancer
 from lipwright.dubbing.frames import FrameStore
+from lipwright.dubbing.identity import job_identity
+from lipwright.dubbing.job_inputs import JobInputs
+from lipwright.dubbing.job_speech import levelled, shifted_speech
 from lipwright.dubbing.marks import marks
-from lipwright.dubbing.observer import Observer, QuietObserver, Stage
+from lipwright.dubbing.observer import Observer
 from lipwright.dubbing.options import STILL_RATE, DubOptions
 from lipwright.dubbing.origin import Origin
-from lipwright.dubbing.plan import Plan, Source
+from lipwright.dubbing.plan import Plan
 from lipwright.dubbing.planning import plan_of
 from lipwright.dubbing.preview import write_preview
 from lipwright.dubbing.render import render
 from lipwright.dubbing.render_job import Beyond, Job, StartedFaces
 from lipwright.dubbing.report import Report
 from lipwright.dubbing.schedule import Schedule, select
-from lipwright.dubbing.segments import Segments
-from lipwright.dubbing.speed import Speed
+from lipwright.dubbing.segments import Segments, segment_frames
 from lipwright.enhance.base import Enhancer
 from lipwright.enhance.registry import load_enhancer
-from lipwright.errors import Interrupted, LipwrightError
+from lipwright.errors import Interrupted
 from lipwright.files.beside import folder_beside
-from lipwright.files.temporary import shown
 from lipwright.lock import OutputLock
 from lipwright.media import limits, voice_activity
-from lipwright.media.audio import SAMPLE_RATE, load_speech
+from lipwright.media.audio import SAMPLE_RATE
 from lipwright.media.encoding import choose_encoding, kind_of, losses
 from lipwright.media.info import VideoInfo, probe
-from lipwright.media.names import Kind
 from lipwright.media.sound import possible_padding
-from lipwright.media.stored_sound import amplify
-from lipwright.media.tracks import stream_losses
 from lipwright.methods.base import Method
 
 if TYPE_CHECKING:
     from lipwright.provenance.session import Provenance
 
 __all__ = ["DubOptions", "Observer", "dub"]
-
-SEGMENT_SECONDS = 4
-"""Length of a segment of the output: what a killed job loses at most."""
 
 
 def dub(
@@ -103,7 +94,7 @@ def dub(
         Interrupted: Ctrl-C.
     """
     given = speech if isinstance(speech, CastSpeech) else Path(speech)
-    with said_of_files(out):
+    with disk_errors(out):
         job = _Dub(Path(video), given, Path(out), options or DubOptions(), observer, origin)
         try:
             with limits.applied(limits.parse(job.options.limit)):
@@ -112,45 +103,8 @@ def dub(
             raise Interrupted(job.last_words()) from None
 
 
-@contextlib.contextmanager
-def said_of_files(out: str | Path) -> Iterator[None]:
-    """Say as a LipwrightError that the disk is full, or that a name is too long for it."""
-    try:
-        yield
-    except OSError as error:  # the libraries below raise LipwrightError for all that is foreseen
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise LipwrightError(
-                f"The disk is full ({error.strerror}): {out} could not be finished; make room and "
-                "start again."
-            ) from error
-        if error.errno == errno.ENAMETOOLONG:
-            raise LipwrightError(
-                f"The name {error.filename or out} is too long for this file system; shorten it."
-            ) from error
-        raise
-
-
-class _Dub:
-    def __init__(
-        self,
-        video: Path,
-        speech: Path | CastSpeech,
-        out: Path,
-        options: DubOptions,
-        observer: Observer | None,
-        origin: Origin | None = None,
-    ) -> None:
-        self.given_cast = speech if isinstance(speech, CastSpeech) else None
-        self.cast: CastJob | None = None
-        self.video = video
-        self.origin = origin
-        self.given = video if origin is None else origin.path
-        self.speech = speech.path if isinstance(speech, CastSpeech) else speech
-        self.out = out.resolve() if out.is_symlink() else out  # write through a link, not over it
-        self.options, self.observer = options, observer
-        self._explains = not isinstance(observer, QuietObserver)
-        self.report = Report(shown(self.given), shown(self.speech), shown(out))
-        self._kept: Segments | None = None
+class _Dub(JobInputs):
+    _kept: Segments | None = None
 
     def run(
         self, method: Method | None, tracker: Tracker | None, started: StartedFaces | None
@@ -166,30 +120,25 @@ class _Dub:
                 )
                 kind = kind_of(self.out)
                 encoding = choose_encoding(
-                    kind,
-                    info,
-                    options.crf,
-                    options.lossless,
+                    *(kind, info, options.crf, options.lossless),
                     pixels=options.pixels,
                     codec=options.codec,
                 )
                 found: list[str] = []
                 if self.cast is None:
-                    wave = self._levelled(self._wave(found), found)
+                    stream, offset = options.speech_stream, Fraction(options.speech_offset)
+                    wave = shifted_speech(self.speech, stream, offset, found)
+                    wave = levelled(wave, self.speech, found)
                 facts, lost = self._described(info)
                 lost = (*lost, *losses(facts, kind, encoding), *self._left_streams(kind, info))
                 self._say([*lost, *found])
-                method = method or self._load_method()
-                if options.reference != "auto":
-                    method = method.with_reference(options.reference)
-                if options.expressiveness != 1 and method.motions is None:
-                    raise LipwrightError(
-                        f"The method '{method.info.name}' predicts no lip motions, so "
-                        "--expressiveness means nothing to it; use --method vq."
-                    )
+                method = self._chosen(method)
                 weights = options.enhance_weights
                 enhancer = load_enhancer(options.enhance, Path(weights) if weights else None)
-                identity = self._identity(method, enhancer)
+                identity = job_identity(
+                    *(self.given, self.cast or self.speech, method, enhancer, options),
+                    made_into_video=self.origin is not None,
+                )
                 provenance = self._marks(method, identity, info)
             planner = partial(self._plan, tracker, scratch)
             with self._timed("plan"):
@@ -261,98 +210,6 @@ class _Dub:
         self.report.previewed = write_preview(job, level, title, path, progress)
         self.report.files["preview"] = str(path)
 
-    def _check(self) -> None:
-        is_cast = self.given_cast is not None
-        check_job(self.video, self.speech, self.out, self.options, cast=is_cast)
-        if self.given_cast is not None:
-            self.cast = CastJob(self.given_cast, self.video, self.out, self.options)
-        self.report.replaced = self.options.preview is None and self.out.exists()
-        if self.report.replaced and self._explains:
-            self._notice(f"{self.out} exists and will be replaced once the new one is complete.")
-
-    def _wave(self, notices: list[str]) -> NDArray[np.float32]:
-        """The speech as it is to be heard, mono at 16 kHz from the output's first frame on."""
-        wave = load_speech(self.speech, self.options.speech_stream, notices)
-        samples = round(Fraction(self.options.speech_offset) * SAMPLE_RATE)
-        if samples >= 0:
-            return np.concatenate([np.zeros(samples, np.float32), wave])
-        if -samples >= wave.size:
-            raise LipwrightError(
-                f"The speech {self.speech} lasts {wave.size / SAMPLE_RATE:.2f} s only; leave out "
-                "less of it with --speech-offset."
-            )
-        return wave[-samples:]
-
-    @property
-    def _speeches(self) -> list[Path]:
-        """What is spoken, for the manifest."""
-        return [self.speech] if self.cast is None else list(self.cast.waves)
-
-    def _levelled(self, wave: NDArray[np.float32], notices: list[str]) -> NDArray[np.float32]:
-        """The speech at a level that methods know; what is muxed keeps its own."""
-        gain = voice_activity.speech_gain(voice_activity.band_level(wave, SAMPLE_RATE))
-        if not gain:
-            return wave
-        if abs(gain) >= 1.0:
-            notices.append(
-                f"The speech {self.speech} is {'quiet' if gain > 0 else 'loud'}; for the mouth it "
-                f"was {'raised' if gain > 0 else 'lowered'} by {abs(gain):.0f} dB, in the output "
-                "it sounds as it is."
-            )
-        amplify(wave, gain)
-        return wave
-
-    def _load_method(self) -> Method:
-        from lipwright.methods.registry import load_method
-
-        options = self.options
-        return load_method(options.method, options.device, options.backend, options.weights)
-
-    def _marks(
-        self, method: Method, identity: dict[str, Any], info: VideoInfo
-    ) -> Provenance | None:
-        """Watermark and manifest; a preview has none."""
-        if self.options.preview is not None:
-            return None
-        name, model = method.name, method.model_id
-        model = model if model.startswith(name) else f"{name} {model}"
-        explain = self._explains
-        facts, _ = self._described(info)
-        made = marks(self.options, identity, model, facts, self.given, self._speeches, explain)
-        self.report.notices = made.notices
-        for line in made.notices:
-            self._notice(line)
-        return made
-
-    def _described(self, info: VideoInfo) -> tuple[VideoInfo, tuple[str, ...]]:
-        """The facts about what the user gave, and what of it the frames do not hold."""
-        if self.origin is None:
-            return info, ()
-        return self.origin.described(info), self.origin.lost
-
-    def _left_streams(self, kind: Kind, info: VideoInfo) -> list[str]:
-        """What else the video has that the output will not have."""
-        if info.is_still or self.origin is not None or self.options.preview is not None:
-            return []
-        spoken = (self.speech, self.options.speech_stream) if self.cast is None else None
-        return stream_losses(kind, info, spoken, self.options.keep_streams)
-
-    def _say(self, sentences: list[str]) -> None:
-        """What the user should know before the work begins, and find in the report."""
-        self.report.warnings += sentences
-        if self._explains:
-            for sentence in sentences:
-                self._notice(sentence)
-
-    def _notice(self, line: str) -> None:
-        if self.observer is not None:
-            self.observer.notice(line)
-
-    def _begin_stage(self, stage: Stage) -> None:
-        """Tell of a stage that counts no frames."""
-        if self.observer is not None:
-            self.observer.progress(stage, 0, None, 0.0)
-
     def _articulation(
         self,
         plan: Plan,
@@ -377,14 +234,6 @@ class _Dub:
             self._say(sentences)
         self.report.adaptation = [dict(person.facts) for person in people]
         return people
-
-    def _mixed(self, cast: CastJob, scratch: Path, kind: Kind) -> NDArray[np.float32]:
-        """Write the sound of a cast; as long as it, silence, or for a preview itself, at 16 kHz."""
-        self.speech = cast.mix(scratch, kind)
-        self.report.sound = cast.sound
-        if self.options.preview is not None:
-            return load_speech(self.speech)
-        return np.zeros(round(cast.film * SAMPLE_RATE), np.float32)
 
     def _plan(self, tracker: Tracker | None, scratch: Path, video: Path, info: VideoInfo) -> Plan:
         if tracker is None:
@@ -434,17 +283,15 @@ class _Dub:
         if info.is_still:
             line = timeline.still(seconds, options.fps)
         else:
-            base = plan.time_base
             start, end = Fraction(options.start), Fraction(options.end) or None
-            if self.cast is not None:
-                end = self.cast.end
-            cut = timeline.passage(plan.pts, plan.last_duration, base, start, end)
             padding = Fraction(0)
             if self.cast is None:
                 padding = possible_padding(self.speech, options.speech_stream)
-            line = timeline.build(
-                cut.pts, cut.last_duration, base, seconds, length, info.average_rate, padding
-            )
+            else:
+                end = self.cast.end
+            cut = timeline.passage(plan.pts, plan.last_duration, plan.time_base, start, end)
+            laid = (cut.pts, cut.last_duration, plan.time_base, seconds, length)
+            line = timeline.build(*laid, info.average_rate, padding)
             if (start or end) and length == "auto":
                 self._say(timeline.longer_than_passage(line, len(cut.pts)))
             line = replace(line, source=line.source + cut.first)
@@ -482,31 +329,12 @@ class _Dub:
         report.model = {"name": method.name, "id": method.model_id}
         report.settings |= self.options.shaping() | {"backend": method.info.backend}
 
-    def _identity(self, method: Method, enhancer: Enhancer | None) -> dict[str, Any]:
-        """All that shapes the encoded frames; equal for a job and its continuation."""
-        other = self.options.adapt_from
-        return {
-            "version": __version__,
-            "video": asdict(Source.of(self.given)),
-            "made_into_video": self.origin is not None,
-            "speech": (
-                asdict(Source.of(self.speech)) if self.cast is None else self.cast.identity()
-            ),
-            "method": [method.name, method.size, method.model_id],
-            "backend": method.info.backend,
-            "enhancer": [enhancer.info.model_id, enhancer.info.backend] if enhancer else [],
-            "options": self.options.shaping(),
-            "adapt": None if other is None else asdict(Source.of(other)),
-        }
-
     def _render(
         self, job: Job, scratch: Path, identity: dict[str, Any], provenance: Provenance
     ) -> None:
         options = self.options
         segments = Segments(
-            self.out,
-            job.info,
-            job.schedule.timeline,
+            *(self.out, job.info, job.schedule.timeline),
             crf=options.crf,
             lossless=options.lossless,
             codec=options.codec,
@@ -573,34 +401,3 @@ class _Dub:
             marked.finish(target, path)
             target.replace(path)
         self.report.files["comparison"] = str(path)
-
-    def _progress(self, stage: Stage, start: int = 0) -> Callable[..., None]:
-        """Called with the number of frames done, and all of them where that is known."""
-        speed = Speed()
-        speed.update(start)
-        total_frames: list[int | None] = [None]
-
-        def progress(done: int, total: int | None = None) -> None:
-            if self.observer is None:
-                return
-            total_frames[0] = total or total_frames[0] or self.report.frames or None
-            self.observer.progress(stage, done, total_frames[0], speed.update(done))
-
-        return progress
-
-    @contextlib.contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.report.timings[stage] = round(time.perf_counter() - began, 3)
-
-
-def segment_frames(info: VideoInfo) -> int:
-    """Frames per segment: 4 s in steps of 8 frames, 24 at least, and 248 at most.
-
-    It depends on the video alone, so that a resumed job and an uninterrupted one give the same
-    frames. 250 is the longest distance of key frames that x264 chooses by itself.
-    """
-    return min(248, max(24, 8 * round(SEGMENT_SECONDS * info.average_rate / 8)))

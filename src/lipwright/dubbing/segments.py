@@ -40,6 +40,8 @@ from lipwright.media.source import open_media
 from lipwright.media.tracks import Track, kept_streams, speech_track
 from lipwright.media.writer import VideoWriter
 
+SEGMENT_SECONDS = 4
+"""Length of a segment of the output: what a killed job loses at most."""
 _FASTEST = Fraction(500)
 """Frames per second inside segments; Matroska, which counts milliseconds, keeps their order."""
 
@@ -80,6 +82,15 @@ class SegmentEncoder:
             codec=self.codec,
             pixels=self.pixels,
         )
+
+
+def segment_frames(info: VideoInfo) -> int:
+    """Frames per segment: 4 s in steps of 8 frames, 24 at least, and 248 at most.
+
+    It depends on the video alone, so that a resumed job and an uninterrupted one give the same
+    frames. 250 is the longest distance of key frames that x264 chooses by itself.
+    """
+    return min(248, max(24, 8 * round(SEGMENT_SECONDS * info.average_rate / 8)))
 
 
 class Segments:

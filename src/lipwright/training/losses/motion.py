@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
+
+from lipwright.training.config import Section
 
 STILL = 0.5
 """Added to the power of a sequence: noise about a mouth that hardly moves is not to be learned."""
@@ -14,6 +17,19 @@ SHUT, APART = 0.35, 1.0
 """Openings, in standard deviations beside rest, of closed and of speaking lips ..."""
 SHORTLY = 5
 """... so many frames before or after."""
+
+
+class SpeechLoss(Section):
+    """Weights: squared error, squared error of steps between frames, one minus correlation.
+
+    Attributes:
+        closing: by so much more the squared error counts where lips close in the midst of speech.
+    """
+
+    motion: float = 1.0
+    velocity: float = 1.0
+    correlation: float = 1.0
+    closing: float = Field(default=0.0, ge=0.0)
 
 
 def motion_loss(
@@ -33,6 +49,24 @@ def motion_loss(
     steps = (predicted.diff(dim=1) - real.diff(dim=1)).square().mean(2)
     both = valid[:, 1:] & valid[:, :-1]
     return _mean(error, valid), _mean(steps, both)
+
+
+def speech_losses(
+    predicted: Tensor, real: Tensor, valid: Tensor, loss: SpeechLoss
+) -> dict[str, Tensor]:
+    """The terms of a speech network and their weighted sum, ``loss``.
+
+    Args:
+        predicted: (B, n, K), first the opening.
+        real: (B, n, K).
+        valid: (B, n) bool.
+        loss: the weights.
+    """
+    errors = motion_loss(predicted, real, valid, loss.closing)
+    out = dict(zip(("motion", "velocity"), errors, strict=True))
+    out["correlation"] = correlation_loss(predicted, real, valid)
+    total = sum((getattr(loss, name) * value for name, value in out.items()), torch.zeros(()))
+    return {**out, "loss": total}
 
 
 def closings(opening: Tensor, valid: Tensor) -> Tensor:

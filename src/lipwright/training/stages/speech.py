@@ -28,7 +28,7 @@ from lipwright.media.mel import SILENCE, STEPS_PER_FRAME, AudioSpec, windows
 from lipwright.models.speech_embedding import SpeechEmbedding
 from lipwright.models.speech_lips import SpeechToLips
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
-from lipwright.training.losses.motion import correlation_loss, motion_loss
+from lipwright.training.losses.motion import SpeechLoss, speech_losses
 from lipwright.training.speech_jitter import SpeechJitter, vary_speech
 from lipwright.training.stages.run import StageRun
 from lipwright.training.trainer import Context
@@ -36,19 +36,6 @@ from lipwright.weights.checkpoint import save_checkpoint
 
 if TYPE_CHECKING:
     from lipwright.training.stages.speech_encoded import EncodedSpeechStage
-
-
-class SpeechLoss(Section):
-    """Weights: squared error, squared error of steps between frames, one minus correlation.
-
-    Attributes:
-        closing: by so much more the squared error counts where lips close in the midst of speech.
-    """
-
-    motion: float = 1.0
-    velocity: float = 1.0
-    correlation: float = 1.0
-    closing: float = Field(default=0.0, ge=0.0)
 
 
 class SpeechConfig(Section):
@@ -110,14 +97,7 @@ class SpeechStage:
         valid = torch.stack([e[2] for e in examples]).to(context.device)
         with context.autocast():
             predicted = network(mel)
-        predicted = predicted.float()
-        errors = motion_loss(predicted, real, valid, loss.closing)
-        out = dict(zip(("motion", "velocity"), errors, strict=True))
-        out["correlation"] = correlation_loss(predicted, real, valid)
-        out["loss"] = sum(
-            (getattr(loss, name) * value for name, value in out.items()), torch.zeros(())
-        )
-        return out
+        return speech_losses(predicted.float(), real, valid, loss)
 
     def _stretch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Mel (80, T), motions (frames, K), and which of the frames exist."""

@@ -21,7 +21,7 @@ from lipwright.data.codes import lip_motions
 from lipwright.data.encoded_speech import EncodedSpeech, encode_corpus, rows_about
 from lipwright.data.packed import ClipRow, PackedCorpus
 from lipwright.models.encoder_lips import EncoderToLips
-from lipwright.training.losses.motion import correlation_loss, motion_loss
+from lipwright.training.losses.motion import speech_losses
 from lipwright.training.speech_encoding import WHISPER, frame_encoder, load_whisper
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import save_checkpoint
@@ -72,14 +72,7 @@ class EncodedSpeechStage:
         )
         with context.autocast():
             predicted = network(features.transpose(1, 2))
-        predicted = predicted.float()
-        errors = motion_loss(predicted, real, valid, loss.closing)
-        out = dict(zip(("motion", "velocity"), errors, strict=True))
-        out["correlation"] = correlation_loss(predicted, real, valid)
-        out["loss"] = sum(
-            (getattr(loss, name) * value for name, value in out.items()), torch.zeros(())
-        )
-        return out
+        return speech_losses(predicted.float(), real, valid, loss)
 
     def _stretch(
         self, rng: np.random.Generator

@@ -143,6 +143,21 @@ def test_tests_that_a_page_names_exist(page: Path) -> None:
             )
 
 
+MODULE = re.compile(r"`([a-z_/][\w/]*\.py)`")
+MODULES = [
+    f"/{path.relative_to(ROOT)}"
+    for folder in ("src", "tests", "benchmarks", "tools")
+    for path in (ROOT / folder).rglob("*.py")
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_files_that_a_page_names_exist(page: Path) -> None:
+    for name in MODULE.findall(page.read_text(encoding="utf-8")):
+        there = any(module.endswith(f"/{name}") for module in MODULES)
+        assert there or "NAME" in name, name
+
+
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_no_page_names_a_place_on_somebodys_machine(page: Path) -> None:
     assert not re.search(r"/(work|home|root|Users)/\w", page.read_text(encoding="utf-8"))

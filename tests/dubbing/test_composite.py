@@ -135,7 +135,7 @@ def test_of_a_redrawn_face_nothing_of_the_source_is_left() -> None:
     difference, mask = composite.delta(edit, source, IDENTITY)
     shown = source + difference
     inside = mask == 1
-    # Only the colour error of the copy, 0.1, is put right; the spot of 16 pixels in it is spread
+    # Only the colour error of the copy, 0.1, is corrected; the spot of 16 pixels in it is spread
     # over the Gaussian, whose peak is 1 / (2 pi sigma^2) with sigma = 0.06 * 64.
     peak = 0.1 * 16 / (2 * np.pi * (0.06 * S) ** 2)
     assert inside[40:44, 30:34].all()

@@ -1,4 +1,4 @@
-"""Which references lend their detail, against numbers worked out by hand."""
+"""Which references give their detail, against numbers worked out by hand."""
 
 from __future__ import annotations
 

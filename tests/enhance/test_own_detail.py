@@ -57,7 +57,7 @@ def test_an_open_mouth_does_not_shine_through_a_closed_one() -> None:
 
 
 def test_the_detail_has_the_contrast_of_the_frame() -> None:
-    """A reference in two thirds of the light lends its grain as strongly as one in full light."""
+    """A reference in two thirds of the light gives its grain as strongly as one in full light."""
     real, dark = filmed(), filmed(light=0.67)
     soft = drawn(real)
     skin = np.s_[0, 220:300, 40:280]

@@ -70,14 +70,14 @@ def test_a_lesson_by_keyboard_alone(browser: Browser, lesson: Path) -> None:
     assert not browser.run(f"return {FIRST}.muted")
     check = browser.find("#exercise-1 button[type='submit']")
     check.send_keys(Keys.ENTER)
-    browser.wait_for_text("#exercise-1 .told", "Choose")
+    browser.wait_for_text("#exercise-1 .feedback", "Choose")
     for value, said in (("the boat", "Not this one"), ('say "ball"', "Right")):
         answer = next(
             one for one in browser.all("#exercise-1 input") if one.get_attribute("value") == value
         )
         answer.send_keys(Keys.SPACE)
         check.send_keys(Keys.ENTER)
-        browser.wait_for_text("#exercise-1 .told", said)
+        browser.wait_for_text("#exercise-1 .feedback", said)
     browser.wait_for_text("#score", "1 of 2 answered, 0 of them right at the first try")
     assert browser.complaints() == []
 

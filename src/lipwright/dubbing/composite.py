@@ -10,7 +10,7 @@ Where the edit is small, it is enlarged and added to the untouched full-resoluti
 the texture stays, and at the border of the mask, where G is B, the result is exactly X, without a
 seam. Where the edit is large, the mouth has really moved, and X's own lips must not show through;
 there the drawn face takes over, with the colour error of the network (low frequencies of F - B,
-where F is the source face at S pixels) put right:
+where F is the source face at S pixels) corrected:
 
     out = X + mask * ((1 - r) * up(G - B)  +  r * (up(G + low(F - B)) - X))
 

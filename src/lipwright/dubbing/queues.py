@@ -1,7 +1,7 @@
 """Threads that hand each other frames, with a bound on the bytes under way.
 
 A queue of 8 frames is 8 MiB at 480p and 200 MiB in 4K with 10 bits; so the queues count bytes.
-A crew is a handful of threads: when one of them fails, or the caller is interrupted, all the others
+A thread group is a handful of threads: when one of them fails, or the caller is interrupted, all the others
 stop at their next hand-over, and the first error is raised in the caller's thread.
 """
 
@@ -20,7 +20,7 @@ POLL_SECONDS = 0.1
 
 
 class Stopped(Exception):  # noqa: N818 - not an error: the way out of a thread
-    """Another thread of the crew failed or the job was given up; leave quietly."""
+    """Another thread of the group failed or the job was given up; leave quietly."""
 
 
 class ThreadGroup:
@@ -35,7 +35,7 @@ class ThreadGroup:
         self.stopped = threading.Event()
 
     def queue(self, limit: int) -> ByteQueue[object]:
-        """A queue of at most ``limit`` bytes that wakes its waiters when the crew stops."""
+        """A queue of at most ``limit`` bytes that wakes its waiters when the group stops."""
         made: ByteQueue[object] = ByteQueue(limit, self.stopped)
         self._queues.append(made)
         return made
@@ -119,7 +119,7 @@ class ByteQueue(Generic[T]):
         return self._held
 
     def put(self, item: T, size: int) -> None:
-        """Append; blocks while the queue is full. Raises Stopped when the crew stops."""
+        """Append; blocks while the queue is full. Raises Stopped when the group stops."""
         with self._change:
             while self._items and self._held + size > self._limit and not self._stopped.is_set():
                 self._change.wait(POLL_SECONDS)
@@ -136,7 +136,7 @@ class ByteQueue(Generic[T]):
             self._change.notify_all()
 
     def __iter__(self) -> Iterator[T]:
-        """Take items out until the end. Raises Stopped when the crew stops."""
+        """Take items out until the end. Raises Stopped when the group stops."""
         while True:
             with self._change:
                 while not self._items and not self._finished and not self._stopped.is_set():

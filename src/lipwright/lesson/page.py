@@ -3,7 +3,7 @@
 Every exercise is a silent clip, a choice of answers and the answer itself, folded away. Buttons
 play it from the start, slowly, with sound, or with captions; without scripts, clips and answers are
 left. Made to WCAG 2.2, level AA: native controls in the order of reading, names for all of them,
-results told by live regions, contrast of 4.5 to 1 and more, focus that is seen, no motion unless
+results announced by live regions, contrast of 4.5 to 1 and more, focus that is seen, no motion unless
 asked for, no keys of its own.
 """
 
@@ -61,7 +61,7 @@ legend { font-weight: 600; padding: 0; }
 label { display: block; padding: .35rem 0; }
 input[type='radio'] { width: 1.2rem; height: 1.2rem; margin: 0 .6rem 0 .1rem;
                       vertical-align: -.2rem; }
-.told { font-weight: 600; min-height: 1.5rem; margin: .5rem 0; }
+.feedback { font-weight: 600; min-height: 1.5rem; margin: .5rem 0; }
 .right { color: #14632b; } .wrong { color: #a3160f; }
 details { margin-top: .4rem; } summary { padding: .4rem 0; cursor: pointer; }
 .scripted { display: none; } .with-script .scripted { display: block; }
@@ -111,17 +111,17 @@ for (const exercise of exercises) {
   const form = exercise.querySelector('form');
   if (form) form.addEventListener('submit', (event) => {
     event.preventDefault();
-    const told = exercise.querySelector('.told');
+    const feedback = exercise.querySelector('.feedback');
     const chosen = form.querySelector('input:checked');
     if (!chosen) {
-      told.className = 'told wrong';
-      told.textContent = 'Choose one of the answers first.';
+      feedback.className = 'feedback wrong';
+      feedback.textContent = 'Choose one of the answers first.';
       return;
     }
     const right = chosen.value === text;
     if (!asked.has(exercise)) asked.set(exercise, right);
-    told.className = right ? 'told right' : 'told wrong';
-    told.textContent = right ? 'Right.' : 'Not this one. Look again, slowly if you like.';
+    feedback.className = right ? 'feedback right' : 'feedback wrong';
+    feedback.textContent = right ? 'Right.' : 'Not this one. Look again, slowly if you like.';
     tellScore();
   });
 }
@@ -229,7 +229,7 @@ def _exercise(clip: Clip, clips: Sequence[Clip], language: str | None, speed: fl
         lines += [
             "</fieldset>",
             f"<button type='submit' aria-describedby='{number}-title'>Check</button></form>",
-            "<p class='told scripted' role='status'></p>",
+            "<p class='feedback scripted' role='status'></p>",
         ]
     lines += [
         f"<details><summary>Show the answer of exercise {item.number}</summary>"

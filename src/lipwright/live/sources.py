@@ -95,7 +95,7 @@ class PcmFormat:
 
     @classmethod
     def parse(cls, text: str) -> PcmFormat:
-        """``s16le:16000:1``; later parts may be left away.
+        """``s16le:16000:1``; later parts may be omitted.
 
         Raises:
             LipwrightError: it is something else.

@@ -31,7 +31,7 @@ def upright_info(info: VideoInfo) -> VideoInfo:
 
 
 def upright(frame: av.VideoFrame, info: VideoInfo) -> av.VideoFrame:
-    """A frame turned upright, in memory of its own; the last odd row and column are left away.
+    """A frame turned upright, in memory of its own; the last odd row and column are left out.
 
     Args:
         frame: plain planar, as the reader gives it.

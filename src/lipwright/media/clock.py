@@ -43,7 +43,7 @@ _SAME = Fraction(10)
 
 @dataclass(frozen=True)
 class Clock:
-    """How a file's times are put right.
+    """How a file's times are corrected.
 
     Attributes:
         shifts: seconds to add, per piece of the recording; the first is 0.
@@ -92,7 +92,7 @@ class Retimer:
         self._place = _Place()
 
     def __call__(self, packet: av.Packet[Any]) -> None:
-        """Put the times of a packet right, in place."""
+        """Correct the times of a packet, in place."""
         place = self._place.of(packet)
         if place is not None:
             for start, nth, piece in self._switches:

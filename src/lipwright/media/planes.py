@@ -234,7 +234,7 @@ def private_copy(frame: av.VideoFrame) -> av.VideoFrame:
 
 
 def with_pixel_format(frame: av.VideoFrame, target: str) -> av.VideoFrame:
-    """Gray with neutral chroma added, or YUV with its alpha left away: the same codes exactly."""
+    """Gray with neutral chroma added, or YUV with its alpha left out: the same codes exactly."""
     result = av.VideoFrame(frame.width, frame.height, target)
     layout = layout_of(target)
     assert layout is not None

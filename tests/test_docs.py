@@ -15,9 +15,11 @@ import lipwright
 from lipwright.cli import app
 
 ROOT = Path(__file__).resolve().parents[1]
-SKIPPED = {".venv", ".git", "node_modules", ".pytest_cache", "runs"}
+SKIPPED = re.compile(r"\.venv.*|\.git|node_modules|\.pytest_cache|runs")
 PAGES = sorted(
-    path for path in ROOT.rglob("*.md") if not SKIPPED & set(path.relative_to(ROOT).parts)
+    path
+    for path in ROOT.rglob("*.md")
+    if not any(SKIPPED.fullmatch(part) for part in path.relative_to(ROOT).parts)
 )
 NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
 

@@ -1,8 +1,8 @@
 """Threads that hand each other frames, with a bound on the bytes under way.
 
 A queue of 8 frames is 8 MiB at 480p and 200 MiB in 4K with 10 bits; so the queues count bytes.
-A thread group is a handful of threads: when one of them fails, or the caller is interrupted, all the others
-stop at their next hand-over, and the first error is raised in the caller's thread.
+In a group of threads, when one of them fails or the caller is interrupted, all the others stop at
+their next hand-over, and the first error is raised in the caller's thread.
 """
 
 from __future__ import annotations

@@ -69,8 +69,8 @@ def speaking_in(plan: Plan, video: Path, stream: int | None = None) -> Speaking:
             wave = load_speech(video, stream)
         except LipwrightError as error:
             raise LipwrightError(
-                f"Who speaks in {video} cannot be found out without its own sound ({error}); choose "
-                "another --face."
+                f"Who speaks in {video} cannot be found out without its own sound ({error}); "
+                "choose another --face."
             ) from error
         amplify(wave, voice_activity.speech_gain(voice_activity.band_level(wave, SAMPLE_RATE)))
         found = who_speaks(plan, wave, expected_lips())

@@ -3,8 +3,8 @@
 Every exercise is a silent clip, a choice of answers and the answer itself, folded away. Buttons
 play it from the start, slowly, with sound, or with captions; without scripts, clips and answers are
 left. Made to WCAG 2.2, level AA: native controls in the order of reading, names for all of them,
-results announced by live regions, contrast of 4.5 to 1 and more, focus that is seen, no motion unless
-asked for, no keys of its own.
+results announced by live regions, contrast of 4.5 to 1 and more, focus that is seen, no motion
+unless asked for, no keys of its own.
 """
 
 from __future__ import annotations

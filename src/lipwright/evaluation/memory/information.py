@@ -71,7 +71,7 @@ def information(
     Args:
         slots: per clip the top slot of every frame.
         labels: per clip the label of every frame, as long.
-        leave_out: labels whose frames are not counted (silence alone would make slots look informative).
+        leave_out: labels whose frames are not counted (silence alone would be informative).
         seed: of the control.
         shuffles: how many.
     """

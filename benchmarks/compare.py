@@ -4,7 +4,8 @@
     python benchmarks/quality.py --labels CORPUS/clips.csv --method wav2lip --weights W -o q/wav2lip
     python benchmarks/compare.py VQ=q/vq Wav2Lip=q/wav2lip -o q/comparison.md
 
-All tables must be of the same clips. Intervals are 95 % bootstraps over clips.
+All tables must be of the same clips. Intervals are 95 % bootstraps over clips. ``--silent`` shows
+what the dubs with silent speech came to instead.
 """
 
 from __future__ import annotations
@@ -38,14 +39,29 @@ JUDGED = (
     ("own_accuracy", "expert accuracy, own", 2),
     ("foreign_accuracy", "expert accuracy, foreign", 2),
     ("own_expert_offset", "abs. expert offset, own", 1),
+    ("own_in_step", "in step, says the expert, own", 2),
+    ("foreign_in_step", "in step, foreign", 2),
 )
 """Where every table was made with the same expert."""
+SILENT = (
+    ("silence", "silence ratio", 2),
+    ("silent_activity", "silence activity", 4),
+    ("silent_closed", "lips closed", 2),
+    ("silent_lip_colour", "lip colour, dE", 1),
+    ("silent_mouth_octave_1", "mouth octave 1", 2),
+    ("silent_mouth_octave_2", "octave 2", 2),
+    ("silent_mouth_octave_3", "octave 3", 2),
+    ("silent_mouth_high_flicker", "high-band flicker", 2),
+)
+"""Of dubs with silent speech; further down what the expert says of them."""
+SILENT_JUDGED = (("silent_in_step", "in step with silence, says the expert", 2),)
 
 
 def main() -> None:
     """Parse, merge, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tables", nargs="+", metavar="NAME=FOLDER")
+    parser.add_argument("--silent", action="store_true", help="dubs with silent speech")
     parser.add_argument("-o", "--out", type=Path, default=None)
     args = parser.parse_args()
     runs: dict[str, dict[str, Any]] = {}
@@ -55,24 +71,30 @@ def main() -> None:
     sets = {tuple(row["clip"] for row in run["clips"]) for run in runs.values()}
     if len(sets) != 1:
         sys.exit("the tables are not of the same clips; run quality.py with the same options.")
-    text = comparison(runs)
+    text = comparison(runs, args.silent)
     print(text, end="")
     if args.out is not None:
         args.out.write_text(text, encoding="utf-8")
 
 
-def comparison(runs: dict[str, dict[str, Any]]) -> str:
-    """The table as Markdown."""
+def comparison(runs: dict[str, dict[str, Any]], silent: bool = False) -> str:
+    """The table as Markdown; ``silent``: of the dubs with silent speech."""
     clips = next(iter(runs.values()))["clips"]
     experts = {run.get("expert", "") for run in runs.values()}
     judged = len(experts) == 1 and experts != {""}
-    columns = COLUMNS + (JUDGED if judged else ())
-    real = {"own_envelope", "own_accuracy", "own_expert_offset"}
+    if silent:
+        columns = SILENT + (SILENT_JUDGED if judged else ())
+        real = {"silent_activity"}
+        copied = {"silent_activity", "silent_closed", "silent_in_step"}
+        rows = [("real video, in its pauses", "real", real), ("copy of the source", "copy", copied)]
+    else:
+        columns = COLUMNS + (JUDGED if judged else ())
+        real = {"own_envelope", "own_accuracy", "own_expert_offset", "own_in_step"}
+        copied = real | {"foreign_envelope", "foreign_accuracy", "foreign_in_step"}
+        rows = [("real video, own speech", "real", real), ("copy of the source", "real", copied)]
     lines = ["| | " + " | ".join(title for _, title, _ in columns) + " |"]
     lines.append("|---|" + "---|" * len(columns))
-    lines.append(line("real video, own speech", clips, "real", columns, real))
-    copied = real | {"foreign_envelope", "foreign_accuracy"}
-    lines.append(line("copy of the source", clips, "real", columns, copied))
+    lines += [line(title, clips, side, columns, only) for title, side, only in rows]
     for name, run in runs.items():
         lines.append(line(f"{name} ({run['model']})", run["clips"], "ours", columns, None))
     return "\n".join(lines) + f"\n\n{len(clips)} clips; mean [95 % interval].\n"

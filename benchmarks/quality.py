@@ -6,6 +6,9 @@ method. See docs/evaluation.md for what the columns mean.
 
     python benchmarks/quality.py --labels CORPUS/clips.csv --set demo,people -o quality/
 
+Videos that an earlier run has kept (``--keep``) are measured without dubbing again by ``--kept``,
+say with a judge that was trained later (``--expert``).
+
 The labels are a CSV with the columns file, identity, split and, for --set, set; only rows of split
 ``val`` are used. Closures are measured at the p, b, m of the words in a .txt beside the clip, else
 of recognised words (English only).
@@ -19,7 +22,6 @@ import json
 import tempfile
 import wave as wavefile
 from fractions import Fraction
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -33,9 +35,10 @@ from lipwright.evaluation.experts import Expert, expert_features, load_expert
 from lipwright.evaluation.faces import FaceSeries, crop_transforms, crops, watch
 from lipwright.evaluation.metrics.base import Side
 from lipwright.evaluation.metrics.closures import Mouth, measured, width_of
-from lipwright.evaluation.metrics.expert_sync import expert_score, pair_accuracy
+from lipwright.evaluation.metrics.expert_sync import cosine_table, expert_score, pair_accuracy
 from lipwright.evaluation.metrics.lip_sync import lip_agreement, predictor
 from lipwright.evaluation.metrics.mouth_detail import detail_ratios, measure_detail
+from lipwright.evaluation.metrics.silence import lip_gap, silence_activity, silent_frames
 from lipwright.evaluation.mouth import (
     best_lag,
     correlation,
@@ -81,6 +84,9 @@ def main() -> None:
     parser.add_argument("--files", nargs="+", help="these clips of the labels, of any split")
     parser.add_argument("--seconds", type=float, default=0.0, help="dub the beginning only")
     parser.add_argument("--keep", action="store_true", help="keep the dubbed videos")
+    parser.add_argument(
+        "--kept", action="store_true", help="measure the videos kept in the folder as they are"
+    )
     args = parser.parse_args()
     if args.expert and args.second_halves:
         parser.error("an expert judges whole clips; leave out --second-halves")
@@ -100,7 +106,7 @@ def main() -> None:
     for n, clip in enumerate(order):
         other = order[(n + 1) % len(order)]
         with tempfile.TemporaryDirectory() as scratch:
-            folder = args.out if args.keep else Path(scratch)
+            folder = args.out if args.keep or args.kept else Path(scratch)
             series_of, options = sources[clip], {"adapt": args.adapt}
             begin, own, own_wave = 0, clip, waves[clip]
             if args.second_halves:
@@ -127,23 +133,27 @@ def main() -> None:
                     end=Fraction(args.seconds),
                     **options,
                 )
-                learnt = dub(clip, speech, out, given, method=method).adaptation
+                if not (args.kept and out.is_file()):
+                    learnt = dub(clip, speech, out, given, method=method).adaptation
                 results[kind] = out
             row = {"clip": clip.name, "identity": clips[clip], "adaptation": learnt}
             series = {kind: watch(path, tracker) for kind, path in results.items()}
             source = part(series_of, begin)
             row |= measure(clip, source, own_wave, waves[other], results, series, begin)
+            if "silent" in series and begin == 0:
+                row |= silent(clip, source, own_wave, results["silent"], series["silent"])
             own_phones = from_time(said[clip], float(series_of.times[begin]))
             row |= consonants(clip, source, series, own_phones, said[other])
             if expert is not None:
-                judge = partial(judged, expert)
-                row |= judge("real.own", clip, sources[clip], waves[clip])
-                row |= judge("real.foreign", clip, sources[clip], waves[other])
-                row |= judge("ours.own", results["own"], series["own"], waves[clip])
-                if "foreign" in results:
-                    row |= judge(
-                        "ours.foreign", results["foreign"], series["foreign"], waves[other]
-                    )
+                seconds = series["own"].times[-1]
+                heard = {"own": waves[clip], "foreign": waves[other]}
+                heard["silent"] = np.zeros_like(waves[clip])
+                for kind, wave in heard.items():
+                    name = f"copy.{kind}" if kind == "silent" else f"real.{kind}"
+                    row |= judged(expert, name, clip, sources[clip], wave, seconds)
+                    if kind in results:
+                        found = series[kind]
+                        row |= judged(expert, f"ours.{kind}", results[kind], found, wave, seconds)
         rows.append(row)
         print(json.dumps(row), flush=True)
     table = summarise(rows)
@@ -327,18 +337,68 @@ def first_seconds(clip: Path, path: Path, seconds: Fraction) -> Path:
     return path
 
 
+def silent(
+    clip: Path, source: FaceSeries, wave: np.ndarray, result: Path, series: FaceSeries
+) -> dict[str, float]:
+    """Does a mouth that hears silence rest, and is it drawn as well as the real one?
+
+    ``real.*`` without a further word is the real mouth where its own speech pauses, ``copy.*`` the
+    source's mouth, which goes on speaking.
+    """
+    n = min(len(source.times), len(series.times))
+    gap, drawn = (lip_gap(s.landmarks[:n]) for s in (source, series))
+    closed = Mouth.of(source.opening, width_of(Side(clip, source))).closed
+    always = np.ones(n, np.bool_)
+    out = {
+        "real.silent_activity": silence_activity(gap, silent_frames(wave, source.times[:n])),
+        "copy.silent_activity": silence_activity(gap, always),
+        "ours.silent_activity": silence_activity(drawn, always),
+        "copy.silent_closed": share_below(source.opening[:n], closed),
+        "ours.silent_closed": share_below(series.opening[:n], closed),
+    }
+    partner = match_times(source.times, series.times)
+    meters = measure_detail(clip, result, source, partner)
+    if meters is not None:
+        out |= {f"ours.silent_{k}": v for k, v in detail_ratios(*meters).items()}
+    transforms = crop_transforms(source, SIZE)[:n]
+    pairs = zip(crops(clip, transforms, SIZE), crops(result, transforms, SIZE), strict=False)
+    colours = [
+        colour_difference(lip_colour(a, source.lips[i]), lip_colour(b, series.lips[i]))
+        for i, (a, b) in enumerate(pairs)
+        if a is not None and b is not None and series.found[i]
+    ]
+    return out | {"ours.silent_lip_colour": float(np.nanmean(colours))}
+
+
+def share_below(values: np.ndarray, level: float) -> float:
+    """Share of the known values that are below a level."""
+    return float(np.mean(values[np.isfinite(values)] < level))
+
+
 def judged(
-    expert: Expert, name: str, video: Path, series: FaceSeries, wave: np.ndarray
+    expert: Expert,
+    name: str,
+    video: Path,
+    series: FaceSeries,
+    wave: np.ndarray,
+    seconds: float,
 ) -> dict[str, Any]:
-    """What a sync expert says of a video with this speech; nothing where that is too short."""
+    """What a sync expert says of a video with this speech; nothing where that is too short.
+
+    Judged are so many seconds of the video: as many of the real one as were dubbed.
+    """
     heard = expert.speech_input(wave)
-    n = heard.shape[1] // expert.columns  # beyond its end there is nothing to be in step with
+    # Beyond the end of the speech there is nothing to be in step with.
+    n = min(heard.shape[1] // expert.columns, round(seconds * 25) + 1)
     crops_25 = islice(aligned_25(video, series, expert.size), n)
     try:
         features = expert_features(expert, crops_25, heard)
     except LipwrightError:
         return {}
-    return {
+    in_step = {f"{name}_in_step": float(np.mean(np.diagonal(cosine_table(*features)) > 0.5))}
+    if not wave.any():  # the same at all times: no pair is mismatched, no shift the best
+        return in_step
+    return in_step | {
         f"{name}_accuracy": pair_accuracy(*features),
         f"{name}_expert_offset": expert_score(*features).offset,
     }

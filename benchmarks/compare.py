@@ -4,8 +4,8 @@
     python benchmarks/quality.py --labels CORPUS/clips.csv --method wav2lip --weights W -o q/wav2lip
     python benchmarks/compare.py VQ=q/vq Wav2Lip=q/wav2lip -o q/comparison.md
 
-All tables must be of the same clips. Intervals are 95 % bootstraps over clips. ``--silent`` shows
-what the dubs with silent speech came to instead.
+All tables must be of the same clips; ``--common`` takes those that are in all of them. Intervals are
+95 % bootstraps over clips. ``--silent`` shows what the dubs with silent speech came to instead.
 """
 
 from __future__ import annotations
@@ -62,19 +62,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tables", nargs="+", metavar="NAME=FOLDER")
     parser.add_argument("--silent", action="store_true", help="dubs with silent speech")
+    parser.add_argument("--common", action="store_true", help="only clips that all tables have")
     parser.add_argument("-o", "--out", type=Path, default=None)
     args = parser.parse_args()
     runs: dict[str, dict[str, Any]] = {}
     for text in args.tables:
         name, _, folder = text.partition("=")
         runs[name] = json.loads((Path(folder) / "quality.json").read_text(encoding="utf-8"))
+    if args.common:
+        runs = common(runs)
     sets = {tuple(row["clip"] for row in run["clips"]) for run in runs.values()}
-    if len(sets) != 1:
+    if len(sets) != 1 or not next(iter(sets)):
         sys.exit("the tables are not of the same clips; run quality.py with the same options.")
     text = comparison(runs, args.silent)
     print(text, end="")
     if args.out is not None:
         args.out.write_text(text, encoding="utf-8")
+
+
+def common(runs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The tables with the clips that all of them have, in the order of the first."""
+    known = [{row["clip"]: row for row in run["clips"]} for run in runs.values()]
+    names = [name for name in known[0] if all(name in clips for clips in known)]
+    return {
+        title: {**run, "clips": [clips[name] for name in names]}
+        for (title, run), clips in zip(runs.items(), known, strict=True)
+    }
 
 
 def comparison(runs: dict[str, dict[str, Any]], silent: bool = False) -> str:

@@ -47,3 +47,13 @@ def test_silence_has_a_table_of_its_own() -> None:
     assert ours[heads.index("lips closed")] == "1.00 [1.00, 1.00]"
     assert copy[-1] == "0.50 [0.50, 0.50]"
     assert ours[-1] == "0.75 [0.75, 0.75]"
+
+
+def test_common_clips_are_compared_in_one_order() -> None:
+    script = Path(__file__).parents[2] / "benchmarks" / "compare.py"
+    common = runpy.run_path(str(script))["common"]
+    one = {"model": "a", "clips": [{"clip": "x"}, {"clip": "y"}, {"clip": "z"}]}
+    two = {"model": "b", "clips": [{"clip": "z", "n": 1}, {"clip": "x", "n": 2}]}
+    found = common({"A": one, "B": two})
+    assert found["A"] == {"model": "a", "clips": [{"clip": "x"}, {"clip": "z"}]}
+    assert found["B"]["clips"] == [{"clip": "x", "n": 2}, {"clip": "z", "n": 1}]

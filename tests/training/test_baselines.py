@@ -232,6 +232,8 @@ def test_shipped_configs_are_valid_and_build(path: Path) -> None:
 
 def test_shipped_configs_are_found_by_name() -> None:
     assert find_config("tiny", STAGES["wav2lip"]) == CONFIGS / "wav2lip-tiny.yaml"
+    for stage in ("wav2lip", "pixel-expert"):
+        assert find_config("wav2lip-tiny", STAGES[stage]) == CONFIGS / "wav2lip-tiny.yaml"
 
 
 def test_wrong_configs_are_refused(

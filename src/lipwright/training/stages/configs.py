@@ -23,7 +23,7 @@ def find_config(name: str, spec: StageSpec | None = None) -> Path:
     """A config file by path, or a shipped one by its size: ``tiny``, ``base`` or ``paper``.
 
     Args:
-        name: path or size.
+        name: path, size, or the whole name of a shipped one (``wav2lip-tiny``).
         spec: the stage that it is for; None for all stages of the default method.
 
     Raises:
@@ -34,8 +34,9 @@ def find_config(name: str, spec: StageSpec | None = None) -> Path:
         return path
     method = spec.method if spec else DEFAULT_METHOD
     prefix = spec.config_name if spec else ""
-    # One file for all sizes is named after the stage alone.
-    names = [f"{prefix}-{name}", prefix] if prefix else [name]
+    # Whole names are understood, too; one file for all sizes is named after the stage alone.
+    whole = [name] if name.startswith(f"{prefix}-") else []
+    names = [f"{prefix}-{name}", *whole, prefix] if prefix else [name]
     for folder in config_folders():
         for candidate in names:
             found = folder / method / f"{candidate}.yaml"

@@ -4,8 +4,8 @@
     python benchmarks/quality.py --labels CORPUS/clips.csv --method wav2lip --weights W -o q/wav2lip
     python benchmarks/compare.py VQ=q/vq Wav2Lip=q/wav2lip -o q/comparison.md
 
-All tables must be of the same clips; ``--common`` takes those that are in all of them. Intervals are
-95 % bootstraps over clips. ``--silent`` shows what the dubs with silent speech came to instead.
+All tables must be of the same clips; ``--common`` takes those that are in all of them. Intervals
+are 95 % bootstraps over clips. ``--silent`` shows what the dubs with silent speech came to instead.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from time import process_time
 
 import av
 import numpy as np
@@ -211,6 +212,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="keep the scenes in this folder")
     parser.add_argument("--panel", help="also clips with this in their names")
     parser.add_argument("--kinds", default="turns,listens,cuts,unseen,both")
+    parser.add_argument("--networks", default="lips", help="see dub --speaker-network")
     given = parser.parse_args()
     rows = list(csv.DictReader((given.corpus / "clips.csv").open()))
     chosen: dict[str, str] = {}
@@ -220,7 +222,8 @@ def main() -> None:
     names = [file for _, file in sorted(chosen.items())][: given.pairs + 2]
     clips = [Clip(given.corpus / name, given.seconds, not given.raw) for name in names]
     print("frames by which each clip's sound was late:", *(clip.late for clip in clips))
-    totals: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(8, int))
+    totals: dict[tuple[str, str], np.ndarray] = defaultdict(lambda: np.zeros(8, int))
+    costs: dict[str, float] = defaultdict(float)
     with tempfile.TemporaryDirectory(prefix="lipwright-") as scratch:
         folder = given.keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
@@ -238,28 +241,37 @@ def main() -> None:
                 plan = plans[seen]
                 clock = np.arange(len(truth)) / RATE
                 heard = voice_activity.detect(sound, SAMPLE_RATE).activity(clock) > 0.5
-                told = answers(plan, dict(speaking_in(plan, path).rows), shown)
                 largest = {
                     t.number: t.usable
                     for t in plan.tracks
                     if t.number in select(plan, "largest", path)
                 }
-                found = right_seconds(truth, told, heard)
                 base = right_seconds(truth, answers(plan, largest, shown), heard)
-                totals[kind] += np.concatenate([found, base])
-                print(f"{kind} {number}: {found[0]} of {found[1]} s right, largest face {base[0]}")
+                line = f"{kind} {number}: largest face {base[0]}"
+                for network in given.networks.split(","):
+                    begun = process_time()
+                    told = answers(plan, dict(speaking_in(plan, path, None, network).rows), shown)
+                    costs[network] += process_time() - begun
+                    found = right_seconds(truth, told, heard)
+                    totals[network, kind] += np.concatenate([found, base])
+                    line += f", {network} {found[0]} of {found[1]} s right"
+                print(line, flush=True)
     if given.panel:
         files = sorted((r["identity"], r["file"]) for r in rows if given.panel in r["file"])
         panel([(who, given.corpus / file) for who, file in files])
     print(
-        f"{'scene':10s}{'seconds':>9s}{'speaking':>10s}{'largest':>9s}   of those without a change"
+        f"{'scene':10s}{'network':14s}{'seconds':>9s}{'right':>8s}{'largest':>9s}"
+        "   of those without a change"
     )
-    for kind, counts in totals.items():
+    for (network, kind), counts in sorted(totals.items(), key=lambda each: each[0][1]):
         right, total, clear, of_clear, base, _, clear_base, _ = counts.tolist()
         print(
-            f"{kind:10s}{total:9d}{100 * right / total:9.1f}%{100 * base / total:8.1f}%"
+            f"{kind:10s}{network:14s}{total:9d}"
+            f"{100 * right / total:7.1f}%{100 * base / total:8.1f}%"
             f"{of_clear:9d}{100 * clear / of_clear:9.1f}%{100 * clear_base / of_clear:8.1f}%"
         )
+    for network, spent in costs.items():
+        print(f"{network}: {spent:.1f} s of processor time")
 
 
 def panel(files: Sequence[tuple[str, Path]]) -> None:

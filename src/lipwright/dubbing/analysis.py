@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.dubbing import covering
-from lipwright.dubbing.covering import is_covered, outside_share
+from lipwright.dubbing.covering import HIDDEN_REFERENCE, is_covered, outside_share
+from lipwright.dubbing.hidden import HIDDEN_LIPS, NOTHING, Hidden, lasting, look
 from lipwright.dubbing.plan import (
     COVERED,
     LOST,
@@ -39,6 +40,7 @@ from lipwright.face_regions import MOUTH_WINDOW
 from lipwright.faces import alignment, measure
 from lipwright.faces.cuts import CutDetector
 from lipwright.faces.landmarks import PatchSampler
+from lipwright.faces.occlusion import OcclusionFinder
 from lipwright.faces.paste import OUTLINE_POINTS, outline_mask
 from lipwright.faces.tracker import FaceObservation, from_thumbnail
 from lipwright.geometry import smoothstep
@@ -57,6 +59,9 @@ DETAIL_SIDE = 768
 """... with at most so many pixels a side (``face_regions.MOUTH_WINDOW``)."""
 REFERENCE_FACES = 4
 """Reference pictures are collected for so many of the largest faces of a frame."""
+
+WITH_A_THING = 0.25
+"""What a reference frame with something before the face is worth beside one without."""
 
 MIN_SIDE = 40.0
 """Crops of fewer display pixels hold no mouth worth drawing."""
@@ -80,6 +85,11 @@ class Tracker(Protocol):
         """Which networks and settings; plans of different trackers are not mixed."""
         ...
 
+    @property
+    def occlusion(self) -> OcclusionFinder | None:
+        """Says what lies before a face; None: nothing is looked for."""
+        ...
+
     def update(
         self, image: NDArray[np.uint8], scale: float = 1.0, patch: PatchSampler | None = None
     ) -> list[FaceObservation]:
@@ -88,6 +98,14 @@ class Tracker(Protocol):
 
     def reset(self) -> None:
         """Forget all faces."""
+        ...
+
+
+class TrackSink(Protocol):
+    """Takes finished tracks: a plan's writer."""
+
+    def add(self, track: Track, references: list[Reference]) -> None:
+        """Take a track with its reference pictures."""
         ...
 
 
@@ -102,6 +120,7 @@ class _Sighting:
     opening: float
     yaw: float
     covered: float
+    hidden: Hidden
 
 
 @dataclass
@@ -115,7 +134,8 @@ class _Growing:
 
 def settings(tracker: Tracker) -> dict[str, Any]:
     """What a plan depends on beside the video; part of its identity in the cache."""
-    return {"tracker": tracker.name, "version": plan_version()}
+    occlusion = "" if tracker.occlusion is None else tracker.occlusion.name
+    return {"tracker": tracker.name, "occlusion": occlusion, "version": plan_version()}
 
 
 def analyse(
@@ -166,14 +186,23 @@ class Analyser:
         info: of the video.
         writer: takes every track when its shot ends, with its reference pictures.
         tracker: finds and follows faces.
+        shot: number of the shot that begins.
+        first: its first frame.
     """
 
-    def __init__(self, info: VideoInfo, writer: PlanWriter | None, tracker: Tracker) -> None:
+    def __init__(
+        self,
+        info: VideoInfo,
+        writer: TrackSink | None,
+        tracker: Tracker,
+        *,
+        shot: int = 0,
+        first: int = 0,
+    ) -> None:
         self._info, self._writer, self._tracker = info, writer, tracker
         self._tracks: dict[int, _Growing] = {}
         self._numbers = 0
-        self._shot = 0
-        self._first = 0
+        self._shot, self._first = shot, first
 
     def take(self, frame: Frame, image: NDArray[np.uint8], scale: float) -> None:
         """Look at one frame."""
@@ -197,10 +226,21 @@ class Analyser:
                 float(measure.mouth_opening(face.landmarks)),
                 float(measure.yaw(face.landmarks)),
                 _covered(crop, face.landmarks, image, scale),
+                self._hidden(crop, face, image, scale) if rank < REFERENCE_FACES else NOTHING,
             )
             track.sightings.append(sighting)
             if rank < REFERENCE_FACES and self._state(sighting, False) == SEEN:
                 self._consider(track.selector, sighting, frame, face.score)
+
+    def _hidden(
+        self, crop: alignment.Affine, face: FaceObservation, image: NDArray[np.uint8], scale: float
+    ) -> Hidden:
+        """What lies before a face."""
+        finder = self._tracker.occlusion
+        if finder is None:
+            return NOTHING
+        points = face.landmarks[list(OUTLINE_POINTS), :2]
+        return look(finder, image, scale, crop, points, self._info.display_size)
 
     def _consider(
         self, selector: ReferenceSelector, seen: _Sighting, frame: Frame, score: float
@@ -215,6 +255,9 @@ class Analyser:
         crop = np.asarray(np.rint(picture * 255.0), np.uint8)
         good = quality(crop, seen.yaw, score)
         hidden = seen.covered + outside_share(seen.crop, self._info.display_size)
+        if seen.hidden.packed:
+            hidden += 2 * HIDDEN_REFERENCE
+            good *= WITH_A_THING
         selector.add(
             Reference(frame.index, seconds, seen.opening, good, crop, seen.lips, hidden),
             partial(self._detail, seen, frame),
@@ -289,6 +332,8 @@ class Analyser:
         lips = np.zeros((count, len(measure.LIP_POINTS), 2))
         states = np.full(count, MISSING, np.uint8)
         usual = float(np.median([sighting.covered for sighting in growing.sightings]))
+        rows = [seen.get(frame) for frame in range(first, last + 1)]
+        hidden = lasting([None if row is None else row.hidden for row in rows], float(rate))
         for start, stop in runs_of(np.array([crop is not None for crop in filled])).tolist():
             known = [crop for crop in filled[start:stop] if crop is not None]
             smooth = alignment.smooth(known, SMOOTH_RADIUS)
@@ -301,7 +346,8 @@ class Analyser:
                     continue
                 states[row] = self._state(sighting, turned)
                 turned = states[row] == TURNED_AWAY
-                if states[row] == SEEN and is_covered(sighting.covered, usual):
+                covered = row in hidden and hidden[row].lips > HIDDEN_LIPS
+                if states[row] == SEEN and (covered or is_covered(sighting.covered, usual)):
                     states[row] = COVERED
                 to_unit = alignment.invert(smooth[row - start])
                 points[row] = alignment.apply(to_unit, sighting.points)
@@ -326,6 +372,7 @@ class Analyser:
             strength=settle(fades(usable, fade, at_start, at_end)).astype(np.float32),
             rest=settle(rest.shape).astype(np.float32),
             rest_opening=float(settle(np.array(rest.opening))),
+            hidden={row: each.packed for row, each in hidden.items()},
         )
 
 

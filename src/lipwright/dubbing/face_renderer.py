@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.dubbing import composite
+from lipwright.dubbing.hidden import visible
 from lipwright.dubbing.lip_warp import warp_lips
 from lipwright.dubbing.plan import PlannedFace
 from lipwright.dubbing.render_job import Beyond, Face, Job, PendingFrame, Picture
@@ -161,4 +162,5 @@ def face_mask(planned: PlannedFace, side: int, opening: float = paste.OPENING) -
     ``opening``: how far its chin may drop, as part of the face's height.
     """
     points = planned.points * np.float32(side) - np.float32(0.5)
-    return paste.outline_mask(points, side, opening=opening)
+    mask = paste.outline_mask(points, side, opening=opening)
+    return mask * visible(planned.hidden, side) if planned.hidden else mask

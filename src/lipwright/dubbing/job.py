@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -36,6 +37,7 @@ from lipwright.dubbing.observer import Observer
 from lipwright.dubbing.options import STILL_RATE, DubOptions
 from lipwright.dubbing.origin import Origin
 from lipwright.dubbing.plan import Plan
+from lipwright.dubbing.plan_file import PlanWriter
 from lipwright.dubbing.planning import plan_of
 from lipwright.dubbing.preview import write_preview
 from lipwright.dubbing.render import render
@@ -57,6 +59,7 @@ from lipwright.methods.base import Method
 
 if TYPE_CHECKING:
     from lipwright.provenance.session import Provenance
+    from lipwright.ray_cluster import RayCluster
 
 __all__ = ["DubOptions", "Observer", "dub"]
 
@@ -105,6 +108,7 @@ def dub(
 
 class _Dub(JobInputs):
     _kept: Segments | None = None
+    _reached: RayCluster | None = None
 
     def run(
         self, method: Method | None, tracker: Tracker | None, started: StartedFaces | None
@@ -112,7 +116,11 @@ class _Dub(JobInputs):
         """Everything."""
         options, began = self.options, time.perf_counter()
         self._check()
-        with OutputLock(self.out), folder_beside(self.out, "lipwright-work") as scratch:
+        with (
+            OutputLock(self.out),
+            folder_beside(self.out, "lipwright-work") as scratch,
+            ExitStack() as self._open,
+        ):
             self._begin_stage("load")
             with self._timed("load"):
                 info = probe(
@@ -236,21 +244,30 @@ class _Dub(JobInputs):
         return people
 
     def _plan(self, tracker: Tracker | None, scratch: Path, video: Path, info: VideoInfo) -> Plan:
-        if tracker is None:
-            from lipwright.faces.tracker import FaceTracker
+        from lipwright.faces.tracker import FaceTracker
 
-            tracker = FaceTracker()
+        tracker = tracker or FaceTracker()
         if video != self.video:  # to learn from
             tracker.reset()
             scratch = scratch / "other"
             scratch.mkdir(exist_ok=True)
+        progress = self._progress("plan")
+
+        def make(writer: PlanWriter) -> Plan:
+            from lipwright.dubbing.ray_plan import analyse_on
+
+            assert isinstance(tracker, FaceTracker)
+            return analyse_on(self._cluster(), info, writer, tracker, self.options.limit, progress)
+
+        distributed = self.options.ray is not None and type(tracker) is FaceTracker
         plan, cached = plan_of(
             video,
             info,
             tracker,
-            self._progress("plan"),
+            progress,
             keep=self.options.plan_cache,
             scratch=scratch,
+            make=make if distributed and not info.is_still else None,
         )
         if video == self.video:
             self.report.settings["plan_from_cache"] = cached
@@ -262,7 +279,8 @@ class _Dub(JobInputs):
 
         if not plan.tracks:
             return plan
-        found = limited(plan, speaking_in(plan, self.video).rows)
+        network = self.options.speaker_network
+        found = limited(plan, speaking_in(plan, self.video, network=network).rows)
         if not any(track.usable.any() for track in found.tracks):
             self.report.warnings.append(
                 f"Nobody who is to be seen in {self.given} speaks in its sound: no mouth was moved."
@@ -382,12 +400,18 @@ class _Dub(JobInputs):
         if self.options.ray is None:
             return render(job, segments, segments.start, progress)
         from lipwright.dubbing.ray_render import render_on
+
+        marking, count = provenance.marking, provenance.count
+        return render_on(self._cluster(), job, self.options, segments, marking, progress, count)
+
+    def _cluster(self) -> RayCluster:
+        """The cluster that the options name, reached once, until the end of the job."""
         from lipwright.ray_cluster import RayCluster
 
-        with RayCluster(self.options.ray) as cluster:
-            return render_on(
-                cluster, job, self.options, segments, provenance.marking, progress, provenance.count
-            )
+        if self._reached is None:
+            assert self.options.ray is not None
+            self._reached = self._open.enter_context(RayCluster(self.options.ray))
+        return self._reached
 
     def _compare(self, job: Job, made: Path, identity: dict[str, Any], path: Path) -> None:
         """The comparison, marked and signed like the output."""

@@ -14,6 +14,7 @@ from lipwright.errors import LipwrightError
 from lipwright.media import limits
 from lipwright.media.names import Pixels
 from lipwright.methods import registry as methods
+from lipwright.methods.speaker_names import SpeakerNetworkName
 
 Region = Literal["face", "frame", "both"]
 Length = Literal["auto", "video", "speech", "bounce", "loop", "silence", "remap", "cut_off"]
@@ -77,6 +78,15 @@ class DubOptions:
         "Face",
         shapes=True,
         metavar="largest|all|speaking|person:N|ID|X,Y@T",
+    )
+    speaker_network: SpeakerNetworkName = option(
+        "lips",
+        "What --face speaking judges by. lips: whose lips do what the speech says; lr-asd: a "
+        "published network that sees the faces, whose file you have (needs the extra gpu); "
+        "lips+lr-asd: both.",
+        "Face",
+        shapes=True,
+        still=False,
     )
     adapt: str | Path = option(
         "auto",

@@ -13,7 +13,7 @@ import base64
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from pathlib import Path
@@ -48,6 +48,7 @@ class PlannedFace:
         points: (K, 2) float32 landmarks of the face's outline, in parts of the crop's side.
         state: SEEN, LOST (place taken from the neighbours) or why it cannot be used.
         strength: (0, 1], how much of the edit is shown: below 1 where a face comes or goes.
+        hidden: what lies before the face (``hidden.unpack``), empty for nothing.
     """
 
     track: int
@@ -55,6 +56,7 @@ class PlannedFace:
     points: NDArray[np.float32]
     state: int
     strength: float
+    hidden: bytes = b""
 
     @property
     def side(self) -> float:
@@ -88,6 +90,7 @@ class Track:
         rest_opening: its opening.
         references: frames and openings of the reference pictures.
         reference_lips: (40, 2) lip contours of each.
+        hidden: what lies before the face (``hidden.unpack``), of the rows with something.
         offsets: where their lines begin in the plan's file.
     """
 
@@ -104,6 +107,7 @@ class Track:
     rest_opening: float
     references: tuple[tuple[int, float], ...] = ()
     reference_lips: tuple[NDArray[np.float32], ...] = ()
+    hidden: Mapping[int, bytes] = field(default_factory=dict)
     offsets: tuple[int, ...] = field(default=(), compare=False)
 
     @property
@@ -133,6 +137,7 @@ class Track:
             unpack_points(self.points[row]),
             int(self.states[row]),
             float(self.strength[row]),
+            self.hidden.get(row, b""),
         )
 
 

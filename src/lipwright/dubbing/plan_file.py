@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright import __version__
+from lipwright.dubbing.hidden import as_text, from_text
 from lipwright.dubbing.plan import Plan, Source, Track
 from lipwright.dubbing.references import Reference
 
-FORMAT = 3
+FORMAT = 4
 
 
 _DECIMALS = 5
@@ -66,6 +67,7 @@ class PlanWriter:
                 "rest_opening": track.rest_opening,
                 "outline": list(track.points.shape[1:]),
                 "points": _as_text(track.points),
+                "hidden": as_text(track.hidden),
             }
         )
         offsets = []
@@ -242,6 +244,7 @@ def _track(data: dict[str, Any]) -> Track:
         np.asarray(data["strength"], np.float32),
         np.asarray(data["rest"], np.float32).reshape(-1, 2),
         float(data["rest_opening"]),
+        hidden=from_text(data["hidden"]),
     )
 
 

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from lipwright.dubbing.analysis import Tracker, analyse, settings
 from lipwright.dubbing.cache import plan_for
 from lipwright.dubbing.plan import Plan
+from lipwright.dubbing.plan_file import PlanWriter
 from lipwright.media.info import VideoInfo, probe
 
 Progress = Callable[[int, int | None], None]
@@ -23,6 +24,7 @@ def plan_of(
     *,
     keep: bool,
     scratch: Path,
+    make: Callable[[PlanWriter], Plan] | None = None,
 ) -> tuple[Plan, bool]:
     """The plan, and whether it came from the cache.
 
@@ -33,21 +35,26 @@ def plan_of(
         progress: see :func:`~lipwright.dubbing.analysis.analyse`.
         keep: use the cache.
         scratch: an existing folder of the job.
+        make: makes the plan in another way, with the same result.
 
     Raises:
         LipwrightError: nothing of the video can be decoded.
     """
-    return plan_for(
-        video,
-        settings(tracker) | {"stream": info.stream_index, "whole": info.deinterlaced},
-        lambda writer: analyse(
+
+    def here(writer: PlanWriter) -> Plan:
+        return analyse(
             video,
             writer,
             tracker,
             progress,
             stream=info.stream_index,
             deinterlace=info.deinterlaced,
-        ),
+        )
+
+    return plan_for(
+        video,
+        settings(tracker) | {"stream": info.stream_index, "whole": info.deinterlaced},
+        make or here,
         keep=keep,
         scratch=scratch,
     )

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from lipwright.dubbing.analysis import FADE_SECONDS, fades
 from lipwright.dubbing.findings import finding
 from lipwright.dubbing.plan import LOST, MISSING, NOT_SPEAKING, USABLE, Plan, Track, unpack_points
+from lipwright.dubbing.speaker_scores import SeeingNetwork, speaker_scores
 from lipwright.errors import LipwrightError
 from lipwright.faces import speaker, voices
 from lipwright.faces.measure import OUTER_LIPS
@@ -51,18 +52,24 @@ class Speaking:
     late: int
 
 
-def speaking_in(plan: Plan, video: Path, stream: int | None = None) -> Speaking:
+def speaking_in(
+    plan: Plan, video: Path, stream: int | None = None, network: str = "lips"
+) -> Speaking:
     """Who speaks in a film; kept beside its plan.
 
     Args:
         plan: of the video.
         video: the file, whose own sound is heard.
         stream: number of its audio stream; None: the default one.
+        network: what judges, see :mod:`lipwright.methods.speaker_network`.
 
     Raises:
-        LipwrightError: the video has no sound.
+        LipwrightError: the video has no sound; the network cannot be had.
     """
     from lipwright.methods.expected_lips import expected_lips
+    from lipwright.methods.speaker_network import speaker_network
+
+    seeing = speaker_network(network)
 
     def find() -> dict[str, Any]:
         try:
@@ -73,12 +80,18 @@ def speaking_in(plan: Plan, video: Path, stream: int | None = None) -> Speaking:
                 "choose another --face."
             ) from error
         amplify(wave, voice_activity.speech_gain(voice_activity.band_level(wave, SAMPLE_RATE)))
-        found = who_speaks(plan, wave, expected_lips())
+        judge = None
+        if seeing is not None:
+            judge = Judge(seeing, video, with_lips=network != seeing.name)
+        found = who_speaks(plan, wave, expected_lips(), judge)
         runs = {str(number): runs_of(flags).tolist() for number, flags in found.rows.items()}
         return {"late": found.late, "tracks": runs}
 
     kind = "speaking" if stream is None else f"speaking-{stream}"
-    kept = finding(plan, kind, __name__, expected_lips().model_id, find)
+    networks = expected_lips().model_id
+    if seeing is not None:
+        kind, networks = f"{kind}-{network}", f"{networks} {seeing.model_id}"
+    kept = finding(plan, kind, __name__, networks, find)
     rows = {}
     for track in plan.tracks:
         flags = np.zeros(len(track.states), np.bool_)
@@ -88,13 +101,31 @@ def speaking_in(plan: Plan, video: Path, stream: int | None = None) -> Speaking:
     return Speaking(rows, int(kept["late"]))
 
 
-def who_speaks(plan: Plan, wave: NDArray[np.float32], expected_lips: Expected) -> Speaking:
+@dataclass(frozen=True)
+class Judge:
+    """A network that sees faces, and the video that it looks at.
+
+    Attributes:
+        network: gives scores.
+        video: the file.
+        with_lips: what it says is added to what the lips say, instead of standing in its place.
+    """
+
+    network: SeeingNetwork
+    video: Path
+    with_lips: bool
+
+
+def who_speaks(
+    plan: Plan, wave: NDArray[np.float32], expected_lips: Expected, judge: Judge | None = None
+) -> Speaking:
     """Compare lips and sound.
 
     Args:
         plan: of the video.
         wave: (n,) its own sound at 16 kHz from its first frame on, at a level that methods know.
         expected_lips: (n,) -> (T, 3) at 25 frames a second.
+        judge: a network that sees the faces, too.
     """
     times = np.array([float((p - plan.pts[0]) * plan.time_base) for p in plan.pts])
     end = times[-1] + float(plan.last_duration * plan.time_base)
@@ -126,14 +157,24 @@ def who_speaks(plan: Plan, wave: NDArray[np.float32], expected_lips: Expected) -
         stop = times[last + 1] if last + 1 < len(times) else end
         a, b = (int(np.searchsorted(clock, t - 1e-6)) for t in (times[first], stop))
         shots.append((a, b))
+    seen = {}
+    if judge is not None:
+        scores = speaker_scores(plan, judge.video, wave, of_track, judge.network)
+        seen = {n: (at, judge.network.evidence(found)) for n, (at, found) in scores.items()}
+
+    def worth(number: int, correlations: Sequence[float], a: int, b: int) -> NDArray[np.float64]:
+        """(b - a,) what speaks for a track on a part of the clock."""
+        found = evidence(number, of_track[number], correlations)
+        of_lips = _placed(lips[number], found, a, b)
+        if judge is None:
+            return of_lips
+        of_network = np.where(active[a:b], _placed(seen.get(number), None, a, b), 0.0)
+        return np.nan_to_num(of_network) + (of_lips if judge.with_lips else 0.0 * of_lips)
+
     scored = []
     for shot, (a, b) in enumerate(shots):
         alone, together = (
-            [
-                _placed(lips[t.number], evidence(t.number, of_track[t.number], correlations), a, b)
-                for t in plan.tracks
-                if t.shot == shot
-            ]
+            [worth(t.number, correlations, a, b) for t in plan.tracks if t.shot == shot]
             for correlations in (speaker.CORRELATIONS, speaker.OF_TWO)
         )
         scored.append(speaker.choices(alone, together, active[a:b]))
@@ -249,10 +290,17 @@ def _lips(track: Track, times: NDArray[np.float64], clock: NDArray[np.float64]) 
     return a, np.column_stack([np.interp(span, at, lips[:, k]) for k in range(3)])
 
 
-def _placed(lips: Any, found: NDArray[np.float64], first: int, last: int) -> NDArray[np.float64]:
-    """(last - first,) evidence on that part of the clock; NaN where the face is not there."""
+def _placed(
+    known: Any, found: NDArray[np.float64] | None, first: int, last: int
+) -> NDArray[np.float64]:
+    """(last - first,) evidence on that part of the clock; NaN where the face is not there.
+
+    ``known`` is where it begins on the clock and, if ``found`` is None, the evidence; or None.
+    """
     out = np.full(last - first, np.nan)
-    start = first if lips is None else lips[0]
+    start = first if known is None else known[0]
+    if found is None:
+        found = np.zeros(0) if known is None else known[1]
     begin, end = max(start, first), min(start + len(found), last)
     if begin < end:
         out[begin - first : end - first] = found[begin - start : end - start]

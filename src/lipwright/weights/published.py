@@ -140,6 +140,15 @@ TABLE = {
             True,
             "--enhance gpen",
         ),
+        Published(
+            "lr-asd",
+            "lr_asd_pretrain_ava.model",
+            "https://github.com/Junhua-Liao/LR-ASD",
+            "85e6c77fc981595234790d1e128ebb60352d37726b2445e0ef8891e2512fe9e3",
+            "MIT (code and weights); trained on AVA-ActiveSpeaker",
+            False,
+            "--face speaking with --speaker-network lr-asd",
+        ),
     )
 }
 

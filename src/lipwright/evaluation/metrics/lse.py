@@ -34,9 +34,9 @@ from lipwright.evaluation.metrics.base import (
     Side,
     finite_features,
 )
-from lipwright.evaluation.mfcc import mfcc, to_int16
 from lipwright.evaluation.sampling import at_25, sync_pictures
 from lipwright.evaluation.without_gradients import without_gradients
+from lipwright.media.mfcc13 import mfcc13, to_int16
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -183,7 +183,7 @@ def sync_features(
     import torch
 
     n = positions(frame_count, len(wave))
-    cepstra = torch.from_numpy(mfcc(to_int16(wave)).T.astype(np.float32))
+    cepstra = torch.from_numpy(mfcc13(to_int16(wave)).T.astype(np.float32))
     visual: list[Tensor] = []
     speech: list[Tensor] = []
     buffer: list[NDArray[np.uint8]] = []

@@ -1,8 +1,8 @@
-"""MFCCs as SyncNet hears them: the defaults of python_speech_features 0.6.
+"""MFCCs as SyncNet and LR-ASD hear them: the defaults of python_speech_features 0.6.
 
-The spectra and bands are those of :mod:`lipwright.media.mfcc`. SyncNet keeps all 13 coefficients,
-the first of them replaced by the log energy, hears samples in the range of 16-bit integers, and its
-last window is filled with silence.
+The spectra and bands are those of :mod:`lipwright.media.mfcc`. Both networks keep all 13
+coefficients, the first of them replaced by the log energy, hear samples in the range of 16-bit
+integers, and the last window is filled with silence.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def to_int16(wave: NDArray[np.float32]) -> NDArray[np.int16]:
     return np.asarray(np.clip(np.round(wave * 32768.0), -32768, 32767), np.int16)
 
 
-def mfcc(samples: NDArray[np.int16]) -> NDArray[np.float64]:
+def mfcc13(samples: NDArray[np.int16]) -> NDArray[np.float64]:
     """(n,) 16-bit samples at 16 kHz -> (steps, 13), 100 steps a second, at least one."""
     wave = np.asarray(samples, np.float64)
     wave = wave if wave.size else np.zeros(1)

@@ -1,0 +1,87 @@
+"""What is found before faces in real clips: ``python benchmarks/hidden_faces.py CORPUS -o FOLDER``.
+
+Clips of the folder with ``clips.csv``, one per person, go through the analysis. For each one the
+frames are counted in which something is found before the largest face, and those that are left
+alone for it (``mouth covered``). Whether there is something, people have to say: ``FOLDER`` gets a
+sheet of every clip with findings, six frames above, and below with what was found in red.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from lipwright.dubbing.hidden import unpack
+from lipwright.dubbing.plan import COVERED, Track
+from lipwright.dubbing.planning import planned
+from lipwright.faces import alignment
+from lipwright.media.reader import VideoReader
+from lipwright.media.region import sample_crop
+
+SIDE, SHOWN = 192, 6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--split", default="val", help="val, train or all")
+    parser.add_argument("--set", default="demo,people,vlogs,more")
+    parser.add_argument("--clips", type=int, default=1000)
+    parser.add_argument("--files", help="only those whose names hold one of these words (a,b)")
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    chosen: dict[str, str] = {}
+    for row in csv.DictReader((given.corpus / "clips.csv").open()):
+        wanted = not given.files or any(word in row["file"] for word in given.files.split(","))
+        if given.split in ("all", row["split"]) and row["set"] in given.set.split(",") and wanted:
+            chosen.setdefault(row["identity"], row["file"])
+    totals = np.zeros(3, int)
+    clean = clips = 0
+    for file in sorted(chosen.values())[: given.clips]:
+        with planned(given.corpus / file, keep=False) as plan:
+            tracks = sorted(plan.tracks, key=lambda t: -float(t.sides.sum()))[:1]
+            for track in tracks:
+                rows = sorted(track.hidden)
+                counts = [len(track.states), len(rows), int((track.states == COVERED).sum())]
+                totals += counts
+                clips += 1
+                clean += not rows
+                print(
+                    f"{file:60s} frames {counts[0]:4d}  found {counts[1]:4d}  left {counts[2]:4d}"
+                )
+                if rows:
+                    picture = sheet(given.corpus / file, track, rows)
+                    cv2.imwrite(str(given.out / f"{Path(file).stem}.png"), picture)
+    print(
+        f"{clips} clips, {clean} without a finding; {totals[0]} frames, {totals[1]} with something "
+        f"before the face, {totals[2]} left alone"
+    )
+
+
+def sheet(path: Path, track: Track, rows: list[int]) -> np.ndarray:
+    """Crops with a finding, spread over those there are: as they are, and with it in red."""
+    wanted = {rows[i] for i in np.linspace(0, len(rows) - 1, SHOWN).round().astype(int)}
+    columns = []
+    with VideoReader(path) as reader:
+        for frame in reader:
+            row = frame.index - track.first
+            face = track.face(frame.index) if row in wanted else None
+            if face is None:
+                continue
+            to_display = alignment.to_pixels(face.crop, SIDE)
+            crop = sample_crop(frame.native, reader.info, to_display, (SIDE, SIDE))
+            seen = cv2.resize(unpack(face.hidden), (SIDE, SIDE))[:, :, None]
+            marked = crop * (1 - 0.6 * seen) + np.array([1.0, 0, 0]) * 0.6 * seen
+            columns.append(np.concatenate([crop, marked]))
+    while len(columns) < SHOWN:
+        columns.append(np.zeros_like(columns[0]))
+    return np.asarray(np.rint(np.concatenate(columns, axis=1) * 255), np.uint8)[:, :, ::-1]
+
+
+if __name__ == "__main__":
+    main()

@@ -9,7 +9,8 @@
 #   make clean   remove the virtual environment and the caches
 
 PYTHON ?= python3
-# Processes of the test suite; each computes with one thread.
+# Processes of the test suite; each computes with one thread, and a file of tests stays in one, so that
+# what its tests share is made once.
 JOBS ?= auto
 VENV ?= .venv
 LOWEST ?= .venv-lowest
@@ -24,17 +25,17 @@ demo: $(VENV)/.installed
 	$(BIN)/lipwright demo -o lipwright-demo
 
 test: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m "not slow" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow" $(ARGS)
 
 test-all: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 # PyTorch is left free: its old builds bring CUDA along.
 lowest: $(VENV)/.installed-dev
 	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
 	$(BIN)/python tools/lowest_versions.py --skip torch > $(LOWEST)/constraints.txt
 	$(LOWEST)/bin/python -m pip install -qq --disable-pip-version-check -e '.[dev]' -c $(LOWEST)/constraints.txt
-	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n $(JOBS) -m "not slow" $(ARGS)
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n $(JOBS) --dist loadfile -m "not slow" $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -5,9 +5,10 @@ reference frames takes away more. A constant gain about rest makes up for that, 
 too far open between the loud vowels. So the gain works about the mouth that speaks on average:
 beyond it motion grows ``gain`` times as fast, below it falls off to rest by a power,
 
-    y = a (x / a)^g    for 0 <= x <= a,        y = a + g (x - a)    for x > a,
+    y = a (x / a)^p    for 0 <= x <= a,        y = a + g (x - a)    for x > a,
 
-with equal slopes where they meet; motions beyond rest (x < 0) stay as they are.
+with p the gain, but no more than :data:`POWER`: drawing closes half-open mouths a little further, and
+with the whole gain the lips met too often. Motions beyond rest (x < 0) stay as they are.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 SPEAKING = 0.8
 """a, of the opening and of the jaw's component alike, in standard deviations. What is predicted on
 average while somebody speaks is 1.0; mixing takes some away again (docs/experiments.md)."""
+POWER = 1.4
+"""Largest power p by which motion falls off to rest (docs/experiments.md)."""
 
 Array = NDArray[np.floating]
 
@@ -29,7 +32,7 @@ def stretched(
     x = np.asarray(motions, np.float32)
     if gain is None:
         return x
-    low = speaking * (np.clip(x, 0.0, speaking) / speaking) ** gain
+    low = speaking * (np.clip(x, 0.0, speaking) / speaking) ** np.minimum(gain, POWER)
     high = gain * np.maximum(x - speaking, 0.0)
     return np.asarray(np.where(gain > 1.0, low + high + np.minimum(x, 0.0), gain * x), np.float32)
 
@@ -40,6 +43,6 @@ def unstretched(motions: Array, gain: NDArray[np.float32] | None) -> NDArray[np.
     if gain is None:
         return y
     safe = np.maximum(gain, 1e-6)
-    low = SPEAKING * (np.clip(y, 0.0, SPEAKING) / SPEAKING) ** (1.0 / safe)
+    low = SPEAKING * (np.clip(y, 0.0, SPEAKING) / SPEAKING) ** (1.0 / np.minimum(safe, POWER))
     high = np.maximum(y - SPEAKING, 0.0) / safe
     return np.asarray(np.where(gain > 1.0, low + high + np.minimum(y, 0.0), y / safe), np.float32)

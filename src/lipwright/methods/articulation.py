@@ -7,8 +7,8 @@ beyond it motion grows ``gain`` times as fast, below it falls off to rest by a p
 
     y = a (x / a)^p    for 0 <= x <= a,        y = a + g (x - a)    for x > a,
 
-with p the gain, but no more than :data:`POWER`: drawing closes half-open mouths a little further, and
-with the whole gain the lips met too often. Motions beyond rest (x < 0) stay as they are.
+with p the gain, but no more than :data:`POWER`: drawing closes half-open mouths a little further,
+and with the whole gain the lips met too often. Motions beyond rest (x < 0) stay as they are.
 """
 
 from __future__ import annotations

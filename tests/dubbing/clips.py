@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
 import wave
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from lipwright.faces.alignment import STABLE_POINTS, TEMPLATE
 from lipwright.faces.measure import INNER_LIPS, OUTER_LIPS
@@ -115,6 +118,47 @@ def write_video(
     """A video; ``pts`` in units of ``time_base`` for variable frame rates."""
     if options is None:
         options = {"crf": "12", "preset": "ultrafast"} if codec == "libx264" else {}
+    if pictures is None:  # encoded once for all tests of a process
+        times = (None if pts is None else tuple(pts), time_base)
+        how = (codec, pix_fmt, tuple(options.items()))
+        path.write_bytes(_scenes(path.suffix, count, size, rate, *times, *how))
+        return path
+    _encode(path, count, size, rate, pictures, pts, time_base, codec, pix_fmt, options)
+    return path
+
+
+@cache
+def _scenes(
+    suffix: str,
+    count: int,
+    size: tuple[int, int],
+    rate: Fraction,
+    pts: tuple[int, ...] | None,
+    time_base: Fraction | None,
+    codec: str,
+    pix_fmt: str,
+    options: tuple[tuple[str, str], ...],
+) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"v{suffix}")
+        how = (pts, time_base, codec, pix_fmt, dict(options))
+        _encode(path, count, size, rate, lambda i: scene(i, size), *how)
+        return path.read_bytes()
+
+
+def _encode(
+    path: Path,
+    count: int,
+    size: tuple[int, int],
+    rate: Fraction,
+    pictures: Callable[[int], np.ndarray],
+    pts: Sequence[int] | None,
+    time_base: Fraction | None,
+    codec: str,
+    pix_fmt: str,
+    options: dict[str, str],
+) -> None:
+    convert = VideoReformatter()  # one for all frames: it costs more than a conversion
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate, options=options)
         stream.width, stream.height = size
@@ -122,15 +166,14 @@ def write_video(
         base = time_base or 1 / rate
         stream.codec_context.time_base = base
         for i in range(count):
-            rgb = pictures(i) if pictures else scene(i, size)
-            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format=pix_fmt)
+            rgb = av.VideoFrame.from_ndarray(pictures(i), format="rgb24")
+            frame = convert.reformat(rgb, format=pix_fmt)
             frame.pts = pts[i] if pts else i
             frame.time_base = base
             for packet in stream.encode(frame):
                 container.mux(packet)
         for packet in stream.encode():
             container.mux(packet)
-    return path
 
 
 def write_speech(path: Path, seconds: float, silent_from: float | None = None) -> Path:

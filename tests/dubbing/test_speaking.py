@@ -11,7 +11,7 @@ import pytest
 from lipwright.dubbing import findings, report, speaking
 from lipwright.dubbing.options import DubOptions
 from lipwright.dubbing.people import people_of
-from lipwright.dubbing.plan import NOT_SPEAKING, Plan
+from lipwright.dubbing.plan import NOT_SPEAKING, Plan, PortablePlan
 from lipwright.dubbing.speaking import limited, seconds_spoken, speaking_in, who_speaks
 from lipwright.errors import LipwrightError
 from lipwright.files.kept_files import write_digest
@@ -32,8 +32,8 @@ def opening(frame: int, who: int) -> float:
     return float(_OPENINGS[who][frame + 5])
 
 
-@pytest.fixture
-def plan(tmp_path: Path) -> Plan:
+@pytest.fixture(scope="module")
+def analysed(tmp_path_factory: pytest.TempPathFactory) -> PortablePlan:
     """Two people side by side for 4.8 s, then one of them alone for 0.8 s."""
 
     def script(i: int) -> list[Actor]:
@@ -41,7 +41,13 @@ def plan(tmp_path: Path) -> Plan:
         right = Actor(6, 180, 30, 120, opening=opening(i, 1))
         return [left, right] if i < COUNT else [right]  # numbers 0, 1 and 2
 
-    return make(tmp_path, (COUNT, 20), script)
+    return make(tmp_path_factory.mktemp("film"), (COUNT, 20), script).portable()
+
+
+@pytest.fixture
+def plan(analysed: PortablePlan, tmp_path: Path) -> Plan:
+    """The same plan in a folder of its own."""
+    return analysed.unpack(tmp_path / "plan.jsonl")
 
 
 def sound() -> np.ndarray:

@@ -1,8 +1,8 @@
 """A call by WebRTC (aiortc, extra ``live``): a microphone comes in, face and sound go out.
 
 aiortc stamps its sender reports with the moment at which a packet has been encoded and sent, and a
-browser brings sound and picture together by these. So a frame is handed over earlier by as much as
-its encoding takes, and then leaves together with its sound.
+browser brings sound and picture together by these. So both are handed over earlier by as much as it
+takes until they are sent, and then leave together.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError
 
 from lipwright.errors import LipwrightError
-from lipwright.live.clock import SystemClock
+from lipwright.live.clock import Clock, SystemClock
 from lipwright.live.drawing import LoopDrawer
 from lipwright.live.engine import Engine
 from lipwright.live.listener import Listener
@@ -43,6 +43,14 @@ SILENT_SECONDS = 10.0
 """A call from which nothing comes for so long is over."""
 GATHER_SECONDS = 20.0
 """An offer has to be answered, and the connection made, within this time."""
+OPUS_DELAY = 312 / 48_000
+"""Seconds by which sound that a browser decodes is later than its time stamp says: libopus looks so
+far ahead, and aiortc (1.16) counts its first packet, which holds that, from 0."""
+LEAD_SHARE = 0.1
+"""The lead follows what it is found to lack by this share ..."""
+LEAD_STEP = 0.02
+"""... of no more seconds than this at once: a hiccup is none of its business."""
+MOST_LEAD = 0.1
 _POLL = 0.005
 
 
@@ -73,25 +81,54 @@ class CallSource:
             yield item
 
 
+class Lead:
+    """By how much earlier something is handed to aiortc so that it is sent at its time.
+
+    Encoding, the thread that it waits for and a busy event loop take their time; how much is seen
+    when aiortc asks for the next one, and followed slowly.
+
+    Attributes:
+        seconds: the lead.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._wanted: float | None = None
+
+    def handed(self, wanted: float | None) -> None:
+        """Something was handed over that should be sent at ``wanted``; None: it is late anyway."""
+        self._wanted = wanted
+
+    def sent(self, now: float) -> None:
+        """What was handed over has been sent."""
+        if self._wanted is not None:
+            error = min(max(now - self._wanted, -LEAD_STEP), LEAD_STEP)
+            self.seconds = min(max(self.seconds + LEAD_SHARE * error, 0.0), MOST_LEAD)
+        self._wanted = None
+
+
 class SoundTrack(MediaStreamTrack):
     """What was said, when it leaves."""
 
     kind = "audio"
 
-    def __init__(self, playout: Playout, clock: SystemClock) -> None:
+    def __init__(self, playout: Playout, clock: Clock) -> None:
         super().__init__()
-        self._playout, self._clock = playout, clock
+        self._playout, self._clock, self._lead = playout, clock, Lead()
 
     async def recv(self) -> av.AudioFrame:
         """The next 20 ms, at their time."""
+        self._lead.sent(self._clock.now())
         while not self._playout.began:
             if self.readyState != "live":
                 raise MediaStreamError
             await asyncio.sleep(_POLL)
-        await asyncio.sleep(max(0.0, self._playout.next_block_at() - self._clock.now()))
+        wanted = self._playout.next_block_at()
+        await asyncio.sleep(max(0.0, wanted - self._lead.seconds - self._clock.now()))
         if self.readyState != "live":
             raise MediaStreamError
         samples, number = self._playout.block()
+        self._lead.handed(wanted)
         # Opus takes 16 bits from aiortc; halves are rounded, nothing is dithered.
         whole = np.rint(samples * 32767.0).astype(np.int16)
         packed = np.ascontiguousarray(whole.T).reshape(1, -1)
@@ -107,32 +144,33 @@ class PictureTrack(MediaStreamTrack):
 
     kind = "video"
 
-    def __init__(
-        self, playout: Playout, clock: SystemClock, refused: Callable[[str], None]
-    ) -> None:
+    def __init__(self, playout: Playout, clock: Clock, refused: Callable[[str], None]) -> None:
         super().__init__()
         self._playout, self._clock, self._refused = playout, clock, refused
-        self._handed: float | None = None
-        self._encoding = 0.0
+        self._lead = Lead()
         self._last = -1
 
     async def recv(self) -> av.VideoFrame:
         """The next frame; those whose time has passed already are left out."""
-        now = self._clock.now()
-        if self._handed is not None:
-            self._encoding = 0.8 * self._encoding + 0.2 * min(now - self._handed, 0.2)
+        self._lead.sent(self._clock.now())
+        earlier = self._lead.seconds - OPUS_DELAY
         while True:
             if self.readyState != "live":
                 raise MediaStreamError
+            wait = _POLL
             if self._playout.began:
-                now = self._clock.now() + self._encoding
+                now = self._clock.now() + earlier
                 found, passed = self._playout.newest_due(now)
                 for _ in range(passed):
                     self._refused(self._playout.name)
                 if found is not None:
                     break
-            await asyncio.sleep(_POLL)
-        self._handed = self._clock.now()
+                following = self._playout.next_frame_at()
+                if following is not None:
+                    wait = min(wait, following - now)
+            await asyncio.sleep(max(0.0, wait))
+        due = self._playout.frame_at(found)
+        self._lead.handed(due + OPUS_DELAY if now - due < LEAD_STEP else None)
         picture = found.native
         ticks = max(self._last + 1, self._playout.ticks(found))
         self._last = ticks

@@ -103,7 +103,7 @@ class LoopDrawer:
     def frame(self, k: int, time: Fraction) -> av.VideoFrame:
         """Output frame ``k``, which is shown ``time`` seconds after the session's first sample."""
         native = self._loop.frame(k)
+        activity = self._listener.activity(time)  # while the networks listen
         audio = self._listener.audio(time, time + 1 / self._loop.rate)
-        activity = self._listener.activity(time)
         self._renderer.edit(self._loop.index(k), native, audio, activity)
         return native

@@ -10,6 +10,7 @@ What is drawn depends on the sound and on the number of the frame alone, never o
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from dataclasses import dataclass
 from fractions import Fraction
@@ -47,7 +48,7 @@ class DrawnFrame:
 
 
 class Engine:
-    """Takes sound, gives frames.
+    """Takes sound, gives frames; one thread may feed it while another one draws.
 
     Args:
         drawer: makes the frames.
@@ -74,6 +75,7 @@ class Engine:
         self._arrivals: deque[tuple[Fraction, float]] = deque(maxlen=500)
         self._received = Fraction(0)
         self._cost = 0.0
+        self._lock = threading.Lock()
 
     @property
     def received(self) -> Fraction:
@@ -87,9 +89,10 @@ class Engine:
             sound: a piece.
             arrived: the clock's time at which its last sample was there.
         """
+        with self._lock:
+            self._received += Fraction(sound.count, sound.rate)
+            self._arrivals.append((self._received, arrived))
         self._listener.feed(sound)
-        self._received += Fraction(sound.count, sound.rate)
-        self._arrivals.append((self._received, arrived))
 
     def end(self) -> None:
         """No more sound comes; frames up to its end can still be had."""
@@ -134,7 +137,8 @@ class Engine:
 
     def _arrival(self, time: Fraction) -> float:
         """When the sound of a moment came in; counted from the piece that holds it."""
-        for received, arrived in self._arrivals:
-            if received > time:
-                return arrived - float(received - time)
-        return self._arrivals[-1][1] if self._arrivals else self._clock.now()
+        with self._lock:
+            for received, arrived in self._arrivals:
+                if received > time:
+                    return arrived - float(received - time)
+            return self._arrivals[-1][1] if self._arrivals else self._clock.now()

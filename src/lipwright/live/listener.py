@@ -12,9 +12,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
+from lipwright.live.resampling import LowDelayResampler
 from lipwright.media import voice_activity
 from lipwright.media.audio import mix_down
 from lipwright.media.mel import HOP, SAMPLE_RATE, column_at
@@ -26,22 +26,24 @@ EDGE = 2
 """Levels before those that are wanted, so that the edge of a piece of sound is not in them."""
 REACH = round(SAMPLE_RATE * voice_activity.WINDOW_SECONDS) // 2
 """Samples behind the middle of a step that its level depends on."""
-RESAMPLER = "LQ"
-"""soxr's quality of 16 kHz for the mouth: the filters of better ones hold back 40 to 80 ms."""
 WINDOW_SECONDS = 20
 """So much of the past decides on level and pauses."""
 GAIN_SECONDS = 1.0
 """The level is judged so often ..."""
 GAIN_STEP_DB = 6.0
 """... and follows by no more than this at once."""
-BLOCK = 160
-"""Samples that are taken at a time, so that nothing depends on how the sound was cut."""
+BLOCK = 40
+"""Samples that are taken at a time, so that nothing depends on how the sound was cut. Only 2.5 ms:
+what is left over waits for the next piece of sound."""
 LEAST_SECONDS = 0.4
 """With less sound than this nothing is said about its level."""
 
 
 class Listener:
     """Hears the sound of a session and tells what each frame hears.
+
+    One thread feeds it, another one asks. The networks that hear run on a third, which takes up a
+    frame as soon as its sound is there, whatever the one before is still being drawn.
 
     Args:
         method: whose features are wanted.
@@ -57,12 +59,13 @@ class Listener:
         self._gain = 0.0
         self._judged = -np.inf
         self._waiting = np.zeros(0, np.float32)
-        self._converter: soxr.ResampleStream | None = None
-        self._rate = 0
+        self._converter: LowDelayResampler | None = None
         self._activity: tuple[Fraction, float] | None = None
         self._lock = threading.Lock()
         self._helper = ThreadPoolExecutor(1, "live-listener")
+        self._then: Fraction | None = None  # the frame that will be asked for next
         self._ahead: tuple[Fraction, Future[Array]] | None = None
+        self._closed = False
 
     @property
     def look_ahead(self) -> Fraction:
@@ -78,14 +81,16 @@ class Listener:
         """Take the sound that follows, at any rate and with any channels."""
         with self._lock:
             self._take(self._resampled(sound.rate, mix_down(sound)))
+            self._begin_ahead()
 
     def end(self) -> None:
         """No more sound comes: silence follows, so that the last frames can be drawn."""
         with self._lock:
             if self._converter is not None:
-                self._take(self._converter.resample_chunk(np.zeros(0, np.float32), last=True))
+                self._take(self._converter.end())
                 self._converter = None
             self._take(np.zeros(self._stream.look_ahead + SAMPLE_RATE // 10, np.float32))
+            self._begin_ahead()
 
     def ready(self, time: Fraction) -> bool:
         """Whether enough was heard for the frame at ``time`` (seconds from the first sample)."""
@@ -96,24 +101,31 @@ class Listener:
 
         Args:
             time: of the frame; times grow.
-            then: of the frame that follows. If enough was heard for it already, what it hears is
-                found on another thread meanwhile.
+            then: of the frame that follows: what it hears is found as soon as its sound is there.
         """
-        ahead, self._ahead = self._ahead, None
-        early = ahead[1].result() if ahead is not None else None
-        found = early if ahead is not None and ahead[0] == time else None
-        heard = self._listen(time) if found is None else found
-        if then is not None and self._stream.ready(then):
-            self._ahead = then, self._helper.submit(self._listen, then)
+        with self._lock:
+            ahead, self._ahead, self._then = self._ahead, None, None
+            if ahead is None or ahead[0] != time:
+                if ahead is not None:
+                    ahead[1].cancel()  # a frame that is left out
+                ahead = time, self._helper.submit(self._stream.audio, time)
+        heard = ahead[1].result()
+        with self._lock:
+            self._then = then
+            self._begin_ahead()
         return heard
 
     def close(self) -> None:
-        """Nothing is asked any more."""
+        """Nothing is asked any more; what is still fed is not listened to."""
+        with self._lock:
+            self._closed = True
         self._helper.shutdown(cancel_futures=True)
 
-    def _listen(self, time: Fraction) -> Array:
-        with self._lock:
-            return self._stream.audio(time)
+    def _begin_ahead(self) -> None:
+        """Find what the next frame hears, once its sound is there; the lock is held."""
+        then = self._then
+        if then is not None and not self._closed and self._stream.ready(then):
+            self._ahead, self._then = (then, self._helper.submit(self._stream.audio, then)), None
 
     def activity(self, time: Fraction) -> float:
         """How much speech there is at a frame, 0 to 1; times grow."""
@@ -121,9 +133,10 @@ class Listener:
             return 1.0
         # Not all that was heard: what came while the machine was late must not change the frame.
         count = HOP * column_at(time) + self._stream.look_ahead - REACH
-        levels = self._levels[: max(1, count // HOP + 1 - self._first)]
-        found = voice_activity.detect_in(levels)
-        wanted = float(found.activity([float(time - Fraction(self._first * HOP, SAMPLE_RATE))])[0])
+        with self._lock:
+            first, levels = self._first, self._levels
+        found = voice_activity.detect_in(levels[: max(1, count // HOP + 1 - first)])
+        wanted = float(found.activity([float(time - Fraction(first * HOP, SAMPLE_RATE))])[0])
         if self._activity is not None:
             before, value = self._activity
             ramps = max(0.0, float(time - before)) / voice_activity.RAMP_SECONDS
@@ -135,14 +148,12 @@ class Listener:
     def _resampled(self, rate: int, mono: NDArray[np.float32]) -> NDArray[np.float32]:
         if rate == SAMPLE_RATE and self._converter is None:
             return mono
-        if self._converter is None or rate != self._rate:
+        if self._converter is None or rate != self._converter.rate:
             before = self._converter
-            self._converter = soxr.ResampleStream(rate, SAMPLE_RATE, 1, "float32", RESAMPLER)
-            self._rate = rate
+            self._converter = LowDelayResampler(rate)
             if before is not None:
-                rest = before.resample_chunk(np.zeros(0, np.float32), last=True)
-                return np.concatenate([rest, self._converter.resample_chunk(mono)])
-        return np.asarray(self._converter.resample_chunk(mono), np.float32)
+                return np.concatenate([before.end(), self._converter.feed(mono)])
+        return self._converter.feed(mono)
 
     def _take(self, wave: NDArray[np.float32]) -> None:
         self._waiting = np.concatenate([self._waiting, wave])

@@ -3,6 +3,9 @@
     source thread ── sound ──► sinks            (at once; the sound waits for nothing)
           └───────── sound ──► engine ── frames ──► sinks
 
+The source's thread feeds the engine itself, so that the speech network hears what has come while
+the frame before is still being drawn.
+
 However it ends (the speech does, Ctrl-C, a lost source, a lost receiver), all sinks are closed,
 so that files are complete up to there.
 """
@@ -16,7 +19,7 @@ from collections.abc import Callable, Sequence
 from lipwright.errors import LipwrightError
 from lipwright.live.engine import Engine
 from lipwright.live.sinks import Sink
-from lipwright.live.sources import Piece, Source
+from lipwright.live.sources import Source
 
 POLL_SECONDS = 0.1
 """How often a session that waits looks for Ctrl-C and for broken sinks."""
@@ -43,7 +46,8 @@ class Session:
     ) -> None:
         self._source, self._engine, self._sinks = source, engine, list(sinks)
         self._progress, self._limit = progress, limit
-        self._incoming: queue.Queue[Piece | None] = queue.Queue()
+        self._came: queue.Queue[bool] = queue.Queue()
+        """True for every piece that the engine was fed, False at the end."""
         self._stop = threading.Event()
         self._source_error: BaseException | None = None
         self._format: tuple[int, int] | None = None
@@ -92,13 +96,14 @@ class Session:
                     )
                 for sink in self._sinks:
                     sink.sound(sound)
-                self._incoming.put(piece)
+                self._engine.feed(*piece)
+                self._came.put(True)
             self.ended = self.ended or f"The speech from {self._source.name} has ended."
         except BaseException as error:  # carried over to the session's thread
             self._source_error = error
             self.ended = self.ended or str(error)
         finally:
-            self._incoming.put(None)
+            self._came.put(False)
 
     def _draw(self) -> None:
         ended = False
@@ -120,19 +125,16 @@ class Session:
                 self.stop(f"Ended after {self._limit:g} s, as asked for.")
 
     def _take(self) -> bool:
-        """Hear what has come, waiting for it if there is nothing to draw; True at the end."""
+        """Wait for sound if there is nothing to draw; True at the end."""
         waits = not self._engine.is_due()
         try:
-            pieces = self._incoming
-            item = pieces.get(timeout=POLL_SECONDS) if waits else pieces.get_nowait()
-            while True:
-                if item is None:
-                    self._engine.end()
-                    return True
-                self._engine.feed(*item)
-                item = pieces.get_nowait()
+            more = self._came.get(timeout=POLL_SECONDS) if waits else self._came.get_nowait()
+            while more:
+                more = self._came.get_nowait()
         except queue.Empty:
             return False
+        self._engine.end()
+        return True
 
     def _close(self) -> LipwrightError | None:
         """Close all sinks; the first error of any."""

@@ -71,12 +71,13 @@ class EncodedSpeechStream(SpeechStream):
 
     def _follow(self, end: int) -> None:
         """Take in the spectrogram up to column ``end - 1``."""
-        oldest = (self.sound.received - KEEP_SECONDS * SAMPLE_RATE) // HOP + EDGE + 1
-        first = max(self._end, oldest)
-        count = end - first
-        if count <= 0:
-            return
-        wave = self.sound.part(HOP * (first - EDGE), HOP * (end - 1) + N_FFT // 2)
+        with self._lock:  # nothing becomes too old in between
+            oldest = (self.received - KEEP_SECONDS * SAMPLE_RATE) // HOP + EDGE + 1
+            first = max(self._end, oldest)
+            count = end - first
+            if count <= 0:
+                return
+            wave = self.part(HOP * (first - EDGE), HOP * (end - 1) + N_FFT // 2)
         fresh = whisper_log_power(wave)[:, EDGE : EDGE + count]
         width = self._columns.shape[1]
         self._columns = np.concatenate([self._columns, fresh], axis=1)[:, -width:]

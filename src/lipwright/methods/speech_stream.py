@@ -10,6 +10,7 @@ speech would have changed.
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from fractions import Fraction
@@ -35,7 +36,7 @@ KEEP_SECONDS = 8
 
 
 class SpeechStream(ABC):
-    """Speech that goes on.
+    """Speech that goes on. One thread may feed it while another one asks what a frame hears.
 
     Attributes:
         look_ahead: samples at 16 kHz behind a frame's time that have to come in first.
@@ -44,15 +45,29 @@ class SpeechStream(ABC):
     look_ahead: int
 
     def __init__(self) -> None:
-        self.sound = RollingSound(KEEP_SECONDS * SAMPLE_RATE)
+        self._sound = RollingSound(KEEP_SECONDS * SAMPLE_RATE)
+        self._lock = threading.RLock()
 
     def feed(self, wave: Array) -> None:
         """Take the (n,) float32 samples at 16 kHz that follow; any number of them."""
-        self.sound.append(np.nan_to_num(wave, nan=0.0, posinf=1.0, neginf=-1.0))
+        finite = np.nan_to_num(wave, nan=0.0, posinf=1.0, neginf=-1.0)
+        with self._lock:
+            self._sound.append(finite)
 
     def ready(self, time: Fraction) -> bool:
         """Whether enough has come in for a frame."""
-        return self.sound.received >= HOP * column_at(time) + self.look_ahead
+        return self.received >= HOP * column_at(time) + self.look_ahead
+
+    @property
+    def received(self) -> int:
+        """Samples so far."""
+        with self._lock:
+            return self._sound.received
+
+    def part(self, first: int, last: int) -> Array:
+        """Samples ``first`` to ``last - 1``, see ``RollingSound.part``."""
+        with self._lock:
+            return self._sound.part(first, last)
 
     @abstractmethod
     def audio(self, time: Fraction) -> Array:
@@ -81,7 +96,7 @@ class ColumnWindows(SpeechStream):
         first = column_at(time) - self._spec.before
         last = first + self._spec.steps
         begin = max(0, first - EDGE)  # the recording's own beginning is an edge, too
-        wave = self.sound.part(HOP * begin, HOP * (max(last, begin + 1) - 1) + REACH)
+        wave = self.part(HOP * begin, HOP * (max(last, begin + 1) - 1) + REACH)
         found = self._features(wave)
         lacking = max(0, begin - first)
         window = found[:, max(0, first - begin) : last - begin]
@@ -103,7 +118,7 @@ class LastSeconds(SpeechStream):
     def audio(self, time: Fraction) -> Array:
         """(K,)."""
         column, past = column_at(time), 100 * PAST_SECONDS
-        wave = self.sound.part(HOP * (column - past), HOP * (column + FUTURE_COLUMNS))
+        wave = self.part(HOP * (column - past), HOP * (column + FUTURE_COLUMNS))
         return np.ascontiguousarray(self._features(wave)[:, past])
 
 

@@ -15,6 +15,8 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -77,11 +79,15 @@ def _forget_old(folder: Path) -> None:
 
 
 def _identity(identity: str, config: Mapping[str, Any]) -> str:
-    from importlib.metadata import version
-
     device = [core().get_property("CPU", name) for name in ("FULL_DEVICE_NAME", _ABILITIES)]
     settings = sorted((key, str(value)) for key, value in config.items())
-    return repr((identity, settings, version("openvino"), str(device)))
+    return repr((identity, settings, _openvino_version(), str(device)))
+
+
+@cache
+def _openvino_version() -> str:
+    """Looked up once: a search through all installed packages."""
+    return version("openvino")
 
 
 _ABILITIES = "OPTIMIZATION_CAPABILITIES"

@@ -227,6 +227,7 @@ class _Bytes:
     def __init__(self, file: Any, most: int) -> None:
         self._file, self._most = file, most
         self._names = set(file.keys())
+        self._rest: memoryview | None = None
 
     def whole(self, name: str) -> memoryview:
         """All bytes of an array.
@@ -234,10 +235,15 @@ class _Bytes:
         Raises:
             KeyError: there is none of this name.
         """
+        if name == REST and self._rest is not None:
+            return self._rest
         if name not in self._names:
             raise KeyError(name)
         array: Any = np.ascontiguousarray(self._file.get_tensor(name))
-        return memoryview(array.reshape(-1).view(np.uint8))
+        found = memoryview(array.reshape(-1).view(np.uint8))
+        if name == REST:  # graphs refer to it hundreds of times, and each reading copies all of it
+            self._rest = found
+        return found
 
     def join(self, parts: Any) -> bytes:
         """Parts ``[array, first, count]`` one after another.

@@ -86,6 +86,20 @@ def test_unrelated_features_of_short_clips_look_confident() -> None:
     assert any("border" in f for f in short.flags)
 
 
+def test_lse_in_digital_silence_does_not_see_how_a_mouth_moves() -> None:
+    """Every window of silence has the same features: only padding tells shifts apart."""
+    rng = np.random.default_rng(3)
+    visual = rng.normal(size=(100, 16))
+    shuffled = visual.copy()
+    shuffled[15:85] = rng.permutation(visual[15:85])
+    silence = np.tile(rng.normal(size=16), (100, 1))
+    assert np.allclose(sync_score(visual, silence).means, sync_score(shuffled, silence).means)
+    inner = shifted_distances(visual, silence)[15:85]
+    assert np.allclose(inner, inner[:, :1])
+    speech = rng.normal(size=(100, 16))
+    assert not np.allclose(sync_score(visual, speech).means, sync_score(shuffled, speech).means)
+
+
 def test_positions() -> None:
     assert positions(125, 80000) == 120
     assert positions(125, 64000) == 95

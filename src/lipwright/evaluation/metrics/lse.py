@@ -13,8 +13,10 @@ which Wav2Lip's evaluation wraps:
 
 The padding rewards short clips: unrelated features reach an LSE-C of 3.2 at 30 positions, 0.9 at
 120. Clips below 125 frames are therefore flagged, as is a minimum at the border, and sets of
-different clip lengths must not be compared. LSE exists for SyncNet v2 alone; an expert trained
-here reports under other names (:mod:`lipwright.evaluation.metrics.expert_sync`).
+different clip lengths must not be compared. In digital silence (table 3 of Gupta et al., WACV 2023)
+every window of speech has the same features, so that nothing but the padding tells shifts apart:
+LSE-C then says nothing of how the mouth moves in time. LSE exists for SyncNet v2 alone; an expert
+trained here reports under other names (:mod:`lipwright.evaluation.metrics.expert_sync`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What is found before faces in real clips: ``python benchmarks/hidden_faces.py CORPUS -o FOLDER``.
+"""Hands that are found in real clips: ``python benchmarks/hidden_faces.py CORPUS -o FOLDER``.
 
 Clips of the folder with ``clips.csv``, one per person, go through the analysis. For each one the
-frames are counted in which something is found before the largest face, and those that are left
+frames are counted in which a hand is found before the largest face, and those that are left
 alone for it (``mouth covered``). Whether there is something, people have to say: ``FOLDER`` gets a
 sheet of every clip with findings, six frames above, and below with what was found in red.
 """
@@ -75,7 +75,7 @@ def sheet(path: Path, track: Track, rows: list[int]) -> np.ndarray:
                 continue
             to_display = alignment.to_pixels(face.crop, SIDE)
             crop = sample_crop(frame.native, reader.info, to_display, (SIDE, SIDE))
-            seen = cv2.resize(unpack(face.hidden), (SIDE, SIDE))[:, :, None]
+            seen = cv2.resize(unpack(face.hidden).astype(np.float32), (SIDE, SIDE))[:, :, None]
             marked = crop * (1 - 0.6 * seen) + np.array([1.0, 0, 0]) * 0.6 * seen
             columns.append(np.concatenate([crop, marked]))
     while len(columns) < SHOWN:

@@ -1,8 +1,9 @@
 """What becomes of things before a mouth: ``python benchmarks/occlusion.py CORPUS -o FOLDER``.
 
 A microphone, fingers of the face's own colour, and a blue cup are drawn into real clips (those of
-validation people in the folder with ``clips.csv``), moving before the mouth for half of the time;
-so it is known which pixels they cover. Each clip is dubbed with the next one's speech, as it is and
+validation people in the folder with ``clips.csv``), and a real hand is laid into them that is cut
+out of the clip ``--hand``, moving before the mouth for half of the time; so it is known which
+pixels they cover. Each clip is dubbed with the next one's speech, as it is and
 with each thing, without loss and without marks. Where the dub of the clip as it is changes a pixel
 by more than ``CHANGED`` levels, there is something to be drawn or kept. Of those pixels, in frames
 in which the thing covers some of them:
@@ -25,13 +26,15 @@ import cv2
 import numpy as np
 
 from lipwright.dubbing.job import DubOptions, dub
+from lipwright.faces import alignment
+from lipwright.faces.hands import HandTracker, hand_cover
 from lipwright.faces.measure import OUTER_LIPS
 from lipwright.faces.tracker import FaceTracker
 from lipwright.media.reader import VideoReader
 from lipwright.methods.registry import load_method
 
 CHANGED, NEAR = 6, 3
-THINGS = ("microphone", "fingers", "cup")
+THINGS = ("microphone", "fingers", "cup", "hand")
 
 
 def main() -> None:
@@ -43,6 +46,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--things", default=",".join(THINGS))
+    parser.add_argument("--hand", default="vlogs/vlog_211_005.mp4", help="clip with a raised hand")
     given = parser.parse_args()
     chosen: dict[str, str] = {}
     for row in csv.DictReader((given.corpus / "clips.csv").open()):
@@ -51,6 +55,8 @@ def main() -> None:
             chosen.setdefault(row["identity"], row["file"])
     clips = [given.corpus / file for _, file in sorted(chosen.items())][: given.clips]
     method = load_method("vq")
+    if "hand" in given.things:
+        HAND.update(zip(("picture", "alpha", "points"), cut_hand(given.corpus / given.hand)))
     totals = {thing: np.zeros(6) for thing in given.things.split(",")}
     with tempfile.TemporaryDirectory(prefix="lipwright-") as scratch:
         folder = given.out or Path(scratch)
@@ -159,6 +165,8 @@ def put(
         grid = 14 * np.sign(np.sin(dx * 40) * np.sin(dy * 40)) * (ball > 0)
         shade = 46 + 26 * np.clip(ball, 0, 1) + grid - 18 * dx
         colour = np.stack([shade, shade, shade + 4], axis=2)
+    elif thing == "hand":
+        return laid(frame, cx, cy, half)
     elif thing == "cup":
         inside = np.minimum(0.75 - np.abs(dx) + 0.05 * dy, np.minimum(dy + 0.6, 4.0))
         shade = 1.0 - 0.35 * np.abs(dx)
@@ -192,6 +200,54 @@ def put(
     alpha = np.clip(inside * half / 1.2 + 0.5, 0, 1)[:, :, None]  # an edge of about a pixel
     mixed = frame * (1 - alpha) + np.clip(colour, 0, 255) * alpha
     return np.rint(mixed).astype(np.uint8), alpha[:, :, 0] > 0.5
+
+
+HAND: dict[str, np.ndarray] = {}
+"""The hand that was cut out: RGB, alpha in [0, 1], and its 21 points."""
+
+
+def cut_hand(clip: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The surest hand of a clip that lies beside the face, cut along its edges."""
+    faces, hands = FaceTracker(), HandTracker()
+    best: tuple[float, np.ndarray, np.ndarray] | None = None
+    with VideoReader(clip) as reader:
+        for frame in reader:
+            image = frame.native.to_ndarray(format="rgb24")
+            crops = [alignment.estimate(face.landmarks) for face in faces.update(image)]
+            high = np.array(image.shape[1::-1]) - 4
+            for hand in hands.update(image, 1.0, crops):
+                unit = alignment.apply(alignment.invert(crops[0]), hand.points)
+                beside = unit[:, 0].max() < 0.15 or unit[:, 0].min() > 0.85
+                inside = (hand.points > 4).all() and (hand.points < high).all()
+                if beside and inside and (best is None or hand.presence > best[0]):
+                    best = hand.presence, image, hand.points
+    assert best is not None, f"{clip} shows no hand beside the face"
+    _, image, points = best
+    cover = hand_cover(points, max(image.shape[:2]))[: image.shape[0], : image.shape[1]]
+    around = np.ones((15, 15), np.uint8)
+    wide = cv2.dilate(cover.astype(np.uint8), around) > 0
+    marks = np.where(wide, cv2.GC_PR_BGD, cv2.GC_BGD).astype(np.uint8)
+    marks[cover] = cv2.GC_PR_FGD
+    marks[cv2.erode(cover.astype(np.uint8), around) > 0] = cv2.GC_FGD
+    cv2.grabCut(image, marks, None, np.zeros((1, 65)), np.zeros((1, 65)), 5, cv2.GC_INIT_WITH_MASK)
+    alpha = np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
+    return image, cv2.GaussianBlur(cv2.erode(alpha, np.ones((3, 3))), (0, 0), 0.8), points
+
+
+def laid(frame: np.ndarray, cx: float, cy: float, half: float) -> tuple[np.ndarray, np.ndarray]:
+    """The hand before a mouth, upright, its longest finger a little above the place."""
+    points, (height, width) = HAND["points"], frame.shape[:2]
+    way = points[9] - points[0]
+    angle = np.arctan2(way[0], -way[1])
+    scale = 5.0 * half / np.linalg.norm(points[12] - points[0])
+    c, s = scale * np.cos(angle), scale * np.sin(angle)
+    matrix = np.array([[c, s, 0.0], [-s, c, 0.0]])
+    matrix[:, 2] = np.array([cx, cy - 0.8 * half]) - matrix[:, :2] @ points[12]
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    alpha = cv2.warpAffine(HAND["alpha"], matrix, (width, height), flags=how)
+    picture = cv2.warpAffine(HAND["picture"], matrix, (width, height), flags=how)
+    mixed = frame * (1 - alpha[:, :, None]) + picture * alpha[:, :, None]
+    return np.rint(mixed).astype(np.uint8), alpha > 0.5
 
 
 def write(path: Path, frames: list[np.ndarray]) -> None:

@@ -67,7 +67,6 @@ class ScriptedTracker:
     """Answers from a script, in the order of the calls."""
 
     name = "scripted"
-    occlusion = None
 
     def __init__(self, script: Script) -> None:
         self.script = script

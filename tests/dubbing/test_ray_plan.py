@@ -15,6 +15,7 @@ from lipwright.dubbing import analysis, ray_plan
 from lipwright.dubbing.plan import Plan, Source
 from lipwright.dubbing.plan_file import PlanWriter
 from lipwright.dubbing.ray_plan import analyse_on
+from lipwright.faces.hands import HandTracker
 from lipwright.faces.tracker import FaceTracker, TrackerOptions
 from lipwright.media.info import probe
 from tests.dubbing import clips
@@ -65,7 +66,7 @@ def film(tmp_path: Path) -> Path:
 
 def made(film: Path, path: Path, make: Callable[[PlanWriter], Plan]) -> tuple[Plan, bytes]:
     tracker = FaceTracker()
-    plan = make(PlanWriter(path, Source.of(film), analysis.settings(tracker)))
+    plan = make(PlanWriter(path, Source.of(film), analysis.settings(tracker, HandTracker())))
     return plan, path.read_bytes()
 
 
@@ -74,9 +75,11 @@ def test_the_plan_is_the_same_to_the_byte(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, least: int
 ) -> None:
     monkeypatch.setattr(ray_plan, "LEAST_FRAMES", least)
-    alone, bytes_alone = made(
-        film, tmp_path / "a.jsonl", lambda writer: analysis.analyse(film, writer, FaceTracker())
-    )
+
+    def here(writer: PlanWriter) -> Plan:
+        return analysis.analyse(film, writer, FaceTracker(), hands=HandTracker())
+
+    alone, bytes_alone = made(film, tmp_path / "a.jsonl", here)
     cluster = Cluster()
     progress: list[int] = []
 
@@ -86,6 +89,7 @@ def test_the_plan_is_the_same_to_the_byte(
             probe(film),
             writer,
             FaceTracker(TrackerOptions()),
+            hands=True,
             progress=lambda done, total: progress.append(done),
         )
 

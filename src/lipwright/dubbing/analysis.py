@@ -7,6 +7,7 @@ memory hardly grows with the length of the video.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from lipwright.dubbing import covering
 from lipwright.dubbing.covering import HIDDEN_REFERENCE, is_covered, outside_share
-from lipwright.dubbing.hidden import HIDDEN_LIPS, NOTHING, Hidden, lasting, look
+from lipwright.dubbing.hidden import HIDDEN_LIPS, Hidden, hidden_by, lasting
 from lipwright.dubbing.plan import (
     COVERED,
     LOST,
@@ -39,8 +40,8 @@ from lipwright.dubbing.references import Reference, ReferenceSelector, encode_de
 from lipwright.face_regions import MOUTH_WINDOW
 from lipwright.faces import alignment, measure
 from lipwright.faces.cuts import CutDetector
+from lipwright.faces.hands import Hand, HandTracker
 from lipwright.faces.landmarks import PatchSampler
-from lipwright.faces.occlusion import OcclusionFinder
 from lipwright.faces.paste import OUTLINE_POINTS, outline_mask
 from lipwright.faces.tracker import FaceObservation, from_thumbnail
 from lipwright.geometry import smoothstep
@@ -60,8 +61,10 @@ DETAIL_SIDE = 768
 REFERENCE_FACES = 4
 """Reference pictures are collected for so many of the largest faces of a frame."""
 
-WITH_A_THING = 0.25
-"""What a reference frame with something before the face is worth beside one without."""
+HAND_FACES = 2
+"""Hands are looked for near so many of the largest faces of a frame."""
+WITH_A_HAND = 0.25
+"""What a reference frame with a hand before the face is worth beside one without."""
 
 MIN_SIDE = 40.0
 """Crops of fewer display pixels hold no mouth worth drawing."""
@@ -83,11 +86,6 @@ class Tracker(Protocol):
     @property
     def name(self) -> str:
         """Which networks and settings; plans of different trackers are not mixed."""
-        ...
-
-    @property
-    def occlusion(self) -> OcclusionFinder | None:
-        """Says what lies before a face; None: nothing is looked for."""
         ...
 
     def update(
@@ -132,10 +130,10 @@ class _Growing:
     selector: ReferenceSelector = field(default_factory=ReferenceSelector)
 
 
-def settings(tracker: Tracker) -> dict[str, Any]:
+def settings(tracker: Tracker, hands: HandTracker | None = None) -> dict[str, Any]:
     """What a plan depends on beside the video; part of its identity in the cache."""
-    occlusion = "" if tracker.occlusion is None else tracker.occlusion.name
-    return {"tracker": tracker.name, "occlusion": occlusion, "version": plan_version()}
+    found = "" if hands is None else hands.name
+    return {"tracker": tracker.name, "hands": found, "version": plan_version()}
 
 
 def analyse(
@@ -144,6 +142,7 @@ def analyse(
     tracker: Tracker,
     progress: Callable[[int, int | None], None] = lambda done, total: None,
     *,
+    hands: HandTracker | None = None,
     stream: int | None = None,
     deinterlace: bool = False,
 ) -> Plan:
@@ -154,6 +153,7 @@ def analyse(
         writer: takes the tracks as they are finished; closed on success only.
         tracker: finds and follows faces.
         progress: called after every frame with the number done and an estimate of all.
+        hands: follows the hands near faces; None: none are looked for.
         stream: number of the video stream; None: the default one.
         deinterlace: make whole frames of interlaced ones.
 
@@ -163,7 +163,7 @@ def analyse(
     pts: list[int] = []
     shots: list[tuple[int, int]] = []
     with VideoReader(video, stream=stream, deinterlace=deinterlace) as reader:
-        analyser = Analyser(reader.info, writer, tracker)
+        analyser = Analyser(reader.info, writer, tracker, hands)
         cuts = CutDetector()
         last_duration = 0
         for frame in reader:
@@ -186,6 +186,7 @@ class Analyser:
         info: of the video.
         writer: takes every track when its shot ends, with its reference pictures.
         tracker: finds and follows faces.
+        hands: follows the hands near them; None: none are looked for.
         shot: number of the shot that begins.
         first: its first frame.
     """
@@ -195,6 +196,7 @@ class Analyser:
         info: VideoInfo,
         writer: TrackSink | None,
         tracker: Tracker,
+        hands: HandTracker | None = None,
         *,
         shot: int = 0,
         first: int = 0,
@@ -202,6 +204,7 @@ class Analyser:
         self._info, self._writer, self._tracker = info, writer, tracker
         self._tracks: dict[int, _Growing] = {}
         self._numbers = 0
+        self._hands = hands
         self._shot, self._first = shot, first
 
     def take(self, frame: Frame, image: NDArray[np.uint8], scale: float) -> None:
@@ -209,11 +212,15 @@ class Analyser:
         patch = partial(sample_crop, frame.native, self._info)
         faces = self._tracker.update(image, scale, patch)
         faces = sorted(faces, key=lambda face: -float(np.prod(face.box[2:] - face.box[:2])))
-        for rank, face in enumerate(faces):
-            try:
-                crop = alignment.estimate(face.landmarks)
-            except ValueError:
-                continue  # landmarks that fell into a point
+        placed: list[tuple[FaceObservation, alignment.Affine]] = []
+        for face in faces:
+            with contextlib.suppress(ValueError):  # landmarks that fell into a point
+                placed.append((face, alignment.estimate(face.landmarks)))
+        hands: list[Hand] = []
+        if self._hands is not None:
+            near = [crop for _, crop in placed[:HAND_FACES]]
+            hands = self._hands.update(image, scale, near)
+        for rank, (face, crop) in enumerate(placed):
             track = self._tracks.get(face.track)
             if track is None:
                 track = self._tracks[face.track] = _Growing(self._numbers)
@@ -226,21 +233,11 @@ class Analyser:
                 float(measure.mouth_opening(face.landmarks)),
                 float(measure.yaw(face.landmarks)),
                 _covered(crop, face.landmarks, image, scale),
-                self._hidden(crop, face, image, scale) if rank < REFERENCE_FACES else NOTHING,
+                hidden_by(hands, crop, face.landmarks[list(OUTLINE_POINTS), :2]),
             )
             track.sightings.append(sighting)
             if rank < REFERENCE_FACES and self._state(sighting, False) == SEEN:
                 self._consider(track.selector, sighting, frame, face.score)
-
-    def _hidden(
-        self, crop: alignment.Affine, face: FaceObservation, image: NDArray[np.uint8], scale: float
-    ) -> Hidden:
-        """What lies before a face."""
-        finder = self._tracker.occlusion
-        if finder is None:
-            return NOTHING
-        points = face.landmarks[list(OUTLINE_POINTS), :2]
-        return look(finder, image, scale, crop, points, self._info.display_size)
 
     def _consider(
         self, selector: ReferenceSelector, seen: _Sighting, frame: Frame, score: float
@@ -257,7 +254,7 @@ class Analyser:
         hidden = seen.covered + outside_share(seen.crop, self._info.display_size)
         if seen.hidden.packed:
             hidden += 2 * HIDDEN_REFERENCE
-            good *= WITH_A_THING
+            good *= WITH_A_HAND
         selector.add(
             Reference(frame.index, seconds, seen.opening, good, crop, seen.lips, hidden),
             partial(self._detail, seen, frame),
@@ -296,6 +293,8 @@ class Analyser:
         self._tracks.clear()
         self._first = last + 1
         self._shot += 1
+        if self._hands is not None:
+            self._hands.reset()
         return first, last
 
     def forget(self, before: int) -> None:

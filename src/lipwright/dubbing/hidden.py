@@ -1,14 +1,15 @@
-"""Things before faces, from frame to frame: what a plan keeps of them.
+"""Hands before faces, from frame to frame: what a plan keeps of them.
 
-:mod:`lipwright.faces.occlusion` says of one crop what lies before the face. Here that is asked of
-the frames of a film. A thing that is seen for a moment only is a mistake of the network; a mouth
-that is hidden almost wholly is left alone, since its landmarks are guesses; every other mouth is
-drawn beside the thing.
+:mod:`lipwright.faces.hands` follows the hands near the faces of a film. Where one lies before a
+lower face, the mouth is drawn beside it and the hand stays as it is; a mouth that is hidden almost
+wholly is left alone, since its landmarks are guesses. A frame with a hand before the face is a
+reference only if there is nothing better.
 """
 
 from __future__ import annotations
 
 import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,20 +19,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.faces import alignment
+from lipwright.faces.hands import SEARCH_EVERY, Hand, hand_cover
 from lipwright.faces.measure import OUTER_LIPS
-from lipwright.faces.occlusion import MAP_SIDE, SIDE, OcclusionFinder, things
 from lipwright.faces.paste import outline_mask
-from lipwright.faces.tracker import from_thumbnail
-from lipwright.runs import runs_of
 
-SEED, LEAST, AREA = 0.8, 0.4, 12
-"""Of a thing in a map, see :func:`lipwright.faces.occlusion.things`."""
+MAP_SIDE = 128
+"""Side of the maps, of the aligned crop."""
+LEAST_SHARE = 0.01
+"""A hand that covers less of what may be drawn is beside the face."""
 SHORTEST_SECONDS = 0.12
-"""Things that are seen for less than this are none."""
+"""A hand that is seen for less than this is none."""
+GAP_SECONDS = 0.2
+"""A hand that is lost for no longer than this is where it was."""
+AFTER_SECONDS = 0.08
+"""A hand may stay for so long after it was seen last: it is lost while it is still there."""
 HIDDEN_LIPS = 0.7
 """A mouth of which more is hidden is left alone."""
-RIM = 3
-"""Places of a map by which a thing is made larger: its edge is not known better than that."""
+RIM, SOFT = 2, 1.5
+"""Places of a map by which a hand is made larger, for its edge is not known better, and the
+standard deviation of the soft edge beyond."""
 
 Array = NDArray[np.float32]
 
@@ -42,104 +48,106 @@ class Hidden:
 
     Attributes:
         packed: the map, see :func:`unpack`; empty where nothing lies before the face.
-        face: how much of the lower face is hidden, in [0, 1].
-        lips: how much of the lips.
+        lips: how much of the lips is hidden, in [0, 1].
     """
 
     packed: bytes = b""
-    face: float = 0.0
     lips: float = 0.0
 
 
 NOTHING = Hidden()
 
 
-def look(
-    finder: OcclusionFinder,
-    image: NDArray[np.uint8],
-    scale: float,
-    crop: alignment.Affine,
-    points: NDArray[np.floating],
-    size: tuple[float, float],
+def hidden_by(
+    hands: Sequence[Hand], crop: alignment.Affine, points: NDArray[np.floating]
 ) -> Hidden:
-    """Look at one face.
+    """What hands hide of one face.
 
     Args:
-        finder: the network.
-        image: (h, w, 3) RGB, a thumbnail of the frame.
-        scale: display pixels per pixel of it.
+        hands: of the frame.
         crop: (2, 3) similarity from the unit square to display pixels.
         points: (K, 2) outline of the face (``paste.OUTLINE_POINTS``) in display pixels.
-        size: (width, height) of the display.
     """
-    to_display = alignment.to_pixels(crop, SIDE)
-    likely = finder(from_thumbnail(image, scale, to_display, (SIDE, SIDE)))
-    if float(likely.max()) < SEED:
+    if not hands:
         return NOTHING
-    places = alignment.apply(alignment.invert(crop), points) * MAP_SIDE - 0.5
-    where = (outline_mask(places, MAP_SIDE, opening=0.0) > 0.5) & _inside(crop, size)
-    found = things(likely, where, SEED, LEAST, AREA)
-    seen = found > 0.5
-    if not seen.any():
+    to_map = alignment.invert(alignment.to_pixels(crop, MAP_SIDE))
+    cover = np.zeros((MAP_SIDE, MAP_SIDE), np.bool_)
+    for hand in hands:
+        cover |= hand_cover(alignment.apply(to_map, hand.points), MAP_SIDE)
+    places = alignment.apply(to_map, points)
+    drawn = outline_mask(places, MAP_SIDE) > 0.1
+    if (cover & drawn).sum() < LEAST_SHARE * max(1, drawn.sum()):
         return NOTHING
     lips = np.zeros((MAP_SIDE, MAP_SIDE), np.uint8)
     ring = np.round(places[-len(OUTER_LIPS) :]).astype(np.int32)
     cv2.fillConvexPoly(lips, cv2.convexHull(ring[:, None]), 1)
-    return Hidden(pack(found), _share(seen, where), _share(seen, lips > 0))
+    return Hidden(pack(cover), float(cover[lips > 0].mean()) if lips.any() else 0.0)
 
 
-def pack(found: Array) -> bytes:
-    """(MAP_SIDE, MAP_SIDE) in [0, 1], as a plan keeps it."""
-    return zlib.compress(np.rint(found * 255).astype(np.uint8).tobytes(), 6)
+def pack(cover: NDArray[np.bool_]) -> bytes:
+    """(MAP_SIDE, MAP_SIDE), as a plan keeps it: about a hundred bytes."""
+    return zlib.compress(np.packbits(cover).tobytes(), 6)
 
 
 @lru_cache(maxsize=64)
-def unpack(packed: bytes) -> Array:
+def unpack(packed: bytes) -> NDArray[np.bool_]:
     """The inverse of :func:`pack`; not to be written to.
 
     Raises:
         ValueError: it is none.
     """
     try:
-        data = zlib.decompressobj().decompress(packed, MAP_SIDE**2)
+        data = zlib.decompressobj().decompress(packed, MAP_SIDE**2 // 8)
     except zlib.error as error:
-        raise ValueError("no map of things before a face") from error
-    levels = np.frombuffer(data, np.uint8).reshape(MAP_SIDE, MAP_SIDE)
-    found = np.asarray(levels / np.float32(255), np.float32)
-    found.setflags(write=False)
-    return found
+        raise ValueError("no map of what lies before a face") from error
+    bits = np.unpackbits(np.frombuffer(data, np.uint8)).reshape(MAP_SIDE, MAP_SIDE)
+    cover = bits.astype(np.bool_)
+    cover.setflags(write=False)
+    return cover
 
 
 def lasting(seen: Sequence[Hidden | None], rate: float) -> dict[int, Hidden]:
-    """Of successive frames those with something before the face that stays for a while.
+    """Of successive frames those with something before the face, short gaps and ends filled.
+
+    A hand is searched for every few frames only, so it was there before it is seen first.
 
     Args:
-        seen: per frame; None where the face was not found, which takes what the frame before has.
+        seen: per frame; None where the face was not found.
         rate: frames per second.
     """
-    filled: list[Hidden] = []
-    for hidden in seen:
-        filled.append(hidden or (filled[-1] if filled else NOTHING))
+    runs: list[tuple[int, int]] = []
+    for k, each in enumerate(seen):
+        if each is None or not each.packed:
+            continue
+        if runs and k - runs[-1][1] <= 1 + GAP_SECONDS * rate:
+            runs[-1] = (runs[-1][0], k)
+        else:
+            runs.append((k, k))
     found: dict[int, Hidden] = {}
-    for start, stop in runs_of(np.array([bool(each.packed) for each in filled])).tolist():
-        if stop - start >= SHORTEST_SECONDS * rate:
-            found |= {k: filled[k] for k in range(start, stop)}
+    for first, last in runs:
+        if last - first + 1 < SHORTEST_SECONDS * rate:
+            continue
+        there = seen[first] or NOTHING
+        stop = min(len(seen), last + 1 + round(AFTER_SECONDS * rate))
+        for k in range(max(0, first - SEARCH_EVERY + 1), stop):
+            now = seen[k]
+            there = now if now is not None and now.packed else there
+            found[k] = there
     return found
 
 
 def visible(packed: bytes, side: int) -> Array:
     """(side, side) in [0, 1]: where a face may be changed, 0 where something lies before it."""
-    reach = np.ones((2 * RIM + 1, 2 * RIM + 1), np.uint8)
-    grown = cv2.dilate((unpack(packed) > 0.5).astype(np.float32), reach)
-    soft = cv2.GaussianBlur(grown, (0, 0), RIM / 2)
+    reach = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * RIM + 1, 2 * RIM + 1))
+    grown = cv2.dilate(unpack(packed).astype(np.float32), reach)
+    # The edge is soft towards the face only: on the hand itself nothing is drawn.
+    soft = np.maximum(grown, cv2.GaussianBlur(grown, (0, 0), SOFT))
     large = cv2.resize(soft, (side, side), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(1 - np.clip(large / np.float32(0.9), 0, 1), np.float32)
+    return np.asarray(1 - large, np.float32)
 
 
 def as_text(maps: Mapping[int, bytes]) -> dict[str, str]:
     """Maps by row, for JSON."""
-    from base64 import b64encode
-
     return {str(row): b64encode(packed).decode() for row, packed in maps.items()}
 
 
@@ -149,17 +157,4 @@ def from_text(texts: Mapping[str, str]) -> dict[int, bytes]:
     Raises:
         ValueError: it is none.
     """
-    from base64 import b64decode
-
     return {int(row): b64decode(text, validate=True) for row, text in texts.items()}
-
-
-def _inside(crop: alignment.Affine, size: tuple[float, float]) -> NDArray[np.bool_]:
-    """Which places of a map lie inside the picture."""
-    y, x = (np.mgrid[:MAP_SIDE, :MAP_SIDE] + 0.5) / MAP_SIDE
-    column, row = (crop[i, 0] * x + crop[i, 1] * y + crop[i, 2] for i in range(2))
-    return np.asarray((column >= 0) & (column < size[0]) & (row >= 0) & (row < size[1]), np.bool_)
-
-
-def _share(seen: NDArray[np.bool_], where: NDArray[np.bool_]) -> float:
-    return float((seen & where).sum() / max(1, where.sum()))

@@ -253,11 +253,12 @@ class _Dub(JobInputs):
             scratch.mkdir(exist_ok=True)
         progress = self._progress("plan")
 
-        def make(writer: PlanWriter) -> Plan:
+        def make(writer: PlanWriter, hands: bool) -> Plan:
             from lipwright.dubbing.ray_plan import analyse_on
 
             assert isinstance(tracker, FaceTracker)
-            return analyse_on(self._cluster(), info, writer, tracker, self.options.limit, progress)
+            cluster, limit = self._cluster(), self.options.limit
+            return analyse_on(cluster, info, writer, tracker, hands, limit, progress)
 
         distributed = self.options.ray is not None and type(tracker) is FaceTracker
         plan, cached = plan_of(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,7 +13,12 @@ from lipwright.dubbing.analysis import Tracker, analyse, settings
 from lipwright.dubbing.cache import plan_for
 from lipwright.dubbing.plan import Plan
 from lipwright.dubbing.plan_file import PlanWriter
+from lipwright.errors import LipwrightError
+from lipwright.faces.hands import HandTracker
+from lipwright.faces.tracker import FaceTracker
 from lipwright.media.info import VideoInfo, probe
+
+log = logging.getLogger("lipwright.dubbing")
 
 Progress = Callable[[int, int | None], None]
 
@@ -24,7 +31,7 @@ def plan_of(
     *,
     keep: bool,
     scratch: Path,
-    make: Callable[[PlanWriter], Plan] | None = None,
+    make: Callable[[PlanWriter, bool], Plan] | None = None,
 ) -> tuple[Plan, bool]:
     """The plan, and whether it came from the cache.
 
@@ -35,29 +42,53 @@ def plan_of(
         progress: see :func:`~lipwright.dubbing.analysis.analyse`.
         keep: use the cache.
         scratch: an existing folder of the job.
-        make: makes the plan in another way, with the same result.
+        make: makes the plan in another way, with the same result; is told whether hands are
+            looked for.
 
     Raises:
         LipwrightError: nothing of the video can be decoded.
     """
+    hands = hands_for(tracker)
 
-    def here(writer: PlanWriter) -> Plan:
+    def made(writer: PlanWriter) -> Plan:
+        if make is not None:
+            return make(writer, hands is not None)
         return analyse(
             video,
             writer,
             tracker,
             progress,
+            hands=hands,
             stream=info.stream_index,
             deinterlace=info.deinterlaced,
         )
 
     return plan_for(
         video,
-        settings(tracker) | {"stream": info.stream_index, "whole": info.deinterlaced},
-        make or here,
+        settings(tracker, hands) | {"stream": info.stream_index, "whole": info.deinterlaced},
+        made,
         keep=keep,
         scratch=scratch,
     )
+
+
+def hands_for(tracker: Tracker) -> HandTracker | None:
+    """What follows the hands near the faces that a tracker follows.
+
+    None for a tracker of no real faces, and where the networks cannot be had; the log says so once.
+    """
+    if not isinstance(tracker, FaceTracker):
+        return None
+    try:
+        return HandTracker()
+    except LipwrightError as error:
+        _say_once(f"Hands before mouths are not looked for, and may be drawn over: {error}")
+        return None
+
+
+@cache
+def _say_once(sentence: str) -> None:
+    log.warning(sentence)
 
 
 @contextmanager
@@ -79,10 +110,7 @@ def planned(
     Raises:
         LipwrightError: nothing of the video can be decoded.
     """
-    if tracker is None:
-        from lipwright.faces.tracker import FaceTracker
-
-        tracker = FaceTracker()
+    tracker = tracker or FaceTracker()
     with TemporaryDirectory(prefix="lipwright-") as scratch:
         plan, _ = plan_of(video, probe(video), tracker, progress, keep=keep, scratch=Path(scratch))
         with plan:

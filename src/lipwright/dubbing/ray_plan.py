@@ -20,6 +20,7 @@ from lipwright.dubbing.plan import Plan, Source, Track
 from lipwright.dubbing.plan_file import PlanWriter
 from lipwright.dubbing.references import Reference
 from lipwright.faces.cuts import CutDetector
+from lipwright.faces.hands import HandTracker
 from lipwright.faces.tracker import FaceTracker, TrackerOptions
 from lipwright.media import limits
 from lipwright.media.info import VideoInfo
@@ -41,6 +42,7 @@ class Shots:
         shots: (first, last) frame of each.
         number: of the first of them.
         options: of the tracker.
+        hands: whether hands are looked for.
         limits: on what a file may ask for.
     """
 
@@ -50,6 +52,7 @@ class Shots:
     shots: list[tuple[int, int]]
     number: int
     options: TrackerOptions
+    hands: bool
     limits: tuple[str, ...]
 
 
@@ -61,6 +64,7 @@ def analyse_on(
     info: VideoInfo,
     writer: PlanWriter,
     tracker: FaceTracker,
+    hands: bool,
     limit: tuple[str, ...] = (),
     progress: Callable[[int, int | None], None] = lambda done, total: None,
 ) -> Plan:
@@ -71,6 +75,7 @@ def analyse_on(
         info: of the stream that is wanted.
         writer: takes the tracks.
         tracker: as the workers are to have one.
+        hands: whether hands are looked for.
         limit: see ``DubOptions.limit``.
         progress: called after every frame with the number done and an estimate of all.
 
@@ -88,7 +93,7 @@ def analyse_on(
     def hand_out() -> None:
         given = shots[handed[0] :]
         if given:
-            work = Shots(info, source, list(pts), given, handed[0], tracker.options, limit)
+            work = Shots(info, source, list(pts), given, handed[0], tracker.options, hands, limit)
             running.append(submit(work))
             handed[0] = len(shots)
 
@@ -139,7 +144,8 @@ def analyse_shots(work: Shots) -> Found:
         sink = Collected()
         tracker = FaceTracker(work.options)
         begin = work.shots[0][0]
-        analyser = Analyser(work.info, sink, tracker, shot=work.number, first=begin)
+        hands = HandTracker() if work.hands else None
+        analyser = Analyser(work.info, sink, tracker, hands, shot=work.number, first=begin)
         store = FrameStore(work.info, work.pts, work.source)
         ends = {last for _, last in work.shots}
         for frame in store.forward(begin, work.shots[-1][1] + 1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -27,26 +28,29 @@ class Network:
         output_names: names of the output tensors.
     """
 
-    def __init__(self, path: Path, *, threads: int = 1) -> None:
+    def __init__(
+        self, path: Path, *, threads: int = 1, part: tuple[int, int] | None = None
+    ) -> None:
         """Read and compile.
 
         Args:
             path: the ``.tflite`` file.
             threads: how many CPU threads one call uses.
+            part: first byte and end of the network in a file that holds several.
 
         Raises:
             LipwrightError: OpenVINO cannot read the file.
         """
         try:
             network = compiled(
-                f"{path.name} {file_sha256(path)}",
+                f"{path.name} {file_sha256(path)}{part or ''}",
                 {
                     "INFERENCE_NUM_THREADS": threads,
                     "ENABLE_CPU_PINNING": False,  # several processes would share the first core
                     "INFERENCE_PRECISION_HINT": "f32",  # reproducible, and bf16 moves the lips
                     "PERFORMANCE_HINT": "LATENCY",
                 },
-                lambda: _model(path),
+                lambda: _model(path, part),
             )
         except RuntimeError as error:
             raise LipwrightError(
@@ -74,9 +78,15 @@ class Network:
             }
 
 
-def _model(path: Path) -> Any:
+def _model(path: Path, part: tuple[int, int] | None) -> Any:
     """The network for one picture."""
-    model = core().read_model(str(path))
+    if part is None:
+        model = core().read_model(str(path))
+    else:  # this format is read from files only
+        with tempfile.TemporaryDirectory(prefix="lipwright-") as folder:
+            alone = Path(folder) / "network.tflite"
+            alone.write_bytes(path.read_bytes()[slice(*part)])
+            model = core().read_model(str(alone))
     batch, *rest = model.inputs[0].partial_shape
     if batch.is_dynamic:
         model.reshape([1, *(length.get_length() for length in rest)])

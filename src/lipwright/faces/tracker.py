@@ -25,7 +25,6 @@ from lipwright.faces.landmarks import (
     region_of_points,
     sample_patch,
 )
-from lipwright.faces.occlusion import OcclusionFinder, occlusion_finder
 
 Box = NDArray[np.float64]
 
@@ -153,7 +152,6 @@ class FaceTracker:
         detector: Detector | None = None,
         landmarker: Landmarker | None = None,
         threads: int = 1,
-        looks_for_things: bool = False,
     ) -> None:
         """Set up.
 
@@ -162,13 +160,11 @@ class FaceTracker:
             detector: another detector than the default, which loads network files.
             landmarker: another landmark network than the default.
             threads: CPU threads per network call of the defaults.
-            looks_for_things: see :attr:`occlusion`.
 
         Raises:
             LipwrightError: a network file cannot be had.
         """
         self.options = options or TrackerOptions()
-        self._looks_for_things = looks_for_things
         self._detector = detector or FaceDetector(threads=threads)
         self._landmarker = landmarker or LandmarkNetwork(threads=threads)
         self._next_number = 0
@@ -178,11 +174,6 @@ class FaceTracker:
     def name(self) -> str:
         """The landmark network and the settings; equal for trackers that find the same."""
         return f"{self._landmarker.name} {self.options}"
-
-    @property
-    def occlusion(self) -> OcclusionFinder | None:
-        """What says which places of a face something lies before; loaded when it is asked for."""
-        return occlusion_finder() if self._looks_for_things else None
 
     def reset(self) -> None:
         """Forget all faces: the next frame belongs to another shot. Numbers are not used again."""

@@ -262,6 +262,42 @@ WHISPER_TINY_EN = register(
     )
 )
 
+_HANDS_VERSION = "0.4.1675469240"
+_HANDS = NodePackage(f"@mediapipe/hands@{_HANDS_VERSION}", f"mediapipe-hands-{_HANDS_VERSION}.tgz")
+
+
+def _hands(name: str, file: str, sha256: str, size: int, purpose: str) -> Entry:
+    """A file of MediaPipe's Hands, from where its pages take it or from its package."""
+    url = f"https://cdn.jsdelivr.net/npm/@mediapipe/hands@{_HANDS_VERSION}/{file}"
+    return register(
+        Entry(
+            name=name,
+            file=file,
+            sources=(
+                Source(Download(url, file, sha256, size), None, sha256, size),
+                Source(_HANDS, f"package/{file}", sha256, size),
+            ),
+            licence=_MEDIAPIPE,
+            purpose=purpose,
+        )
+    )
+
+
+PALM_DETECTOR = _hands(
+    "palm-detector",
+    "hands_solution_packed_assets.data",
+    "bdce7b66bfc5b39ba86a47775c98e0b186fe73f8308c2279f852af4c89ffdf42",
+    4_326_731,
+    "hands before a mouth stay before it: where a hand is",
+)
+HAND_LANDMARKS = _hands(
+    "hand-landmarks",
+    "hand_landmark_full.tflite",
+    "8c026882c9ec059ce0f8e75266bee5a9a23c341a40e0000df755374d3d1b9b68",
+    5_478_688,
+    "hands before a mouth stay before it: 21 points of a hand",
+)
+
 _FACE_API_COMMIT = "ad61f77ea2962809bed52b5b18966fea80ab1273"
 _FACE_API = NodePackage("@vladmandic/face-api@1.7.15", "vladmandic-face-api-1.7.15.tgz")
 

@@ -201,17 +201,6 @@ register(
 )
 register(
     StageSpec(
-        "occlusion",
-        "vq",
-        "what lies before a face, from crops before which things are painted",
-        config="occlusion:OcclusionConfig",
-        build="occlusion:build",
-        optional=True,
-        config_name="occlusion",
-    )
-)
-register(
-    StageSpec(
         "vq",
         "vq",
         "one checkpoint with all networks, for 'lipwright dub --weights'",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import csv
 from pathlib import Path
+from time import process_time
 
 import cv2
 import numpy as np
@@ -19,6 +20,8 @@ from lipwright.dubbing.hidden import unpack
 from lipwright.dubbing.plan import COVERED, Track
 from lipwright.dubbing.planning import planned
 from lipwright.faces import alignment
+from lipwright.faces.hands import HandTracker
+from lipwright.faces.landmarks import Region
 from lipwright.media.reader import VideoReader
 from lipwright.media.region import sample_crop
 
@@ -32,8 +35,12 @@ def main() -> None:
     parser.add_argument("--split", default="val", help="val, train or all")
     parser.add_argument("--set", default="demo,people,vlogs,more")
     parser.add_argument("--clips", type=int, default=1000)
+    parser.add_argument("--cost", action="store_true", help="only what the networks cost")
     parser.add_argument("--files", help="only those whose names hold one of these words (a,b)")
     given = parser.parse_args()
+    if given.cost:
+        cost()
+        return
     given.out.mkdir(parents=True, exist_ok=True)
     chosen: dict[str, str] = {}
     for row in csv.DictReader((given.corpus / "clips.csv").open()):
@@ -61,6 +68,24 @@ def main() -> None:
         f"{clips} clips, {clean} without a finding; {totals[0]} frames, {totals[1]} with something "
         f"before the face, {totals[2]} left alone"
     )
+
+
+def cost() -> None:
+    """Processor time of a search for palms, and of a hand that is followed."""
+    tracker = HandTracker()
+    picture = np.random.default_rng(0).integers(0, 255, (540, 960, 3)).astype(np.uint8)
+    crop = np.array([[200.0, 0, 380], [0, 200.0, 150]])
+    region = Region((480.0, 300.0), 200.0, 0.0)
+    for name, call in (
+        ("a search", lambda: tracker.search(picture, 1.0, crop)),
+        ("a hand", lambda: tracker.seen(picture, 1.0, region)),
+    ):
+        for _ in range(5):
+            call()
+        begun = process_time()
+        for _ in range(100):
+            call()
+        print(f"{name}: {10 * (process_time() - begun):.1f} CPU ms")
 
 
 def sheet(path: Path, track: Track, rows: list[int]) -> np.ndarray:

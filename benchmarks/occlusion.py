@@ -25,10 +25,12 @@ import av
 import cv2
 import numpy as np
 
+from lipwright.dubbing.hidden import hidden_by
 from lipwright.dubbing.job import DubOptions, dub
 from lipwright.faces import alignment
 from lipwright.faces.hands import HandTracker, hand_cover
 from lipwright.faces.measure import OUTER_LIPS
+from lipwright.faces.paste import OUTLINE_POINTS
 from lipwright.faces.tracker import FaceTracker
 from lipwright.media.reader import VideoReader
 from lipwright.methods.registry import load_method
@@ -46,7 +48,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--things", default=",".join(THINGS))
-    parser.add_argument("--hand", default="vlogs/vlog_211_005.mp4", help="clip with a raised hand")
+    parser.add_argument("--hand", default="vlogs/vlog_222_004.mp4", help="clip with a raised hand")
     given = parser.parse_args()
     chosen: dict[str, str] = {}
     for row in csv.DictReader((given.corpus / "clips.csv").open()):
@@ -56,7 +58,7 @@ def main() -> None:
     clips = [given.corpus / file for _, file in sorted(chosen.items())][: given.clips]
     method = load_method("vq")
     if "hand" in given.things:
-        HAND.update(zip(("picture", "alpha", "points"), cut_hand(given.corpus / given.hand)))
+        HAND.update(cut_hand(given.corpus / given.hand))
     totals = {thing: np.zeros(6) for thing in given.things.split(",")}
     with tempfile.TemporaryDirectory(prefix="lipwright-") as scratch:
         folder = given.out or Path(scratch)
@@ -166,23 +168,14 @@ def put(
         shade = 46 + 26 * np.clip(ball, 0, 1) + grid - 18 * dx
         colour = np.stack([shade, shade, shade + 4], axis=2)
     elif thing == "hand":
-        return laid(frame, cx, cy, half)
+        return laid(frame, cx, cy, half, cheek_of(frame, x, y, half))
     elif thing == "cup":
         inside = np.minimum(0.75 - np.abs(dx) + 0.05 * dy, np.minimum(dy + 0.6, 4.0))
         shade = 1.0 - 0.35 * np.abs(dx)
         colour = np.stack([40 * shade, 80 * shade, 170 * shade], axis=2)
     else:
         # Three fingers, side by side, of the colour of the cheek beside the mouth.
-        cheek = (
-            np.median(
-                frame[
-                    int(y - half) : int(y - 0.5 * half), int(x + 1.2 * half) : int(x + 1.7 * half)
-                ].reshape(-1, 3),
-                axis=0,
-            )
-            if y - half >= 0 and x + 1.7 * half < width
-            else np.array([190.0, 140, 120])
-        )
+        cheek = cheek_of(frame, x, y, half)
         inside = np.full((height, width), -1.0, np.float32)
         shade = np.zeros((height, width), np.float32)
         for place, top in ((-0.52, -0.35), (0.0, -0.6), (0.52, -0.4)):
@@ -206,19 +199,20 @@ HAND: dict[str, np.ndarray] = {}
 """The hand that was cut out: RGB, alpha in [0, 1], and its 21 points."""
 
 
-def cut_hand(clip: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def cut_hand(clip: Path) -> dict[str, np.ndarray]:
     """The surest hand of a clip that lies beside the face, cut along its edges."""
     faces, hands = FaceTracker(), HandTracker()
     best: tuple[float, np.ndarray, np.ndarray] | None = None
     with VideoReader(clip) as reader:
         for frame in reader:
             image = frame.native.to_ndarray(format="rgb24")
-            crops = [alignment.estimate(face.landmarks) for face in faces.update(image)]
-            high = np.array(image.shape[1::-1]) - 4
+            found = faces.update(image)
+            crops = [alignment.estimate(face.landmarks) for face in found]
+            high = np.array(image.shape[1::-1])
             for hand in hands.update(image, 1.0, crops):
-                unit = alignment.apply(alignment.invert(crops[0]), hand.points)
-                beside = unit[:, 0].max() < 0.15 or unit[:, 0].min() > 0.85
-                inside = (hand.points > 4).all() and (hand.points < high).all()
+                outline = found[0].landmarks[list(OUTLINE_POINTS), :2]
+                beside = not hidden_by([hand], crops[0], outline).packed
+                inside = ((hand.points[5:] >= 0) & (hand.points[5:] < high)).all()
                 if beside and inside and (best is None or hand.presence > best[0]):
                     best = hand.presence, image, hand.points
     assert best is not None, f"{clip} shows no hand beside the face"
@@ -231,21 +225,34 @@ def cut_hand(clip: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     marks[cv2.erode(cover.astype(np.uint8), around) > 0] = cv2.GC_FGD
     cv2.grabCut(image, marks, None, np.zeros((1, 65)), np.zeros((1, 65)), 5, cv2.GC_INIT_WITH_MASK)
     alpha = np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
-    return image, cv2.GaussianBlur(cv2.erode(alpha, np.ones((3, 3))), (0, 0), 0.8), points
+    soft = cv2.GaussianBlur(cv2.erode(alpha, np.ones((3, 3))), (0, 0), 0.8)
+    return {"picture": image, "alpha": soft, "points": points}
 
 
-def laid(frame: np.ndarray, cx: float, cy: float, half: float) -> tuple[np.ndarray, np.ndarray]:
-    """The hand before a mouth, upright, its longest finger a little above the place."""
+def cheek_of(frame: np.ndarray, x: float, y: float, half: float) -> np.ndarray:
+    """(3,) colour of the cheek beside a mouth."""
+    if y - half < 0 or x + 1.7 * half >= frame.shape[1]:
+        return np.array([190.0, 140, 120])
+    rows, columns = (int(y - half), int(y - 0.5 * half)), (int(x + 1.2 * half), int(x + 1.7 * half))
+    return np.median(frame[slice(*rows), slice(*columns)].reshape(-1, 3), axis=0)
+
+
+def laid(
+    frame: np.ndarray, cx: float, cy: float, half: float, cheek: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The hand before a mouth, upright, in the light of the face; its tip is above the place."""
     points, (height, width) = HAND["points"], frame.shape[:2]
     way = points[9] - points[0]
     angle = np.arctan2(way[0], -way[1])
     scale = 5.0 * half / np.linalg.norm(points[12] - points[0])
     c, s = scale * np.cos(angle), scale * np.sin(angle)
     matrix = np.array([[c, s, 0.0], [-s, c, 0.0]])
-    matrix[:, 2] = np.array([cx, cy - 0.8 * half]) - matrix[:, :2] @ points[12]
+    matrix[:, 2] = np.array([cx, cy - 0.3 * half]) - matrix[:, :2] @ points[12]
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     alpha = cv2.warpAffine(HAND["alpha"], matrix, (width, height), flags=how)
     picture = cv2.warpAffine(HAND["picture"], matrix, (width, height), flags=how)
+    skin = np.median(HAND["picture"][HAND["alpha"] > 0.9], axis=0)
+    picture = np.clip(picture * (cheek / skin), 0, 255)
     mixed = frame * (1 - alpha[:, :, None]) + picture * alpha[:, :, None]
     return np.rint(mixed).astype(np.uint8), alpha > 0.5
 

@@ -175,7 +175,7 @@ def test_the_networks_find_no_hand_in_a_portrait(portrait: np.ndarray) -> None:
     crop = np.array([[180.0, 0.0, 135.0], [0.0, 180.0, 30.0]])
     assert made.update(portrait, 1.0, [crop]) == []
     assert isinstance(made._palms, PalmDetector)
-    blank = made._seen(portrait, 1.0, Region((256.0, 450.0), 120.0, 0.0))
+    blank = made.seen(portrait, 1.0, Region((256.0, 450.0), 120.0, 0.0))
     assert isinstance(blank, Hand)
     assert blank.points.shape == (21, 2)
     assert 0 <= blank.presence < 0.9

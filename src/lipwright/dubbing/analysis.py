@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from lipwright.dubbing import covering
 from lipwright.dubbing.covering import HIDDEN_REFERENCE, is_covered, outside_share
-from lipwright.dubbing.hidden import HIDDEN_LIPS, Hidden, hidden_by, lasting
+from lipwright.dubbing.hidden import HIDDEN_LIPS, Hidden, hidden_by, lasting, visible
 from lipwright.dubbing.plan import (
     COVERED,
     LOST,
@@ -225,6 +225,7 @@ class Analyser:
             if track is None:
                 track = self._tracks[face.track] = _Growing(self._numbers)
                 self._numbers += 1
+            hidden = hidden_by(hands, crop, face.landmarks[list(OUTLINE_POINTS), :2])
             sighting = _Sighting(
                 frame.index,
                 crop,
@@ -232,8 +233,8 @@ class Analyser:
                 measure.lip_shape(face.landmarks).astype(np.float32),
                 float(measure.mouth_opening(face.landmarks)),
                 float(measure.yaw(face.landmarks)),
-                _covered(crop, face.landmarks, image, scale),
-                hidden_by(hands, crop, face.landmarks[list(OUTLINE_POINTS), :2]),
+                _covered(crop, face.landmarks, image, scale, hidden),
+                hidden,
             )
             track.sightings.append(sighting)
             if rank < REFERENCE_FACES and self._state(sighting, False) == SEEN:
@@ -376,15 +377,24 @@ class Analyser:
 
 
 def _covered(
-    crop: alignment.Affine, landmarks: NDArray[np.float32], image: NDArray[np.uint8], scale: float
+    crop: alignment.Affine,
+    landmarks: NDArray[np.float32],
+    image: NDArray[np.uint8],
+    scale: float,
+    hidden: Hidden,
 ) -> float:
-    """How much of a lower face something is held before, see ``covering.covered_share``."""
+    """How much of a lower face something else than a hand is held before.
+
+    See ``covering.covered_share``.
+    """
     to_display = alignment.to_pixels(crop, covering.SIDE)
     small = from_thumbnail(image, scale, to_display, (covering.SIDE, covering.SIDE))
     points = alignment.apply(alignment.invert(to_display), landmarks[list(OUTLINE_POINTS), :2])
     mask = outline_mask(points, covering.SIDE, opening=0.0)
     height, width = (length * scale for length in image.shape[:2])
     mask *= covering.inside_mask(crop, (width, height))
+    if hidden.packed:
+        mask *= visible(hidden.packed, covering.SIDE)
     return covering.covered_share(small, mask)
 
 

@@ -97,21 +97,26 @@ class HandTracker:
             crops: (2, 3) similarities from the unit square to display pixels, one per face.
         """
         places = [_place(crop) for crop in crops]
-        kept = [self._seen(image, scale, region_of_points(h.points)) for h in self._hands]
+        kept = [self.seen(image, scale, region_of_points(h.points)) for h in self._hands]
         hands = [h for h in kept if h.presence >= STILL_THERE and _is_near(h, places)]
         if self._count % SEARCH_EVERY == 0:
-            for place in places:
-                to_image = _to_image(place, scale, self._palms.side)
-                for palm in self._palms(sample_patch(image, to_image, (self._palms.side,) * 2)):
-                    region = region_of_palm(palm, place.to_display(self._palms.side))
-                    hand = self._seen(image, scale, region)
+            for crop in crops:
+                for region in self.search(image, scale, crop):
+                    hand = self.seen(image, scale, region)
                     if hand.presence >= SURE and not any(_is_same(hand, h) for h in hands):
                         hands.append(hand)
         self._count += 1
         self._hands = hands
         return hands
 
-    def _seen(self, image: NDArray[np.uint8], scale: float, region: Region) -> Hand:
+    def search(self, image: NDArray[np.uint8], scale: float, crop: Affine) -> list[Region]:
+        """Where hands may be near one face; arguments as of :meth:`update`."""
+        place, side = _place(crop), self._palms.side
+        patch = sample_patch(image, _to_image(place, scale, side), (side, side))
+        return [region_of_palm(palm, place.to_display(side)) for palm in self._palms(patch)]
+
+    def seen(self, image: NDArray[np.uint8], scale: float, region: Region) -> Hand:
+        """The hand of a region, or what is taken for one; arguments as of :meth:`update`."""
         side = self._network.side
         patch = sample_patch(image, _to_image(region, scale, side), (side, side))
         outputs = self._network(patch.astype(np.float32) * np.float32(1 / 255))

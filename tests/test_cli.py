@@ -338,6 +338,7 @@ GIVEN = {
     "reference": "fixed",
     "expressiveness": 1.25,
     "length": "speech",
+    "speaker_network": "lr-asd",
     "start": Fraction(3, 2),
     "end": Fraction(125, 2),
     "speech_offset": Fraction(-1, 5),

@@ -125,23 +125,33 @@ def a_palm() -> Palm:
 
 def test_a_hand_is_found_followed_and_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     palms = Palms([a_palm()])
-    made = tracker(monkeypatch, palms, [0.95, 0.7, 0.65, 0.5])
+    made = tracker(monkeypatch, palms, [0.95, 0.7, 0.65, 0.5, 0.05, 0.05])
     (hand,) = made.update(PICTURE, 1.0, [CROP])
     # The patch is REACH faces wide and has its middle in the lower face.
     assert hand.points.mean(axis=0) == pytest.approx([350, 275], abs=REACH * 25)
     palms.found = []
     assert len(made.update(PICTURE, 1.0, [CROP])) == 1
     assert len(made.update(PICTURE, 1.0, [CROP])) == 1
-    assert made.update(PICTURE, 1.0, [CROP]) == []
     assert palms.searches == 1
+    # A hand that is lost is looked for at once, then every few frames again.
+    assert made.update(PICTURE, 1.0, [CROP]) == []
+    assert palms.searches == 2
     for _ in range(SEARCH_EVERY):
         assert made.update(PICTURE, 1.0, [CROP]) == []
-    assert palms.searches == 2
+    assert palms.searches == 3
 
 
 def test_what_is_not_surely_a_hand_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = tracker(monkeypatch, Palms([a_palm()]), [0.85])
+    made = tracker(monkeypatch, Palms([a_palm()]), [0.85, 0.05])
     assert made.update(PICTURE, 1.0, [CROP]) == []
+
+
+def test_fingers_before_a_face_are_found_without_a_palm(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = tracker(monkeypatch, Palms([]), [0.4, 0.8])
+    (hand,) = made.update(PICTURE, 1.0, [CROP])
+    assert hand.presence == 0.8
+    doubtful = tracker(monkeypatch, Palms([]), [0.4, 0.5])
+    assert doubtful.update(PICTURE, 1.0, [CROP]) == []
 
 
 def test_one_hand_is_not_found_twice(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,11 +161,12 @@ def test_one_hand_is_not_found_twice(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_hands_without_a_face_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
     palms = Palms([a_palm()])
-    made = tracker(monkeypatch, palms, [0.95, 0.95])
+    made = tracker(monkeypatch, palms, [0.95, 0.95, 0.05])
     assert made.update(PICTURE, 1.0, []) == []
     assert palms.searches == 0
     made.reset()
     assert len(made.update(PICTURE, 1.0, [CROP])) == 1
+    palms.found = []
     far = CROP + np.array([[0, 0, 300.0], [0, 0, 0]])
     assert made.update(PICTURE, 1.0, [far]) == []
 

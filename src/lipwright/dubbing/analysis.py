@@ -63,6 +63,8 @@ REFERENCE_FACES = 4
 
 HAND_FACES = 2
 """Hands are looked for near so many of the largest faces of a frame."""
+HAND_SECONDS = 0.4
+"""Frames nearer than this to one with a hand before the face are no references."""
 WITH_A_HAND = 0.25
 """What a reference frame with a hand before the face is worth beside one without."""
 
@@ -290,7 +292,7 @@ class Analyser:
         for growing in self._tracks.values():
             track = self._settled(growing, first, last)
             assert self._writer is not None
-            self._writer.add(track, growing.selector.choose())
+            self._writer.add(track, growing.selector.choose(avoid=self._near_hands(track)))
         self._tracks.clear()
         self._first = last + 1
         self._shot += 1
@@ -316,7 +318,17 @@ class Analyser:
         """One face as it would be settled if its shot ended with its last frame."""
         growing = self._tracks[number]
         first, last = growing.sightings[0].frame, growing.sightings[-1].frame
-        return self._settled(growing, first, last), growing.selector.choose()
+        track = self._settled(growing, first, last)
+        return track, growing.selector.choose(avoid=self._near_hands(track))
+
+    def _near_hands(self, track: Track) -> set[int]:
+        """Frames in which, or shortly before or after which, a hand lies before the face.
+
+        A hand that comes may not be seen at once.
+        """
+        near = math.ceil(HAND_SECONDS * self._info.average_rate)
+        rows = np.array(sorted(track.hidden), np.int64)[:, None] + np.arange(-near, near + 1)
+        return set((track.first + rows).ravel().tolist())
 
     def _settled(self, growing: _Growing, shot_first: int, shot_last: int) -> Track:
         """Gaps bridged, crops smoothed, states and strengths decided."""

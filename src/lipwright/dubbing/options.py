@@ -81,9 +81,7 @@ class DubOptions:
     )
     speaker_network: SpeakerNetworkName = option(
         "lips",
-        "What --face speaking judges by. lips: whose lips do what the speech says; lr-asd: a "
-        "published network that sees the faces, whose file you have (needs the extra gpu); "
-        "lips+lr-asd: both.",
+        "What --face speaking judges by: lips, LR-ASD (a published file that you have), or both.",
         "Face",
         shapes=True,
         still=False,

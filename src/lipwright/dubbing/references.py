@@ -12,7 +12,7 @@ they are there, as JPEG: what a drawn face lacks is found in them (``lipwright.e
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 import cv2
@@ -127,9 +127,15 @@ class ReferenceSelector:
         bin_.sort(key=lambda kept: -kept.quality)
         del bin_[PER_BIN:]
 
-    def choose(self, count: int = COUNT) -> list[Reference]:
-        """Up to ``count`` reference frames, from the most closed to the most open mouth."""
-        references = _shown([reference for bin_ in self._bins for reference in bin_])
+    def choose(self, count: int = COUNT, avoid: Collection[int] = frozenset()) -> list[Reference]:
+        """Up to ``count`` reference frames, from the most closed to the most open mouth.
+
+        Args:
+            count: at most so many.
+            avoid: source frames that are taken only if there are no others.
+        """
+        found = [reference for bin_ in self._bins for reference in bin_]
+        references = _shown([r for r in found if r.frame not in avoid] or found)
         if len(references) <= count:
             return sorted(references, key=lambda reference: (reference.opening, reference.frame))
         openings = np.array([reference.opening for reference in references])

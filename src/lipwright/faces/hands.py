@@ -2,7 +2,8 @@
 
 As in "MediaPipe Hands" (Zhang et al., CVPR workshops 2020): a palm detector says where to look, a
 landmark network places 21 points and says whether there is a hand at all, and the points say where
-to look in the next frame. Here only the surroundings of faces are searched, every few frames.
+to look in the next frame. Here only the surroundings of faces are searched, every few frames, and
+where no palm is seen, fingers before the face itself.
 """
 
 from __future__ import annotations
@@ -22,14 +23,20 @@ from lipwright.faces.network import Network
 from lipwright.faces.palms import MIDDLE, WRIST, Palm, PalmDetector
 from lipwright.weights.fetch import resolve
 
-SEARCH_EVERY = 4
+SEARCH_EVERY = 5
 """Frames between two searches."""
 REACH = 2.2
 """Side of the part that is searched, in sides of a face's crop; the face lies above its middle."""
 LOWER = 0.25
 """How far below, in sides of the crop."""
 SURE, STILL_THERE = 0.9, 0.6
-"""Least probability of a hand that is found, and of one that is followed."""
+"""Least probability of a hand that is found by its palm, and of one that is followed."""
+BEFORE, BEFORE_LOWER = 1.6, 0.5
+"""A hand whose palm is not in the picture is looked for before the face itself: side of that region
+in sides of the crop, and how far its middle lies below that of the crop."""
+PERHAPS = 0.3
+"""There the landmark network is asked again where it sees a hand with this probability; where there
+is none it says less than a tenth."""
 SAME = 0.5
 """Hands whose middles are nearer than this part of their size are one."""
 FROM_PALM, UP_FROM_PALM = 2.6, 0.5
@@ -96,24 +103,34 @@ class HandTracker:
             scale: display pixels per pixel of ``image``.
             crops: (2, 3) similarities from the unit square to display pixels, one per face.
         """
-        places = [_place(crop) for crop in crops]
+        places = [_place(crop, REACH, LOWER) for crop in crops]
         kept = [self.seen(image, scale, region_of_points(h.points)) for h in self._hands]
         hands = [h for h in kept if h.presence >= STILL_THERE and _is_near(h, places)]
+        if len(hands) < len(self._hands):
+            self._count = 0  # one is lost, and may be seen again at once
         if self._count % SEARCH_EVERY == 0:
             for crop in crops:
-                for region in self.search(image, scale, crop):
-                    hand = self.seen(image, scale, region)
-                    if hand.presence >= SURE and not any(_is_same(hand, h) for h in hands):
+                for hand in self.search(image, scale, crop):
+                    if not any(_is_same(hand, h) for h in hands):
                         hands.append(hand)
         self._count += 1
         self._hands = hands
         return hands
 
-    def search(self, image: NDArray[np.uint8], scale: float, crop: Affine) -> list[Region]:
-        """Where hands may be near one face; arguments as of :meth:`update`."""
-        place, side = _place(crop), self._palms.side
+    def search(self, image: NDArray[np.uint8], scale: float, crop: Affine) -> list[Hand]:
+        """The hands near one face; arguments as of :meth:`update`."""
+        place, side = _place(crop, REACH, LOWER), self._palms.side
         patch = sample_patch(image, _to_image(place, scale, side), (side, side))
-        return [region_of_palm(palm, place.to_display(side)) for palm in self._palms(patch)]
+        regions = [region_of_palm(palm, place.to_display(side)) for palm in self._palms(patch)]
+        found = [self.seen(image, scale, region) for region in regions]
+        hands = [hand for hand in found if hand.presence >= SURE]
+        if hands:
+            return hands
+        first = self.seen(image, scale, _place(crop, BEFORE, BEFORE_LOWER))
+        if first.presence < PERHAPS:
+            return []
+        again = self.seen(image, scale, region_of_points(first.points))
+        return [again] if again.presence >= STILL_THERE else []
 
     def seen(self, image: NDArray[np.uint8], scale: float, region: Region) -> Hand:
         """The hand of a region, or what is taken for one; arguments as of :meth:`update`."""
@@ -168,11 +185,11 @@ def _to_image(region: Region, scale: float, side: int) -> Affine:
     return matrix
 
 
-def _place(crop: Affine) -> Region:
-    """The surroundings of a face."""
+def _place(crop: Affine, reach: float, lower: float) -> Region:
+    """The surroundings of a face: an upright square, in sides of its crop."""
     side = float(np.hypot(crop[0, 0], crop[1, 0]))
-    x, y = apply(crop, np.array([0.5, 0.5 + LOWER]))
-    return Region((float(x), float(y)), REACH * side, 0.0)
+    x, y = apply(crop, np.array([0.5, 0.5 + lower]))
+    return Region((float(x), float(y)), reach * side, 0.0)
 
 
 def _is_near(hand: Hand, places: Sequence[Region]) -> bool:

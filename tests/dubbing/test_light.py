@@ -32,6 +32,17 @@ def test_a_change_of_exposure_is_followed_by_hand() -> None:
     np.testing.assert_allclose(in_light_of(a, a, here), here, atol=2e-3)
 
 
+def test_a_wall_where_the_face_was_is_no_other_light() -> None:
+    """A turned head: tones and contrast differ by far, but they are those of something else."""
+    a, wall = face(), face(1) * np.array([0.4, 0.5, 0.6], np.float32)
+    assert in_light_of(a, a, wall) is a
+    half = a.copy()  # half of what is compared is still the face, darker
+    half[:, :32] = wall[:, :32]
+    half[:, 32:] *= 0.5
+    assert np.abs(in_light_of(a, a, half) - a).max() < 0.05
+    np.testing.assert_allclose(in_light_of(a, a, 0.5 * a), 0.5 * a, atol=2e-3)
+
+
 def test_a_channel_that_is_cut_off_takes_the_contrast_of_the_others() -> None:
     a = face() * np.array([1.3, 0.9, 0.8], np.float32)  # red skin
     a[40:50, 20:44] = 0.1  # the inside of a mouth

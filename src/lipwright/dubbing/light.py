@@ -7,6 +7,9 @@ it; there the mean and the spread of every channel say how the tones differ, and
 given those of the source, as in Reinhard et al., "Color Transfer between Images" (2001), here in
 RGB. Small differences are left alone: they are noise, and the rim of the mask knows them better.
 
+Where the head is turned so far that the two show different things there (skin in one, wall in the
+other), their tones say nothing of the light; that they do not correlate tells.
+
 Where the light is so strong or so weak that a channel ends at white or black, its spread there says
 nothing: the pixels that end are left out, and a channel of which few are left takes the contrast of
 the others.
@@ -27,6 +30,10 @@ when the head is turned."""
 SAME_LIGHT, OTHER_LIGHT = 0.04, 0.07
 """Tones that differ by less than the first are left; from the second on they are moved in full
 (10 and 18 of 255 levels)."""
+UNLIKE, ALIKE = 0.55, 0.75
+"""Correlation of the two pictures' brightness there: up to the first they show different things,
+from the second on the same. Of turned heads on clips of the corpus it was 0.11 to 0.55, of heads
+held as in the reference frames 0.78 to 0.97."""
 GAIN = 2.0
 """The spread is changed by no more than this, or its inverse."""
 LEAST_SPREAD = 0.01
@@ -52,11 +59,20 @@ def in_light_of(drawn: Array, there: Array, here: Array) -> Array:
     mean_a, mean_b = a.mean(axis=0), b.mean(axis=0)
     change = float(np.abs(mean_b - mean_a).max())
     share = smoothstep(min(1.0, max(0.0, (change - SAME_LIGHT) / (OTHER_LIGHT - SAME_LIGHT))))
+    share *= _same_thing(a, b)
     if share <= 0.0:
         return drawn
     gain = _contrast(a, b)
     gain, offset = 1 + share * (gain - 1), share * (mean_b - gain * mean_a)
     return np.asarray(np.clip(drawn * gain + offset, 0.0, 1.0), np.float32)
+
+
+def _same_thing(there: Array, here: Array) -> float:
+    """Whether two (n, 3) pictures show the same, in whatever light: 0 to 1."""
+    a, b = (tones.mean(axis=1) - tones.mean() for tones in (there, here))
+    power = float(np.sqrt((a @ a) * (b @ b)))
+    likeness = float(a @ b) / power if power > 0.0 else 1.0
+    return float(smoothstep(min(1.0, max(0.0, (likeness - UNLIKE) / (ALIKE - UNLIKE)))))
 
 
 def _contrast(there: Array, here: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -53,6 +54,16 @@ def graphs_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         if "LIPWRIGHT_GRAPHS" not in os.environ:
             patch.setenv("LIPWRIGHT_GRAPHS", str(folder))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _logger_as_it_was() -> Iterator[None]:
+    """Commands of training show the package's log in their own way; the next test reads it too."""
+    logger = logging.getLogger("lipwright")
+    before = logger.propagate, logger.level, list(logger.handlers)
+    yield
+    logger.propagate, logger.handlers = before[0], before[2]
+    logger.setLevel(before[1])
 
 
 class MakeVideo(Protocol):

@@ -187,12 +187,12 @@ def _jobs(path: Path, rng: random.Random) -> None:
         if job.out.parent == path.parent
         and job.out.name.startswith("out.")
         and set(job.options) <= SEEDED_OPTIONS
-        and job.said.speech is not None  # else a synthesiser
+        and job.speech.path is not None  # else a synthesiser
     ]
     if jobs and rng.random() < 0.3:
         job = rng.choice(jobs)
         options = options_of_job(job, DubOptions(plan_cache=False, seed=0))
-        speech = job.said.speech
+        speech = job.speech.path
         assert speech is not None
         dub(job.video, speech, job.out, options, method=DarkMouth(), tracker=FixedTracker())
 

@@ -116,6 +116,8 @@ class Guard:
     def _refusal(self, scope: Scope, headers: Headers, client: str) -> tuple[int, str] | None:
         if not self._known_host(headers.get("host", "")):
             return 421, "This server is not known under that name; see --allow-host."
+        if "\0" in scope["path"]:  # no file has such a name, and not every framework refuses it
+            return 400, "The address holds a null character, which no name has."
         if scope["path"] in OPEN_PATHS:
             return None
         if not self._token_fits(headers.get("authorization", "")):

@@ -1,6 +1,6 @@
 """A live session in real time: frames shown, latency, skipped frames, processor and memory.
 
-    python benchmarks/live.py [--sizes 480p 720p] [--seconds 60] [--method vq]
+    python benchmarks/live.py [--sizes 480p 720p] [--seconds 60] [--method vq] [--out FOLDER]
 
 The bundled portrait in motion speaks the bundled speech, repeated, into a file and, as MPEG-TS over
 UDP, to a receiver on the loopback that a process of its own writes to a file. The files are looked
@@ -102,6 +102,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--method", default="vq")
     parser.add_argument("--clips", type=Path, help="folder that keeps the generated clips")
+    parser.add_argument("--out", type=Path, help="folder that keeps the recordings")
     options = parser.parse_args()
     print(f"{machine()}, load {os.getloadavg()[0]:.1f}")
     print("| " + " | ".join(COLUMNS) + " |\n|" + "---|" * len(COLUMNS), flush=True)
@@ -109,7 +110,9 @@ def main() -> None:
         for size in options.sizes:
             face = make_clip(options.clips or Path(scratch), size, 5)
             speech = make_speech(Path(scratch), options.seconds)
-            out, got = Path(scratch) / "out.mp4", Path(scratch) / "got.ts"
+            kept = options.out or Path(scratch)
+            kept.mkdir(parents=True, exist_ok=True)
+            out, got = kept / f"{size}.mp4", kept / f"{size}-received.ts"
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
                 free.bind(("127.0.0.1", 0))
                 port = free.getsockname()[1]

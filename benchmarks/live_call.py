@@ -8,8 +8,10 @@ microphone, and records picture and sound that come back with the browser's own 
 opening of the mouth in that recording is then compared with that of ``dub`` (no stage 2, no
 adaptation, as live has neither) on the same face and speech: the highest correlation over shifts.
 The shift between the two sounds is found by their envelopes, so that what is left is how far lips
-and sound are apart. With --relay the browser may use TURN servers only. Needs chromium,
-chromedriver, selenium and the extras serve and live.
+and sound are apart. The recorder takes pictures before they wait for their time on the screen, so
+what the browser itself says (the capture times that it plays, by the sender reports) is told, too.
+With --relay the browser may use TURN servers only. Needs chromium, chromedriver, selenium and the
+extras serve and live.
 """
 
 from __future__ import annotations
@@ -41,15 +43,28 @@ STEP = 0.01
 """Seconds of the grid on which curves are compared."""
 FARTHEST = 3.0
 
+KEEP_PEER = """
+const Peer = window.RTCPeerConnection;
+window.RTCPeerConnection = function (about) { return (window.peer = new Peer(about)); };
+"""
 RECORD = """
 const done = arguments[1];
+const apart = [];
+const look = setInterval(async () => {
+  const at = {};
+  (await window.peer.getStats()).forEach((one) => {
+    if (one.type === 'inbound-rtp') at[one.kind] = one.estimatedPlayoutTimestamp;
+  });
+  if (at.audio && at.video) apart.push(at.audio - at.video);
+}, 500);
 const recorder = new MediaRecorder(document.querySelector('#face').srcObject);
 const parts = [];
 recorder.ondataavailable = (event) => parts.push(event.data);
 recorder.onstop = () => {
   const reader = new FileReader();
-  reader.onload = () => done(reader.result.split(',')[1]);
+  reader.onload = () => done({ apart, recording: reader.result.split(',')[1] });
   reader.readAsDataURL(new Blob(parts));
+  clearInterval(look);
 };
 recorder.start();
 setTimeout(() => recorder.stop(), arguments[0] * 1000);
@@ -64,24 +79,25 @@ window.RTCPeerConnection = function (about) {
 
 def call(
     face: Path, speech: Path, seconds: float, ice: Path | None, relay: bool, out: Path
-) -> dict[str, Any]:
-    """Make the call; leaves call.webm and call.png in ``out``. Gives the server's report of it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+) -> tuple[dict[str, Any], list[float]]:
+    """Make the call; leaves call.webm and call.png in ``out``.
+
+    Returns:
+        The server's report of it, and every half second by how many milliseconds the browser says
+        that it plays lips after their sound.
+    """
+    port = free_port()
     command = [sys.executable, "-m", "lipwright", "serve", "--port", str(port)]
     command += ["--data", str(out / "data"), "--live-face", str(face)]
     command += ["--ice-servers", str(ice)] if ice is not None else []
     with (out / "server.log").open("wb") as log:
         server = subprocess.Popen(command, stderr=log)
     try:
-        _wait_for(port)
-        browser = _browser(speech, out / "profile")
+        wait_for(port)
+        browser = browser_with(speech, out / "profile")
         try:
-            if relay:
-                browser.execute_cdp_cmd(
-                    "Page.addScriptToEvaluateOnNewDocument", {"source": RELAY_ONLY}
-                )
+            for source in (RELAY_ONLY, KEEP_PEER) if relay else (KEEP_PEER,):
+                browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": source})
             browser.get(f"http://127.0.0.1:{port}/live")
             browser.find_element(By.CSS_SELECTOR, "#call").click()
             WebDriverWait(browser, 120).until(
@@ -89,18 +105,17 @@ def call(
             )
             time.sleep(3.0)  # the browser's own buffers have settled
             browser.set_script_timeout(seconds + 60)
-            recorded = browser.execute_async_script(RECORD, seconds)
-            (out / "call.webm").write_bytes(base64.b64decode(recorded))
+            found = browser.execute_async_script(RECORD, seconds)
+            (out / "call.webm").write_bytes(base64.b64decode(found["recording"]))
             browser.save_screenshot(str(out / "call.png"))
             browser.find_element(By.CSS_SELECTOR, "#hang-up").click()
-            return dict(
-                WebDriverWait(browser, 60).until(
-                    lambda b: b.execute_async_script(
-                        "const done = arguments[0];"
-                        "fetch('/api/v1/live').then(r => r.json()).then(s => done(s.last));"
-                    )
+            last = WebDriverWait(browser, 60).until(
+                lambda b: b.execute_async_script(
+                    "const done = arguments[0];"
+                    "fetch('/api/v1/live').then(r => r.json()).then(s => done(s.last));"
                 )
             )
+            return dict(last), list(found["apart"])
         finally:
             browser.quit()
     finally:
@@ -108,7 +123,15 @@ def call(
         server.wait(30)
 
 
-def _wait_for(port: int) -> None:
+def free_port() -> int:
+    """A port of the loopback that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def wait_for(port: int) -> None:
+    """Wait until somebody listens."""
     for _ in range(600):
         with socket.socket() as trial:
             if trial.connect_ex(("127.0.0.1", port)) == 0:
@@ -117,7 +140,8 @@ def _wait_for(port: int) -> None:
     raise SystemExit("the server did not start within a minute")
 
 
-def _browser(speech: Path, profile: Path) -> Any:
+def browser_with(speech: Path, profile: Path) -> Any:
+    """Headless Chromium with a file as its microphone."""
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
     for word in (
@@ -180,7 +204,7 @@ def main() -> None:
         face = options.face or make_clip(Path(scratch), "480p", 5)
         speech = options.speech or make_speech(Path(scratch), 8)
         print(f"{machine()}, load {os.getloadavg()[0]:.1f}", flush=True)
-        last = call(face, speech, options.seconds, options.ice_servers, options.relay, out)
+        last, apart = call(face, speech, options.seconds, options.ice_servers, options.relay, out)
         dub = [sys.executable, "-m", "lipwright", "dub", str(face), str(speech)]
         dub += ["-o", str(out / "dub.mp4"), "--enhance", "none", "--adapt", "off", "--overwrite"]
         subprocess.run(dub, check=True)
@@ -191,8 +215,9 @@ def main() -> None:
         offline, shown = openings(out / "dub.mp4")[:length], openings(out / "call.webm")
         offline = np.pad(offline, (0, length - offline.size), mode="edge")
         r, lips = best_shift(shown[: heard.size], offline, shift, 0.3)
-    print("| face | recorded, s | frames/s | skipped | sound r | opening r | lips - sound, ms |")
-    print("|---|---|---|---|---|---|---|")
+    columns = ("face", "recorded, s", "frames/s", "skipped", "sound r", "opening r")
+    columns += ("lips - sound in the recording, ms", "as the browser plays them, ms")
+    print("| " + " | ".join(columns) + " |\n|" + "---|" * len(columns))
     cells = (
         face.stem[:24],
         f"{options.seconds:g}",
@@ -201,6 +226,7 @@ def main() -> None:
         f"{agreed:.2f}",
         f"{r:.2f}",
         f"{1e3 * (shift - lips):+.0f}",
+        f"{np.mean(apart):+.0f}" if apart else "unknown",
     )
     print("| " + " | ".join(cells) + " |")
 

@@ -125,6 +125,32 @@ def test_activity_never_jumps() -> None:
     assert np.abs(np.diff(found)).max() <= 1.5 * 0.04 / voice_activity.RAMP_SECONDS + 1e-6
 
 
+def test_a_click_in_a_pause_moves_a_mouth_for_two_frames_at_most() -> None:
+    wave = np.concatenate([syllables(2.0), np.zeros(24_000, np.float32), syllables(0.5)])
+    times = [Fraction(k, 25) for k in range(60, 82)]
+    for place in range(40_000, 40_640, 80):  # any place between two frames
+        clicked = wave.copy()
+        clicked[place : place + 80] = 0.5
+        listener = fed(clicked, 320)
+        found = np.array([listener.activity(time) for time in times])
+        assert np.count_nonzero(found) <= 3
+        assert found.sum() <= 1.0
+        listener.close()
+
+
+def test_speech_after_a_pause_is_believed_before_its_sound() -> None:
+    pause = np.zeros(24_000, np.float32)
+    wave = np.concatenate([syllables(2.0), pause, syllables(1.0)])
+    whole = voice_activity.detect(wave, 16_000, lead=0.0)
+    assert whole.starts.size == 2
+    listener = fed(wave, 320)
+    found = {k / 25: listener.activity(Fraction(k, 25)) for k in range(100)}
+    assert max(found[k / 25] for k in range(60, 82)) == 0.0
+    # The look-ahead of this method is 135 ms.
+    assert min(value for time, value in found.items() if time >= whole.starts[1]) >= 0.5
+    listener.close()
+
+
 def test_soft_speech_is_raised_for_the_mouth() -> None:
     soft = syllables(6.0, level=0.0008)
     expected = voice_activity.speech_gain(voice_activity.band_level(soft, 16_000))

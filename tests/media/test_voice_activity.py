@@ -79,6 +79,16 @@ def test_click_is_no_speech() -> None:
     assert voice_activity.detect(wave, RATE).activity([3.5])[0] == 0
 
 
+def test_speech_that_has_just_begun_is_believed_while_sound_goes_on() -> None:
+    level = np.full(300, -90.0)
+    level[:150] = -20.0
+    level[200:206] = -20.0  # 60 ms
+    for end, whole, going_on in ((206, 1, 2), (204, 1, 1), (240, 1, 1)):
+        known = level[:end]
+        assert voice_activity.detect_in(known).starts.size == whole
+        assert voice_activity.detect_in(known, goes_on=True).starts.size == going_on
+
+
 def test_short_and_empty_recordings() -> None:
     assert voice_activity.detect(np.zeros(0, np.float32), RATE).starts.size == 0
     assert voice_activity.detect(np.ones(1, np.float32), RATE).activity([0.0]).shape == (1,)

@@ -194,12 +194,13 @@ class FillInDrawer:
             pictures = np.stack([cv2.resize(r.crop, (side, side)) for r in references])
             stack = pictures.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(127.5) - 1
             state = self._method.start(np.ascontiguousarray(stack), lips)
-            if self._prepared is None:  # compiles the networks now rather than at the first gap
-                size = self._method.size
-                stream = self._method.speech_stream()
-                stream.feed(np.zeros(stream.look_ahead, np.float32))
-                features = stream.audio(Fraction(0))[None]
-                self._method.render(np.zeros((1, 3, size, size), np.float32), features, state)
+            # Compiles the networks now rather than in the gap: the speech network, and the one
+            # that draws, anew for every number of references.
+            size = self._method.size
+            stream = self._method.speech_stream()
+            stream.feed(np.zeros(stream.look_ahead, np.float32))
+            features = stream.audio(Fraction(0))[None]
+            self._method.render(np.zeros((1, 3, size, size), np.float32), features, state)
             self._prepared = state, references, track
 
         self._preparing = threading.Thread(target=encode, name="live-references", daemon=True)

@@ -22,6 +22,9 @@ from lipwright.media.rolling import RollingSound
 from lipwright.media.sound import Sound
 from lipwright.methods.base import Array, Method
 
+LEAD_SECONDS = 0.120
+"""A mouth is free so long before its sound, where the look-ahead tells of it: of 192 ms the level
+takes 13, and to believe it takes 50. The 400 ms of a dub would be more delay."""
 EDGE = 2
 """Levels before those that are wanted, so that the edge of a piece of sound is not in them."""
 REACH = round(SAMPLE_RATE * voice_activity.WINDOW_SECONDS) // 2
@@ -63,7 +66,8 @@ class Listener:
         self._activity: tuple[Fraction, float] | None = None
         self._lock = threading.Lock()
         self._helper = ThreadPoolExecutor(1, "live-listener")
-        self._then: Fraction | None = None  # the frame that will be asked for next
+        self._then: Fraction | None = None  # the frame that is listened to next
+        self._announced: Fraction | None = None  # the frame that was to be asked for next
         self._ahead: tuple[Fraction, Future[Array]] | None = None
         self._closed = False
 
@@ -101,7 +105,8 @@ class Listener:
 
         Args:
             time: of the frame; times grow.
-            then: of the frame that follows: what it hears is found as soon as its sound is there.
+            then: of the frame that follows: what it hears is found as soon as its sound is there,
+                unless frames are being skipped.
         """
         with self._lock:
             ahead, self._ahead, self._then = self._ahead, None, None
@@ -111,7 +116,9 @@ class Listener:
                 ahead = time, self._helper.submit(self._stream.audio, time)
         heard = ahead[1].result()
         with self._lock:
-            self._then = then
+            # After a skip the next frame is likely to be skipped, too.
+            self._then = then if self._announced in (None, time) else None
+            self._announced = then
             self._begin_ahead()
         return heard
 
@@ -135,7 +142,8 @@ class Listener:
         count = HOP * column_at(time) + self._stream.look_ahead - REACH
         with self._lock:
             first, levels = self._first, self._levels
-        found = voice_activity.detect_in(levels[: max(1, count // HOP + 1 - first)])
+        known = levels[: max(1, count // HOP + 1 - first)]
+        found = voice_activity.detect_in(known, LEAD_SECONDS, goes_on=True)
         wanted = float(found.activity([float(time - Fraction(first * HOP, SAMPLE_RATE))])[0])
         if self._activity is not None:
             before, value = self._activity

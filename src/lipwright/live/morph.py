@@ -60,7 +60,7 @@ def _flow(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.flo
     size = (max(32, round(width * shrink)), max(32, round(height * shrink)))
     pair = [cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in (first, second)]
     one, other = (np.asarray(p, np.uint8) for p in pair)
-    found = dense_flow(one, other)
+    found = dense_flow(one, other, fast=True)
     flow = np.asarray(cv2.GaussianBlur(found, (0, 0), _SMOOTH), np.float32)
     left = np.abs(move(other, flow, how=cv2.INTER_LINEAR).astype(np.float32) - one).mean()
     return flow if left <= _WORTH * cv2.absdiff(one, other).mean() else np.zeros_like(flow)

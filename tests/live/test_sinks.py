@@ -92,6 +92,20 @@ def offsets(path: Path) -> list[float]:
     return [b - f for f, b in zip(flashes, beeps, strict=True)]
 
 
+def test_key_frames_come_by_time_when_few_frames_are_drawn(tmp_path: Path, target: Target) -> None:
+    out = tmp_path / "few.mkv"
+    sink = RecordingSink(out, target)
+    for k in range(0, 250, 5):  # five of 25 a second
+        sink.sound(Sound(np.zeros((2, RATE // 5), np.float32), RATE, ("FL", "FR"), None))
+        sink.picture(DrawnFrame(k, Fraction(k, 25), picture(3, target).native))
+    sink.close()
+    assert sink.error is None
+    found = ffprobe(out, "-show_packets", "-select_streams", "v")["packets"]
+    keys = [float(packet["pts_time"]) for packet in found if packet["flags"].startswith("K")]
+    assert len(keys) == 5
+    assert np.allclose(np.diff(keys), 2.0, atol=2e-3)
+
+
 @pytest.mark.parametrize("name", ["record.mp4", "record.mkv", "record.mov"])
 def test_a_recording_is_complete_steady_and_signed(
     name: str, tmp_path: Path, target: Target

@@ -17,6 +17,7 @@ import av
 import av.container
 import av.error
 import numpy as np
+from av.video.frame import PictureType
 
 from lipwright.errors import LipwrightError
 from lipwright.live.engine import DrawnFrame
@@ -35,6 +36,9 @@ WAITING_SOUND = 20.0
 CLOSE_SECONDS = 20.0
 AAC_RATES = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 8_000)
 TICK = Fraction(1, 90_000)
+KEY_SECONDS = 2
+"""A key frame comes so often, however few frames are drawn: a receiver can join there, and a
+recording that is broken off plays up to the last one."""
 
 
 class MuxSink:
@@ -78,6 +82,7 @@ class MuxSink:
         self._container: Any = None
         self._relay: Relay | None = None
         self._samples = 0
+        self._key: Fraction | None = None  # time of the newest key frame
         self._thread.start()
 
     def sound(self, piece: Sound) -> None:
@@ -169,7 +174,8 @@ class MuxSink:
         stream.time_base = context.time_base = TICK
         context.sample_aspect_ratio = info.sample_aspect
         context.thread_count = 1 if info.height <= 576 else 2
-        context.options = {"g": str(max(1, round(2 * self._rate))), **self._video}
+        group = max(1, round(KEY_SECONDS * self._rate))
+        context.options = {"g": str(group), **self._video}
         colour = output_tags(info.colour, False, info.height)
         context.color_primaries, context.color_trc = colour.primaries, colour.transfer
         context.colorspace, context.color_range = colour.matrix, colour.range
@@ -203,7 +209,9 @@ class MuxSink:
             return
         picture = drawn.native
         picture.pts, picture.time_base = round(drawn.time / TICK), TICK
-        picture.pict_type = 0
+        picture.pict_type = PictureType.NONE
+        if self._key is None or drawn.time - self._key >= KEY_SECONDS:
+            picture.pict_type, self._key = PictureType.I, drawn.time
         self._container.mux(self._picture_stream.encode(picture))
 
     def _end(self) -> None:

@@ -235,7 +235,8 @@ def main() -> None:
                 pictures, sound, shown, truth = scene(kind, three, random)
                 path = folder / f"{kind}-{number}.mkv"
                 seen = "turns" if kind in ("unseen", "both") else kind
-                write(path, pictures if seen not in plans else None, sound)
+                blind = given.networks == "lips"  # others look at the pictures again
+                write(path, None if seen in plans and blind else pictures, sound)
                 if seen not in plans:  # the same pictures under another sound are looked at once
                     plans[seen] = planned(path, folder)
                 plan = plans[seen]

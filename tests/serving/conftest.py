@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import uvicorn
 
+import lipwright.dubbing.planning  # noqa: F401  # has the real tracker before one is scripted
 from lipwright.client import Client
 from lipwright.faces import tracker as trackers
 from lipwright.serving.application import Application

@@ -14,6 +14,7 @@ from lipwright.dubbing.cache import plan_for
 from lipwright.dubbing.plan import Plan
 from lipwright.dubbing.plan_file import PlanWriter
 from lipwright.errors import LipwrightError
+from lipwright.faces import tracker as trackers
 from lipwright.faces.hands import HandTracker
 from lipwright.faces.tracker import FaceTracker
 from lipwright.media.info import VideoInfo, probe
@@ -110,7 +111,7 @@ def planned(
     Raises:
         LipwrightError: nothing of the video can be decoded.
     """
-    tracker = tracker or FaceTracker()
+    tracker = tracker or trackers.FaceTracker()
     with TemporaryDirectory(prefix="lipwright-") as scratch:
         plan, _ = plan_of(video, probe(video), tracker, progress, keep=keep, scratch=Path(scratch))
         with plan:

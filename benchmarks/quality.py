@@ -226,11 +226,8 @@ def measure(
         "ours.lmd": lip_distance(series["own"].lips[:n], source.lips[:n]),
     }
     theirs, ours = (lip_motions(s, source) for s in (source, series["own"]))
-    found = [correlation(a[:n], b[:n]) for a, b in zip(ours.T, theirs.T, strict=True)]
-    out |= {
-        "ours.first_three": float(np.nanmean(found[:3])),
-        "ours.eight": float(np.nanmean(found)),
-    }
+    found = motion_correlations(ours[:n], theirs[:n])
+    out |= {"ours.first_three": found["three"], "ours.eight": found["eight"]}
     heard_by = {"real.own": (source, wave), "real.foreign": (source, foreign_wave)}
     heard_by["ours.own"] = series["own"], wave
     if "foreign" in series:
@@ -239,9 +236,8 @@ def measure(
         agreed = agreement_of(clip, faces, sound)
         out[f"{name}_lip_sync"] = float("nan") if agreed is None else agreed.peak
         if name == "real.own":
-            late = agreed.offset / MODEL_FPS if agreed is not None and agreed.sure else 0.0
-            out["real.sound_late"] = late
-            out["ours.own_in_step"] = in_step(own, real, times, late)
+            late = out["real.sound_late"] = sound_late(agreed)
+            out["ours.own_shifted"] = shifted_correlation(own, real, times, late)
     out |= pixels(clip, results["own"], source, series["own"], n, begin)
     if begin == 0:
         for kind, prefix in (("own", "ours."), ("foreign", "ours.foreign_")):
@@ -254,6 +250,16 @@ def measure(
     return out
 
 
+def motion_correlations(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
+    """Of (N, K) lip motions: of the opening, and means over the first three and all components."""
+    each = [correlation(x, y) for x, y in zip(a.T, b.T, strict=True)]
+    return {
+        "opening": each[0],
+        "three": float(np.nanmean(each[:3])),
+        "eight": float(np.nanmean(each)),
+    }
+
+
 def agreement_of(clip: Path, series: FaceSeries, sound: np.ndarray) -> Agreement | None:
     """How the lips of a video agree with a sound."""
     side = Side(clip, series)
@@ -261,7 +267,12 @@ def agreement_of(clip: Path, series: FaceSeries, sound: np.ndarray) -> Agreement
     return lip_agreement(side)
 
 
-def in_step(own: np.ndarray, real: np.ndarray, times: np.ndarray, late: float) -> float:
+def sound_late(agreed: Agreement | None) -> float:
+    """Seconds by which the sound of a video comes after its lips; 0 where that is not sure."""
+    return agreed.offset / MODEL_FPS if agreed is not None and agreed.sure else 0.0
+
+
+def shifted_correlation(own: np.ndarray, real: np.ndarray, times: np.ndarray, late: float) -> float:
     """Correlation of two openings (n,) where the real video's sound comes so many seconds late.
 
     What is drawn follows the sound, so it comes later than the real lips by as much.
@@ -432,7 +443,7 @@ def pixels(
 
 COLUMNS = (
     ("own_opening", "opening r, own speech", "{:.2f}"),
-    ("own_in_step", "the same, clips brought into step", "{:.2f}"),
+    ("own_shifted", "the same, clips brought into step", "{:.2f}"),
     ("own_envelope", "envelope r, own", "{:.2f}"),
     ("foreign_envelope", "envelope r, foreign", "{:.2f}"),
     ("offset", "abs. offset, frames", "{:.1f}"),

@@ -25,6 +25,7 @@ from lipwright.files.whole import write_json
 from lipwright.lip_motion import NeutralMouth
 from lipwright.models.layers import channels_last
 from lipwright.models.lip_space import LipSpace
+from lipwright.models.low_precision import computes_bfloat16
 from lipwright.models.quantiser import codebook_sigma
 from lipwright.models.vq_pipeline import CodeEncoder
 from lipwright.models.vqgan import VQGAN
@@ -91,7 +92,7 @@ def cache_codes(
                 x = crop_batch(stacked.to(device), corpus.size, NONE)
                 x = x.flip(3) if variant else x
                 x = blank_lower_half(x) if name == "pose" else x
-                low = device.type == "cpu" or torch.cuda.is_bf16_supported()
+                low = computes_bfloat16(device)
                 with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=low):
                     indices = model.indices(x.contiguous(memory_format=torch.channels_last))
                 if grids is None:

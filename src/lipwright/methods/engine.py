@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from lipwright.errors import LipwrightError
 from lipwright.methods.graph_cache import cached_graph
 from lipwright.models.layers import channels_last, contiguous
+from lipwright.models.low_precision import computes_bfloat16
 from lipwright.openvino_core import core
 
 BACKENDS = ("auto", "torch", "openvino")
@@ -45,7 +46,7 @@ class TorchEngine:
     def __init__(self, module: nn.Module, device: torch.device, fast: bool = False) -> None:
         self.name = f"torch ({device.type})"
         self.device = device
-        self.fast = fast and device.type == "cpu" and _has_bf16()
+        self.fast = fast and device.type == "cpu" and computes_bfloat16(device)
         self.module = channels_last(module, device)
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -114,13 +115,6 @@ class OpenVinoEngine:
             {port: ov.PartialShape(list(s)) for port, s in zip(model.inputs, shapes, strict=True)}
         )
         return model
-
-
-def _has_bf16() -> bool:
-    try:
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_device_supported())
-    except (AttributeError, RuntimeError):  # a torch without oneDNN
-        return False
 
 
 def choose_device(device: str) -> torch.device:

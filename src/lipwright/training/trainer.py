@@ -28,6 +28,7 @@ from lipwright.errors import Interrupted, LipwrightError
 from lipwright.files.whole import write_json, written_whole
 from lipwright.lock import OutputLock
 from lipwright.models.layers import channels_last
+from lipwright.models.low_precision import computes_bfloat16
 from lipwright.training.config import OptimiserConfig, RunConfig
 from lipwright.training.devices import check_device
 from lipwright.training.ema import AveragedWeights
@@ -144,10 +145,11 @@ def train(
 
     run = stage.run
     AcceleratorState._reset_state()  # stages of one process may differ in precision
-    accelerator = Accelerator(
-        mixed_precision="bf16" if run.precision == "bf16" else "no",
-        cpu=check_device(device) == "cpu",
-    )
+    kind = check_device(device)
+    low = run.precision == "bf16" and computes_bfloat16(kind)
+    if run.precision == "bf16" and not low:
+        log.info("this %s has no bfloat16; it computes in float32 instead", kind)
+    accelerator = Accelerator(mixed_precision="bf16" if low else "no", cpu=kind == "cpu")
     context = Context(
         accelerator.device,
         accelerator.autocast,

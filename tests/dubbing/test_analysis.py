@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lipwright.dubbing import analysis, plan_file, report, schedule, timeline
+from lipwright.dubbing import analysis, plan_file, report, schedule, sighting, timeline
 from lipwright.dubbing.plan import LOST, MISSING, SEEN, TURNED_AWAY, Plan, Source
 from lipwright.dubbing.plan_file import PlanWriter
 from lipwright.dubbing.references import COUNT
@@ -193,7 +193,7 @@ def test_references_show_the_range_of_openings(tmp_path: Path) -> None:
 @pytest.fixture(autouse=True)
 def _nothing_covers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The scripted faces lie on random colours, in which anything may look like a microphone."""
-    monkeypatch.setattr(analysis, "_covered", lambda *arguments: 0.0)
+    monkeypatch.setattr(sighting, "covered_in", lambda *arguments: 0.0)
 
 
 def test_saved_plan_is_the_same_plan(tmp_path: Path) -> None:
@@ -238,9 +238,3 @@ def test_foreign_and_unfinished_plans_are_not_used(tmp_path: Path) -> None:
     for cut in (10, len(data) // 2, len(data) - 30):
         made.path.write_bytes(data[:cut])
         assert load(made.path, made.source, made.settings) is None
-
-
-def test_fades_by_hand() -> None:
-    usable = np.array([1, 1, 1, 1, 0, 1, 1, 1, 1, 1], bool)
-    strength = analysis.fades(usable, 1, True, False)
-    assert strength == pytest.approx([1, 1, 1, 0.5, 0, 0.5, 1, 1, 1, 0.5])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from lipwright.dubbing.hidden import (
     MAP_SIDE,
     NOTHING,
     Hidden,
+    frames_near,
     hidden_by,
     lasting,
     pack,
@@ -24,6 +26,7 @@ from lipwright.dubbing.plan import COVERED, SEEN, PlannedFace, Source
 from lipwright.dubbing.plan_file import PlanWriter
 from lipwright.errors import LipwrightError
 from lipwright.faces.hands import SEARCH_EVERY, Hand
+from lipwright.faces.paste import OUTLINE_POINTS
 from lipwright.faces.tracker import FaceTracker
 from tests.dubbing import clips
 from tests.dubbing.clips import Actor
@@ -33,7 +36,7 @@ from tests.faces.test_hands import UPRIGHT
 RATE = 25.0
 ACTOR = Actor(0, 40, 30, 120)
 CROP = np.array([[120.0, 0, 40], [0, 120.0, 30]])
-OUTLINE = clips.mesh(ACTOR)[list(analysis.OUTLINE_POINTS), :2]
+OUTLINE = clips.mesh(ACTOR)[list(OUTLINE_POINTS), :2]
 
 
 def hand(x: float, y: float, size: float = 25.0) -> Hand:
@@ -82,6 +85,12 @@ def test_what_is_seen_for_a_moment_is_nothing_and_gaps_are_filled() -> None:
     assert lasting([*early, a, a, NOTHING, None, b, *early], 2 * RATE) == {}
 
 
+def test_frames_near_a_hand_are_within_four_tenths_of_a_second() -> None:
+    assert frames_near([20, 22], RATE) == set(range(10, 33))
+    assert frames_near([20], Fraction(5, 2)) == {19, 20, 21}
+    assert frames_near([], RATE) == set()
+
+
 def test_a_face_may_change_beside_a_hand_only() -> None:
     shown = visible(thing().packed, 64)
     assert shown.shape == (64, 64)
@@ -91,7 +100,7 @@ def test_a_face_may_change_beside_a_hand_only() -> None:
 
 
 def test_the_mask_of_a_face_leaves_out_what_lies_before_it() -> None:
-    points = clips.mesh(Actor(0, 0, 0, 1.0))[list(analysis.OUTLINE_POINTS), :2].astype(np.float32)
+    points = clips.mesh(Actor(0, 0, 0, 1.0))[list(OUTLINE_POINTS), :2].astype(np.float32)
     crop = np.array([[100.0, 0, 0], [0, 100.0, 0]])
     free = face_renderer.face_mask(PlannedFace(0, crop, points, SEEN, 1.0), 64)
     face = PlannedFace(0, crop, points, SEEN, 1.0, thing(0, 64).packed)

@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from lipwright.dubbing import analysis
+from lipwright.dubbing import (
+    analysis,
+    bridging,
+    fades,
+    hidden,
+    reference_pictures,
+    sighting,
+    track_building,
+)
 from lipwright.dubbing import plan_version as room
 from lipwright.dubbing.plan_version import imported_by, plan_version
 from lipwright.faces import alignment, cuts
@@ -19,10 +27,14 @@ from lipwright.faces import alignment, cuts
 @pytest.mark.parametrize(
     ("module", "name", "value"),
     [
-        (analysis, "MIN_SIDE", 41.0),
-        (analysis, "TURNED_DEGREES", 61.0),
-        (analysis, "HELD_SECONDS", 0.26),
-        (analysis, "FADE_SECONDS", 0.13),
+        (sighting, "MIN_SIDE", 41.0),
+        (sighting, "TURNED_DEGREES", 61.0),
+        (bridging, "HELD_SECONDS", 0.26),
+        (fades, "FADE_SECONDS", 0.13),
+        (hidden, "NEAR_SECONDS", 0.5),
+        (reference_pictures, "DETAIL_SIDE", 700),
+        (track_building, "SMOOTH_RADIUS", 3),
+        (analysis, "THUMBNAIL_SIDE", 900),
         (cuts, "LIGHT", 81.0),
         (alignment, "EYE_LINE", 0.27),
         (alignment, "STABLE_POINTS", (33, 133)),
@@ -62,7 +74,14 @@ def test_every_line_changes_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 def test_it_looks_at_all_that_finds_measures_and_chooses() -> None:
     names = set(imported_by(room.PASS_ONE))
-    rooms = {"dubbing.plan", "dubbing.references", "faces.alignment", "faces.cuts"}
+    rooms = {
+        "dubbing.plan",
+        "dubbing.references",
+        "dubbing.sighting",
+        "dubbing.track_building",
+        "faces.alignment",
+        "faces.cuts",
+    }
     rooms |= {"faces.landmarks", "faces.detector", "faces.measure", "faces.network"}
     rooms |= {"faces.tracker", "media.reader", "media.thumbnail", "media.region", "media.planes"}
     assert {f"lipwright.{room}" for room in rooms} <= names

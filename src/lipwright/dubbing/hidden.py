@@ -8,10 +8,12 @@ reference only if there is nothing better.
 
 from __future__ import annotations
 
+import math
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 
 import cv2
@@ -35,6 +37,8 @@ AFTER_SECONDS = 0.08
 """A hand may stay for so long after it was seen last: it is lost while it is still there."""
 HIDDEN_LIPS = 0.7
 """A mouth of which more is hidden is left alone."""
+NEAR_SECONDS = 0.4
+"""Frames nearer than this to one with a hand before the face are no references."""
 RIM, SOFT = 2, 1.5
 """Places of a map by which a hand is made larger, for its edge is not known better, and the
 standard deviation of the soft edge beyond."""
@@ -134,6 +138,20 @@ def lasting(seen: Sequence[Hidden | None], rate: float) -> dict[int, Hidden]:
             there = now if now is not None and now.packed else there
             found[k] = there
     return found
+
+
+def frames_near(frames: Sequence[int], rate: Fraction | float) -> set[int]:
+    """Frames in which, or shortly before or after which, a hand lies before a face.
+
+    A hand that comes may not be seen at once.
+
+    Args:
+        frames: those in which it was seen.
+        rate: frames per second.
+    """
+    near = math.ceil(NEAR_SECONDS * rate)
+    rows = np.array(sorted(frames), np.int64)[:, None] + np.arange(-near, near + 1)
+    return set(rows.ravel().tolist())
 
 
 def visible(packed: bytes, side: int) -> Array:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright.dubbing.analysis import FADE_SECONDS, fades
+from lipwright.dubbing.fades import fade_frames, fades
 from lipwright.dubbing.findings import finding
 from lipwright.dubbing.plan import LOST, MISSING, NOT_SPEAKING, USABLE, Plan, Track, unpack_points
 from lipwright.dubbing.speaker_scores import SeeingNetwork, speaker_scores
@@ -250,8 +250,7 @@ def limited(plan: Plan, rows: Mapping[int, Flags]) -> Plan:
         first, last = plan.shots[track.shot]
         frames = range(first, last)
         rate = len(frames) / max(1e-9, float((plan.pts[last] - plan.pts[first]) * plan.time_base))
-        fade = max(1, int(np.ceil(FADE_SECONDS * rate)))
-        shown = fades(still, fade, track.first == first, track.last == last)
+        shown = fades(still, fade_frames(rate), track.first == first, track.last == last)
         strength = np.minimum(track.strength, shown).astype(np.float32)
         tracks.append(replace(track, states=states, strength=np.where(still, strength, 0)))
     return replace(plan, tracks=tracks)

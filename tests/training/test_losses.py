@@ -13,6 +13,7 @@ from lipwright.models.efficientnet import EfficientNetFeatures
 from lipwright.training.losses import perceptual
 from lipwright.training.losses.adversarial import (
     adaptive_weight,
+    balanced,
     discriminator_hinge,
     generator_hinge,
 )
@@ -39,6 +40,39 @@ def test_adaptive_weight_is_the_ratio_of_gradients() -> None:
     assert not lam.requires_grad
     silent = adaptive_weight((3.0 * w).sum(), (0.0 * w).sum(), w)
     assert silent.item() == pytest.approx(0.8 * 1e4)
+
+
+def test_balanced_losses_by_hand() -> None:
+    """made = 2 w: d rec / d w = 3 * 2, d adv / d w = 6 * 2 (w is first and last weight at once)."""
+    w = torch.ones(1, requires_grad=True)
+    made = 2.0 * w
+    total, lam = balanced(made, w, 3.0 * made.sum(), 6.0 * made.sum())
+    weight = 0.8 * 6.0 / (12.0 + 1e-4)
+    assert lam.item() == pytest.approx(weight)
+    assert total.item() == pytest.approx(6.0 + weight * 12.0)
+    total.backward()
+    assert w.grad is not None
+    assert w.grad.item() == pytest.approx(6.0 + weight * 12.0)
+
+
+def test_balanced_losses_have_the_gradients_of_the_adaptive_weight() -> None:
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Linear(5, 4), torch.nn.Tanh(), torch.nn.Linear(4, 3))
+    judge = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1))
+    x, y = torch.randn(6, 5), torch.randn(6, 3)
+    last = network[2].weight
+    made = network(x)
+    rec, adv = (made - y).abs().mean(), generator_hinge(judge(made))
+    direct = rec + adaptive_weight(rec, adv, last, 0.5) * adv
+    expected = torch.autograd.grad(direct, list(network.parameters()))
+    made = network(x)
+    rec, adv = (made - y).abs().mean(), generator_hinge(judge(made))
+    total, _ = balanced(made, last, rec, adv, 0.5)
+    assert total.item() == pytest.approx(direct.item(), rel=1e-6)
+    found = torch.autograd.grad(total, list(network.parameters()))
+    for a, b in zip(found, expected, strict=True):
+        assert torch.allclose(a, b, rtol=1e-4, atol=1e-7)
+    assert all(p.grad is None for p in judge.parameters()), "the judge is not taught meanwhile"
 
 
 def test_mouth_map_has_mean_one_and_favours_the_mouth() -> None:

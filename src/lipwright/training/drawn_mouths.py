@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from lipwright.face_regions import MOUTH_ELLIPSE, MOUTH_WINDOW, pixel_box
+from lipwright.face_regions import MOUTH_ELLIPSE, MOUTH_WINDOW
 from lipwright.geometry import smoothstep
 
 KERNEL = 0.012
@@ -39,11 +39,15 @@ def kernel_weights(lips: Tensor, others: Tensor) -> Tensor:
     return (-0.5 * apart / KERNEL**2).softmax(1)
 
 
+def copy_side(size: int) -> int:
+    """F: pixels a side of a mouth window as it is mixed, for crops of ``size`` pixels."""
+    return 2 * round(size * (MOUTH_WINDOW[2] - MOUTH_WINDOW[0]))
+
+
 @torch.no_grad()
 def drawn_mouths(
-    vqgan: nn.Module,
-    crops: Tensor,
-    others: Tensor,
+    copies: Tensor,
+    of_others: Tensor,
     weights: Tensor,
     windows: Tensor,
     other_windows: Tensor,
@@ -52,9 +56,8 @@ def drawn_mouths(
     """Mouth windows as the first stage draws them, with the source around the lips.
 
     Args:
-        vqgan: the Face-VQGAN; gives the picture and its codes.
-        crops: (B, 3, C, C) whole crops at its size, in [-1, 1].
-        others: (B, M, 3, C, C) other frames of the same people.
+        copies: (B, 3, F, F) in [-1, 1], the mouth windows after the Face-VQGAN.
+        of_others: (B, M, 3, F, F) those of other frames of the same people.
         weights: (B, M) of :func:`kernel_weights`.
         windows: (B, 3, W, W) the mouth windows of the crops, sharp.
         other_windows: (B, M, 3, W, W) those of the others.
@@ -63,15 +66,12 @@ def drawn_mouths(
     Returns:
         (B, 3, S, S) in [-1, 1].
     """
-    b, m = others.shape[:2]
-    fine = 2 * round(crops.shape[-1] * (MOUTH_WINDOW[2] - MOUTH_WINDOW[0]))
-    copies = _window(vqgan(torch.cat([crops, others.flatten(0, 1)]))[0].clamp(-1, 1), fine)
-    copy, of_others = copies[:b], copies[b:].reshape(b, m, 3, fine, fine)
-    sharp = _resized(other_windows.flatten(0, 1), fine).reshape(b, m, 3, fine, fine)
+    fine = copies.shape[-1]
+    sharp = resized(other_windows.flatten(0, 1), fine).reshape(of_others.shape)
     residual = (weights[:, :, None, None, None] * (sharp - of_others)).sum(1)
-    made = _resized((copy + residual).clamp(-1, 1), size)
-    mask = lip_mask(size, crops.device)
-    return mask * made + (1 - mask) * _resized(windows, size)
+    made = resized((copies + residual).clamp(-1, 1), size)
+    mask = lip_mask(size, copies.device)
+    return mask * made + (1 - mask) * resized(windows, size)
 
 
 def lip_mask(size: int, device: torch.device | str = "cpu") -> Tensor:
@@ -101,12 +101,8 @@ def encoded(pictures: Tensor, rng: np.random.Generator, share: float) -> Tensor:
     return torch.stack(made)
 
 
-def _window(crops: Tensor, side: int) -> Tensor:
-    left, top, right, bottom = pixel_box(MOUTH_WINDOW, crops.shape[-1])
-    return _resized(crops[..., top:bottom, left:right], side)
-
-
-def _resized(pictures: Tensor, side: int) -> Tensor:
+def resized(pictures: Tensor, side: int) -> Tensor:
+    """(B, C, h, h) -> (B, C, side, side), smoothed where it becomes smaller."""
     if pictures.shape[-1] == side:
         return pictures
     smaller = side < pictures.shape[-1]

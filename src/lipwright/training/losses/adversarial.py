@@ -34,3 +34,31 @@ def adaptive_weight(
     ratio = g_rec.norm() / (g_adv.norm() + 1e-4)
     weight: Tensor = factor * ratio.clamp(0.0, 1e4).detach()
     return weight
+
+
+def balanced(
+    made: Tensor, last: Tensor, reconstruction: Tensor, adversarial: Tensor, factor: float = 0.8
+) -> tuple[Tensor, Tensor]:
+    """Reconstruction plus weighted adversary, each network passed backwards once.
+
+    The same loss and gradient as with :func:`adaptive_weight`, where the norms ask for a pass of
+    their own through everything behind the picture. Here the gradients with respect to the picture
+    are taken first; the norms at ``last`` and the gradients of the generator follow from them.
+
+    Args:
+        made: the generator's picture, which both losses come from.
+        last: the weight at which gradients are compared; part of what ``made`` comes from.
+        reconstruction: sum of the other losses; they may depend on the generator by ``made`` alone.
+        adversarial: the generator's loss.
+        factor: of the weight.
+
+    Returns:
+        The loss to be minimised, and the weight.
+    """
+    at_made = [torch.autograd.grad(loss, made)[0] for loss in (reconstruction, adversarial)]
+    norms = [torch.autograd.grad(made, last, g, retain_graph=True)[0].norm() for g in at_made]
+    weight = factor * (norms[0] / (norms[1] + 1e-4)).clamp(0.0, 1e4)
+    value = (reconstruction + weight * adversarial).detach()
+    # Of no value, but with the gradient that is wanted.
+    carrier = ((made - made.detach()) * (at_made[0] + weight * at_made[1])).sum()
+    return value + carrier, weight

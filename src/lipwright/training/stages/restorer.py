@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -20,17 +21,21 @@ from lipwright.data.mouth_windows import Crops, MouthWindows, WindowClip, cut_wi
 from lipwright.data.packed import PackedCorpus
 from lipwright.faces.lip_align import align_window
 from lipwright.models.discriminator import PatchDiscriminator
+from lipwright.models.layers import channels_last
 from lipwright.models.restorer import Restorer
 from lipwright.models.vqgan import VQGAN
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
+from lipwright.training.devices import check_device
 from lipwright.training.drawn_mouths import drawn_mouths, encoded, kernel_weights, lip_mask
 from lipwright.training.losses.adversarial import (
-    adaptive_weight,
+    balanced,
     discriminator_hinge,
     generator_hinge,
 )
 from lipwright.training.losses.perceptual import build_perceptual
 from lipwright.training.losses.reconstruction import gradient_l1, weighted_l1
+from lipwright.training.mouth_copies import mouth_copies
+from lipwright.training.patches import cut_patches, patch_corners
 from lipwright.training.pictures import write_sheet
 from lipwright.training.stages.run import StageRun
 from lipwright.training.trainer import Context
@@ -59,6 +64,8 @@ class RestorerConfig(Section):
         references: aligned frames beside the degraded one.
         mixed: frames whose residual is mixed.
         codec: share of the examples that go through a codec.
+        patch: side of the random part of the degraded window that a step is computed on; 0: all.
+        discriminator: arguments of the PatchGAN.
     """
 
     model: dict[str, Any] = Field(default_factory=dict)
@@ -68,6 +75,8 @@ class RestorerConfig(Section):
     references: int = Field(default=2, ge=0, le=8)
     mixed: int = Field(default=4, ge=1, le=16)
     codec: float = Field(default=0.5, ge=0.0, le=1.0)
+    patch: int = Field(default=0, ge=0, multiple_of=2)
+    discriminator: dict[str, Any] = Field(default_factory=dict)
     loss: RestorerLoss = RestorerLoss()
     optimiser: OptimiserConfig = OptimiserConfig()
     run: RunConfig = RunConfig()
@@ -80,22 +89,27 @@ class RestorerStage:
         config: see :class:`RestorerConfig`.
         corpus: the packed corpus.
         windows: its mouth windows.
-        vqgan: checkpoint of the Face-VQGAN that draws.
+        copies: (N, 3, F, F) the windows after the Face-VQGAN that draws.
     """
 
     name = "restorer"
 
     def __init__(
-        self, config: RestorerConfig, corpus: PackedCorpus, windows: MouthWindows, vqgan: Path
+        self,
+        config: RestorerConfig,
+        corpus: PackedCorpus,
+        windows: MouthWindows,
+        copies: NDArray[np.float16],
     ) -> None:
         self.config, self.run, self.optimiser = config, config.run, config.optimiser
-        self.corpus, self.windows = corpus, windows
-        self.vqgan = load_checkpoint(vqgan).build("vqgan", VQGAN)
+        self.corpus, self.windows, self.copies = corpus, windows, copies
         torch.manual_seed(config.run.seed)
         self.network: nn.Module = Restorer(**config.model)
         loss = config.loss
         self.discriminator: nn.Module | None = (
-            PatchDiscriminator() if loss.adversarial > 0 else None
+            channels_last(PatchDiscriminator(**config.discriminator))
+            if loss.adversarial > 0
+            else None
         )
         self.perceptual = build_perceptual(loss.perceptual)
         self.clips = windows.split("train")
@@ -128,9 +142,8 @@ class RestorerStage:
         target, theirs = self._windows(rows).to(device), self._windows(flat).to(device)
         weights = kernel_weights(self._lips(rows), grouped(self._lips(flat))).to(device)
         drawn = drawn_mouths(
-            self.vqgan.to(device),
-            self._crops(rows).to(device),
-            grouped(self._crops(flat).to(device)),
+            self._copies(rows).to(device),
+            grouped(self._copies(flat).to(device)),
             weights,
             target,
             grouped(theirs),
@@ -155,10 +168,8 @@ class RestorerStage:
     def _windows(self, rows: list[tuple[WindowClip, int]]) -> Tensor:
         return _unit(np.stack([self.windows.pixels[clip.first + i] for clip, i in rows]))
 
-    def _crops(self, rows: list[tuple[WindowClip, int]]) -> Tensor:
-        m, size = self.corpus.margin, self.corpus.size
-        frames = [self.corpus.frames[clip.frames[i]] for clip, i in rows]
-        return _unit(np.stack([f[m : m + size, m : m + size] for f in frames]))
+    def _copies(self, rows: list[tuple[WindowClip, int]]) -> Tensor:
+        return torch.from_numpy(np.stack([self.copies[clip.first + i] for clip, i in rows])).float()
 
     def _lips(self, rows: list[tuple[WindowClip, int]]) -> Tensor:
         shapes = np.stack([self.corpus.lips[clip.frames[i]] for clip, i in rows])
@@ -170,6 +181,13 @@ class RestorerStage:
         rng = context.rng(self.run.seed, step)
         drawn, references, target = self.batch(self.clips, self.run.batch, rng, context)
         weight = self.weight.to(context.device)
+        if self.config.patch and self.config.patch < self.config.size:
+            patch, k = self.config.patch, self.large // self.config.size
+            corners = patch_corners(rng, len(drawn), self.config.size, patch)
+            drawn = cut_patches(drawn, corners, patch)
+            references, target, weight = (
+                cut_patches(x, corners, patch, k) for x in (references, target, weight)
+            )
         with context.autocast():
             made = network(drawn, references)
         made = made.float()
@@ -187,9 +205,8 @@ class RestorerStage:
             adversarial = generator_hinge(self.discriminator(made))
             plain = getattr(network, "module", network)
             assert isinstance(plain, Restorer)
-            lam = adaptive_weight(total, adversarial, plain.last.weight, loss.adversarial)
+            total, lam = balanced(made, plain.last.weight, total, adversarial, loss.adversarial)
             out |= {"adversarial": adversarial, "lambda": lam}
-            total = total + lam * adversarial
         self._last = (target, made.detach())
         return out | {"loss": total}
 
@@ -276,4 +293,13 @@ def build(run: StageRun[RestorerConfig]) -> RestorerStage:
     config = run.config
     side = config.size * Restorer(**config.model).scale
     windows = cut_windows(run.corpus, run.folder / "windows", side, config.per_clip, config.crops)
-    return RestorerStage(config, run.corpus, windows, run.made("vqgan"))
+    vqgan = load_checkpoint(run.made("vqgan"))
+    copies = mouth_copies(
+        vqgan.build("vqgan", VQGAN),
+        vqgan.sha256,
+        run.corpus,
+        windows,
+        run.folder / "windows",
+        check_device(run.device),
+    )
+    return RestorerStage(config, run.corpus, windows, copies)

@@ -175,6 +175,19 @@ def test_the_converter_of_openvino_reports_to_nobody() -> None:
     assert done.stdout.split() == ["openvino.tools.ovc.telemetry_stub"] * 2
 
 
+def test_openvino_loads_its_converter_when_it_is_asked_for() -> None:
+    code = (
+        "import sys\n"
+        "from lipwright.openvino_core import core\n"
+        "core()\n"
+        "print('openvino.tools.ovc' in sys.modules)\n"
+        "import openvino\n"
+        "print(openvino.convert_model.__name__, hasattr(openvino, 'nothing'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "convert_model", "False"]
+
+
 def test_every_room_has_its_place_in_the_layers() -> None:
     rooms = {
         entry.name.removesuffix(".py")

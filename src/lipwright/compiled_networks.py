@@ -15,8 +15,6 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable, Mapping
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +82,11 @@ def _identity(identity: str, config: Mapping[str, Any]) -> str:
     return repr((identity, settings, _openvino_version(), str(device)))
 
 
-@cache
 def _openvino_version() -> str:
-    """Looked up once: a search through all installed packages."""
-    return version("openvino")
+    """Asked of the library itself: a search through all installed packages takes longer."""
+    import openvino
+
+    return str(openvino.__version__)
 
 
 _ABILITIES = "OPTIMIZATION_CAPABILITIES"

@@ -113,7 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # A polite request to end (a closed session, a batch system) is cleaned up like Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        command_of(app)(words, prog_name="lipwright")
+        completing = "_LIPWRIGHT_COMPLETE" in os.environ  # then the words come otherwise
+        command_of(app, None if completing else words)(words, prog_name="lipwright")
         sys.exit(0)
     except Interrupted as error:
         _fail(error, error.sentence or "Interrupted.", _interrupted(), debug)

@@ -7,7 +7,9 @@ their whole width, which leaves the words of the help a quarter of a terminal of
 
 from __future__ import annotations
 
+import copy
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import typer.main
@@ -20,9 +22,15 @@ WIDEST = 14
 """Letters of a list of choices that ``--help`` shows; a longer one is left to the help's words."""
 
 
-def command_of(app: typer.Typer) -> Any:
-    """The command line of an application, its help and its refusals made plain."""
-    command = typer.main.get_command(app)
+def command_of(app: typer.Typer, words: Sequence[str] | None = None) -> Any:
+    """The command line of an application, its help and its refusals made plain.
+
+    Args:
+        app: the application.
+        words: the words of the command line, if only they have to be understood: reading the
+            parameters of all commands takes as long as the rest of the start.
+    """
+    command = typer.main.get_command(app if words is None else _for_words(app, words))
     waiting: list[Any] = [command]
     while waiting:
         found = waiting.pop()
@@ -38,6 +46,41 @@ def command_of(app: typer.Typer) -> Any:
             else:
                 _plain_option(parameter)
     return command
+
+
+def _for_words(app: typer.Typer, words: Sequence[str]) -> typer.Typer:
+    """The application, in which commands that these words do not name have no parameters."""
+    named = next((word for word in words if not word.startswith("-")), "")
+    made = copy.copy(app)
+    made.registered_commands = [
+        each if _name(each) == named else _bare(each) for each in app.registered_commands
+    ]
+    made.registered_groups = [
+        each if each.name == named else _bare_group(each) for each in app.registered_groups
+    ]
+    return made
+
+
+def _name(command: Any) -> str:
+    return str(command.name or typer.main.get_command_name(command.callback.__name__))
+
+
+def _bare(command: Any) -> Any:
+    def nothing() -> None:
+        """Stands for the command in lists of commands."""
+
+    nothing.__name__, nothing.__doc__ = command.callback.__name__, command.callback.__doc__
+    made = copy.copy(command)
+    made.callback = nothing
+    return made
+
+
+def _bare_group(group: Any) -> Any:
+    made = copy.copy(group)
+    made.typer_instance = copy.copy(group.typer_instance)
+    inner = group.typer_instance.registered_commands
+    made.typer_instance.registered_commands = [_bare(command) for command in inner]
+    return made
 
 
 def _plain_argument(parameter: Any) -> None:

@@ -58,9 +58,10 @@ def _clips(
 
 def _of_clips(command: Callable[..., None]) -> Callable[..., None]:
     """A command with the parameters of ``_clips``, which gets the chosen clips as ``chosen``."""
+    hints = {each: get_type_hints(each, include_extras=True) for each in (_clips, command)}
     parameters = [
         parameter.replace(
-            annotation=get_type_hints(function, include_extras=True)[parameter.name],
+            annotation=hints[function][parameter.name],
             kind=inspect.Parameter.KEYWORD_ONLY,
         )
         for function in (_clips, command)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lipwright import __version__
-from lipwright.dubbing.cast.job import CastJob
 from lipwright.dubbing.options import DubOptions
 from lipwright.dubbing.plan import Source
 from lipwright.enhance.base import Enhancer
 from lipwright.methods.base import Method
+
+if TYPE_CHECKING:
+    from lipwright.dubbing.cast.job import CastJob
 
 
 def job_identity(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright.dubbing.cast.job import CastJob
 from lipwright.dubbing.cast.request import CastSpeech
 from lipwright.dubbing.checks import check_job, check_method
 from lipwright.dubbing.marks import marks
@@ -25,6 +24,7 @@ from lipwright.media.tracks import stream_losses
 from lipwright.methods.base import Method
 
 if TYPE_CHECKING:
+    from lipwright.dubbing.cast.job import CastJob
     from lipwright.provenance.session import Provenance
 
 
@@ -64,6 +64,8 @@ class JobInputs(ObservedJob):
         is_cast = self.given_cast is not None
         check_job(self.video, self.speech, self.out, self.options, cast=is_cast)
         if self.given_cast is not None:
+            from lipwright.dubbing.cast.job import CastJob
+
             self.cast = CastJob(self.given_cast, self.video, self.out, self.options)
         self.report.replaced = self.options.preview is None and self.out.exists()
         if self.report.replaced and self._explains:

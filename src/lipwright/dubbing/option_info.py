@@ -7,6 +7,7 @@ option is declared in one place.
 from __future__ import annotations
 
 from dataclasses import Field, dataclass, field, fields
+from functools import cache
 from typing import Any, Literal, get_args, get_type_hints
 
 Group = Literal["Face", "Model", "Output", "Marks", "Job"]
@@ -73,8 +74,14 @@ def info_of(described: Field[Any]) -> OptionInfo:
 
 def options_of(kind: type[Any]) -> dict[str, tuple[Field[Any], OptionInfo, Any]]:
     """Field, description and resolved type of every option of a dataclass, by name."""
-    hints = get_type_hints(kind)
+    hints = _hints_of(kind)  # type: ignore[arg-type]
     return {f.name: (f, info_of(f), hints[f.name]) for f in fields(kind)}
+
+
+@cache
+def _hints_of(kind: type[Any]) -> dict[str, Any]:
+    """Resolved once: several commands take the same options."""
+    return get_type_hints(kind)
 
 
 def choices_of(hint: Any) -> tuple[str, ...]:

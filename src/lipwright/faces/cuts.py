@@ -81,6 +81,10 @@ def _features(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     height, width = image.shape[:2]
     scale = min(1.0, SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    # Means over 2 x 2 pixels are several times cheaper than over any other area.
+    while not (image.shape[0] % 2 or image.shape[1] % 2) and image.shape[1] >= 4 * size[0]:
+        half = (image.shape[1] // 2, image.shape[0] // 2)
+        image = np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_AREA), np.uint8)
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     hsv = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2HSV), np.float32)
     hsv[..., 1] *= hsv[..., 2] * np.float32(1 / 255)

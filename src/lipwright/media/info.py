@@ -11,6 +11,7 @@ import math
 import struct
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -110,12 +111,12 @@ class VideoInfo:
     can_jump: bool = True
     timecode: str | None = None
 
-    @property
+    @cached_property
     def square_size(self) -> tuple[float, float]:
         """Width and height in storage orientation once the pixels are square."""
         return float(self.width * self.sample_aspect), float(self.height)
 
-    @property
+    @cached_property
     def display_size(self) -> tuple[int, int]:
         """Width and height of the picture as shown."""
         width, height = self.square_size

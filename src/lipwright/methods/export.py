@@ -80,6 +80,7 @@ def add_graphs(path: Path, exports: Mapping[str, Export]) -> None:
         arrays = {n: file.get_tensor(n) for n in file.keys() if not n.startswith(GRAPH)}  # noqa: SIM118
     made, table = pack_graphs(arrays, [make_graph(n, export) for n, export in exports.items()])
     header["graphs"] = table
+    header.pop("int8", None)  # of the graphs before; tools/calibrate.py makes them again
     with written_whole(path) as temporary:
         save_file({**arrays, **made}, str(temporary), metadata={"lipwright": json.dumps(header)})
         temporary.chmod(0o644)

@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from lipwright.compiled_networks import compiled
 from lipwright.errors import LipwrightError, missing_extra
 from lipwright.files.whole import file_sha256
+from lipwright.methods import eight_bits
+from lipwright.methods.eight_bits import Ranges
 from lipwright.openvino_core import core
 from lipwright.weights.container import Graph, StoredGraph, read_graphs
 
@@ -47,16 +49,23 @@ class GraphEngine:
         fused: element-wise operations that follow each other are compiled into one loop (OpenVINO's
             snippets). OpenVINO 2026.4 crashes while it does that to modulated group normalisations
             of few channels, so it is for networks that have none.
+        ranges: of convolutions that are computed in 8 bits where that is faster
+            (``methods/eight_bits.py``).
     """
 
     def __init__(
-        self, graph: Graph | StoredGraph, exact: bool = False, fused: bool = False
+        self,
+        graph: Graph | StoredGraph,
+        exact: bool = False,
+        fused: bool = False,
+        ranges: Ranges | None = None,
     ) -> None:
         self._core, self._graph, self._digest = core(), graph, graph.digest
         self._fused = fused
         has_bf16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self.precision = "bf16" if has_bf16 and not exact else "f32"
-        self.name = f"openvino ({self.precision})"
+        self._ranges = ranges if ranges and not exact and eight_bits.wanted() else {}
+        self.name = f"openvino ({'int8' if self._ranges else self.precision})"
         self._threads = _threads.get() or half_the_cores()
         self._compiled: dict[tuple[tuple[int, ...], ...], Any] = {}
 
@@ -82,7 +91,8 @@ class GraphEngine:
             "ENABLE_CPU_PINNING": False,  # several processes would share the first cores
             "SNIPPETS_MODE": "ENABLE" if self._fused else "DISABLE",
         }
-        return compiled(f"{self._digest} {shapes}", config, lambda: self._model(shapes))
+        levels = f" {sorted(self._ranges.items())}" if self._ranges else ""
+        return compiled(f"{self._digest} {shapes}{levels}", config, lambda: self._model(shapes))
 
     def _model(self, shapes: tuple[tuple[int, ...], ...]) -> Any:
         import openvino as ov
@@ -93,6 +103,7 @@ class GraphEngine:
             model.reshape(
                 {p: ov.PartialShape(list(s)) for p, s in zip(model.inputs, shapes, strict=True)}
             )
+            eight_bits.quantise(model, self._ranges)
         except (RuntimeError, ValueError) as error:
             raise LipwrightError(
                 f"the graph '{self._graph.name}' of the checkpoint cannot be used "
@@ -174,8 +185,9 @@ def load_engines(
     if on_cpu and backend in ("auto", "openvino"):
         graphs = read_graphs(path, header)
         if graphs:
+            ranges = eight_bits.ranges_of(header, path)
             return {
-                name: GraphEngine(graph, name in exact, name in fused)
+                name: GraphEngine(graph, name in exact, name in fused, ranges.get(name))
                 for name, graph in graphs.items()
             }
     if device not in ("auto", "cpu"):

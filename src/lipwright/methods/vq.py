@@ -41,6 +41,8 @@ from lipwright.weights.header import Header
 
 REFERENCE_ROWS = 4
 """Reference frames per call of their encoder."""
+NORM_ROWS = 4
+"""Reference frames whose statistics the group normalisations take for all pictures of a face."""
 PAPER_REFERENCES = ("same", "fixed", "gallery")
 """Choices for the paper's generator; the first is the paper's own."""
 SHAPE_ARTICULATION = 1.0
@@ -112,16 +114,17 @@ class VQMethod(Method):
 
             return dict(modules_of(path))
 
-        # The kernel alone has no group normalisations left when it draws frames.
+        # With the kernel alone nothing modulates group normalisations.
         kernel = self.gallery and not fields.section("networks").section("generator").flag(
             "correct", default=True
         )
-        fused = ("frames",) if kernel else ()
+        fused = ("norms", "references", "frames") if kernel else ()
         # In bfloat16 the motions would tremble.
         engines = load_engines(path, header, device, backend, modules, _SPEECH, fused)
         if not {"references", "frames"} <= set(engines):
             fields.fail(f"graphs are {', '.join(sorted(engines))}")
         self.references, self.frames = engines["references"], engines["frames"]
+        self.norms = engines.get("norms")
         self.speech = [engines[part] for part in _SPEECH if part in engines]
         if self.gallery is not bool(self.speech):
             fields.fail("the speech network has no graph")
@@ -158,9 +161,22 @@ class VQMethod(Method):
             if self.reference == "fixed":  # references come from closed to open
                 pictures, motions = pictures[:1], motions[:1]
         rest = None if lips is None else np.asarray(lips.rest.shape, np.float64)
-        encoded = in_full_batches(self.references, pictures, motions, size=REFERENCE_ROWS)
-        if isinstance(self.references, GraphEngine):
-            self.references.release()  # wanted once per face, and large
+        if self.norms is None:
+            encoded = in_full_batches(self.references, pictures, motions, size=REFERENCE_ROWS)
+        else:
+            # From closed to open: all kinds of mouths have a say in the statistics.
+            some = np.unique(np.linspace(0, len(pictures) - 1, NORM_ROWS).round().astype(int))
+            (each,) = in_full_batches(self.norms, pictures[some], size=REFERENCE_ROWS)
+            norms = each.mean(axis=0, keepdims=True)
+
+            def encode(*rows: Array) -> tuple[Array, ...]:
+                return self.references(*rows, norms)
+
+            *known, residual = in_full_batches(encode, pictures, motions, size=REFERENCE_ROWS)
+            encoded = (*known, norms, residual)
+        for engine in (self.norms, self.references):
+            if isinstance(engine, GraphEngine):
+                engine.release()  # wanted once per face, and large
         return VQState(encoded, rest)
 
     def speech_features(self, wave: Array) -> Array:

@@ -31,12 +31,25 @@ class ReferenceRows(nn.Module):
         super().__init__()
         self.encoder = encoder
 
-    def forward(self, reference: Tensor, motions: Tensor) -> tuple[Tensor, ...]:
-        """(R, 3, kS, kS), (R, K) -> tensors of R rows."""
-        made: tuple[Tensor, ...] = self.encoder(reference, motions)
+    def forward(self, reference: Tensor, motions: Tensor, *norms: Tensor) -> tuple[Tensor, ...]:
+        """(R, 3, kS, kS), (R, K), with a gallery also (1, N) -> tensors of R rows."""
+        made: tuple[Tensor, ...] = self.encoder(reference, motions, *norms)
         if isinstance(self.encoder.generator, CodeGenerator):
             return made
-        return tuple(each[0] for each in made)
+        *known, _, residual = made
+        return *(each[0] for each in known), residual[0]
+
+
+class ReferenceNorms(nn.Module):
+    """What the group normalisations do to reference frames, by rows."""
+
+    def __init__(self, encoder: ReferenceEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, reference: Tensor) -> tuple[Tensor]:
+        """(R, 3, kS, kS) -> (R, N)."""
+        return (self.encoder.norms(reference),)
 
 
 class FramesByRows(nn.Module):
@@ -85,6 +98,8 @@ def modules_of(path: Path) -> dict[str, nn.Module]:
         "references": ReferenceRows(references),
         "frames": FramesByRows(frames),
     }
+    if isinstance(references.generator, GalleryGenerator):
+        found["norms"] = ReferenceNorms(references)
     if isinstance(speech, SpeechToLips):
         found["speech"] = SpeechRows(speech)
     elif speech is not None:
@@ -99,19 +114,26 @@ def exports_of(path: Path, batch: int, rows: int) -> dict[str, Export]:
     size = fields.whole("size", 16, 1024)
     side, steps = size * fields.whole("finer", 1, 8, 1), checkpoint.header["audio"]["steps"]
     dim = checkpoint.header["networks"].get("speech", {}).get("dim", 8)
-    reference = (torch.zeros(rows, 3, side, side), torch.zeros(rows, dim))
-    with torch.inference_mode():
-        encoded = modules["references"](*reference)
     gallery = fields.choice("arch", ("gallery", "paper")) == "gallery"
+    reference: tuple[Tensor, ...] = (torch.zeros(rows, 3, side, side), torch.zeros(rows, dim))
+    found = {}
+    with torch.inference_mode():
+        if gallery:
+            found["norms"] = Export(modules["norms"], reference[:1], {})
+            reference = (*reference, modules["norms"](*reference[:1])[0][:1])
+        encoded = modules["references"](*reference)
     # The residual is mixed by the method; the paper's generator has a reference for every frame.
-    encoded = encoded[:-1] if gallery else (encoded[0][:1].expand(batch, -1, -1, -1),)
+    if gallery:
+        encoded = (*encoded[:-1], reference[-1])
+    else:
+        encoded = (encoded[0][:1].expand(batch, -1, -1, -1),)
     audio = torch.zeros(batch, dim) if gallery else torch.zeros(batch, 80, steps)
-    found = {
+    found |= {
         "references": Export(modules["references"], reference, {}),
         "frames": Export(
             modules["frames"],
             (torch.zeros(batch, 3, size, size), audio, *encoded),
-            dict.fromkeys(range(2, 2 + len(encoded)), 0) if gallery else {},
+            dict.fromkeys(range(2, 1 + len(encoded)), 0) if gallery else {},
         ),
     }
     if ENCODER in modules:
@@ -125,7 +147,7 @@ def exports_of(path: Path, batch: int, rows: int) -> dict[str, Export]:
 
 def build_networks(
     checkpoint: Checkpoint,
-) -> tuple[nn.Module, nn.Module, SpeechNetwork | None, LipSpace]:
+) -> tuple[ReferenceEncoder, FrameRenderer, SpeechNetwork | None, LipSpace]:
     """The two inference graphs of a joined checkpoint with its weights, its speech network where it
     has one, and its lip space.
 

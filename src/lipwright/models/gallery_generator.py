@@ -244,11 +244,24 @@ class GalleryGenerator(nn.Module):
             poses: (B, R, D', 16, 16) pose codes of the same frames.
             motions: (B, R, K) what their lips do.
         """
-        held = poses[:, :, :, POSE_CELLS[0], POSE_CELLS[1]].flatten(2)
-        held = F.normalize(held.float(), dim=2)
+        compared = poses[:, :, :, POSE_CELLS[0], POSE_CELLS[1]]
         if self.ask is None:
-            return ReferenceCodes(codes, codes[:, :, :1], held, motions)  # no query will be asked
+            return self.compared_references(codes, compared, motions)
+        held = F.normalize(compared.flatten(2).float(), dim=2)
         return ReferenceCodes(codes, self.ask.keys(codes, poses, motions), held, motions)
+
+    def compared_references(
+        self, codes: Tensor, compared: Tensor, motions: Tensor
+    ) -> ReferenceCodes:
+        """References of a generator without attention, which looks at some cells of the poses.
+
+        Args:
+            codes: as in :meth:`encode_references`.
+            compared: (B, R, D', rows, columns) pose codes of :data:`POSE_CELLS`.
+            motions: as there.
+        """
+        held = F.normalize(compared.flatten(2).float(), dim=2)
+        return ReferenceCodes(codes, codes[:, :, :1], held, motions)  # no query will be asked
 
     def forward(
         self, pose: Tensor, references: ReferenceCodes, lips: Tensor

@@ -92,7 +92,11 @@ class Downsample(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Double height and width: nearest neighbour, then conv3."""
+    """Double height and width: nearest neighbour, then conv3.
+
+    A trained layer does both in one transposed convolution, which is the same with four ninths of
+    the products: of a doubled map, neighbours under the 3x3 kernel are equal two by two.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -100,8 +104,22 @@ class Upsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, 2H, 2W)."""
-        out: Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
-        return out
+        if self.training:
+            out: Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+            return out
+        kernel = _doubled(self.conv.weight)
+        return F.conv_transpose2d(x, kernel, self.conv.bias, stride=2, padding=1)
+
+
+def _doubled(kernel: Tensor) -> Tensor:
+    """(O, I, 3, 3) -> (I, O, 4, 4): a convolution of doubled maps as a transposed one of the maps.
+
+    Every pixel is seen as the square of four that it becomes, so the kernel is summed over squares.
+    """
+    wide = F.pad(kernel, (1, 1, 1, 1))
+    rows = wide[:, :, 1:] + wide[:, :, :-1]
+    squares = rows[..., 1:] + rows[..., :-1]
+    return squares.flip(2, 3).transpose(0, 1)
 
 
 class ConvBlock(nn.Module):

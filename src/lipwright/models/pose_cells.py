@@ -20,7 +20,7 @@ from lipwright.models.layers import Normalise
 if TYPE_CHECKING:
     from lipwright.models.vq_pipeline import CodeEncoder
 
-MARGIN = 2
+MARGIN = 1
 """Cells about those that are compared which the encoder sees as well."""
 
 

@@ -38,12 +38,12 @@ class Cut:
     left: int
     right: int
 
-    def grown(self, by: int, side: int) -> Cut:
-        """So many cells larger where the grid goes on, with even edges."""
+    def grown(self, by: int, side: int, even: bool = True) -> Cut:
+        """So many cells larger where the grid goes on; with even edges, to be halved again."""
         low = (max(0, self.top - by), max(0, self.left - by))
         high = (min(side, self.bottom + by), min(side, self.right + by))
-        top, left = (v - v % 2 for v in low)
-        bottom, right = (v + v % 2 for v in high)
+        top, left = (v - v % 2 * even for v in low)
+        bottom, right = (v + v % 2 * even for v in high)
         return Cut(top, bottom, left, right)
 
     def halved(self) -> Cut:
@@ -87,9 +87,9 @@ class RegionDecoder:
         wanted = box_cells(box, side)
         needed = wanted.grown(FINEST_MARGIN, side)
         chain = [needed]
-        for _ in range(levels):
+        for level in range(levels):
             side //= 2
-            chain.append(chain[-1].halved().grown(MARGIN, side))
+            chain.append(chain[-1].halved().grown(MARGIN, side, even=level < levels - 1))
         if any(isinstance(layer, SpatialAttention) for layer in decoder.modules()):
             chain[-1] = Cut(0, cells, 0, cells)  # it looks everywhere, at the coarsest level
         chain.reverse()  # coarsest first

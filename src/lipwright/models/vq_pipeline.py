@@ -55,7 +55,7 @@ class ReferenceEncoder(nn.Module):
 
     For the paper's generator the face and pose codes of every picture. For
     :class:`~lipwright.models.gallery_generator.GalleryGenerator` codes, keys, poses and motions,
-    what the group normalisations did (:mod:`lipwright.models.known_norms`), and the residual of
+    what the group normalisations do (:mod:`lipwright.models.known_norms`), and the residual of
     each reference frame: the picture less its reconstruction by the VQGAN inside
     :data:`~lipwright.face_regions.DRAWN_BOX`, the picture itself around it.
 
@@ -87,25 +87,57 @@ class ReferenceEncoder(nn.Module):
         self.face_sigma = face_sigma
         self.pose_sigma = pose_sigma
 
-    def forward(self, reference: Tensor, motions: Tensor) -> tuple[Tensor, ...]:
-        """References (R, 3, kS, kS) and (R, K) motions of their lips -> tensors, leading
-        dimension 1; for the paper's generator, which knows no motions, codes of R rows.
+    def norms(self, reference: Tensor) -> Tensor:
+        """(R, 3, kS, kS) -> (R, N): what the group normalisations of pose encoder and decoder do to
+        whole pictures, by the statistics of each.
         """
-        small = F.avg_pool2d(reference, self.finer) if self.finer > 1 else reference
-        codes = self.encode_face(small) / self.face_sigma
+        small = self._small(reference)
         norms = RecordedNorms()
-        latent = pose_cells.latent(self.encode_pose, blank_lower_half(small), norms)
-        poses = self.encode_pose.nearest_entries(latent) / self.pose_sigma
+        pose_cells.latent(self.encode_pose, blank_lower_half(small), norms)
+        self.decoder(self.post(self.encode_face(small)), norms)
+        return norms.vector()
+
+    def forward(
+        self, reference: Tensor, motions: Tensor, norms: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        """Encode references.
+
+        Args:
+            reference: (R, 3, kS, kS) in [-1, 1].
+            motions: (R, K) of their lips.
+            norms: (1, N) mean of :meth:`norms` over some reference frames of the face; None: over
+                all of these.
+
+        Returns:
+            Tensors, leading dimension 1; for the paper's generator, which knows no motions, codes
+            of R rows.
+        """
+        small = self._small(reference)
+        codes = self.encode_face(small) / self.face_sigma
+        blanked = blank_lower_half(small)
         if isinstance(self.generator, CodeGenerator):
-            return codes, poses
-        references = self.generator.encode_references(
-            codes.unsqueeze(0), poses.unsqueeze(0), motions.unsqueeze(0)
-        )
+            return codes, self.encode_pose(blanked) / self.pose_sigma
+        recorded = self.norms(reference) if norms is None else norms
+        known = KnownNorms(recorded.mean(dim=0, keepdim=True))
+        if self.generator.ask is None:  # only these cells of the poses are compared
+            compared = pose_cells.compared_codes(self.encode_pose, blanked, known)
+            held = (compared / self.pose_sigma).unsqueeze(0)
+            references = self.generator.compared_references(codes.unsqueeze(0), held, motions[None])
+        else:
+            latent = pose_cells.latent(self.encode_pose, blanked, known)
+            poses = self.encode_pose.nearest_entries(latent) / self.pose_sigma
+            references = self.generator.encode_references(
+                codes.unsqueeze(0), poses.unsqueeze(0), motions.unsqueeze(0)
+            )
+        # Drawn as frames will be: what they lack then is what this reference lacks.
         z = self.post(codes * self.face_sigma)
         region = RegionDecoder(self.decoder, DRAWN_BOX, z.shape[-1])
-        drawn = region.box.of(self.decoder(z, norms)).clamp(-1.0, 1.0)
+        drawn = region(z, known).clamp(-1.0, 1.0)
         residual = reference - region.framed(enlarged(drawn, self.finer), self.finer)
-        return *references.pack(), norms.vector().unsqueeze(0), residual.flatten(1).unsqueeze(0)
+        return *references.pack(), recorded.unsqueeze(0), residual.flatten(1).unsqueeze(0)
+
+    def _small(self, reference: Tensor) -> Tensor:
+        return F.avg_pool2d(reference, self.finer) if self.finer > 1 else reference
 
 
 def enlarged(picture: Tensor, times: int) -> Tensor:

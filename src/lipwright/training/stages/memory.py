@@ -52,6 +52,7 @@ from lipwright.training.speech_encoding import encode_with_whisper
 from lipwright.training.speech_jitter import vary_speech
 from lipwright.training.stages.memory_config import MemoryConfig
 from lipwright.training.stages.memory_network import Made, TrainedMemory
+from lipwright.training.stages.memory_speech import begin_as_speech_network
 from lipwright.training.stages.memory_start import fill_memory
 from lipwright.training.stages.memory_terms import FRAMES, MemoryTerms
 from lipwright.training.stages.run import StageRun
@@ -82,6 +83,8 @@ class MemoryStage:
         self.space, self.motion = lip_motions(corpus, config.lip_dim)
         talker = MemoryTalker(**self.arguments)
         fill_embedding(talker)
+        if config.audio_from:
+            _begin_audio(talker, config.audio_from)
         if talker.mover is not None:
             _check_mover(config, talker.mover)
             talker.mover.space.load_state_dict(self.space.state_dict())
@@ -373,6 +376,13 @@ def build(run: StageRun[MemoryConfig]) -> MemoryStage:
     """The stage ``memory``."""
     expert = run.expert("memory-expert", run.config.loss.sync)
     return MemoryStage(run.config, run.corpus, expert, run.folder / "features")
+
+
+def _begin_audio(talker: MemoryTalker, source: str) -> None:
+    """Raises: LipwrightError: the audio encoder does not stand on a speech encoder."""
+    if talker.audio.encoder is None:
+        raise LipwrightError("audio_from needs model.audio.kind: encoder; set it, or leave it out.")
+    begin_as_speech_network(talker.audio.encoder, source)
 
 
 _JITTERS = ("shift", "scale", "turn", "flip", "brightness", "contrast", "saturation")

@@ -67,6 +67,8 @@ class MemoryConfig(Section):
         lips_frozen: ours; the lip encoder learns in these steps only.
         draw_start: ours; step before which nothing is drawn.
         first_more: further lip windows per stretch before that.
+        audio_from: ours; a joined checkpoint of VQ lip-sync, or a method that ships one (``vq``),
+            as whose speech network the audio encoder begins; with ``audio.kind: encoder``.
         variants: varied copies of the speech, with ``audio.kind: encoder``.
         variation: how far they are varied; pace has to stay.
         min_distance: of the reference from every target, in frames.
@@ -92,6 +94,7 @@ class MemoryConfig(Section):
     lips_frozen: bool = False
     draw_start: int = Field(default=0, ge=0)
     first_more: int = Field(default=0, ge=0)
+    audio_from: str = ""
     variants: int = Field(default=2, ge=0)
     variation: SpeechVariation = SpeechVariation(pace=0.0)
     window_every: int = 1

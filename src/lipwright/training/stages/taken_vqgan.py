@@ -17,8 +17,8 @@ from lipwright.models.vqgan import VQGAN
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
 
 
-def joined_path(source: str) -> Path:
-    """The joined checkpoint that ``taken_from`` names: a method's shipped one, or a file.
+def joined_path(source: str, key: str = "taken_from") -> Path:
+    """The joined checkpoint that the key of a config names: a method's shipped one, or a file.
 
     Raises:
         LipwrightError: there is none.
@@ -26,7 +26,7 @@ def joined_path(source: str) -> Path:
     path = shipped(source) if source in METHODS else Path(source)
     if not path.is_file():
         raise LipwrightError(
-            f"taken_from={source}: there is no such file; give a joined checkpoint, or a method "
+            f"{key}={source}: there is no such file; give a joined checkpoint, or a method "
             "that ships one."
         )
     return path

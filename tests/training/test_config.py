@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from lipwright.errors import LipwrightError
-from lipwright.training.config import apply_overrides, read_yaml
+from lipwright.training.config import apply_overrides, parse, read_yaml
+from lipwright.training.stages.vqgan import VQGANConfig
 
 
 def test_a_base_is_merged(tmp_path: Path) -> None:
@@ -36,3 +37,11 @@ def test_what_is_no_config_is_one_sentence(content: bytes, tmp_path: Path) -> No
 def test_a_wrong_override_is_one_sentence() -> None:
     with pytest.raises(LipwrightError, match=r"run\.steps"):
         apply_overrides({}, ["run.steps=[1"])
+
+
+def test_an_override_of_nothing_is_the_empty_string() -> None:
+    """As a shell passes on ``vqgan.taken_from=''``, which trains a VQGAN anew."""
+    config = apply_overrides({"vqgan": {"taken_from": "vq"}}, ["vqgan.taken_from=", "a=null"])
+    assert config == {"vqgan": {"taken_from": ""}, "a": None}
+    values = apply_overrides({"taken_from": "vq"}, ["taken_from="])
+    assert parse(VQGANConfig, values, "test").taken_from == ""

@@ -97,7 +97,10 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def apply_overrides(config: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
-    """Apply ``a.b=value`` overrides (values are YAML).
+    """Apply ``a.b=value`` overrides; values are YAML, and nothing is the empty string.
+
+    A shell takes quotes away: of ``taken_from=''`` nothing but ``taken_from=`` arrives. Use
+    ``null`` for no value.
 
     Raises:
         LipwrightError: an override has no ``=``.
@@ -106,7 +109,7 @@ def apply_overrides(config: dict[str, Any], overrides: list[str]) -> dict[str, A
         key, found, value = text.partition("=")
         if not found or not key:
             raise LipwrightError(f"'{text}' is not an override; write key=value, as run.steps=100.")
-        nested: Any = parse_yaml(value, f"the override '{text}'")
+        nested: Any = parse_yaml(value, f"the override '{text}'") if value.strip() else ""
         for part in reversed(key.split(".")):
             nested = {part: nested}
         config = merge(config, nested)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 
 from lipwright.errors import LipwrightError
-from lipwright.models.encoder_lips import EncoderToLips
+from lipwright.models.encoder_lips import EncoderToLips, FeaturesToLips
 from lipwright.models.speech_networks import build_speech_network
 from lipwright.training.stages.taken_vqgan import joined_path
 from lipwright.weights.checkpoint import load_checkpoint
@@ -38,8 +38,7 @@ def begin_as_speech_network(audio: EncoderToLips, source: str) -> None:
         )
     trained = checkpoint.build("speech", build_speech_network)
     assert isinstance(trained, EncoderToLips)
-    mine = (len(audio.members), audio.layers, audio.members[0].join.out_channels)
-    its = (len(trained.members), trained.layers, trained.members[0].join.out_channels)
+    mine, its = _sizes(audio), _sizes(trained)
     if mine != its or audio.dim < trained.dim:
         raise LipwrightError(
             f"audio_from={source}: its speech network has {its[0]} members of {its[1]} layers and "
@@ -53,3 +52,10 @@ def begin_as_speech_network(audio: EncoderToLips, source: str) -> None:
         own = new.state_dict()
         for name in last:
             own[name][: trained.dim] = values[name]
+
+
+def _sizes(network: EncoderToLips) -> tuple[int, int, int]:
+    """Members, layers and channels."""
+    first = network.members[0]
+    assert isinstance(first, FeaturesToLips)
+    return len(network.members), network.layers, first.join.out_channels

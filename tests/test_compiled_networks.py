@@ -10,6 +10,7 @@ import pytest
 
 from lipwright import compiled_networks
 from lipwright.compiled_networks import compiled
+from lipwright.files.kept_files import write_digest
 
 CONFIG = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
 
@@ -80,7 +81,7 @@ def test_what_openvino_refuses_is_made_again(folder: Path) -> None:
     compiled("small", CONFIG, build)
     (blob,) = folder.glob("*.blob")
     blob.write_bytes(b"no network")
-    compiled_networks.write_digest(blob)
+    write_digest(blob)
     assert answer(compiled("small", CONFIG, build)) == EXPECTED
     assert build.made == 2
 

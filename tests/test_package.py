@@ -32,6 +32,7 @@ LEAVES = {
     "lip_motion",
     "recording_windows",
     "runs",
+    "versions",
 }
 """Shared facts and the root of all exceptions: they import nothing, and every room may use them."""
 

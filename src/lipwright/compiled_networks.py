@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lipwright.errors import LipwrightError
-from lipwright.files.kept_files import forget, kept_name, mac_path, read_kept, write_digest
+from lipwright.files.kept_files import forget, kept_name, put, read_kept
 from lipwright.files.user_folders import graph_folder
 from lipwright.openvino_core import core
 
@@ -64,9 +64,7 @@ def _keep(made: Any, path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".making-") as folder:
         new = Path(folder) / path.name
         new.write_bytes(data.getbuffer())
-        write_digest(new)
-        os.replace(mac_path(new), mac_path(path))
-        os.replace(new, path)
+        put(new, path)
 
 
 def _forget_old(folder: Path) -> None:

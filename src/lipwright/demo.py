@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from lipwright.dubbing.observer import QuietObserver
 from lipwright.dubbing.options import DubOptions
 from lipwright.errors import LipwrightError
+from lipwright.files.whole import written_whole
 from lipwright.geometry import smoothstep
 
 if TYPE_CHECKING:
@@ -150,23 +151,18 @@ def make_video(
         size: width and height in pixels, both even.
         rate: frames per second.
     """
-    partial = out.with_name(f".partial-{out.name}")
-    try:
-        with av.open(str(partial), "w") as container:
-            stream = container.add_stream("libx264", rate=Fraction(rate))
-            stream.width, stream.height = size
-            stream.pix_fmt = "yuv420p"
-            stream.options = {"crf": CRF, "preset": "veryfast"}
-            context = stream.codec_context
-            context.colorspace = context.color_primaries = context.color_trc = 1  # BT.709
-            context.color_range = 1  # limited
-            for picture in moving_portrait(load_portrait(), seconds, size, Fraction(rate)):
-                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-                container.mux(stream.encode(frame.reformat(format="yuv420p", dst_colorspace=1)))
-            container.mux(stream.encode(None))
-        partial.replace(out)
-    finally:
-        partial.unlink(missing_ok=True)
+    with written_whole(out) as partial, av.open(str(partial), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(rate))
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"crf": CRF, "preset": "veryfast"}
+        context = stream.codec_context
+        context.colorspace = context.color_primaries = context.color_trc = 1  # BT.709
+        context.color_range = 1  # limited
+        for picture in moving_portrait(load_portrait(), seconds, size, Fraction(rate)):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            container.mux(stream.encode(frame.reformat(format="yuv420p", dst_colorspace=1)))
+        container.mux(stream.encode(None))
 
 
 def moving_portrait(

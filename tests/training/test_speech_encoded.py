@@ -11,8 +11,8 @@ from lipwright.data.packed import PackedCorpus
 from lipwright.models.encoder_lips import EncoderToLips
 from lipwright.models.speech_networks import build_speech_network
 from lipwright.models.whisper_encoder import WhisperEncoder
+from lipwright.training import speech_encoding
 from lipwright.training.config import OptimiserConfig, RunConfig
-from lipwright.training.stages import speech_encoded
 from lipwright.training.stages.speech import SpeechConfig
 from lipwright.training.stages.speech_encoded import EncodedSpeechStage
 from lipwright.training.trainer import train
@@ -28,7 +28,7 @@ def small_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
         torch.manual_seed(5)
         return WhisperEncoder(16, 2, layers).eval().requires_grad_(False)
 
-    monkeypatch.setattr(speech_encoded, "load_whisper", load)
+    monkeypatch.setattr(speech_encoding, "load_whisper", load)
 
 
 def stage(packed: PackedCorpus, folder: Path, steps: int) -> EncodedSpeechStage:
@@ -69,7 +69,7 @@ def test_it_learns_resumes_exactly_and_writes_all_that_dubbing_needs(tmp_path: P
     made = build_speech_network(**header["networks"]["speech"])
     assert isinstance(made, EncoderToLips)
     found[0].load_into("speech", made)
-    encoder = speech_encoded.load_whisper(1)
+    encoder = speech_encoding.load_whisper(1)
     assert torch.allclose(made.encoder.conv1.weight, encoder.conv1.weight, atol=1e-3)
     with torch.no_grad():
         assert made.eval().dense(torch.full((80, 30), -10.0)).shape == (8, 30)

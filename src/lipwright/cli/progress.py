@@ -47,6 +47,18 @@ class Elapsed(ProgressColumn):
         return Text(f"{clock(task.elapsed or 0.0)} elapsed", style="progress.elapsed")
 
 
+def _bar(console: Console) -> Progress:
+    """With a title, how far it is in words, and the time that went by; gone at the end."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[detail]}"),
+        Elapsed(),
+        console=console,
+        transient=True,
+    )
+
+
 class DubProgress:
     """Observer of a dub: frames, frames per second and the time left of each stage.
 
@@ -64,14 +76,7 @@ class DubProgress:
         self._stage = ""
         self._shown = 0
         if self._console.is_terminal:
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TextColumn("{task.fields[detail]}"),
-                Elapsed(),
-                console=self._console,
-                transient=True,
-            )
+            self._bar = _bar(self._console)
 
     def __enter__(self) -> DubProgress:
         if self._bar is not None:
@@ -151,8 +156,7 @@ def counter(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
     if not console.is_terminal:
         yield lambda done, total: console.print(f"{title}: {done} of {total} {unit}")
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[detail]}"))
-    with Progress(*columns, Elapsed(), console=console, transient=True) as bar:
+    with _bar(console) as bar:
         task = bar.add_task(title, total=None, detail="")
         yield lambda done, total: bar.update(
             task, completed=done, total=total, detail=f"{done} of {total} {unit}"
@@ -167,14 +171,7 @@ def frame_counter(title: str) -> Iterator[Callable[[int, int | None], None]]:
     """
     console = Console(file=sys.stderr)
     began = time.monotonic()
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[detail]}"),
-        Elapsed(),
-        console=console,
-        transient=True,
-    )
+    bar = _bar(console)
     task = bar.add_task(title, total=None, detail="")
     shown = 0
 

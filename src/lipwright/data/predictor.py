@@ -153,12 +153,24 @@ def fit(rows: Iterable[Row], work: StepContext) -> Predictor | None:
 
 def _ridge(pieces: list[tuple[Array, Array, int]]) -> Array:
     """Weights that predict lips from bands which are late by a shift."""
+    return fitted(
+        (lips, with_context(bands)[REACH + shift : REACH + shift + len(lips)])
+        for lips, bands, shift in pieces
+    )
+
+
+def fitted(clips: Iterable[tuple[Array, Array]], least: float = 0.0) -> Array:
+    """Ridge regression from sound to lips, (BANDS (2 CONTEXT + 1), MEASURES).
+
+    Args:
+        clips: lips (T, MEASURES) and the bands about each frame (T, BANDS (2 CONTEXT + 1)).
+        least: strength of the ridge beside what the sound's power makes it.
+    """
     left: Array = np.zeros((BANDS * (2 * CONTEXT + 1),) * 2)
     right: Array = np.zeros((len(left), len(MEASURES)))
-    for lips, bands, shift in pieces:
-        near = with_context(bands)[REACH + shift : REACH + shift + len(lips)]
-        near = near - near.mean(axis=0)
+    for lips, bands in clips:
+        near = bands - bands.mean(axis=0)
         left += near.T @ near
         right += near.T @ lips
-    left += RIDGE * np.trace(left) / len(left) * np.eye(len(left))
+    left += (RIDGE * np.trace(left) / len(left) + least) * np.eye(len(left))
     return np.asarray(np.linalg.solve(left, right))

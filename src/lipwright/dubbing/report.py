@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -11,8 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from lipwright import __version__
 from lipwright.errors import LipwrightError
+from lipwright.versions import versions
 
 Status = Literal["synced", "silent", "held", "passed_through"]
 """synced: the mouth follows the speech. silent: nobody speaks, the mouth rests. held: the face was
@@ -22,6 +21,8 @@ STATUSES: tuple[Status, ...] = ("synced", "silent", "held", "passed_through")
 
 HINT_SHARE = 0.1
 """From this share on people are told of mouths that the reference frames do not show."""
+PACKAGES = ("torch", "av", "numpy", "opencv-python-headless", "openvino")
+"""What makes an output."""
 MOST_WARNINGS = 3
 """So many are shown to people; the JSON has all."""
 
@@ -180,7 +181,7 @@ class Report:
         data["runs"] = [[run.first, run.last, run.status, run.reason] for run in self.runs]
         return {
             "lipwright_report": 1,
-            "versions": versions(),
+            "versions": versions(*PACKAGES),
             "frames": self.frames,
             "counts": self.counts(),
             "passed_through_reasons": self.reasons(),
@@ -276,16 +277,3 @@ def _on_one_line(found: re.Match[str]) -> str:
     if any(isinstance(value, str) and len(value) > 40 for value in values):
         return found[0]  # sentences keep lines of their own
     return json.dumps(values)
-
-
-def versions() -> dict[str, str]:
-    """The programs that made the output."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {"lipwright": __version__, "python": platform.python_version()}
-    for package in ("torch", "av", "numpy", "opencv-python-headless", "openvino"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

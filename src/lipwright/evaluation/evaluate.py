@@ -10,10 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -40,9 +38,12 @@ from lipwright.evaluation.table import (
 )
 from lipwright.faces.tracker import FaceTracker
 from lipwright.files.whole import file_sha256, write_text, written_whole
+from lipwright.versions import versions as installed_versions
 
 VIDEOS = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".m4v"}
 FORMAT = 1
+PACKAGES = ("torch", "numpy", "scikit-image", "opencv-python-headless", "av", "openvino")
+"""What computes."""
 
 
 @dataclass(frozen=True)
@@ -320,14 +321,9 @@ def left_out_lines(content: dict[str, Any], most: int | None = None) -> list[str
 
 
 def versions() -> dict[str, str]:
-    """Versions of what computes."""
-    out = {"lipwright": __version__, "python": platform.python_version()}
-    for package in ("torch", "numpy", "scikit-image", "opencv-python-headless", "av", "openvino"):
-        try:
-            out[package] = version(package)
-        except PackageNotFoundError:
-            out[package] = "not installed"
-    return out
+    """Versions of what computes, and what of it is not installed."""
+    found = installed_versions(*PACKAGES)
+    return found | {name: "not installed" for name in PACKAGES if name not in found}
 
 
 def _plain(values: dict[str, float]) -> dict[str, float | None]:

@@ -17,7 +17,6 @@ BROWS = slice(17, 27)
 NOSE = slice(27, 36)
 EYES = slice(36, 48)
 MOUTH = slice(48, 68)
-INNER_LIPS_68 = slice(60, 68)
 
 MESH_TO_68: tuple[int, ...] = (
     *(127, 234, 93, 58, 172, 136, 150, 176, 152),  # outline, left half with the chin

@@ -98,6 +98,22 @@ def write_digest(path: Path, name: str | None = None) -> None:
         temporary.replace(target)
 
 
+def put(new: Path, path: Path) -> None:
+    """Vouch for a file that this process has just made and give it its name, in one step.
+
+    Args:
+        new: the finished file, in a folder of its own beside ``path``, under its last name.
+        path: where it is kept.
+
+    Raises:
+        OSError: it cannot be put there.
+        LipwrightError: there is no folder for the key.
+    """
+    write_digest(new)
+    os.replace(mac_path(new), mac_path(path))
+    os.replace(new, path)
+
+
 MAKING = ".making-"
 """What the names of files begin with that are being made beside the kept ones."""
 

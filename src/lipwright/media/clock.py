@@ -26,7 +26,7 @@ import av.error
 
 from lipwright.media import limits
 from lipwright.media.appended_matroska import Appended, appended
-from lipwright.media.source import open_media, packets_of
+from lipwright.media.source import open_media, readable_packets
 
 log = logging.getLogger(__name__)
 
@@ -187,12 +187,7 @@ def _scanned(
     with open_media(path, "file") as container:
         pictures = {stream.index for stream in container.streams.video}
         wanted = [*container.streams.video, *container.streams.audio]
-        packets = packets_of(container, wanted) if wanted else iter(())
-        while True:
-            try:
-                packet = next(packets)
-            except (StopIteration, av.error.FFmpegError, OSError):
-                break
+        for packet in readable_packets(container, wanted) if wanted else ():
             base, index = packet.time_base, packet.stream_index
             place = places.setdefault(index, _Place()).of(packet) or (-1, 0)
             stored = packet.dts if ahead and packet.dts is not None else packet.pts

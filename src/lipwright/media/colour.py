@@ -41,7 +41,6 @@ _NAMES = {
     9: "bt2020",
     10: "bt2020",  # constant luminance, edited as if it were not: right for grey, near for skin
 }
-_UNSPECIFIED = 2
 _RGB, _BT709, _BT601 = 0, 1, 6
 _LIMITED, _FULL = 1, 2
 _SD_HEIGHT = 576

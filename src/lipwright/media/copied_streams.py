@@ -16,7 +16,7 @@ from av.stream import Disposition
 from lipwright.media.clock import retimer
 from lipwright.media.encoding import MUXERS
 from lipwright.media.names import Kind
-from lipwright.media.source import open_media, packets_of
+from lipwright.media.source import open_media, readable_packets
 
 _KEPT_METADATA = ("language", "title", "comment")
 
@@ -161,12 +161,8 @@ class CopiedStreams:
     def _demuxed(
         self, container: av.container.InputContainer
     ) -> Iterator[tuple[av.Packet[Any], Fraction]]:
-        packets = packets_of(container, [container.streams[i] for i in self._copies])
-        while True:
-            try:
-                packet = next(packets)
-            except (StopIteration, av.error.FFmpegError, OSError):
-                return
+        streams = [container.streams[i] for i in self._copies]
+        for packet in readable_packets(container, streams):
             index = packet.stream_index
             if index not in self._copies:
                 continue

@@ -22,9 +22,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lipwright.media.bands import bands, touched
-from lipwright.media.colour import ColourCode, colour_code, component_matrix
+from lipwright.media.coded_frame import layout_and_code
+from lipwright.media.colour import ColourCode, component_matrix
 from lipwright.media.info import Affine, VideoInfo
-from lipwright.media.planes import PixelLayout, Plane, add_to_plane, layout_of, plane_views
+from lipwright.media.planes import PixelLayout, Plane, add_to_plane, plane_views
 from lipwright.media.warping import group_mean, scale_of, softened, warped
 
 Picture = npt.NDArray[np.float32]
@@ -89,7 +90,7 @@ def sample_crop(
     Raises:
         ValueError: the map is not finite or the frame is not plain planar.
     """
-    layout, code = _layout_and_code(frame, info)
+    layout, code = layout_and_code(frame, info)
     to_luma = crop_to_storage(info, crop_to_display)
     if not np.isfinite(to_luma).all():
         raise ValueError("crop_to_display is not finite")
@@ -112,7 +113,7 @@ class RegionEdit:
         """Open the rectangle ``box`` (x0, y0, x1, y1 of stored pixels) of a plain planar frame."""
         self._frame = frame
         self._info = info
-        self._layout, self._code = _layout_and_code(frame, info)
+        self._layout, self._code = layout_and_code(frame, info)
         across, down = self._layout.chroma_x, self._layout.chroma_y
         x0, x1 = max(0, box[0]) // across * across, min(frame.width, -(-box[2] // across) * across)
         y0, y1 = max(0, box[1]) // down * down, min(frame.height, -(-box[3] // down) * down)
@@ -257,13 +258,6 @@ class RegionEdit:
             target = views[plane][top : top + height, left : left + width]
             codes = cv2.transform(picture, matrix[i : i + 1])
             _lay(target, softened(codes, scale_of(where)), where, share, self._code.highest)
-
-
-def _layout_and_code(frame: av.VideoFrame, info: VideoInfo) -> tuple[PixelLayout, ColourCode]:
-    layout = layout_of(frame.format.name)
-    if layout is None:
-        raise ValueError(f"{frame.format.name} is not plain planar")
-    return layout, colour_code(info.colour.name, info.colour.full_range, layout.depth)
 
 
 def _luma_to_chroma(layout: PixelLayout, info: VideoInfo) -> Affine:

@@ -18,7 +18,7 @@ from lipwright.errors import LipwrightError
 from lipwright.media import limits
 from lipwright.media.choice import pick_audio_stream
 from lipwright.media.clock import retimer
-from lipwright.media.source import open_media, packets_of
+from lipwright.media.source import open_media, readable_packets
 
 Samples = npt.NDArray[np.float32]
 
@@ -218,12 +218,7 @@ def _pieces(
 ) -> Iterator[Sound]:
     retime = retimer(path, container, stream.index)
     packer = _Packer()
-    packets = packets_of(container, stream)
-    while True:
-        try:
-            packet = next(packets)
-        except (StopIteration, av.error.FFmpegError, OSError):
-            return  # the end, or the file breaks off here
+    for packet in readable_packets(container, stream):
         if retime is not None:
             retime(packet)
         try:

@@ -7,6 +7,7 @@ play-lists that point elsewhere and the demuxer that draws text files as video a
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import shlex
@@ -134,6 +135,12 @@ def open_media(path: str | Path, what: str) -> Iterator[av.container.InputContai
         container.close()
         if joined is not None:
             joined.close()
+
+
+def readable_packets(container: av.container.InputContainer, *streams: Any) -> Iterator[Any]:
+    """As :func:`packets_of`, up to the end or to where the file breaks off."""
+    with contextlib.suppress(av.error.FFmpegError, OSError):
+        yield from packets_of(container, *streams)
 
 
 def packets_of(container: av.container.InputContainer, *streams: Any) -> Iterator[Any]:

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from lipwright.errors import LipwrightError
-from lipwright.files.kept_files import forget, kept_name, mac_path, read_kept, write_digest
+from lipwright.files.kept_files import forget, kept_name, put, read_kept
 from lipwright.files.user_folders import graph_folder
 
 log = logging.getLogger("lipwright.methods")
@@ -97,9 +97,7 @@ def _written(model: Any, path: Path, weights: Path, core: Any) -> Any:
         new = Path(folder) / path.name
         made = _read_back(model, new, core)
         for part, target in ((new.with_suffix(".bin"), weights), (new, path)):
-            write_digest(part)
-            os.replace(mac_path(part), mac_path(target))
-            os.replace(part, target)  # the description goes last, for it is looked for
+            put(part, target)  # the description goes last, for it is looked for
     return made
 
 

@@ -29,14 +29,13 @@ from lipwright.files.whole import file_sha256
 from lipwright.media.mel import AudioSpec
 from lipwright.methods.base import (
     Array,
-    Method,
     MethodInfo,
     ReferenceLips,
     Rendered,
     audio_of,
     in_full_batches,
 )
-from lipwright.methods.encoded_speech import lip_motions
+from lipwright.methods.encoded_method import EncodedMethod
 from lipwright.methods.engine import ArrayEngine, build_engine
 from lipwright.methods.speech_graphs import SpeechRows, speech_modules
 from lipwright.models.pixel_unet import STILLS, PixelUNet, stack_input
@@ -120,7 +119,7 @@ class PixelState:
     stills: Array
 
 
-class PixelMethod(Method):
+class PixelMethod(EncodedMethod):
     """A pixel baseline; ``name`` is its kind."""
 
     def __init__(
@@ -139,22 +138,13 @@ class PixelMethod(Method):
         self.info = MethodInfo(
             drawer.kind, model_id, size, audio, self.engine.name, whole_speech=whole
         )
-        self.speech: tuple[ArrayEngine, ...] = ()
         if encoded is not None:
             modules = speech_modules(encoded.encoder, SpeechRows(encoded))
-            self._context = encoded.layers
+            self.context = encoded.layers
             self.speech = tuple(
                 ArrayEngine(build_engine(m.eval(), device, backend, f"{model_id} {n}", exact=True))
                 for n, m in modules.items()
             )
-
-    def speech_features(self, wave: Array) -> Array:
-        """Log-mel; on top of a speech encoder (dim, T) features, of which 0 is rest."""
-        sound = super().speech_features(wave)
-        if not self.speech:
-            return sound
-        encoder, members = self.speech
-        return lip_motions(encoder, members, sound, self._context)
 
     def start(self, reference: Array, lips: ReferenceLips | None = None) -> PixelState:
         """Keep five of (R, 3, S, S) reference frames, spread evenly; fewer are repeated."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ import cv2
 import numpy as np
 
 from lipwright.errors import LipwrightError
+from lipwright.files.whole import written_whole
 from lipwright.media.reader import Frame, VideoReader
 from lipwright.media.writer import VideoWriter
 from lipwright.provenance.record.registry import Entry, HashedFile, now, register, unused_id
@@ -149,15 +147,12 @@ def _write_picture(
         done, data = cv2.imencode(out.suffix.lower(), bgr, settings)
     except cv2.error:
         done = False
-    temporary = out.with_name(f".{out.stem[:60]}.{secrets.token_hex(4)}{out.suffix}")
     try:
         if not done:
             raise OSError(f"no {out.suffix} pictures can be written")
-        temporary.write_bytes(data.tobytes())
-        os.replace(temporary, out)
+        with written_whole(out) as temporary:
+            temporary.write_bytes(data.tobytes())
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         reason = error.strerror or str(error)
         raise LipwrightError(f"{out} could not be written ({reason}); check the path.") from error
 

@@ -8,14 +8,11 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from lipwright.serving.database import Row
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
-
-
-STATES: tuple[State, ...] = get_args(State)
 
 
 ENDED: tuple[State, ...] = ("done", "failed", "cancelled")

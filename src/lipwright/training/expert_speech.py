@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lipwright.data.clip_windows import ClipWindow
-from lipwright.data.encoded_speech import EncodedSpeech, encode_corpus
+from lipwright.data.encoded_speech import EncodedSpeech
 from lipwright.data.packed import ClipRow, PackedCorpus
 from lipwright.data.vary_speech import SpeechVariation
 from lipwright.media.mel import speech_of
@@ -74,12 +74,7 @@ def speech_for(
     """
     if not encoder:
         return ExpertSpeech(packed)
-    from lipwright.training.speech_encoding import WHISPER, frame_encoder, load_whisper
+    from lipwright.training.speech_encoding import encode_by, load_whisper
 
-    whisper = load_whisper()
-    identity = f"{WHISPER}, layer {len(whisper.blocks)}"
-    encode = frame_encoder(whisper)
-    return ExpertSpeech(
-        packed,
-        encode_corpus(packed, encode, identity, folder, variants, variation or SpeechVariation()),
-    )
+    how = folder, variants, variation or SpeechVariation()
+    return ExpertSpeech(packed, encode_by(load_whisper(), packed, *how))

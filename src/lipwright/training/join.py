@@ -17,7 +17,7 @@ from lipwright.models.lip_space import LipSpace
 from lipwright.models.quantiser import codebook_sigma
 from lipwright.models.speech_networks import build_speech_network
 from lipwright.models.vq_pipeline import CodeEncoder
-from lipwright.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from lipwright.weights.checkpoint import RESEARCH_ONLY, Checkpoint, load_checkpoint, save_checkpoint
 
 
 def join_vq(
@@ -98,7 +98,7 @@ def join_vq(
             **({"speech": predicted.header["training"]} if predicted is not drawn else {}),
         },
         "parents": {**drawn.header["parents"], drawn.header["method"]: drawn.sha256},
-        "licence": "research use only (see LICENSE_weights)",
+        "licence": RESEARCH_ONLY,
     }
     save_checkpoint(out, header, modules)
     export_graphs(out)

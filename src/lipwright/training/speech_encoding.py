@@ -65,5 +65,16 @@ def encode_with_whisper(
     """
     encoder = load_whisper(len(network.encoder.blocks))
     network.encoder.load_state_dict(encoder.state_dict())
+    return encode_by(encoder, corpus, folder, variants, variation)
+
+
+def encode_by(
+    encoder: WhisperEncoder,
+    corpus: PackedCorpus,
+    folder: Path,
+    variants: int,
+    variation: SpeechVariation,
+) -> EncodedSpeech:
+    """Encode a corpus with published weights; arguments as above."""
     identity = f"{WHISPER}, layer {len(encoder.blocks)}"
     return encode_corpus(corpus, frame_encoder(encoder), identity, folder, variants, variation)

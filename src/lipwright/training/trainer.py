@@ -63,14 +63,15 @@ class Stage(Protocol):
     """A small class that knows one training stage.
 
     ``networks`` are trained; ``step`` returns named scalar losses of which ``"loss"`` is minimised
-    by the main optimiser (a second optimiser, if any, is stepped inside ``second_step``).
+    by the main optimiser (a second optimiser, if any, is stepped inside ``second_step``). Whoever
+    derives from it need say nothing of a discriminator or of pictures where there are none.
     """
 
     name: str
     run: RunConfig
     optimiser: OptimiserConfig
     network: nn.Module
-    discriminator: nn.Module | None
+    discriminator: nn.Module | None = None
 
     def step(self, network: nn.Module, step: int, context: Context) -> dict[str, Tensor]:
         """Draw the batch of ``step`` and return its losses."""
@@ -80,15 +81,15 @@ class Stage(Protocol):
         self, discriminator: nn.Module, step: int, context: Context
     ) -> Tensor | None:
         """Loss of the discriminator on the batch just drawn, or None when it rests."""
-        ...
+        return None
 
     def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
         """Held-out measures of the averaged network; keys become columns of the log."""
         ...
 
     def samples(self, network: nn.Module, folder: Path, step: int, context: Context) -> None:
-        """Write pictures that show how it goes."""
-        ...
+        """Write pictures that show how it goes, if numbers do not say more."""
+        return
 
     def export(self, network: nn.Module, path: Path, history: dict[str, Any]) -> None:
         """Write the checkpoint that other stages and inference read."""

@@ -25,9 +25,10 @@ from lipwright.files.whole import file_sha256, written_whole
 from lipwright.weights.container import FORMAT, GRAPH, read_header
 from lipwright.weights.header import Header
 
-__all__ = ["Checkpoint", "load_checkpoint", "read_header", "save_checkpoint"]
+__all__ = ["RESEARCH_ONLY", "Checkpoint", "load_checkpoint", "read_header", "save_checkpoint"]
 
-
+RESEARCH_ONLY = "research use only (see LICENSE_weights)"
+"""The licence of what was trained here."""
 PARTS = {
     "centring": "running_mean",
     "look_stem": "reference_stem",

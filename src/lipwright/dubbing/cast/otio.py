@@ -18,8 +18,6 @@ from lipwright.dubbing.cast.stretches import Line
 from lipwright.dubbing.option_text import number_of
 from lipwright.media.timecode import exact_rate
 
-_SILENT = ("Gap", "Transition")
-
 
 def read_otio(text: str, where: str, problems: list[str]) -> list[Line]:
     """The sound clips of a timeline.

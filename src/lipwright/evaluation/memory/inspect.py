@@ -35,6 +35,7 @@ from lipwright.evaluation.memory.page import write_page
 from lipwright.evaluation.memory.probe import Probe, ProbedClip
 from lipwright.evaluation.plot import pyplot
 from lipwright.models.memory import effective_slots, sharpness
+from lipwright.training.pictures import write_sheet
 
 STEPS = 7
 """Mixtures between two sounds."""
@@ -126,7 +127,7 @@ def inspect(
         a, b = ends[0][1], ends[1][1]
         address = (1 - mix) * torch.from_numpy(a[0]) + mix * torch.from_numpy(b[0])
         sound = (1 - mix) * torch.from_numpy(a[1]) + mix * torch.from_numpy(b[1])
-        pictures.strips([probe.draw(address, sound, face) for face in faces], out / "edit.png")
+        write_sheet([probe.draw(address, sound, face) for face in faces], out / "edit.png")
         found["edit"] = {
             "from": ends[0][0],
             "to": ends[1][0],

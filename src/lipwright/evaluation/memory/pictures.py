@@ -116,14 +116,6 @@ def mouth_grid(pictures: Tensor, names: Sequence[str], path: Path, columns: int 
     sheet.save(path)
 
 
-def strips(rows: Sequence[Tensor], path: Path) -> None:
-    """Whole drawn faces, rows of (N, 3, S, S) in [-1, 1], one under another."""
-    from PIL import Image
-
-    lines = [np.concatenate([_pixels(p) for p in row], axis=1) for row in rows]
-    Image.fromarray(np.concatenate(lines, axis=0)).save(path)
-
-
 def _pixels(picture: Tensor) -> NDArray[np.uint8]:
     x = ((picture.float().clamp(-1, 1) + 1) * 127.5).round().byte()
     return np.asarray(x.permute(1, 2, 0).numpy())

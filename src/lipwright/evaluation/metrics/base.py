@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -178,6 +178,19 @@ class Metric:
 
     def finish(self, out: ClipResult) -> None:
         """Write values, features and notes of the whole clip."""
+
+    def heard(
+        self, out: ClipResult
+    ) -> Iterator[tuple[Side, NDArray[np.float32], dict[str, float]]]:
+        """The real and the resulting video, as far as they have sound: side, sound, its values.
+
+        Of a video without sound there is a note.
+        """
+        for side, values in ((self.clip.real, out.real), (self.clip.result, out.result)):
+            if side.speech is not None:
+                yield side, side.speech, values
+            else:
+                out.without_sound(side)
 
     @classmethod
     def over_clips(

@@ -154,13 +154,10 @@ class Closures(Metric):
             return self._nothing(out)
         mouth = Mouth.of(real.series.opening, width_of(real))
         phones: list[Phone] = []
-        for side, values in ((real, out.real), (self.clip.result, out.result)):
-            if side.speech is None:
-                out.without_sound(side)
-                continue
+        for side, speech, values in self.heard(out):
             if side is real or not same_sound(side, real):
                 try:
-                    phones = phones_of(side.speech, transcript_of(side.path))
+                    phones = phones_of(speech, transcript_of(side.path))
                 except LipwrightError as error:
                     if str(error) not in out.notes:
                         out.notes.append(str(error))

@@ -132,14 +132,10 @@ class ExpertSync(Metric):
         from lipwright.evaluation.experts import expert_features
 
         expert = self.clip.networks.loaded["expert"]
-        for side, values in ((self.clip.real, out.real), (self.clip.result, out.result)):
-            if side.speech is None:
-                out.without_sound(side)
-                continue
-            speech = expert.speech_input(side.speech)
+        for side, speech, values in self.heard(out):
             crops = aligned_25(side.path, side.series, expert.size)
             try:
-                features = expert_features(expert, crops, speech)
+                features = expert_features(expert, crops, expert.speech_input(speech))
             except LipwrightError as error:
                 out.notes.append(f"{side.path.name}: {error}")
                 continue

@@ -7,7 +7,7 @@ vector, as the ArcFace family does. Lipwright ships none (their licences forbid 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
@@ -28,14 +28,6 @@ INFO = MetricInfo(
     digits=3,
     needs=("identity",),
 )
-
-
-class Embedder(Protocol):
-    """Picture to vector."""
-
-    def __call__(self, crop: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """(S, S, 3) uint8 RGB -> (D,)."""
-        ...
 
 
 class OnnxEmbedder:

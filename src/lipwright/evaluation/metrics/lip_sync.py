@@ -102,10 +102,7 @@ class LipSync(Metric):
 
     def finish(self, out: ClipResult) -> None:
         """Both sides."""
-        for side, values in ((self.clip.real, out.real), (self.clip.result, out.result)):
-            if side.speech is None:
-                out.without_sound(side)
-                continue
+        for side, _, values in self.heard(out):
             found = lip_agreement(side)
             if found is None:
                 values |= {info.name: float("nan") for info in self.infos}

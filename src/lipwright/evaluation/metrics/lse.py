@@ -220,12 +220,9 @@ class Lse(Metric):
 
     def finish(self, out: ClipResult) -> None:
         """Judge both videos."""
-        for side, values in ((self.clip.real, out.real), (self.clip.result, out.result)):
-            if side.speech is None:
-                out.without_sound(side)
-                continue
+        for side, speech, values in self.heard(out):
             try:
-                score = self._score(side, side.speech)
+                score = self._score(side, speech)
             except LipwrightError as error:
                 out.notes.append(f"{side.path.name}: {error}")
                 continue

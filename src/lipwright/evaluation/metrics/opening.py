@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lipwright.errors import LipwrightError
 from lipwright.evaluation.metrics.base import ClipResult, Metric, MetricInfo
+from lipwright.evaluation.metrics.sound_power import power_around
 from lipwright.media.mel import SAMPLE_RATE
 
 Series = NDArray[np.float64]
@@ -98,13 +99,7 @@ def best_lag(a: Series, b: Series, longest: int = 15) -> int:
 
 def speech_envelope(wave: NDArray[np.float32], times: Series, width: float = 0.08) -> Series:
     """Loudness at each time: square root of the RMS over ``width`` seconds centred there."""
-    half = round(width * SAMPLE_RATE / 2)
-    power = np.concatenate([[0.0], np.cumsum(wave.astype(np.float64) ** 2)])
-    centre = np.round(times * SAMPLE_RATE).astype(int) + SAMPLE_RATE // 50
-    first = np.clip(centre - half, 0, len(wave))
-    last = np.clip(centre + half, 0, len(wave))
-    mean = (power[last] - power[first]) / np.maximum(last - first, 1)
-    return np.asarray(np.maximum(mean, 0.0) ** 0.25)
+    return np.asarray(power_around(wave, times, width, SAMPLE_RATE // 50) ** 0.25)
 
 
 def spread_ratio(a: Series, b: Series) -> float:
@@ -140,9 +135,6 @@ class Envelope(Metric):
 
     def finish(self, out: ClipResult) -> None:
         """Both sides, each with its own sound."""
-        for side, values in ((self.clip.real, out.real), (self.clip.result, out.result)):
-            if side.speech is None:
-                out.without_sound(side)
-            else:
-                loudness = speech_envelope(side.speech, side.series.times)
-                values[ENVELOPE.name] = correlation(side.series.opening, loudness)
+        for side, speech, values in self.heard(out):
+            loudness = speech_envelope(speech, side.series.times)
+            values[ENVELOPE.name] = correlation(side.series.opening, loudness)

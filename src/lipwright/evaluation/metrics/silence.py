@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.evaluation.metrics.base import ClipResult, Metric, MetricInfo
-from lipwright.media.mel import SAMPLE_RATE
+from lipwright.evaluation.metrics.sound_power import power_around
 
 INFO = MetricInfo(
     "silence_activity",
@@ -44,11 +44,7 @@ def silent_frames(
     wave: NDArray[np.float32], times: NDArray[np.float64], width: float = 0.3
 ) -> NDArray[np.bool_]:
     """(T,) True where the speech around a frame's time is silence; also beyond its end."""
-    half = round(width * SAMPLE_RATE / 2)
-    power = np.concatenate([[0.0], np.cumsum(wave.astype(np.float64) ** 2)])
-    centre = np.round(times * SAMPLE_RATE).astype(int)
-    first, last = (np.clip(centre + s, 0, len(wave)) for s in (-half, half))
-    rms = np.sqrt(np.maximum(power[last] - power[first], 0.0) / np.maximum(last - first, 1))
+    rms = np.sqrt(power_around(wave, times, width))
     loud = float(np.quantile(rms, 0.9)) if len(rms) else 0.0
     return np.asarray(rms <= max(FLOOR, loud * DROP))
 
@@ -66,11 +62,8 @@ class SilenceActivity(Metric):
 
     def finish(self, out: ClipResult) -> None:
         """Both sides, each with its own sound."""
-        for side, values in ((self.clip.real, out.real), (self.clip.result, out.result)):
-            if side.speech is None:
-                out.without_sound(side)
-                continue
-            silent = silent_frames(side.speech, side.series.times)
+        for side, speech, values in self.heard(out):
+            silent = silent_frames(speech, side.series.times)
             value = silence_activity(lip_gap(side.series.landmarks), silent)
             values[INFO.name] = value
             if not np.isfinite(value):

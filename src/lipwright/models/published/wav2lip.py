@@ -15,8 +15,6 @@ from lipwright.errors import LipwrightError
 from lipwright.models.pixel_expert import PixelExpert
 from lipwright.models.pixel_unet import PixelUNet
 
-GENERATOR_PARAMETERS = 36_298_035
-EXPERT_PARAMETERS = 16_435_072
 _GENERATOR = {
     "face_encoder_blocks": "face_encoder",
     "audio_encoder": "speech_encoder",

@@ -28,6 +28,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from lipwright.errors import LipwrightError
 from lipwright.files.kept_files import is_own
 from lipwright.files.user_folders import private_folder
+from lipwright.files.whole import temporary_beside
 
 KEY_FILE = "signing-key.pem"
 CERTIFICATE_FILE = "signing-certificate.pem"
@@ -217,12 +218,9 @@ def _public(private: PrivateKeyTypes) -> bytes:
 
 def _write_private(path: Path, content: bytes) -> None:
     """Write a file that nobody else could read at any moment."""
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(content)
-    os.replace(temporary, path)
+    with temporary_beside(path) as temporary:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
 
 
 def _read(path: Path) -> bytes:

@@ -10,7 +10,6 @@ import contextlib
 import io
 import json
 import os
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 from lipwright import __version__
 from lipwright.errors import LipwrightError
+from lipwright.files.whole import written_whole
 from lipwright.provenance.record.certificate import Credentials
 from lipwright.provenance.record.consent import Consent
 from lipwright.provenance.record.registry import HashedFile
@@ -124,10 +124,9 @@ def finish(
     inside = not is_beside(out)
     kind = MIME_TYPES.get(suffix) or _OTHER_TYPES.get(suffix, "application/octet-stream")
     target = complete if inside else sidecar_path(out)
-    temporary = target.with_name(f".{target.stem[:60]}.{secrets.token_hex(4)}{target.suffix}")
     url = time_stamp_url.encode() if time_stamp_url else None
     try:
-        with contextlib.ExitStack() as stack:
+        with written_whole(target) as temporary, contextlib.ExitStack() as stack:
             info = c2pa.C2paSignerInfo(
                 credentials.algorithm, credentials.chain, credentials.key, url
             )
@@ -141,10 +140,7 @@ def finish(
                 builder.set_no_embed()
                 with Path(os.devnull).open("w+b") as nowhere:
                     temporary.write_bytes(builder.sign(signer, kind, source, nowhere))
-        os.replace(temporary, target)
     except (c2pa.C2paError, OSError) as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise LipwrightError(
             f"The manifest of {out} could not be signed ({_short(error)}); check the certificate, "
             "or write none with --no-manifest."

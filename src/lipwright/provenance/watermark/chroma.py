@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lipwright.media.colour import ColourCode, colour_code
+from lipwright.media.coded_frame import layout_and_code
+from lipwright.media.colour import ColourCode
 from lipwright.media.info import VideoInfo
 from lipwright.media.planes import PixelLayout, add_to_plane, layout_of, plane_views
 from lipwright.provenance.watermark.scheme import LUMA, U_GAIN, Array
@@ -44,7 +45,7 @@ def half_plane(frame: av.VideoFrame, info: VideoInfo, box: Box | None = None) ->
     x0, y0, x1, y1 = box or (0, 0, frame.width // 2, frame.height // 2)
     if not has_colour(frame):
         return np.full((y1 - y0, x1 - x0), 128.0, np.float32)
-    layout, code = _layout_and_code(frame, info)
+    layout, code = layout_and_code(frame, info)
     views = plane_views(frame)
     weights = _weights(layout, code)
     shape = (y1 - y0, x1 - x0)
@@ -78,7 +79,7 @@ def add_to_half_plane(
         top: row likewise.
         change: (h, w) float in units of U; zeros leave every bit as it is.
     """
-    layout, code = _layout_and_code(frame, info)
+    layout, code = layout_and_code(frame, info)
     height, width = change.shape
     if not height or not width:
         return
@@ -128,10 +129,3 @@ def _resized(samples: Half, shape: tuple[int, ...]) -> Half:
     smaller = samples.shape[0] > shape[0] or samples.shape[1] > shape[1]
     method = cv2.INTER_AREA if smaller else cv2.INTER_NEAREST
     return np.asarray(cv2.resize(samples, (shape[1], shape[0]), interpolation=method), np.float32)
-
-
-def _layout_and_code(frame: av.VideoFrame, info: VideoInfo) -> tuple[PixelLayout, ColourCode]:
-    layout = layout_of(frame.format.name)
-    if layout is None:
-        raise ValueError(f"{frame.format.name} is not plain planar")
-    return layout, colour_code(info.colour.name, info.colour.full_range, layout.depth)

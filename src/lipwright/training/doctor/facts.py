@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +14,7 @@ from lipwright.data.predictor import (
     BANDS,
     CONTEXT,
     MEASURES,
-    RIDGE,
+    fitted,
     measures_of,
     with_context,
 )
@@ -111,7 +110,7 @@ def _offsets(packed: PackedCorpus, facts: Facts) -> None:
         known = [r for r in rows if _half(r) != half]
         if not known:
             continue
-        weights = _fit([(lips[r.clip], bands[r.clip]) for r in known])
+        weights = fitted(((lips[r.clip], bands[r.clip]) for r in known), least=1e-9)
         for r in rows:
             if _half(r) == half:
                 curves[r.clip] = _curve(lips[r.clip], bands[r.clip] @ weights)
@@ -163,18 +162,6 @@ def _bands(packed: PackedCorpus, row: ClipRow) -> NDArray[np.float64]:
         grouped.mean(axis=(1, 3)).T, ((CONTEXT, CONTEXT), (0, 0)), constant_values=SILENCE
     )
     return with_context(bands)
-
-
-def _fit(clips: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> NDArray[np.float64]:
-    """Ridge regression from sound to lips."""
-    size = clips[0][1].shape[1]
-    left, right = np.zeros((size, size)), np.zeros((size, len(MEASURES)))
-    for lips, near in clips:
-        centred = near - near.mean(axis=0)
-        left += centred.T @ centred
-        right += centred.T @ lips
-    left += (RIDGE * np.trace(left) / size + 1e-9) * np.eye(size)
-    return np.asarray(np.linalg.solve(left, right))
 
 
 def _curve(lips: NDArray[np.float64], expected: NDArray[np.float64]) -> NDArray[np.float64]:

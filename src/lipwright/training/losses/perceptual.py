@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,14 +19,6 @@ from lipwright.errors import LipwrightError
 from lipwright.models.efficientnet import EfficientNetFeatures
 from lipwright.models.published.lpips import LPIPS, convert
 from lipwright.weights.published import find_published, load_into, load_state
-
-
-class FeatureNetwork(Protocol):
-    """Anything that maps (B, 3, S, S) in [-1, 1] to a list of feature maps."""
-
-    def __call__(self, x: Tensor) -> Sequence[Tensor]:
-        """Feature maps, finest first."""
-        ...
 
 
 def feature_distance(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:

@@ -36,7 +36,8 @@ from lipwright.training.losses.reconstruction import (
 )
 from lipwright.training.pictures import write_sheet
 from lipwright.training.stages.run import StageRun
-from lipwright.training.trainer import Context
+from lipwright.training.stages.trained import trained
+from lipwright.training.trainer import Context, Stage
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
 
 
@@ -94,7 +95,7 @@ class Drawer(nn.Module):
         return self.vqgan.decode(codes)
 
 
-class DecoderStage:
+class DecoderStage(Stage):
     """Trains decoder and generator jointly.
 
     Args:
@@ -132,7 +133,6 @@ class DecoderStage:
         vqgan.decoder.requires_grad_(True)
         vqgan.post.requires_grad_(True)
         self.network: nn.Module = Drawer(network, vqgan, codes.face_sigma)
-        self.discriminator: nn.Module | None = None
         self.perceptual = build_perceptual(config.loss.perceptual)
         self.weight = mouth_weight_map(codes.packed.size, config.loss.mouth_weight)
         self.clips = self._windows("train", config.balance)
@@ -184,12 +184,6 @@ class DecoderStage:
         frames = torch.from_numpy(np.stack([self.codes.packed.frames[i] for i in index]))
         return crop_batch(frames.to(context.device), self.codes.packed.size, NONE)
 
-    def discriminator_step(
-        self, discriminator: nn.Module, step: int, context: Context
-    ) -> Tensor | None:
-        """There is no discriminator."""
-        return None
-
     def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
         """Mouth box on validation identities: PSNR and sharpness, drawn and from true codes."""
         sums: dict[str, list[float]] = {}
@@ -231,13 +225,8 @@ class DecoderStage:
             "size": self.codes.packed.size,
             "sigma": self.codes.sigma,
             "networks": {"vqgan": self.face_arguments, "generator": self.arguments},
-            "training": {
-                **history,
-                "data": self.codes.packed.summary(),
-                "loss": self.config.loss.model_dump(),
-            },
+            **trained(history, self.codes.packed, loss=self.config.loss),
             "parents": self.parents,
-            "licence": "research use only (see LICENSE_weights)",
         }
         modules = {"vqgan": network.vqgan, "generator": network.generator}
         save_checkpoint(path, header, {**modules, "space": self.codes.space})

@@ -32,7 +32,8 @@ from lipwright.training.stages.matching import (
     varied,
 )
 from lipwright.training.stages.run import StageRun
-from lipwright.training.trainer import Context
+from lipwright.training.stages.trained import trained
+from lipwright.training.trainer import Context, Stage
 from lipwright.weights.checkpoint import save_checkpoint
 
 
@@ -146,7 +147,7 @@ class CodePairs:
         )
 
 
-class ExpertStage:
+class ExpertStage(Stage):
     """Trains :class:`~lipwright.models.expert.SyncExpert` on cached codes."""
 
     name = "expert"
@@ -169,7 +170,6 @@ class ExpertStage:
         predicted = config.matching.lips_predicted(window)
         self.lips = LipTargets(codes.packed, config.matching.lip_dim, window) if predicted else None
         self.network: nn.Module = Matching(expert, predicted)
-        self.discriminator: nn.Module | None = None
         self.mel = not speech.inputs
         self.train_pairs = CodePairs(
             codes,
@@ -214,12 +214,6 @@ class ExpertStage:
         faces, mel, windows = pairs.draw_groups(rng, self.run.batch, group, context.device)
         return faces, mel, windows.pairs, self.lips.of(windows) if self.lips else None
 
-    def discriminator_step(
-        self, discriminator: nn.Module, step: int, context: Context
-    ) -> Tensor | None:
-        """There is no discriminator."""
-        return None
-
     def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
         """Loss and accuracy on 50/50 pairs of validation identities, at two minimum offsets."""
 
@@ -238,24 +232,16 @@ class ExpertStage:
             context,
         )
 
-    def samples(self, network: nn.Module, folder: Path, step: int, context: Context) -> None:
-        """An expert draws nothing."""
-
     def export(self, network: nn.Module, path: Path, history: dict[str, Any]) -> None:
         """Network ``expert``; the header carries the validation accuracy that gates its use."""
         header = {
             "method": "expert",
             "size": self.codes.packed.size,
             "networks": {"expert": self.arguments},
-            "training": {
-                **history,
-                "data": self.codes.packed.summary(),
-                "matching": self.config.matching.model_dump(),
-            },
+            **trained(history, self.codes.packed, matching=self.config.matching),
             "encoder": self.config.encoder,
             "sigma": self.codes.face_sigma,
             "parents": {"vqgan": self.codes.header["face"]},
-            "licence": "research use only (see LICENSE_weights)",
         }
         assert isinstance(network, Matching)
         save_checkpoint(path, header, {"expert": network.expert})

@@ -40,11 +40,12 @@ from lipwright.training.stages.generator_network import (
 )
 from lipwright.training.stages.kernel import is_kernel, write_kernel
 from lipwright.training.stages.run import StageRun
-from lipwright.training.trainer import Context
+from lipwright.training.stages.trained import trained
+from lipwright.training.trainer import Context, Stage
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
 
 
-class GeneratorStage:
+class GeneratorStage(Stage):
     """Trains a generator on cached codes.
 
     Args:
@@ -89,7 +90,6 @@ class GeneratorStage:
             config.loss.cross_entropy > 0,
             config.lip_dim if config.lips.weight > 0 else 0,
         )
-        self.discriminator: nn.Module | None = None
         self.vqgan = load_vqgan(load_checkpoint(face))
         self.clips = self._windows("train", config.balance)
         self.singles = self._windows("train", config.balance, 1) if config.singles_first else None
@@ -217,12 +217,6 @@ class GeneratorStage:
             return soft_codes(generator.logits(codes, book), book)
         return codes
 
-    def discriminator_step(
-        self, discriminator: nn.Module, step: int, context: Context
-    ) -> Tensor | None:
-        """There is no discriminator in code space."""
-        return None
-
     def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
         """On validation clips, beside copying the first reference: code L1, hits, PSNR."""
         assert isinstance(network, TrainedGenerator)
@@ -316,14 +310,10 @@ class GeneratorStage:
             "sigma": self.codes.sigma,
             "audio": {"steps": self.audio.steps, "before": self.audio.before},
             "networks": {"generator": self.arguments},
-            "training": {
-                **history,
-                "data": self.codes.packed.summary(),
-                "loss": self.config.loss.model_dump(),
-                "sync_on": bool(network.sync_on),
-            },
+            **trained(
+                history, self.codes.packed, loss=self.config.loss, sync_on=bool(network.sync_on)
+            ),
             "parents": {k: self.codes.header[k] for k in ("face", "pose")},
-            "licence": "research use only (see LICENSE_weights)",
         }
         save_checkpoint(path, header, modules)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from lipwright.data.codes import lip_motions
 from lipwright.data.packed import PackedCorpus
 from lipwright.models.gallery_generator import GalleryGenerator
-from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
+from lipwright.weights.checkpoint import RESEARCH_ONLY, load_checkpoint, save_checkpoint
 
 if TYPE_CHECKING:
     from lipwright.training.stages.generator_config import GeneratorConfig
@@ -52,7 +52,7 @@ def write_kernel(
         "networks": {"generator": arguments},
         "training": {"steps": 0, "data": packed.summary(), "validation": {}},
         "parents": {n: c.sha256 for n, c in parents.items()},
-        "licence": "research use only (see LICENSE_weights)",
+        "licence": RESEARCH_ONLY,
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     save_checkpoint(out, header, {"generator": GalleryGenerator(**arguments), "space": space})

@@ -11,7 +11,7 @@ from pathlib import Path
 from lipwright.errors import LipwrightError
 from lipwright.training.config import Section
 from lipwright.training.stages.run import StageRun
-from lipwright.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from lipwright.weights.checkpoint import RESEARCH_ONLY, Checkpoint, load_checkpoint, save_checkpoint
 
 
 class LandmarksConfig(Section):
@@ -85,7 +85,7 @@ def join_landmark(out: Path, config: JoinConfig) -> Path:
         "project": video.header["project"],
         "training": {p.header["method"]: p.header["training"] for p in (space, audio, video)},
         "parents": {p.header["method"]: p.sha256 for p in (space, audio, video)},
-        "licence": "research use only (see LICENSE_weights)",
+        "licence": RESEARCH_ONLY,
     }
     path = out / "landmark.safetensors"
     save_checkpoint(path, header, networks)

@@ -37,7 +37,8 @@ from lipwright.training.speech_encoding import encode_with_whisper
 from lipwright.training.speech_jitter import SpeechJitter, vary_speech
 from lipwright.training.stages.run import StageRun
 from lipwright.training.stages.speech import fill_embedding
-from lipwright.training.trainer import Context
+from lipwright.training.stages.trained import trained
+from lipwright.training.trainer import Context, Stage
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 UPPER, LOWER = 62, 66  # middle of the inner lips
@@ -85,7 +86,7 @@ class LandmarkAudioConfig(Section):
     run: RunConfig = RunConfig()
 
 
-class LandmarkAudioStage:
+class LandmarkAudioStage(Stage):
     """Trains :class:`~lipwright.models.landmark_audio.LandmarkAudio`."""
 
     name = "landmark-audio"
@@ -117,7 +118,6 @@ class LandmarkAudioStage:
         self.features, self.embedding = network.features, network.embedding
         window = config.audio if network.encoded is None else {"steps": 1, "before": 0}
         self.audio = audio_spec(self.features, **window)
-        self.discriminator: nn.Module | None = None
         self.windows = ClipWindows(
             corpus.split("train"), config.sequence, before=1, balance=config.balance
         )
@@ -219,12 +219,6 @@ class LandmarkAudioStage:
         """MFCC come in shifted to mel's silence; the network sees them as they are."""
         return sound + 4.0 if self.features == "mfcc" else sound
 
-    def discriminator_step(
-        self, discriminator: nn.Module, step: int, context: Context
-    ) -> Tensor | None:
-        """There is no discriminator."""
-        return None
-
     def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
         """Whole clips of validation identities, their first frame's coefficients left out."""
         space = self.space
@@ -250,9 +244,6 @@ class LandmarkAudioStage:
         self._measures = measure(space, real, found, plain, self.corpus.packed.size)
         return self._measures
 
-    def samples(self, network: nn.Module, folder: Path, step: int, context: Context) -> None:
-        """Coefficients are no pictures."""
-
     def export(self, network: nn.Module, path: Path, history: dict[str, Any]) -> None:
         """Network ``audio``; the header says which coefficients speech drives, and their gain."""
         k = self.space.components
@@ -265,9 +256,8 @@ class LandmarkAudioStage:
             | {"features": self.features},
             "gain": self.config.gain or [1.0] * k,
             "spoken": predicted if any(predicted) else [True] * k,
-            "training": {**history, "data": self.corpus.packed.summary()},
+            **trained(history, self.corpus.packed),
             "parents": {"space": self.space_hash},
-            "licence": "research use only (see LICENSE_weights)",
         }
         save_checkpoint(path, header, {"audio": network})
 

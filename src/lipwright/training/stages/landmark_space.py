@@ -23,7 +23,7 @@ from lipwright.data.packed import ClipRow
 from lipwright.models.landmark_space import MIRROR, POINTS, STABLE, LandmarkSpace
 from lipwright.training.config import Section
 from lipwright.training.stages.run import StageRun
-from lipwright.weights.checkpoint import save_checkpoint
+from lipwright.weights.checkpoint import RESEARCH_ONLY, save_checkpoint
 
 log = logging.getLogger("lipwright.train")
 
@@ -147,7 +147,7 @@ def run_landmark_space(corpus: LandmarkCorpus, config: LandmarkSpaceConfig, out:
             "validation": {k: round(v, 4) for k, v in measures.items()},
             "data": corpus.packed.summary(),
         },
-        "licence": "research use only (see LICENSE_weights)",
+        "licence": RESEARCH_ONLY,
     }
     save_checkpoint(path, header, {"space": space.float()}, half=False)
     return path

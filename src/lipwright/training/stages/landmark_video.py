@@ -42,6 +42,7 @@ from lipwright.training.losses.sequence_adversarial import sequence_bce
 from lipwright.training.pictures import write_sheet
 from lipwright.training.stages.landmark_audio import load_space
 from lipwright.training.stages.run import StageRun
+from lipwright.training.stages.trained import trained
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
@@ -314,13 +315,8 @@ class LandmarkVideoStage:
             "size": self.packed.size,
             "networks": {"video": self.arguments},
             "project": self.config.project,
-            "training": {
-                **history,
-                "data": self.packed.summary(),
-                "loss": self.config.loss.model_dump(),
-            },
+            **trained(history, self.packed, loss=self.config.loss),
             "parents": {"space": self.space_hash},
-            "licence": "research use only (see LICENSE_weights)",
         }
         save_checkpoint(path, header, {"video": network})
 

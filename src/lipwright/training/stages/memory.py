@@ -57,6 +57,7 @@ from lipwright.training.stages.memory_start import fill_memory
 from lipwright.training.stages.memory_terms import FRAMES, MemoryTerms
 from lipwright.training.stages.run import StageRun
 from lipwright.training.stages.speech import clip_correlations, fill_embedding
+from lipwright.training.stages.trained import trained
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import save_checkpoint
 
@@ -354,14 +355,8 @@ class MemoryStage:
                 "lips": self.lip_arguments,
                 "reader": {"motions": self.config.lip_dim},
             },
-            "training": {
-                **history,
-                "data": self.corpus.summary(),
-                "loss": self.config.loss.model_dump(),
-                "sync_on": bool(network.sync_on),
-            },
+            **trained(history, self.corpus, loss=self.config.loss, sync_on=bool(network.sync_on)),
             "parents": {"expert": self.expert_sha} if self.expert_sha else {},
-            "licence": "research use only (see LICENSE_weights)",
         }
         parts = {"talker": network.talker, "lips": network.lips, "reader": network.reader}
         save_checkpoint(path, header, parts)

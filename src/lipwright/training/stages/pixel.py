@@ -42,6 +42,7 @@ from lipwright.training.losses.sync import sync_loss
 from lipwright.training.pictures import write_sheet
 from lipwright.training.speech_encoding import encode_with_whisper
 from lipwright.training.stages.run import StageRun
+from lipwright.training.stages.trained import trained
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import save_checkpoint
 
@@ -290,14 +291,10 @@ class PixelStage:
                 "features": "mel" if self.encoded is None else "whisper",
             },
             "networks": {"generator": self.arguments},
-            "training": {
-                **history,
-                "data": self.corpus.summary(),
-                "loss": self.config.loss.model_dump(),
-                "sync_on": bool(self.gated.sync_on),
-            },
+            **trained(
+                history, self.corpus, loss=self.config.loss, sync_on=bool(self.gated.sync_on)
+            ),
             "parents": {"expert": self.expert_sha} if self.expert_sha else {},
-            "licence": "research use only (see LICENSE_weights)",
         }
         save_checkpoint(path, header, {"generator": network.generator})
 

@@ -35,7 +35,8 @@ from lipwright.training.stages.matching import (
     varied,
 )
 from lipwright.training.stages.run import StageRun
-from lipwright.training.trainer import Context
+from lipwright.training.stages.trained import trained
+from lipwright.training.trainer import Context, Stage
 from lipwright.weights.checkpoint import save_checkpoint
 
 
@@ -58,7 +59,7 @@ class PixelExpertConfig(Section):
     matching: MatchingConfig = MatchingConfig()
 
 
-class PixelExpertStage:
+class PixelExpertStage(Stage):
     """Trains :class:`~lipwright.models.pixel_expert.PixelExpert` on packed crops."""
 
     name = "pixel-expert"
@@ -79,7 +80,6 @@ class PixelExpertStage:
         predicted = matching.lips_predicted(config.window)
         self.lips = LipTargets(corpus, matching.lip_dim, config.window) if predicted else None
         self.network: nn.Module = Matching(expert, predicted)
-        self.discriminator: nn.Module | None = None
         self.jitter = Jitter(**config.jitter)
         self.pairs = self._windows("train", config.min_offset, config.balance)
         self.held_out = self._windows("val", config.min_offset, 1.0)
@@ -124,12 +124,6 @@ class PixelExpertStage:
             "accuracy": sync_accuracy(cosine.detach(), batch.labels),
         }
 
-    def discriminator_step(
-        self, discriminator: nn.Module, step: int, context: Context
-    ) -> Tensor | None:
-        """There is no discriminator."""
-        return None
-
     def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
         """Loss and accuracy on 50/50 pairs of validation identities, at two minimum offsets."""
 
@@ -148,21 +142,13 @@ class PixelExpertStage:
             context,
         )
 
-    def samples(self, network: nn.Module, folder: Path, step: int, context: Context) -> None:
-        """An expert draws nothing."""
-
     def export(self, network: nn.Module, path: Path, history: dict[str, Any]) -> None:
         """Network ``expert``; the header carries the validation accuracy."""
         header = {
             "method": self.name,
             "size": self.config.size,
             "networks": {"expert": self.arguments},
-            "training": {
-                **history,
-                "data": self.corpus.summary(),
-                "matching": self.config.matching.model_dump(),
-            },
-            "licence": "research use only (see LICENSE_weights)",
+            **trained(history, self.corpus, matching=self.config.matching),
         }
         assert isinstance(network, Matching)
         save_checkpoint(path, header, {"expert": network.expert})

@@ -7,7 +7,7 @@ itself imports neither PyTorch nor a stage, so that ``lipwright train --help`` s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -78,23 +78,23 @@ def _load(where: str) -> Any:
     return getattr(import_module(f"lipwright.training.stages.{module}"), name)
 
 
-STAGES: dict[str, StageSpec] = {}
-"""Every stage by its name; those of one method stand in the order in which they run."""
-
-
-def register(spec: StageSpec) -> StageSpec:
-    """Add a stage.
+def checked(specs: Iterable[StageSpec]) -> dict[str, StageSpec]:
+    """Stages by their names.
 
     Raises:
-        ValueError: there is one of this name, or it needs a stage that is not there before it.
+        ValueError: two have one name, or one needs a stage that is not there before it.
     """
-    if spec.name in STAGES:
-        raise ValueError(f"there are two stages '{spec.name}'")
-    for need in spec.needs:
-        if need not in STAGES:
-            raise ValueError(f"stage '{spec.name}' needs '{need}', which is not registered yet")
-    STAGES[spec.name] = spec
-    return spec
+    stages: dict[str, StageSpec] = {}
+    for spec in specs:
+        if spec.name in stages:
+            raise ValueError(f"there are two stages '{spec.name}'")
+        for need in spec.needs:
+            if need not in stages:
+                raise ValueError(
+                    f"stage '{spec.name}' needs '{need}', which is not there before it"
+                )
+        stages[spec.name] = spec
+    return stages
 
 
 def methods() -> dict[str, list[StageSpec]]:
@@ -114,219 +114,184 @@ def summary_line() -> str:
     return "; ".join(parts)
 
 
-register(
-    StageSpec(
-        "vqgan",
-        "vq",
-        "the Face-VQGAN, from face crops",
-        config="vqgan:VQGANConfig",
-        build="vqgan:build",
+STAGES = checked(
+    (
+        StageSpec(
+            "vqgan",
+            "vq",
+            "the Face-VQGAN, from face crops",
+            config="vqgan:VQGANConfig",
+            build="vqgan:build",
+        ),
+        StageSpec(
+            "pose-vqgan",
+            "vq",
+            "the Pose-VQGAN, from face crops whose lower half is blanked",
+            config="vqgan:VQGANConfig",
+            build="vqgan:build",
+        ),
+        StageSpec(
+            "codes",
+            "vq",
+            "the code grids of every frame, 512 bytes a frame and network",
+            config="codes:CodesConfig",
+            build="codes:build",
+            needs=("vqgan", "pose-vqgan"),
+            optional=True,
+            result="codes",
+        ),
+        StageSpec(
+            "expert",
+            "vq",
+            "the lip-sync expert in code space, from code grids and speech",
+            config="expert:ExpertConfig",
+            build="expert:build",
+            needs=("codes",),
+            optional=True,
+        ),
+        StageSpec(
+            "speech",
+            "vq",
+            "the network that predicts lip motion from speech",
+            config="speech:SpeechConfig",
+            build="speech:build",
+            optional=True,
+        ),
+        StageSpec(
+            "generator",
+            "vq",
+            "the lip-sync generator, from code grids; with the expert, if its loss is on",
+            config="generator_config:GeneratorConfig",
+            build="generator:build",
+            needs=("vqgan",),
+            needs_by_config="generator:needs",
+        ),
+        StageSpec(
+            "decoder",
+            "vq",
+            "decoder and generator trained together on pixels",
+            config="decoder:DecoderConfig",
+            build="decoder:build",
+            needs=("vqgan", "codes", "generator"),
+            optional=True,
+        ),
+        StageSpec(
+            "restorer",
+            "vq",
+            "the second stage, which sharpens drawn mouths, from large crops",
+            config="restorer:RestorerConfig",
+            build="restorer:build",
+            needs=("vqgan",),
+            optional=True,
+            config_name="restorer",
+        ),
+        StageSpec(
+            "vq",
+            "vq",
+            "one checkpoint with all networks, for 'lipwright dub --weights'",
+            config="vq:JoinConfig",
+            build="vq:build",
+            needs=("vqgan", "pose-vqgan", "generator"),
+            result="vq.safetensors",
+            final=True,
+        ),
+        StageSpec(
+            "memory-expert",
+            "memory",
+            "the lip-sync expert of the memory method, from crops of five frames and speech",
+            config="pixel_expert:PixelExpertConfig",
+            build="memory_expert:build",
+            optional=True,
+        ),
+        StageSpec(
+            "memory",
+            "memory",
+            "the Audio-Lip Memory with its generator, all at once",
+            config="memory_config:MemoryConfig",
+            build="memory:build",
+            needs_by_config="memory:needs",
+            final=True,
+        ),
+        StageSpec(
+            "landmarks",
+            "landmark",
+            "68 points of every frame, and the sound features of every clip",
+            config="landmark:LandmarksConfig",
+            build="landmark:build_landmarks",
+            result="landmarks",
+        ),
+        StageSpec(
+            "landmark-space",
+            "landmark",
+            "mean shape and principal components of the points",
+            config="landmark_space:LandmarkSpaceConfig",
+            build="landmark_space:build",
+            needs=("landmarks",),
+        ),
+        StageSpec(
+            "landmark-audio",
+            "landmark",
+            "AT-net: speech to motion of the points",
+            config="landmark_audio:LandmarkAudioConfig",
+            build="landmark_audio:build",
+            needs=("landmarks", "landmark-space"),
+        ),
+        StageSpec(
+            "landmark-video",
+            "landmark",
+            "VG-net: a picture and moving points to frames",
+            config="landmark_video:LandmarkVideoConfig",
+            build="landmark_video:build",
+            needs=("landmarks", "landmark-space"),
+        ),
+        StageSpec(
+            "landmark",
+            "landmark",
+            "one checkpoint with all networks, for 'lipwright animate --weights'",
+            config="landmark:JoinConfig",
+            build="landmark:build_join",
+            needs=("landmark-space", "landmark-audio", "landmark-video"),
+            result="landmark.safetensors",
+            final=True,
+        ),
+        StageSpec(
+            "pixel-expert",
+            "baselines",
+            "Wav2Lip's lip-sync expert, from crops and speech",
+            config="pixel_expert:PixelExpertConfig",
+            build="pixel_expert:build",
+            config_name="wav2lip",
+        ),
+        StageSpec(
+            "wav2lip",
+            "baselines",
+            "Wav2Lip's generator; with the expert, if its loss is on",
+            config="pixel:PixelConfig",
+            build="pixel:build",
+            needs_by_config="pixel:needs",
+            config_name="wav2lip",
+            final=True,
+        ),
+        StageSpec(
+            "lipgan",
+            "baselines",
+            "LipGAN's generator",
+            config="pixel:PixelConfig",
+            build="pixel:build",
+            needs_by_config="pixel:needs",
+            config_name="lipgan",
+            final=True,
+        ),
+        StageSpec(
+            "speech2vid",
+            "baselines",
+            "Speech2Vid's generator",
+            config="pixel:PixelConfig",
+            build="pixel:build",
+            needs_by_config="pixel:needs",
+            config_name="speech2vid",
+            final=True,
+        ),
     )
 )
-register(
-    StageSpec(
-        "pose-vqgan",
-        "vq",
-        "the Pose-VQGAN, from face crops whose lower half is blanked",
-        config="vqgan:VQGANConfig",
-        build="vqgan:build",
-    )
-)
-register(
-    StageSpec(
-        "codes",
-        "vq",
-        "the code grids of every frame, 512 bytes a frame and network",
-        config="codes:CodesConfig",
-        build="codes:build",
-        needs=("vqgan", "pose-vqgan"),
-        optional=True,
-        result="codes",
-    )
-)
-register(
-    StageSpec(
-        "expert",
-        "vq",
-        "the lip-sync expert in code space, from code grids and speech",
-        config="expert:ExpertConfig",
-        build="expert:build",
-        needs=("codes",),
-        optional=True,
-    )
-)
-register(
-    StageSpec(
-        "speech",
-        "vq",
-        "the network that predicts lip motion from speech",
-        config="speech:SpeechConfig",
-        build="speech:build",
-        optional=True,
-    )
-)
-register(
-    StageSpec(
-        "generator",
-        "vq",
-        "the lip-sync generator, from code grids; with the expert, if its loss is on",
-        config="generator_config:GeneratorConfig",
-        build="generator:build",
-        needs=("vqgan",),
-        needs_by_config="generator:needs",
-    )
-)
-register(
-    StageSpec(
-        "decoder",
-        "vq",
-        "decoder and generator trained together on pixels",
-        config="decoder:DecoderConfig",
-        build="decoder:build",
-        needs=("vqgan", "codes", "generator"),
-        optional=True,
-    )
-)
-register(
-    StageSpec(
-        "restorer",
-        "vq",
-        "the second stage, which sharpens drawn mouths, from large crops",
-        config="restorer:RestorerConfig",
-        build="restorer:build",
-        needs=("vqgan",),
-        optional=True,
-        config_name="restorer",
-    )
-)
-register(
-    StageSpec(
-        "vq",
-        "vq",
-        "one checkpoint with all networks, for 'lipwright dub --weights'",
-        config="vq:JoinConfig",
-        build="vq:build",
-        needs=("vqgan", "pose-vqgan", "generator"),
-        result="vq.safetensors",
-        final=True,
-    )
-)
-register(
-    StageSpec(
-        "memory-expert",
-        "memory",
-        "the lip-sync expert of the memory method, from crops of five frames and speech",
-        config="pixel_expert:PixelExpertConfig",
-        build="memory_expert:build",
-        optional=True,
-    )
-)
-register(
-    StageSpec(
-        "memory",
-        "memory",
-        "the Audio-Lip Memory with its generator, all at once",
-        config="memory_config:MemoryConfig",
-        build="memory:build",
-        needs_by_config="memory:needs",
-        final=True,
-    )
-)
-register(
-    StageSpec(
-        "landmarks",
-        "landmark",
-        "68 points of every frame, and the sound features of every clip",
-        config="landmark:LandmarksConfig",
-        build="landmark:build_landmarks",
-        result="landmarks",
-    )
-)
-register(
-    StageSpec(
-        "landmark-space",
-        "landmark",
-        "mean shape and principal components of the points",
-        config="landmark_space:LandmarkSpaceConfig",
-        build="landmark_space:build",
-        needs=("landmarks",),
-    )
-)
-register(
-    StageSpec(
-        "landmark-audio",
-        "landmark",
-        "AT-net: speech to motion of the points",
-        config="landmark_audio:LandmarkAudioConfig",
-        build="landmark_audio:build",
-        needs=("landmarks", "landmark-space"),
-    )
-)
-register(
-    StageSpec(
-        "landmark-video",
-        "landmark",
-        "VG-net: a picture and moving points to frames",
-        config="landmark_video:LandmarkVideoConfig",
-        build="landmark_video:build",
-        needs=("landmarks", "landmark-space"),
-    )
-)
-register(
-    StageSpec(
-        "landmark",
-        "landmark",
-        "one checkpoint with all networks, for 'lipwright animate --weights'",
-        config="landmark:JoinConfig",
-        build="landmark:build_join",
-        needs=("landmark-space", "landmark-audio", "landmark-video"),
-        result="landmark.safetensors",
-        final=True,
-    )
-)
-register(
-    StageSpec(
-        "pixel-expert",
-        "baselines",
-        "Wav2Lip's lip-sync expert, from crops and speech",
-        config="pixel_expert:PixelExpertConfig",
-        build="pixel_expert:build",
-        config_name="wav2lip",
-    )
-)
-register(
-    StageSpec(
-        "wav2lip",
-        "baselines",
-        "Wav2Lip's generator; with the expert, if its loss is on",
-        config="pixel:PixelConfig",
-        build="pixel:build",
-        needs_by_config="pixel:needs",
-        config_name="wav2lip",
-        final=True,
-    )
-)
-register(
-    StageSpec(
-        "lipgan",
-        "baselines",
-        "LipGAN's generator",
-        config="pixel:PixelConfig",
-        build="pixel:build",
-        needs_by_config="pixel:needs",
-        config_name="lipgan",
-        final=True,
-    )
-)
-register(
-    StageSpec(
-        "speech2vid",
-        "baselines",
-        "Speech2Vid's generator",
-        config="pixel:PixelConfig",
-        build="pixel:build",
-        needs_by_config="pixel:needs",
-        config_name="speech2vid",
-        final=True,
-    )
-)
+"""Every stage by its name; those of one method stand in the order in which they run."""

@@ -38,6 +38,7 @@ from lipwright.training.mouth_copies import mouth_copies
 from lipwright.training.patches import cut_patches, patch_corners
 from lipwright.training.pictures import write_sheet
 from lipwright.training.stages.run import StageRun
+from lipwright.training.stages.trained import trained
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
 
@@ -265,13 +266,7 @@ class RestorerStage:
             "size": config.size,
             "references": config.references,
             "networks": {"restorer": config.model},
-            "training": {
-                **history,
-                "data": self.corpus.summary(),
-                "windows": len(self.windows.pixels),
-                "loss": config.loss.model_dump(),
-            },
-            "licence": "research use only (see LICENSE_weights)",
+            **trained(history, self.corpus, windows=len(self.windows.pixels), loss=config.loss),
         }
         save_checkpoint(path, header, {"restorer": network})
 

@@ -31,7 +31,8 @@ from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.motion import SpeechLoss, speech_losses
 from lipwright.training.speech_jitter import SpeechJitter, vary_speech
 from lipwright.training.stages.run import StageRun
-from lipwright.training.trainer import Context
+from lipwright.training.stages.trained import trained
+from lipwright.training.trainer import Context, Stage
 from lipwright.weights.checkpoint import save_checkpoint
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class SpeechConfig(Section):
     variation: SpeechVariation = SpeechVariation()
 
 
-class SpeechStage:
+class SpeechStage(Stage):
     """Trains a :class:`~lipwright.models.speech_lips.SpeechToLips`."""
 
     name = "speech"
@@ -82,7 +83,6 @@ class SpeechStage:
         fill_embedding(plain)
         self.audio = AudioSpec(steps=plain.steps, before=plain.before)
         self.network: nn.Module = _OverClips(plain)
-        self.discriminator: nn.Module | None = None
         self.space, self.motion = lip_motions(packed, config.lip_dim)
         self.clips = ClipWindows(
             packed.split("train"), config.frames, min_length=1, balance=config.balance
@@ -123,12 +123,6 @@ class SpeechStage:
             valid[n:] = False
         return vary_speech(mel, rng, c.jitter), real, valid
 
-    def discriminator_step(
-        self, discriminator: nn.Module, step: int, context: Context
-    ) -> Tensor | None:
-        """There is no discriminator."""
-        return None
-
     def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
         """Mean over validation clips: correlation of predicted with real lip motion, and gains.
 
@@ -148,9 +142,6 @@ class SpeechStage:
             predicted: Tensor = network(each.to(context.device))[:, 0]
         return predicted.float().cpu().numpy()
 
-    def samples(self, network: nn.Module, folder: Path, step: int, context: Context) -> None:
-        """Numbers say more than pictures here."""
-
     def export(self, network: nn.Module, path: Path, history: dict[str, Any]) -> None:
         """Networks ``speech`` and ``space``, with the window of speech that a frame needs."""
         assert isinstance(network, _OverClips)
@@ -159,12 +150,7 @@ class SpeechStage:
             "size": self.packed.size,
             "audio": {"steps": self.audio.steps, "before": self.audio.before},
             "networks": {"speech": self.arguments},
-            "training": {
-                **history,
-                "data": self.packed.summary(),
-                "loss": self.config.loss.model_dump(),
-            },
-            "licence": "research use only (see LICENSE_weights)",
+            **trained(history, self.packed, loss=self.config.loss),
         }
         save_checkpoint(path, header, {"speech": network.plain, "space": self.space})
 

@@ -18,19 +18,20 @@ from torch import Tensor, nn
 
 from lipwright.data.clip_windows import ClipWindows
 from lipwright.data.codes import lip_motions
-from lipwright.data.encoded_speech import EncodedSpeech, encode_corpus, rows_about
+from lipwright.data.encoded_speech import rows_about
 from lipwright.data.packed import ClipRow, PackedCorpus
 from lipwright.models.encoder_lips import EncoderToLips
 from lipwright.training.losses.motion import speech_losses
-from lipwright.training.speech_encoding import WHISPER, frame_encoder, load_whisper
-from lipwright.training.trainer import Context
+from lipwright.training.speech_encoding import encode_with_whisper
+from lipwright.training.stages.trained import trained
+from lipwright.training.trainer import Context, Stage
 from lipwright.weights.checkpoint import save_checkpoint
 
 if TYPE_CHECKING:
     from lipwright.training.stages.speech import SpeechConfig
 
 
-class EncodedSpeechStage:
+class EncodedSpeechStage(Stage):
     """Trains the members of an :class:`~lipwright.models.encoder_lips.EncoderToLips`.
 
     Args:
@@ -48,14 +49,9 @@ class EncodedSpeechStage:
         torch.manual_seed(config.run.seed)
         self.arguments = {"dim": config.lip_dim, **config.model}
         self.plain = EncoderToLips(**self.arguments)
-        encoder = load_whisper(len(self.plain.encoder.blocks))
-        self.plain.encoder.load_state_dict(encoder.state_dict())
-        identity = f"{WHISPER}, layer {len(encoder.blocks)}"
-        self.speech: EncodedSpeech = encode_corpus(
-            packed, frame_encoder(encoder), identity, folder, config.variants, config.variation
-        )
+        how = folder, config.variants, config.variation
+        self.speech = encode_with_whisper(packed, self.plain, *how)
         self.network: nn.Module = _Members(self.plain.members)
-        self.discriminator: nn.Module | None = None
         self.space, self.motion = lip_motions(packed, config.lip_dim)
         self.clips = ClipWindows(
             packed.split("train"), config.frames, min_length=1, balance=config.balance
@@ -99,12 +95,6 @@ class EncodedSpeechStage:
         rows = rows_about(features, first - layers, c.frames + 2 * layers)
         return rows, real, valid
 
-    def discriminator_step(
-        self, discriminator: nn.Module, step: int, context: Context
-    ) -> Tensor | None:
-        """There is no discriminator."""
-        return None
-
     def validate(self, network: nn.Module, context: Context) -> dict[str, float]:
         """As :meth:`lipwright.training.stages.speech.SpeechStage.validate`."""
         from lipwright.training.stages.speech import motion_measures
@@ -122,9 +112,6 @@ class EncodedSpeechStage:
             predicted: Tensor = network(x)[0]
         return predicted.float().cpu().numpy()
 
-    def samples(self, network: nn.Module, folder: Path, step: int, context: Context) -> None:
-        """Numbers say more than pictures here."""
-
     def export(self, network: nn.Module, path: Path, history: dict[str, Any]) -> None:
         """Networks ``speech`` (with its encoder) and ``space``."""
         assert isinstance(network, _Members)
@@ -134,12 +121,7 @@ class EncodedSpeechStage:
             "size": self.packed.size,
             "audio": {"steps": 1, "before": 0, "features": self.plain.features},
             "networks": {"speech": {"kind": "encoder", **self.arguments}},
-            "training": {
-                **history,
-                "data": self.packed.summary(),
-                "loss": self.config.loss.model_dump(),
-            },
-            "licence": "research use only (see LICENSE_weights)",
+            **trained(history, self.packed, loss=self.config.loss),
         }
         save_checkpoint(path, header, {"speech": self.plain, "space": self.space})
 

@@ -34,6 +34,7 @@ from lipwright.training.losses.reconstruction import gradient_l1, mouth_weight_m
 from lipwright.training.pictures import write_sheet
 from lipwright.training.stages.run import StageRun
 from lipwright.training.stages.taken_vqgan import take_vqgan
+from lipwright.training.stages.trained import trained
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
 
@@ -212,8 +213,7 @@ class VQGANStage:
             "method": self.name,
             "size": self.corpus.size,
             "networks": {"vqgan": self.config.model},
-            "training": {**history, "data": self.corpus.summary(), "loss": _dump(self.config.loss)},
-            "licence": "research use only (see LICENSE_weights)",
+            **trained(history, self.corpus, loss=self.config.loss),
         }
         save_checkpoint(path, header, {"vqgan": network})
 
@@ -224,7 +224,3 @@ def build(run: StageRun[VQGANConfig]) -> VQGANStage | None:
         take_vqgan(run.config.taken_from, run.spec.name, run.corpus.size, run.result)
         return None
     return VQGANStage(run.config, run.corpus, pose=run.spec.name == "pose-vqgan")
-
-
-def _dump(section: Section) -> dict[str, Any]:
-    return section.model_dump()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +32,26 @@ SIZES = {"memory": 48, "baselines": 48}
 NAMES = tuple(STAGES)
 
 
+def corpora_of(clips: int, factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Gives the toy corpus of a method, made once for each size of crops."""
+
+    @cache
+    def made(size: int) -> Path:
+        return make_corpus(factory.mktemp(f"corpus{size}"), clips=clips, size=size)
+
+    return lambda method: made(SIZES.get(method, 32))
+
+
 @pytest.fixture(scope="module")
 def corpora(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """The toy corpus of a method."""
-    made: dict[int, Path] = {}
+    return corpora_of(6, tmp_path_factory)
 
-    def corpus(method: str) -> Path:
-        size = SIZES.get(method, 32)
-        if size not in made:
-            made[size] = make_corpus(tmp_path_factory.mktemp(f"corpus{size}"), size=size)
-        return made[size]
 
-    return corpus
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Another one."""
+    return corpora_of(7, tmp_path_factory)
 
 
 def points_of(corpus: PackedCorpus) -> Any:
@@ -226,14 +235,15 @@ def test_a_damaged_state_is_one_sentence(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_folder_of_another_corpus_is_refused(
-    name: str, finished: Callable[[str], Path], tmp_path: Path
+    name: str, finished: Callable[[str], Path], other: Callable[[str], Path]
 ) -> None:
     spec = STAGES[name]
     if not (finished(spec.method) / name / "last.pt").exists():
         return  # this stage does all of its work each time it runs
-    other = make_corpus(tmp_path, clips=7, size=SIZES.get(spec.method, 32))
     with pytest.raises(LipwrightError, match="another corpus") as caught:
-        plan_stages(name, other, TOY / f"{spec.method}.yaml", finished(spec.method), [], "cpu")
+        plan_stages(
+            name, other(spec.method), TOY / f"{spec.method}.yaml", finished(spec.method), [], "cpu"
+        )
     one_sentence(caught.value)
 
 

@@ -29,7 +29,7 @@ from lipwright.evaluation.metrics.base import (
 )
 from lipwright.evaluation.networks import NAMES, Networks
 from lipwright.media.mel import mel_spectrogram
-from tests.conftest import MakeVideo
+from tests.conftest import write_video
 from tests.faces.shapes import face
 
 FRAMES = 40
@@ -79,9 +79,10 @@ class Toy:
 NETWORKS = Networks({name: Toy() for name in NAMES})
 
 
-@pytest.fixture
-def videos(make_video: MakeVideo) -> tuple[Path, Path]:
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A real video with sound, and another with other pixels and the same sound."""
+    folder = tmp_path_factory.mktemp("videos")
     rng = np.random.default_rng(0)
     sound = rng.normal(size=16000 * FRAMES // 25) * np.repeat([0.3, 0.0], 16000 * FRAMES // 50)
     options: dict[str, Any] = {"size": (320, 240), "frames": FRAMES, "audio": sound.astype("f4")}
@@ -91,7 +92,8 @@ def videos(make_video: MakeVideo) -> tuple[Path, Path]:
         planes[0][:] = cv2.GaussianBlur(noise.astype(np.float32), (0, 0), 2)
         planes[1][:], planes[2][:] = 110, 150
 
-    return make_video("real.mkv", **options), make_video("other.mkv", paint=paint, **options)
+    other = write_video(folder / "other.mkv", paint=paint, **options)
+    return write_video(folder / "real.mkv", **options), other
 
 
 def measured(metric: type[Metric], result: Path, real: Path) -> ClipResult:
@@ -132,10 +134,10 @@ class TestMetric:
             assert np.array_equal(x, again.features[name])
 
     def test_a_copy_is_as_good_as_can_be(
-        self, metric: type[Metric], videos: tuple[Path, Path]
+        self, metric: type[Metric], videos: tuple[Path, Path], tmp_path: Path
     ) -> None:
         real, other = videos
-        copy = real.with_name("copy.mkv")
+        copy = tmp_path / "copy.mkv"
         shutil.copy(real, copy)
         best, worse = measured(metric, copy, real), measured(metric, other, real)
         for info in metric.infos:
@@ -161,7 +163,7 @@ class TestMetric:
         assert not found.features
         assert found.frames == FRAMES - 2
 
-    def test_says_what_it_is(self, metric: type[Metric], videos: tuple[Path, Path]) -> None:
+    def test_says_what_it_is(self, metric: type[Metric]) -> None:
         assert inspect.getdoc(metric)
         assert metric.every >= 1
         for info in metric.infos:
@@ -176,9 +178,9 @@ class TestMetric:
         assert torch.is_grad_enabled()
 
     def test_a_damaged_video_is_one_sentence(
-        self, metric: type[Metric], videos: tuple[Path, Path]
+        self, metric: type[Metric], videos: tuple[Path, Path], tmp_path: Path
     ) -> None:
-        broken = videos[0].with_name("broken.mkv")
+        broken = tmp_path / "broken.mkv"
         broken.write_bytes(b"no video")
         with pytest.raises(LipwrightError):
             measured(metric, broken, videos[0])

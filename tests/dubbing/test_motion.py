@@ -82,4 +82,4 @@ def test_arrows_turn_with_the_face() -> None:
     difference, _ = composite.delta(edit, region, quarter)
     expected = np.roll(region, -4, axis=1)
     got = (region + difference)[10:-10, 10:-10]
-    assert got == pytest.approx(expected[10:-10, 10:-10], abs=1e-4)
+    assert np.allclose(got, expected[10:-10, 10:-10], rtol=0, atol=1e-4)

@@ -23,7 +23,7 @@ from lipwright.provenance.watermark.grid import id_bits, signs
 from lipwright.provenance.watermark.reading import READINGS, PlacedFrame
 from lipwright.provenance.watermark.scheme import half_of_rgb
 from lipwright.provenance.watermark.significance import FALSE_ALARM, Judge, errors_allowed
-from tests.conftest import MakeVideo
+from tests.conftest import MakeVideo, write_video
 from tests.provenance.scenes import (
     FACE,
     MARK,
@@ -66,10 +66,11 @@ def look(path: Path, ids: list[int] | None = None, **options: Any) -> Any:
     return detect_file(path, [MARK, *OTHERS] if ids is None else ids, **settings)
 
 
-@pytest.fixture
-def marked(make_video: MakeVideo, tmp_path: Path) -> Path:
-    path = tmp_path / "marked.mp4"
-    mark_video(source(make_video), path, crf=12)
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("marked")
+    path = folder / "marked.mp4"
+    mark_video(source(lambda name, **how: write_video(folder / name, **how)), path, crf=12)
     return path
 
 

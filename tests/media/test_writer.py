@@ -199,6 +199,57 @@ def test_pixel_formats_are_kept_where_the_codec_can(
     assert np.abs(before.astype(int) - after.astype(int)).max() <= 6
 
 
+@pytest.mark.parametrize("code_range", [1, 2])
+@pytest.mark.parametrize(
+    ("pix_fmt", "codes"),
+    [
+        ("yuv420p", (180, 100, 150)),
+        ("yuv422p", (180, 100, 150)),
+        ("yuv422p10le", (720, 400, 600)),
+        ("yuva444p10le", (720, 400, 600, 512)),
+        ("yuva420p", (180, 100, 150, 128)),
+        ("gray", (180,)),
+        ("gray10le", (720,)),
+    ],
+)
+def test_prores_cannot_say_full_range(
+    make_video: MakeVideo, tmp_path: Path, pix_fmt: str, codes: tuple[int, ...], code_range: int
+) -> None:
+    """ProRes has no place for the range: what it holds is read as limited, so it has to be that.
+
+    Full range Y = 180 of 255 is 64 + 876 * 180 / 255 of 1023 in limited range; Cb 100 and Cr 150 lie
+    at 512 + 896 * (100 - 128) / 255 and 512 + 896 * (150 - 128) / 255 (H.273, section 8.3).
+    """
+
+    def paint(index: int, planes: list[np.ndarray]) -> None:
+        for plane, code in zip(planes, codes, strict=True):
+            plane[:] = code
+
+    source = make_video("in.mkv", pix_fmt=pix_fmt, frames=2, code_range=code_range, paint=paint)
+    transcode(source, tmp_path / "out.mov", codec="prores")
+    with VideoReader(tmp_path / "out.mov") as reader:
+        native = next(iter(reader)).native
+        assert not reader.info.colour.full_range
+    step = 2 ** (reader.info.bit_depth - 10)
+    found = [float(view.mean()) / step for view in plane_views(native)]
+    wanted = [682.4, 413.6, 589.3] if code_range == 2 else [720.0, 400.0, 600.0]
+    if pix_fmt.startswith("gray"):
+        wanted[1:] = 512.0, 512.0
+    if pix_fmt == "yuva420p":
+        wanted.append(128 * 1023 / 255)
+    elif pix_fmt == "yuva444p10le":
+        wanted.append(512.0)
+    assert found == pytest.approx(wanted, abs=3.0)
+
+
+def test_a_matrix_that_prores_does_not_know_is_one_sentence(
+    make_video: MakeVideo, tmp_path: Path
+) -> None:
+    source = make_video("in.mkv", matrix=8, frames=2)
+    with pytest.raises(LipwrightError, match="as YCgCo, which ProRes cannot say; use --codec auto"):
+        transcode(source, tmp_path / "out.mov", codec="prores")
+
+
 @pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 5), (33, 17), (63, 48), (64, 47), (65, 49)])
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm"])
 def test_every_size_is_kept(

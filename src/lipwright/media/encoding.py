@@ -49,6 +49,7 @@ class Encoding:
         sample_aspect: of the stored picture.
         codec_tag: four-character code, where the container's default is not the one to use.
         interlaced: whether the frames are stored as two fields each.
+        says_range: whether the stored pictures can say that their codes use the full range.
     """
 
     codec: str
@@ -58,6 +59,7 @@ class Encoding:
     sample_aspect: Fraction = Fraction(1)
     codec_tag: str | None = None
     interlaced: bool = False
+    says_range: bool = True
 
 
 def kind_of(out: Path) -> Kind:
@@ -278,12 +280,31 @@ def _check_codec(codec: str, kind: Kind, info: VideoInfo, even: bool) -> None:
         raise LipwrightError(
             f"This installation cannot encode {codec}; 'lipwright doctor' lists what it can."
         )
+    if codec == "prores" and info.colour.matrix in _NOT_IN_PRORES and info.colour.name != "rgb":
+        raise LipwrightError(
+            f"The colours of {info.path} are stored as {_NOT_IN_PRORES[info.colour.matrix]}, which "
+            "ProRes cannot say; use --codec auto, or convert the video to BT.709 first."
+        )
     small = codec == "hevc" and min(info.width, info.height) < _HEVC_MIN_SIDE
     if codec in ("h264", "hevc") and (small or not even):
         raise LipwrightError(
             f"{info.path} is {info.width} by {info.height} pixels, which {codec} cannot store; use "
             "--codec auto, vp9 or av1."
         )
+
+
+_NOT_IN_PRORES = {
+    8: "YCgCo",
+    10: "BT.2020 with constant luminance",
+    11: "Y'D'zD'x",
+    12: "chromaticity-derived luma and chroma",
+    13: "chromaticity-derived luma and chroma",
+    14: "ICtCp",
+    15: "IPT-C2",
+    16: "YCgCo-Re",
+    17: "YCgCo-Ro",
+}
+"""Matrices of H.273 that libav's encoder refuses."""
 
 
 def _requested(
@@ -296,7 +317,9 @@ def _requested(
         pix_fmt = "yuv444p10le" if sampling == "444" else "yuv422p10le"
         if _has_alpha(info):
             profile, pix_fmt = "4", "yuva444p10le"
-        return Encoding("prores_ks", pix_fmt, {"profile": profile}, size, aspect)
+        # Neither a ProRes frame nor QuickTime's colour box has a place for the range: readers
+        # take the codes for limited ones (SMPTE RDD 36, section 5.1.1).
+        return Encoding("prores_ks", pix_fmt, {"profile": profile}, size, aspect, says_range=False)
     if codec == "av1":
         if sampling != "420" or min(size) < _AV1_MIN_SIDE:
             raise LipwrightError(

@@ -8,6 +8,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +32,7 @@ from lipwright.media.tracks import Track, kept_streams, speech_track
 
 log = logging.getLogger(__name__)
 
-_LIMITED = 1
+_LIMITED, _FULL = 1, 2
 _ABSURD_TICKS = 1 << 40
 
 MOST_SVT_RATE = Fraction(240)
@@ -262,6 +263,8 @@ class VideoWriter:
             context.codec_tag = encoding.codec_tag
         is_rgb = encoding.pix_fmt.startswith(("gbr", "bgr"))
         colour = output_tags(info.colour, is_rgb, info.height)
+        if not encoding.says_range:
+            colour = replace(colour, range=_LIMITED)
         context.color_primaries, context.color_trc = colour.primaries, colour.transfer
         context.colorspace, context.color_range = colour.matrix, colour.range
         if encoding.interlaced:
@@ -320,7 +323,9 @@ class VideoWriter:
         name = frame.format.name
         if (frame.width, frame.height) != (self._info.width, self._info.height):
             raise ValueError("a frame differs in size from the video")
-        if name == target and (frame.width, frame.height) == size:
+        full = _FULL if self._info.colour.full_range else _LIMITED
+        stored = full if self._encoding.says_range else _LIMITED
+        if name == target and (frame.width, frame.height) == size and full == stored:
             return frame
         source, wanted = layout_of(name), layout_of(target)
         if (
@@ -329,18 +334,20 @@ class VideoWriter:
             and (frame.width, frame.height) == size
             and not source.is_rgb
             and source.depth == wanted.depth
+            and full == stored
             and (source.is_gray or name.replace("yuva", "yuv") == target)
         ):
             return with_pixel_format(frame, target)
-        colour = self._info.colour
-        full = 2 if colour.full_range else 1
+        if source is not None and source.is_gray and wanted is not None and not wanted.is_gray:
+            # libswscale takes gray of 8 bits for full range, whatever it is told.
+            frame = with_pixel_format(frame, name.replace("gray", "yuv444p"))
         if source is not None and source.is_rgb and wanted is not None and not wanted.is_rgb:
             matrix = "ITU601" if self._info.height <= 576 else "ITU709"
             return frame.reformat(
                 *size, target, dst_colorspace=matrix, src_color_range=full, dst_color_range=_LIMITED
             )
         return frame.reformat(
-            *size, target, src_color_range=full, dst_color_range=full, interpolation="BICUBIC"
+            *size, target, src_color_range=full, dst_color_range=stored, interpolation="BICUBIC"
         )
 
     @contextmanager

@@ -87,9 +87,16 @@ def test_edit_lists_say_what_they_cannot() -> None:
     assert "changes the speed" in problems[2]
 
 
-def otio(children: list[dict[str, object]], kind: str = "Audio") -> str:
+def otio(
+    children: list[dict[str, object]],
+    kind: str = "Audio",
+    shown: dict[str, object] | None = None,
+    film: dict[str, object] | None = None,
+) -> str:
     track = {"OTIO_SCHEMA": "Track.1", "kind": kind, "name": "Anna", "children": children}
-    stack = {"OTIO_SCHEMA": "Stack.1", "children": [track]}
+    pictures = {"OTIO_SCHEMA": "Track.1", "kind": "Video", "name": "V", "children": []}
+    tracks = [pictures | {"source_range": film}, track | {"source_range": shown}]
+    stack = {"OTIO_SCHEMA": "Stack.1", "children": tracks}
     return json.dumps({"OTIO_SCHEMA": "Timeline.1", "tracks": stack})
 
 
@@ -118,6 +125,32 @@ def test_timelines_of_opentimelineio() -> None:
         ("Anna", Fraction(80, 25), 4, 0, "two.wav"),
     ]
     assert read_otio(otio([gap, clip], "Video"), "film.otio", problems) == []
+
+
+def test_a_track_may_show_a_part_of_itself() -> None:
+    """OTIO places a track's moment t at t less the first moment of the part."""
+    clips: list[dict[str, object]] = [
+        {"OTIO_SCHEMA": "Clip.1", "name": name, "source_range": span(100, 50)} for name in "abc"
+    ]
+    lines = read_otio(otio(clips, shown=span(70, 55)), "film.otio", [])
+    assert [(x.source, x.start * 25, x.end * 25, x.offset and x.offset * 25) for x in lines] == [
+        ("b", 0, 30, 120),
+        ("c", 30, 55, 100),
+    ]
+
+
+def test_timelines_made_of_edit_lists() -> None:
+    """What otio-cmx3600-adapter 1.0 makes of a film from 01:00:00:00 and a line from 01:00:06:00.
+
+    OpenTimelineIO's own transformed_time says 3606 s for the line and 3600 s for the film.
+    """
+    clip: list[dict[str, object]] = [
+        {"OTIO_SCHEMA": "Clip.1", "name": "a", "source_range": span(0, 50)}
+    ]
+    text = otio(clip, shown=span(-90_150, 50), film=span(-90_000, 250))
+    assert [(x.start, x.end, x.offset) for x in read_otio(text, "film.otio", [])] == [(6, 8, 0)]
+    later = read_otio(text, "film.otio", [], Fraction(3604))
+    assert [(x.start, x.end, x.offset) for x in later] == [(2, 4, 0)]
 
 
 def test_no_frame_of_a_timeline_comes_early() -> None:

@@ -217,8 +217,8 @@ def test_prores_cannot_say_full_range(
 ) -> None:
     """ProRes has no place for the range: what it holds is read as limited, so it has to be that.
 
-    Full range Y = 180 of 255 is 64 + 876 * 180 / 255 of 1023 in limited range; Cb 100 and Cr 150 lie
-    at 512 + 896 * (100 - 128) / 255 and 512 + 896 * (150 - 128) / 255 (H.273, section 8.3).
+    Y = 180 of 255 in full range is 64 + 876 * 180 / 255 of 1023 in limited range; Cb 100 and Cr 150
+    are at 512 + 896 * (100 - 128) / 255 and 512 + 896 * (150 - 128) / 255 (H.273, section 8.3).
     """
 
     def paint(index: int, planes: list[np.ndarray]) -> None:

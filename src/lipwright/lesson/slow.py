@@ -23,6 +23,8 @@ from lipwright.media.source import open_media
 
 LEAST_SPEED = Fraction(1, 4)
 _LEAST_TEMPO = Fraction(1, 2)  # of one filter
+_EARLY = 0.4
+"""Of its window, by which ``atempo`` is ahead in its input (findings/atempo-early.sh)."""
 _BIT_RATE = 128_000
 _BLOCK = 4096
 _Timed = tuple[Fraction, "av.Packet[Any]"]
@@ -108,8 +110,10 @@ def stretched(samples: NDArray[np.float32], rate: int, speed: Fraction) -> NDArr
     left = speed
     while left < 1:
         tempo = max(left, _LEAST_TEMPO)
+        wait = graph.add("adelay", f"delays={round(_EARLY * _window(rate))}S")
         following = graph.add("atempo", f"{float(tempo):.9f}")
-        last.link_to(following)
+        last.link_to(wait)
+        wait.link_to(following)
         last, left = following, left / tempo
     sink = graph.add("abuffersink")
     last.link_to(sink)
@@ -124,6 +128,11 @@ def stretched(samples: NDArray[np.float32], rate: int, speed: Fraction) -> NDArr
     made += _pulled(graph)
     found = np.concatenate([*made, np.zeros(count, np.float32)])
     return np.asarray(found[:count], np.float32)
+
+
+def _window(rate: int) -> int:
+    """Samples of the filter's window: a power of two that lasts 1/24 s at least."""
+    return 1 << (rate // 24 - 1).bit_length()
 
 
 def _frame(samples: NDArray[np.float32], rate: int, start: int) -> av.AudioFrame:

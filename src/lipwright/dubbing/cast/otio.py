@@ -4,11 +4,16 @@ A file is JSON: a timeline holds a stack of tracks, an audio track holds clips a
 another. The name of a track is the speaker. The file is read here rather than by its library,
 whose seconds are floats and come one frame early for some frame times. Nested timelines, sound at
 another speed and crossfades are refused.
+
+A track may show a part of itself (``source_range``). A part that begins before the track does, at a
+negative time, is how OpenTimelineIO's reader of edit lists says when a track begins: at that time's
+amount, in record time code.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import PurePosixPath
 from typing import Any
@@ -19,13 +24,17 @@ from lipwright.dubbing.option_text import number_of
 from lipwright.media.timecode import exact_rate
 
 
-def read_otio(text: str, where: str, problems: list[str]) -> list[Line]:
+def read_otio(
+    text: str, where: str, problems: list[str], begins: Fraction | None = None
+) -> list[Line]:
     """The sound clips of a timeline.
 
     Args:
         text: the file.
         where: its name, for messages.
         problems: takes a sentence for whatever cannot be used.
+        begins: of a timeline in record time code, the seconds that the film's first frame has
+            there; None: the full hour of the track that begins first.
     """
     try:
         data = json.loads(text)
@@ -36,15 +45,37 @@ def read_otio(text: str, where: str, problems: list[str]) -> list[Line]:
         problems.append(f"{where} is no OpenTimelineIO timeline; export it anew.")
         return []
     lines: list[Line] = []
+    record: list[Fraction] = []
     for number, track in enumerate(tracks, 1):
-        if not isinstance(track, dict) or track.get("kind") != "Audio":
+        if not isinstance(track, dict):
             continue
         name = str(track.get("name") or f"track {number}")
         try:
-            lines += _track(track, name, f"Track '{name}' of {where}", problems)
+            first, length = _span(track["source_range"]) if track.get("source_range") else (0, None)
+            record += [-first] if first < 0 else []
+            if track.get("kind") == "Audio":
+                found = _track(track, name, f"Track '{name}' of {where}", problems)
+                lines += _shown(found, Fraction(first), length)
         except (KeyError, TypeError, ValueError, ZeroDivisionError):
             problems.append(f"Track '{name}' of {where} has a part without times; export it anew.")
-    return lines
+    if not record:
+        return lines
+    zero = Fraction(min(record) // 3600 * 3600) if begins is None else begins
+    return [replace(line, start=line.start - zero, end=line.end - zero) for line in lines]
+
+
+def _shown(lines: list[Line], first: Fraction, length: Fraction | None) -> list[Line]:
+    """The lines of a track as the part of it that is shown places and cuts them."""
+    found: list[Line] = []
+    for line in lines:
+        start, end = line.start - first, line.end - first
+        if first >= 0 and length is not None:
+            start, end = max(start, Fraction(0)), min(end, length)
+        if end > start:
+            assert line.offset is not None
+            offset = line.offset + start - (line.start - first)
+            found.append(replace(line, start=start, end=end, offset=offset))
+    return found
 
 
 def _track(track: dict[str, Any], name: str, where: str, problems: list[str]) -> list[Line]:
@@ -60,7 +91,7 @@ def _track(track: dict[str, Any], name: str, where: str, problems: list[str]) ->
             return lines
         media = _media(item)
         shown = item.get("source_range") or (media or {})["available_range"]
-        first, length = _seconds(shown["start_time"]), _seconds(shown["duration"])
+        first, length = _span(shown)
         if kind == "Clip" and item.get("enabled", True):
             if any("TimeWarp" in str(_schema(e)) or "Freeze" in str(_schema(e))
                    for e in item.get("effects") or []):  # fmt: skip
@@ -100,6 +131,11 @@ def _file(media: dict[str, Any] | None) -> str | None:
         return None
     parts = urlparse(str(url))
     return unquote(parts.path) if parts.scheme == "file" else str(PurePosixPath(unquote(str(url))))
+
+
+def _span(shown: dict[str, Any]) -> tuple[Fraction, Fraction]:
+    """First moment and length, in seconds."""
+    return _seconds(shown["start_time"]), _seconds(shown["duration"])
 
 
 def _seconds(time: dict[str, Any]) -> Fraction:

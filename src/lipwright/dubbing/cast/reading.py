@@ -197,9 +197,7 @@ def _lines(path: Path, data: dict[str, Any], rate: Fraction, problems: list[str]
     suffix, where = path.suffix.lower(), path.name
     if suffix in SUBTITLES:
         return read_subtitles(text, SUBTITLES[suffix], where, problems)
-    if suffix == ".otio":
-        return read_otio(text, where, problems)
-    if suffix != ".edl":
+    if suffix not in (".edl", ".otio"):
         problems.append(f"The lines {path} are none of .vtt, .srt, .ass, .edl and .otio.")
         return []
     try:
@@ -209,6 +207,8 @@ def _lines(path: Path, data: dict[str, Any], rate: Fraction, problems: list[str]
     except (ValueError, ZeroDivisionError) as error:
         problems.append(f"'rate' or 'begins' of the cast cannot be read: {error}.")
         return []
+    if suffix == ".otio":
+        return read_otio(text, where, problems, zero)
     return read_edl(text, where, rate, zero, problems)
 
 

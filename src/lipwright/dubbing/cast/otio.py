@@ -51,11 +51,12 @@ def read_otio(
             continue
         name = str(track.get("name") or f"track {number}")
         try:
-            first, length = _span(track["source_range"]) if track.get("source_range") else (0, None)
+            part = track.get("source_range")
+            first, length = _span(part) if part else (Fraction(0), None)
             record += [-first] if first < 0 else []
             if track.get("kind") == "Audio":
                 found = _track(track, name, f"Track '{name}' of {where}", problems)
-                lines += _shown(found, Fraction(first), length)
+                lines += _shown(found, first, length)
         except (KeyError, TypeError, ValueError, ZeroDivisionError):
             problems.append(f"Track '{name}' of {where} has a part without times; export it anew.")
     if not record:

@@ -44,7 +44,10 @@ class Checkout:
         """Its code, and caches of its own."""
         own = {"PYTHONPATH": str(self.folder / "src"), "LIPWRIGHT_CACHE": str(self.caches)}
         home = {"LIPWRIGHT_HOME": str(self.caches / "home")}
-        return {**os.environ, **own, **home}
+        # Compiled files of Python are kept, as in an installation, whatever is usual here.
+        compiled = {"PYTHONPYCACHEPREFIX": str(self.caches / "python")}
+        usual = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+        return {**usual, **own, **home, **compiled}
 
     def run(self, *command: object, allowed: tuple[int, ...] = (0,)) -> Cost:
         """Run ``python`` with these words.

@@ -34,7 +34,7 @@ from lipwright.methods.base import (
 )
 from lipwright.methods.encoded_speech import ENCODER, MEMBERS, lip_motions_of
 from lipwright.methods.encoded_stream import EncodedSpeechStream
-from lipwright.methods.runtime import GraphEngine, load_engines
+from lipwright.methods.runtime import Engine, GraphEngine, load_engines
 from lipwright.methods.speech_stream import SpeechStream
 from lipwright.weights.container import read_arrays, read_header
 from lipwright.weights.header import Header
@@ -168,15 +168,14 @@ class VQMethod(Method):
             some = np.unique(np.linspace(0, len(pictures) - 1, NORM_ROWS).round().astype(int))
             (each,) = in_full_batches(self.norms, pictures[some], size=REFERENCE_ROWS)
             norms = each.mean(axis=0, keepdims=True)
+            _let_go(self.norms)
 
             def encode(*rows: Array) -> tuple[Array, ...]:
                 return self.references(*rows, norms)
 
             *known, residual = in_full_batches(encode, pictures, motions, size=REFERENCE_ROWS)
             encoded = (*known, norms, residual)
-        for engine in (self.norms, self.references):
-            if isinstance(engine, GraphEngine):
-                engine.release()  # wanted once per face, and large
+        _let_go(self.references)
         return VQState(encoded, rest)
 
     def speech_features(self, wave: Array) -> Array:
@@ -268,6 +267,12 @@ class VQMethod(Method):
         made = copy(self)
         made.reference = choice
         return made
+
+
+def _let_go(engine: Engine) -> None:
+    """Of a network that is wanted once per face, and large."""
+    if isinstance(engine, GraphEngine):
+        engine.release()
 
 
 def put_back(drawn: Array, weights: Array, residual: Array, side: int) -> Array:

@@ -124,6 +124,7 @@ def test_lines_tell_stage_step_and_time_left(
         run_stage("vqgan", corpus, config, out, ["run.steps=3"], "cpu")
     assert made == out / "vqgan" / "vqgan.safetensors"
     lines = [r.getMessage() for r in caplog.records]
+    lines = [line for line in lines if "has no bfloat16" not in line]  # as some processors have not
     assert lines[0] == "Stage 1 of 1: vqgan (the Face-VQGAN, from face crops)"
     assert lines[1].startswith("train, step 1 of 3: ")
     assert lines[2].startswith("train, step 2 of 3, about ")

@@ -80,6 +80,7 @@ def main() -> None:
     parser.add_argument("--expert", type=Path, help="a pixel sync expert that judges, too")
     parser.add_argument("-o", "--out", type=Path, default=Path("quality"))
     parser.add_argument("--enhance", default="auto", help="stage 2, as in lipwright dub")
+    parser.add_argument("--enhance-weights", type=Path, help="its checkpoint, likewise")
     parser.add_argument("--reference", default="auto", help="as in lipwright dub, for vq-paper")
     parser.add_argument("--files", nargs="+", help="these clips of the labels, of any split")
     parser.add_argument("--seconds", type=float, default=0.0, help="dub the beginning only")
@@ -129,6 +130,7 @@ def main() -> None:
                     manifest=False,
                     crf=16,
                     enhance=args.enhance,
+                    enhance_weights=args.enhance_weights,
                     reference=args.reference,
                     end=Fraction(args.seconds),
                     **options,

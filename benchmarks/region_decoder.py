@@ -24,7 +24,7 @@ from lipwright.data.packed import ClipRow, PackedCorpus
 from lipwright.face_regions import MOUTH_BOX, blank_lower_half, cut_box
 from lipwright.lip_motion import LipMotions, NeutralMouth
 from lipwright.methods.registry import shipped
-from lipwright.methods.vq import NORM_ROWS, put_back
+from lipwright.methods.vq import norm_rows, put_back
 from lipwright.methods.vq_networks import build_networks
 from lipwright.models.gallery_generator import GalleryGenerator
 from lipwright.models.vq_pipeline import FrameRenderer, ReferenceEncoder, enlarged
@@ -94,8 +94,8 @@ def compare(
     """PSNR in the mouth's box by frame, and the share of the weights that lies elsewhere."""
     generator = frames.generator
     assert isinstance(generator, GalleryGenerator)
-    some = np.unique(np.linspace(0, len(pictures) - 1, NORM_ROWS).round().astype(int))
-    known = references(pictures, motions, references.norms(pictures[some]).mean(0, keepdim=True))
+    norms = references.norms(pictures[norm_rows(len(pictures))]).mean(0, keepdim=True)
+    known = references(pictures, motions, norms)
     drawn, _, _, weights = frames(faces, wanted / frames.articulation, *known[:-1])
     side = pictures.shape[-1]
     restored = torch.from_numpy(

@@ -11,7 +11,6 @@ videos should be of people whom the networks were trained on.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -19,15 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
-from safetensors.numpy import save_file
 
 from lipwright.dubbing.job import DubOptions, dub
-from lipwright.files.whole import written_whole
 from lipwright.methods.eight_bits import HEADER
 from lipwright.methods.runtime import GraphEngine
 from lipwright.methods.vq import VQMethod
 from lipwright.openvino_core import core
-from lipwright.weights.container import read_header
+from lipwright.weights.container import read_header, rewrite
 
 Array = NDArray[np.float32]
 
@@ -111,9 +108,7 @@ def main() -> None:
     }
     with safe_open(str(args.checkpoint), framework="np") as file:
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    with written_whole(args.checkpoint) as temporary:
-        save_file(arrays, str(temporary), metadata={"lipwright": json.dumps(header)})
-        temporary.chmod(0o644)
+    rewrite(args.checkpoint, header, arrays)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from typing import Any
 from lipwright.errors import LipwrightError
 from lipwright.files.kept_files import forget, kept_name, put, read_kept
 from lipwright.files.user_folders import graph_folder
-from lipwright.openvino_core import core
+from lipwright.openvino_core import core, cpu_abilities
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def _forget_old(folder: Path) -> None:
 
 
 def _identity(identity: str, config: Mapping[str, Any]) -> str:
-    device = [core().get_property("CPU", name) for name in ("FULL_DEVICE_NAME", _ABILITIES)]
+    device = [core().get_property("CPU", "FULL_DEVICE_NAME"), cpu_abilities()]
     settings = sorted((key, str(value)) for key, value in config.items())
     return repr((identity, settings, _openvino_version(), str(device)))
 
@@ -85,6 +85,3 @@ def _openvino_version() -> str:
     import openvino
 
     return str(openvino.__version__)
-
-
-_ABILITIES = "OPTIMIZATION_CAPABILITIES"

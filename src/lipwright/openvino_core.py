@@ -24,6 +24,16 @@ def core() -> Any:
     return _package().Core()
 
 
+def cpu_abilities() -> list[str]:
+    """In which numbers the CPU computes, by OpenVINO's names: ``FP32``, ``BF16``, ``INT8``, ..."""
+    return list(core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+
+
+def has_bfloat16() -> bool:
+    """Whether the CPU computes in bfloat16."""
+    return "BF16" in cpu_abilities()
+
+
 def _package() -> Any:
     if "openvino" not in sys.modules:
         sys.modules[_CONVERTER] = None  # type: ignore[assignment]  # its import fails, and is let be

@@ -170,13 +170,11 @@ def _torch() -> Iterator[Finding]:
 
 
 def _openvino() -> Iterator[Finding]:
-    from lipwright.openvino_core import core
+    from lipwright.openvino_core import core, has_bfloat16
 
     name = core().get_property("CPU", "FULL_DEVICE_NAME")
-    bf16 = "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    yield Finding(
-        "OpenVINO on CPU", "ok", f"{name}, {'bfloat16 (fast)' if bf16 else 'float32 (no bfloat16)'}"
-    )
+    numbers = "bfloat16 (fast)" if has_bfloat16() else "float32 (no bfloat16)"
+    yield Finding("OpenVINO on CPU", "ok", f"{name}, {numbers}")
 
 
 def _codecs() -> Iterator[Finding]:

@@ -82,6 +82,7 @@ def cache_codes(
     out.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     books: dict[str, NDArray[np.float32]] = {}
+    low = computes_bfloat16(device)
     for name, checkpoint in checkpoints.items():
         model = channels_last(load_vqgan(checkpoint), device)
         grids: NDArray[np.uint16] | None = None
@@ -92,7 +93,6 @@ def cache_codes(
                 x = crop_batch(stacked.to(device), corpus.size, NONE)
                 x = x.flip(3) if variant else x
                 x = blank_lower_half(x) if name == "pose" else x
-                low = computes_bfloat16(device)
                 with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=low):
                     indices = model.indices(x.contiguous(memory_format=torch.channels_last))
                 if grids is None:

@@ -16,6 +16,7 @@ from lipwright.media.hdr import DOVI_5, HLG, PQ
 from lipwright.media.info import VideoInfo
 from lipwright.media.names import Kind, Pixels
 from lipwright.media.planes import layout_of
+from lipwright.media.prores import check_matrix
 
 KINDS: dict[str, Kind] = {
     ".mp4": "mp4",
@@ -280,31 +281,14 @@ def _check_codec(codec: str, kind: Kind, info: VideoInfo, even: bool) -> None:
         raise LipwrightError(
             f"This installation cannot encode {codec}; 'lipwright doctor' lists what it can."
         )
-    if codec == "prores" and info.colour.matrix in _NOT_IN_PRORES and info.colour.name != "rgb":
-        raise LipwrightError(
-            f"The colours of {info.path} are stored as {_NOT_IN_PRORES[info.colour.matrix]}, which "
-            "ProRes cannot say; use --codec auto, or convert the video to BT.709 first."
-        )
+    if codec == "prores":
+        check_matrix(info)
     small = codec == "hevc" and min(info.width, info.height) < _HEVC_MIN_SIDE
     if codec in ("h264", "hevc") and (small or not even):
         raise LipwrightError(
             f"{info.path} is {info.width} by {info.height} pixels, which {codec} cannot store; use "
             "--codec auto, vp9 or av1."
         )
-
-
-_NOT_IN_PRORES = {
-    8: "YCgCo",
-    10: "BT.2020 with constant luminance",
-    11: "Y'D'zD'x",
-    12: "chromaticity-derived luma and chroma",
-    13: "chromaticity-derived luma and chroma",
-    14: "ICtCp",
-    15: "IPT-C2",
-    16: "YCgCo-Re",
-    17: "YCgCo-Ro",
-}
-"""Matrices of H.273 that libav's encoder refuses."""
 
 
 def _requested(

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from lipwright.openvino_core import core
+from lipwright.openvino_core import cpu_abilities
 from lipwright.weights.header import Header
 
 Ranges = Mapping[str, tuple[float, float]]
@@ -60,7 +60,7 @@ def ranges_of(header: dict[str, Any], path: Path) -> dict[str, Ranges]:
 
 def wanted() -> bool:
     """Whether this processor draws sooner with integers: x86 without bfloat16."""
-    able = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    able = cpu_abilities()
     known = platform.machine().lower() in ("x86_64", "amd64")
     return known and "INT8" in able and "BF16" not in able
 

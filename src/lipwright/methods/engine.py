@@ -19,7 +19,7 @@ from lipwright.errors import LipwrightError
 from lipwright.methods.graph_cache import cached_graph
 from lipwright.models.layers import channels_last, contiguous
 from lipwright.models.low_precision import computes_bfloat16
-from lipwright.openvino_core import core
+from lipwright.openvino_core import core, has_bfloat16
 
 BACKENDS = ("auto", "torch", "openvino")
 
@@ -69,8 +69,8 @@ class OpenVinoEngine:
 
     def __init__(self, module: nn.Module, precision: str = "auto", name: str | None = None) -> None:
         self._core = core()
-        has_bf16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        self.precision = ("bf16" if has_bf16 else "f32") if precision == "auto" else precision
+        usual = "bf16" if has_bfloat16() else "f32"
+        self.precision = usual if precision == "auto" else precision
         self.name = f"openvino ({self.precision})"
         self._kept_as = name
         # Weights in another memory format crash the converter.

@@ -5,7 +5,6 @@ Done once, where the checkpoint is joined; see ``weights/container.py`` for what
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 import warnings
@@ -16,11 +15,10 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.numpy import save_file
 from torch import Tensor, nn
 
-from lipwright.files.whole import written_whole
-from lipwright.weights.container import GRAPH, Graph, pack_graphs, read_header
+from lipwright.methods.eight_bits import HEADER as RANGES
+from lipwright.weights.container import GRAPH, Graph, pack_graphs, read_header, rewrite
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,5 @@ def add_graphs(path: Path, exports: Mapping[str, Export]) -> None:
         arrays = {n: file.get_tensor(n) for n in file.keys() if not n.startswith(GRAPH)}  # noqa: SIM118
     made, table = pack_graphs(arrays, [make_graph(n, export) for n, export in exports.items()])
     header["graphs"] = table
-    header.pop("int8", None)  # of the graphs before; tools/calibrate.py makes them again
-    with written_whole(path) as temporary:
-        save_file({**arrays, **made}, str(temporary), metadata={"lipwright": json.dumps(header)})
-        temporary.chmod(0o644)
+    header.pop(RANGES, None)  # of the graphs before; tools/calibrate.py makes them again
+    rewrite(path, header, {**arrays, **made})

@@ -24,7 +24,7 @@ from lipwright.errors import LipwrightError, missing_extra
 from lipwright.files.whole import file_sha256
 from lipwright.methods import eight_bits
 from lipwright.methods.eight_bits import Ranges
-from lipwright.openvino_core import core
+from lipwright.openvino_core import core, has_bfloat16
 from lipwright.weights.container import Graph, StoredGraph, read_graphs
 
 Array = NDArray[np.float32]
@@ -62,8 +62,7 @@ class GraphEngine:
     ) -> None:
         self._core, self._graph, self._digest = core(), graph, graph.digest
         self._fused = fused
-        has_bf16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        self.precision = "bf16" if has_bf16 and not exact else "f32"
+        self.precision = "bf16" if has_bfloat16() and not exact else "f32"
         self._ranges = ranges if ranges and not exact and eight_bits.wanted() else {}
         self.name = f"openvino ({'int8' if self._ranges else self.precision})"
         self._threads = _threads.get() or half_the_cores()

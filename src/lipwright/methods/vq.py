@@ -164,9 +164,8 @@ class VQMethod(Method):
         if self.norms is None:
             encoded = in_full_batches(self.references, pictures, motions, size=REFERENCE_ROWS)
         else:
-            # From closed to open: all kinds of mouths have a say in the statistics.
-            some = np.unique(np.linspace(0, len(pictures) - 1, NORM_ROWS).round().astype(int))
-            (each,) = in_full_batches(self.norms, pictures[some], size=REFERENCE_ROWS)
+            some = pictures[norm_rows(len(pictures))]
+            (each,) = in_full_batches(self.norms, some, size=REFERENCE_ROWS)
             norms = each.mean(axis=0, keepdims=True)
             _let_go(self.norms)
 
@@ -267,6 +266,14 @@ class VQMethod(Method):
         made = copy(self)
         made.reference = choice
         return made
+
+
+def norm_rows(count: int) -> NDArray[np.intp]:
+    """Which of so many reference frames, from closed to open, make the statistics.
+
+    Evenly spread, so that all kinds of mouths have a say in them.
+    """
+    return np.unique(np.linspace(0, count - 1, NORM_ROWS).round().astype(np.intp))
 
 
 def _let_go(engine: Engine) -> None:

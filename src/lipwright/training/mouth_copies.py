@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
+from lipwright.data.augment import crop_batch
 from lipwright.data.mouth_windows import MouthWindows
 from lipwright.data.packed import PackedCorpus
 from lipwright.face_regions import MOUTH_WINDOW, cut_box
@@ -58,18 +59,11 @@ def mouth_copies(
         network = channels_last(vqgan, device).eval()
         with written_whole(path) as temporary, temporary.open("wb") as file:
             for start in range(0, len(frames), BATCH):
-                crops = _crops(corpus, frames[start : start + BATCH]).to(device)
+                part = np.stack([corpus.frames[i] for i in frames[start : start + BATCH]])
+                crops = crop_batch(torch.from_numpy(part).to(device), corpus.size)
                 with torch.no_grad():
-                    made = network(crops)[0].clamp(-1, 1)
-                cut = resized(cut_box(made, MOUTH_WINDOW), side)
+                    made = network(crops.contiguous(memory_format=torch.channels_last))[0]
+                cut = resized(cut_box(made.clamp(-1, 1), MOUTH_WINDOW), side)
                 file.write(cut.cpu().numpy().astype(np.float16).tobytes())
         write_json(listing, settings)
     return np.memmap(path, np.float16, mode="r", shape=shape)
-
-
-def _crops(corpus: PackedCorpus, frames: list[int]) -> Tensor:
-    """Crops of frames without their margin, (B, 3, S, S) in [-1, 1]."""
-    m, size = corpus.margin, corpus.size
-    inner = np.stack([corpus.frames[i][m : m + size, m : m + size] for i in frames])
-    crops = torch.from_numpy(inner).permute(0, 3, 1, 2).float() / 127.5 - 1
-    return crops.contiguous(memory_format=torch.channels_last)

@@ -62,9 +62,8 @@ class Context:
 class Stage(Protocol):
     """A small class that knows one training stage.
 
-    ``networks`` are trained; ``step`` returns named scalar losses of which ``"loss"`` is minimised
-    by the main optimiser (a second optimiser, if any, is stepped inside ``second_step``). Whoever
-    derives from it need say nothing of a discriminator or of pictures where there are none.
+    ``step`` returns named scalar losses of which ``"loss"`` is minimised. Whoever derives from it
+    need say nothing of a discriminator or of pictures where there are none.
     """
 
     name: str
@@ -196,13 +195,10 @@ def _train(
     if last.exists():
         _load(last, stage.name, state, average, progress, context.device)
         if main:
-            log.info(
-                "%s: %s",
-                stage.name,
-                f"finished before, {progress.step} steps"
-                if progress.step >= run.steps
-                else f"goes on at step {progress.step} of {run.steps}",
-            )
+            ended = progress.step >= run.steps
+            so_far = f"finished before, {progress.step} steps"
+            goes_on = f"goes on at step {progress.step} of {run.steps}"
+            log.info("%s: %s", stage.name, so_far if ended else goes_on)
     wrapped: nn.Module = accelerator.prepare(network)
     wrapped_discriminator = (
         accelerator.prepare(discriminator) if discriminator is not None else None

@@ -28,8 +28,10 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from lipwright.errors import LipwrightError
+from lipwright.files.whole import written_whole
 from lipwright.weights.header import Header, check_container, check_header
 
 FORMAT = 1
@@ -159,6 +161,13 @@ def read_arrays(path: Path, names: list[str]) -> list[NDArray[Any]]:
                 f"{path} lacks '{missing[0]}'; the file is damaged or from another version."
             )
         return [np.asarray(file.get_tensor(name)) for name in names]
+
+
+def rewrite(path: Path, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+    """Write a checkpoint anew with this header and these arrays, whole or not at all."""
+    with written_whole(path) as temporary:
+        save_file(arrays, str(temporary), metadata={"lipwright": json.dumps(header)})
+        temporary.chmod(0o644)  # the library writes owner-only files
 
 
 def read_graphs(path: Path, header: dict[str, Any]) -> dict[str, StoredGraph]:

@@ -31,9 +31,7 @@ def adaptive_weight(
     """
     g_rec = torch.autograd.grad(reconstruction, last, retain_graph=True)[0]
     g_adv = torch.autograd.grad(adversarial, last, retain_graph=True)[0]
-    ratio = g_rec.norm() / (g_adv.norm() + 1e-4)
-    weight: Tensor = factor * ratio.clamp(0.0, 1e4).detach()
-    return weight
+    return _weight(g_rec, g_adv, factor)
 
 
 def balanced(
@@ -56,9 +54,16 @@ def balanced(
         The loss to be minimised, and the weight.
     """
     at_made = [torch.autograd.grad(loss, made)[0] for loss in (reconstruction, adversarial)]
-    norms = [torch.autograd.grad(made, last, g, retain_graph=True)[0].norm() for g in at_made]
-    weight = factor * (norms[0] / (norms[1] + 1e-4)).clamp(0.0, 1e4)
+    g_rec, g_adv = (torch.autograd.grad(made, last, g, retain_graph=True)[0] for g in at_made)
+    weight = _weight(g_rec, g_adv, factor)
     value = (reconstruction + weight * adversarial).detach()
     # Of no value, but with the gradient that is wanted.
     carrier = ((made - made.detach()) * (at_made[0] + weight * at_made[1])).sum()
     return value + carrier, weight
+
+
+def _weight(reconstruction: Tensor, adversarial: Tensor, factor: float) -> Tensor:
+    """From the gradients of both at one weight."""
+    ratio = reconstruction.norm() / (adversarial.norm() + 1e-4)
+    weight: Tensor = factor * ratio.clamp(0.0, 1e4).detach()
+    return weight

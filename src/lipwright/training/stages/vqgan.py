@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from lipwright.data.augment import NONE, Jitter, crop_batch
 from lipwright.data.clip_windows import ClipWindows
 from lipwright.data.packed import PackedCorpus
+from lipwright.errors import LipwrightError
 from lipwright.face_regions import blank_lower_half
 from lipwright.models.cosine_quantiser import CosineQuantiser
 from lipwright.models.discriminator import PatchDiscriminator
@@ -25,7 +26,7 @@ from lipwright.models.quantiser import perplexity
 from lipwright.models.vqgan import VQGAN
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.losses.adversarial import (
-    adaptive_weight,
+    balanced,
     discriminator_hinge,
     generator_hinge,
 )
@@ -40,7 +41,14 @@ from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
 
 
 class VQGANLoss(Section):
-    """Weights of the terms; ``adversarial_start`` is the step at which the PatchGAN joins."""
+    """Weights of the terms, and when they join.
+
+    Attributes:
+        adversarial_start: step from which on the network is to deceive the PatchGAN.
+        discriminator_start: step from which on the PatchGAN learns; None: ``adversarial_start``.
+            A finished VQGAN should be given to one that has learnt already: the adaptive weight
+            is large as long as the PatchGAN knows nothing.
+    """
 
     mouth_weight: float = 1.0
     gradient: float = 0.0
@@ -49,6 +57,7 @@ class VQGANLoss(Section):
     perceptual_start: int = 0
     adversarial: float = 0.0
     adversarial_start: int = 30_000
+    discriminator_start: int | None = None
     codebook: float = 1.0
 
 
@@ -58,6 +67,9 @@ class VQGANConfig(Section):
     Attributes:
         identity_balance: 0 draws every frame alike, 1 every identity.
         initial: a VQGAN's checkpoint to start from.
+        decoder_only: encoder and codebook stay those of ``initial``, so that codes, and all that
+            was trained on them, stay valid.
+        discriminator: arguments of the PatchGAN.
         taken_from: a joined checkpoint, or a method that ships one (``vq``), whose VQGAN is taken
             as it is; then nothing is trained, and the other keys do not matter.
     """
@@ -69,6 +81,8 @@ class VQGANConfig(Section):
     run: RunConfig = RunConfig()
     identity_balance: float = 0.5
     initial: Path | None = None
+    decoder_only: bool = False
+    discriminator: dict[str, Any] = Field(default_factory=dict)
     taken_from: str = ""
 
 
@@ -94,16 +108,19 @@ class VQGANStage:
         self.corpus = corpus
         self.pose = pose
         torch.manual_seed(config.run.seed)
-        self.network: nn.Module = VQGAN(**config.model)
+        network = VQGAN(**config.model)
+        self.network: nn.Module = network
         if config.initial is not None:
-            load_checkpoint(config.initial).load_into("vqgan", self.network)
-            quantiser = self.network.quantiser
+            load_checkpoint(config.initial).load_into("vqgan", network)
+            quantiser = network.quantiser
             if isinstance(quantiser, CosineQuantiser):
                 quantiser.warmup = 0
                 quantiser.calls.fill_(2)
+        if config.decoder_only:
+            fix_codes(network, config.initial)
         loss = config.loss
         self.discriminator: nn.Module | None = (
-            PatchDiscriminator() if loss.adversarial > 0 else None
+            PatchDiscriminator(**config.discriminator) if loss.adversarial > 0 else None
         )
         self.perceptual = build_perceptual(loss.perceptual)
         self.jitter = Jitter(**config.jitter)
@@ -123,6 +140,10 @@ class VQGANStage:
         """Autoencoder losses of one batch."""
         loss = self.config.loss
         x = self.batch(step, context).contiguous(memory_format=torch.channels_last)
+        plain = self.network  # ``network`` may be wrapped for several processes, or compiled
+        assert isinstance(plain, VQGAN)
+        if self.config.decoder_only:
+            plain.quantiser.eval()  # the trainer has set everything to training mode
         weight = self.weight.to(context.device)
         with context.autocast():
             y, quantised = network(x)
@@ -137,17 +158,13 @@ class VQGANStage:
             with context.autocast():
                 out["perceptual"] = self.perceptual(y, x)
             nll = nll + loss.perceptual_weight * out["perceptual"]
-        total = nll + loss.codebook * quantised.loss
         if self.discriminator is not None and step >= loss.adversarial_start:
             adversarial = generator_hinge(self.discriminator(y))
-            plain = getattr(network, "module", network)
-            assert isinstance(plain, VQGAN)
             last = plain.decoder.head.weight
-            lam = adaptive_weight(nll, adversarial, last, loss.adversarial)
+            nll, lam = balanced(y, last, nll, adversarial, loss.adversarial)
             out |= {"adversarial": adversarial, "lambda": lam}
-            total = total + lam * adversarial
         self._last = (x, y.detach())
-        out["loss"] = total
+        out["loss"] = nll if self.config.decoder_only else nll + loss.codebook * quantised.loss
         out["perplexity"] = perplexity(quantised.indices.detach(), self.config_codes)
         return out
 
@@ -162,7 +179,9 @@ class VQGANStage:
         self, discriminator: nn.Module, step: int, context: Context
     ) -> Tensor | None:
         """Hinge loss of the PatchGAN on the batch just drawn."""
-        if step < self.config.loss.adversarial_start or self._last is None:
+        loss = self.config.loss
+        start = loss.discriminator_start
+        if step < (loss.adversarial_start if start is None else start) or self._last is None:
             return None
         x, y = self._last
         return discriminator_hinge(discriminator(x), discriminator(y))
@@ -216,6 +235,21 @@ class VQGANStage:
             **trained(history, self.corpus, loss=self.config.loss),
         }
         save_checkpoint(path, header, {"vqgan": network})
+
+
+def fix_codes(network: VQGAN, initial: Path | None) -> None:
+    """Leave only the decoder and the convolution before it to be trained.
+
+    Raises:
+        LipwrightError: there are no codes that could be kept.
+    """
+    if initial is None:
+        raise LipwrightError(
+            "decoder_only keeps the codes of a trained VQGAN; name its checkpoint with 'initial'."
+        )
+    network.requires_grad_(False)
+    network.decoder.requires_grad_(True)
+    network.post.requires_grad_(True)
 
 
 def build(run: StageRun[VQGANConfig]) -> VQGANStage | None:

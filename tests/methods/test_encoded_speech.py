@@ -48,7 +48,10 @@ def test_graphs_of_any_length_equal_pytorch() -> None:
     members = make_graph("speech-members", Export(Single(MembersMean(net)), (rows,), {0: 2}))
     log_power = np.random.default_rng(1).uniform(-9, 1, (80, 2055)).astype(np.float32)
     found = lip_motions(
-        GraphEngine(encoder, exact=True), GraphEngine(members, exact=True), log_power, net.layers
+        GraphEngine(encoder, exact=True, any_length=True),
+        GraphEngine(members, exact=True, any_length=True),
+        log_power,
+        net.layers,
     )
     with torch.inference_mode():
         expected = net.dense(torch.from_numpy(log_power)).numpy()

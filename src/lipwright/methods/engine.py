@@ -7,6 +7,7 @@ arithmetic where the processor has it (AVX512-BF16 or AMX), else float32.
 from __future__ import annotations
 
 import warnings
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from lipwright.errors import LipwrightError
 from lipwright.methods.graph_cache import cached_graph
+from lipwright.methods.runtime import Shapes, keep_latest
 from lipwright.models.layers import channels_last, contiguous
 from lipwright.models.low_precision import computes_bfloat16
 from lipwright.openvino_core import core, has_bfloat16
@@ -75,7 +77,7 @@ class OpenVinoEngine:
         self._kept_as = name
         # Weights in another memory format crash the converter.
         self.module = contiguous(module)
-        self._compiled: dict[tuple[tuple[int, ...], ...], Any] = {}
+        self._compiled: OrderedDict[Shapes, Any] = OrderedDict()
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Run; the graph is compiled once per set of input shapes."""
@@ -83,10 +85,11 @@ class OpenVinoEngine:
         key = tuple(a.shape for a in arrays)
         if key not in self._compiled:
             self._compiled[key] = self._compile(inputs, key)
+        keep_latest(self._compiled, key)
         result = self._compiled[key](arrays)
         return tuple(torch.from_numpy(np.array(result[i])) for i in range(len(result)))
 
-    def _compile(self, inputs: Sequence[Tensor], shapes: tuple[tuple[int, ...], ...]) -> Any:
+    def _compile(self, inputs: Sequence[Tensor], shapes: Shapes) -> Any:
         def convert() -> Any:
             return self._convert(inputs, shapes)
 
@@ -101,7 +104,7 @@ class OpenVinoEngine:
         }
         return self._core.compile_model(model, "CPU", config)
 
-    def _convert(self, inputs: Sequence[Tensor], shapes: tuple[tuple[int, ...], ...]) -> Any:
+    def _convert(self, inputs: Sequence[Tensor], shapes: Shapes) -> Any:
         import openvino as ov
 
         example = tuple(x.float() for x in inputs)

@@ -107,7 +107,9 @@ class LandmarkMethod(EncodedMethod):
 
         # The recurrence over a whole speech would add up what bfloat16 rounds.
         exact = ("listen", ENCODER, MEMBERS)
-        engines = load_engines(path, header, device, backend, modules, exact=exact)
+        engines = load_engines(
+            path, header, device, backend, modules, exact=exact, any_length=(ENCODER, MEMBERS)
+        )
         spec = audio_of(fields)
         encoded = isinstance(spec, WhisperSpec)
         if set(engines) != {"listen", "draw", *((ENCODER, MEMBERS) if encoded else ())}:

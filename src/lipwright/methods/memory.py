@@ -83,7 +83,10 @@ class MemoryMethod(EncodedMethod):
 
             return dict(modules_of(path))
 
-        engines = load_engines(path, header, device, backend, modules, exact=(ENCODER, MEMBERS))
+        speech = (ENCODER, MEMBERS)
+        engines = load_engines(
+            path, header, device, backend, modules, exact=speech, any_length=speech
+        )
         audio = audio_of(fields)
         encoded = isinstance(audio, WhisperSpec)
         if set(engines) != {"draw", *((ENCODER, MEMBERS) if encoded else ())}:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -28,6 +29,10 @@ from lipwright.openvino_core import core, has_bfloat16
 from lipwright.weights.container import Graph, StoredGraph, read_graphs
 
 Array = NDArray[np.float32]
+Shapes = tuple[tuple[int, ...], ...]
+
+ANY = -1
+"""A length that is not fixed when a network is compiled, as OpenVINO writes it."""
 
 
 class Engine(Protocol):
@@ -38,6 +43,17 @@ class Engine(Protocol):
     def __call__(self, *inputs: Array) -> tuple[Array, ...]:
         """Run it; everything is float32."""
         ...
+
+
+KEPT_SHAPES = 6
+"""Sets of input shapes for which an engine stays compiled; each takes up to 50 MB."""
+
+
+def keep_latest(compiled_for: OrderedDict[Shapes, Any], used: Shapes) -> None:
+    """Let go of the networks that were compiled for shapes which were not asked for lately."""
+    compiled_for.move_to_end(used)
+    while len(compiled_for) > KEPT_SHAPES:
+        compiled_for.popitem(last=False)
 
 
 class GraphEngine:
@@ -51,6 +67,8 @@ class GraphEngine:
             of few channels, so it is for networks that have none.
         ranges: of convolutions that are computed in 8 bits where that is faster
             (``methods/eight_bits.py``).
+        any_length: compiled once for inputs of any length along their last axis. Recordings hardly
+            ever have the same length twice.
     """
 
     def __init__(
@@ -59,21 +77,24 @@ class GraphEngine:
         exact: bool = False,
         fused: bool = False,
         ranges: Ranges | None = None,
+        any_length: bool = False,
     ) -> None:
+        self._any_length = any_length
         self._core, self._graph, self._digest = core(), graph, graph.digest
         self._fused = fused
         self.precision = "bf16" if has_bfloat16() and not exact else "f32"
         self._ranges = ranges if ranges and not exact and eight_bits.wanted() else {}
         self.name = f"openvino ({'int8' if self._ranges else self.precision})"
         self._threads = _threads.get() or half_the_cores()
-        self._compiled: dict[tuple[tuple[int, ...], ...], Any] = {}
+        self._compiled: OrderedDict[Shapes, Any] = OrderedDict()
 
     def __call__(self, *inputs: Array) -> tuple[Array, ...]:
         """Run it."""
         arrays = [np.ascontiguousarray(x, np.float32) for x in inputs]
-        key = tuple(a.shape for a in arrays)
+        key = tuple((*a.shape[:-1], ANY) if self._any_length else a.shape for a in arrays)
         if key not in self._compiled:
             self._compiled[key] = self._compile(key)
+        keep_latest(self._compiled, key)
         # The arrays are not copied: they outlive the call, which waits for the result.
         result = self._compiled[key](arrays, share_inputs=True)
         return tuple(np.array(result[i], np.float32) for i in range(len(result)))
@@ -82,18 +103,21 @@ class GraphEngine:
         """Let go of what was compiled; the next call compiles again, or finds it in the cache."""
         self._compiled.clear()
 
-    def _compile(self, shapes: tuple[tuple[int, ...], ...]) -> Any:
-        config = {
+    def _compile(self, shapes: Shapes) -> Any:
+        config: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": self.precision,
             "INFERENCE_NUM_THREADS": self._threads,
             "PERFORMANCE_HINT": "LATENCY",
             "ENABLE_CPU_PINNING": False,  # several processes would share the first cores
             "SNIPPETS_MODE": "ENABLE" if self._fused else "DISABLE",
         }
+        if self._any_length:
+            # What OpenVINO prepares for a length would be kept for thousands of them.
+            config["CPU_RUNTIME_CACHE_CAPACITY"] = 0
         levels = f" {sorted(self._ranges.items())}" if self._ranges else ""
         return compiled(f"{self._digest} {shapes}{levels}", config, lambda: self._model(shapes))
 
-    def _model(self, shapes: tuple[tuple[int, ...], ...]) -> Any:
+    def _model(self, shapes: Shapes) -> Any:
         import openvino as ov
 
         try:
@@ -165,6 +189,7 @@ def load_engines(
     build: Callable[[], Mapping[str, Any]],
     exact: tuple[str, ...] = (),
     fused: tuple[str, ...] = (),
+    any_length: tuple[str, ...] = (),
 ) -> dict[str, Engine]:
     """The engines of a checkpoint by name.
 
@@ -176,6 +201,7 @@ def load_engines(
         build: makes the modules of PyTorch by the same names, where they are needed.
         exact: names of those that are computed in float32.
         fused: names of those of which ``GraphEngine`` may fuse operations.
+        any_length: names of those whose inputs have no fixed length along their last axis.
 
     Raises:
         LipwrightError: unknown or absent device or backend, PyTorch is needed and not there.
@@ -186,7 +212,9 @@ def load_engines(
         if graphs:
             ranges = eight_bits.ranges_of(header, path)
             return {
-                name: GraphEngine(graph, name in exact, name in fused, ranges.get(name))
+                name: GraphEngine(
+                    graph, name in exact, name in fused, ranges.get(name), name in any_length
+                )
                 for name, graph in graphs.items()
             }
     if device not in ("auto", "cpu"):
@@ -197,7 +225,7 @@ def load_engines(
     from lipwright.methods.engine import ArrayEngine, build_engine, choose_device
 
     if on_cpu is False and choose_device(device).type == "cpu" and backend != "torch":
-        return load_engines(path, header, "cpu", backend, build, exact, fused)
+        return load_engines(path, header, "cpu", backend, build, exact, fused, any_length)
     digest = file_sha256(path)
     return {
         name: ArrayEngine(

@@ -120,7 +120,7 @@ class VQMethod(Method):
         )
         fused = ("norms", "references", "frames") if kernel else ()
         # In bfloat16 the motions would tremble.
-        engines = load_engines(path, header, device, backend, modules, _SPEECH, fused)
+        engines = load_engines(path, header, device, backend, modules, _SPEECH, fused, _SPEECH)
         if not {"references", "frames"} <= set(engines):
             fields.fail(f"graphs are {', '.join(sorted(engines))}")
         self.references, self.frames = engines["references"], engines["frames"]

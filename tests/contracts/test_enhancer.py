@@ -13,7 +13,7 @@ import torch
 
 from lipwright.dubbing.option_info import info_of
 from lipwright.dubbing.options import DubOptions, Enhance
-from lipwright.enhance.base import Enhancer, References
+from lipwright.enhance.base import Enhancer, References, brightness
 from lipwright.enhance.registry import AUTO, CHOICES, ENHANCERS, load_enhancer
 from lipwright.errors import LipwrightError
 from tests.enhance.mouths import context, drawn, filmed, nbytes, references
@@ -55,7 +55,7 @@ def enhancer(request: pytest.FixtureRequest, weights: dict[str, Path]) -> Enhanc
 
 @pytest.fixture(scope="module")
 def batch(enhancer: Enhancer) -> tuple[np.ndarray, list[object]]:
-    """Three drawn mouths of different opening, and their contexts."""
+    """Three drawn mouths of different opening, and their contexts, in the channels it works on."""
     size = enhancer.info.size
     openings = (0.02, 0.03, 0.05)
     pictures = [drawn(filmed(opening=opening)) for opening in openings]
@@ -72,7 +72,17 @@ def batch(enhancer: Enhancer) -> tuple[np.ndarray, list[object]]:
             )
             for c in contexts
         ]
+    if enhancer.info.brightness:
+        pictures = [_grey(p) for p in pictures]
+        contexts = [
+            dataclasses.replace(c, source=None if c.source is None else _grey(c.source))
+            for c in contexts
+        ]
     return np.stack(pictures).astype(np.float32), list(contexts)
+
+
+def _grey(picture: np.ndarray) -> np.ndarray:
+    return brightness(np.moveaxis(picture, 0, 2))[None]
 
 
 def _scaled(picture: np.ndarray, size: int) -> np.ndarray:
@@ -101,7 +111,8 @@ def test_shapes_and_ranges(enhancer: Enhancer, batch: tuple[np.ndarray, list]) -
     before = pictures.copy()
     made = enhancer.enhance(pictures, contexts, enhancer.start(reference_frames()))
     k = enhancer.info.scale
-    assert made.shape == (3, 3, k * pictures.shape[2], k * pictures.shape[3])
+    count, channels, height, width = pictures.shape
+    assert made.shape == (count, channels, k * height, k * width)
     assert made.dtype == np.float32
     assert np.isfinite(made).all()
     assert made.min() >= 0

@@ -66,5 +66,10 @@ def missing_extra(what: str, extra: str) -> LipwrightError:
     )
 
 
+def reason_of(error: BaseException) -> str:
+    """What the system or libav says of an error, without number and file name."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 class Interrupted(LipwrightError):  # noqa: N818 - not an error: the user asked for it
     """The user pressed Ctrl-C; the command line exits with 130."""

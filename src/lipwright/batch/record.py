@@ -8,7 +8,6 @@ job's own matter: it resumes (see ``dubbing.segments``).
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -20,6 +19,7 @@ from lipwright.batch.table import BatchJob
 from lipwright.dubbing.options import DubOptions
 from lipwright.dubbing.plan import Source
 from lipwright.errors import LipwrightError
+from lipwright.files.whole import json_sha256
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def identity_of(job: BatchJob, options: DubOptions) -> str:
         str(job.out.absolute()),
         plain,
     ]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+    return json_sha256(parts)[:32]
 
 
 class Record:

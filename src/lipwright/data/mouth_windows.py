@@ -129,9 +129,7 @@ def cut_windows(
 def _crops(corpus: PackedCorpus, row: ClipRow, crops: Crops) -> Iterator[NDArray[np.uint8]]:
     """The crops of a clip without their margin, (S, S, 3) each; none where there are none."""
     if crops == "packed":
-        m = corpus.margin
-        for i in range(row.start, row.start + row.frames):
-            yield corpus.frames[i][m : m + corpus.size, m : m + corpus.size]
+        yield from corpus.crops(corpus.frames[row.start : row.start + row.frames])
         return
     path = corpus.folder.parent / "clips" / f"{row.clip}.hd.mp4"
     if not path.is_file():

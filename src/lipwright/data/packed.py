@@ -85,6 +85,11 @@ class PackedCorpus:
         remedy = "pack the corpus again with 'lipwright prepare'"
         return int(read_array(path, remedy, "r").shape[1])
 
+    def crops(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(N, S + 2 margin, S + 2 margin, 3) of ``frames`` -> (N, S, S, 3) without their margin."""
+        m, size = self.margin, self.size
+        return frames[:, m : m + size, m : m + size]
+
     def without_short(self, min_frames: int) -> PackedCorpus:
         """The same arrays with the clips of at least so many frames.
 

@@ -208,13 +208,12 @@ class TalkingClips:
 
     def _lips(self, s: _Stretch, frames: NDArray[np.int64]) -> NDArray[np.uint8]:
         """(M, 5, 3, S/2, S) lower halves of the windows about these frames, centre crops."""
-        m, size = self.corpus.margin, self.corpus.size
+        size = self.corpus.size
         window = frames[:, None] + s.first + np.arange(-REACH, REACH + 1)
         index, where = np.unique(_inside(window, s.row), return_inverse=True)
         if not index.size:
             return np.zeros((0, 2 * REACH + 1, 3, size - size // 2, size), np.uint8)
-        crops = self.corpus.frames[s.row.start + index]
-        crops = crops[:, m + size // 2 : m + size, m : m + size]
+        crops = self.corpus.crops(self.corpus.frames[s.row.start + index])[:, size // 2 :]
         return np.ascontiguousarray(crops.transpose(0, 3, 1, 2)[where.reshape(window.shape)])
 
 

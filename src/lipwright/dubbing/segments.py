@@ -18,7 +18,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -38,7 +38,7 @@ from lipwright.media.last_packet import last_packet_times
 from lipwright.media.names import Pixels
 from lipwright.media.source import open_media
 from lipwright.media.tracks import Track, kept_streams, speech_track
-from lipwright.media.writer import VideoWriter
+from lipwright.media.writer import VideoWriter, explained
 
 SEGMENT_SECONDS = 4
 """Length of a segment of the output: what a killed job loses at most."""
@@ -264,7 +264,7 @@ class Segments:
         kind, line = kind_of(self._out), self._timeline
         parts = [self._part(i) for i in range(-(-len(line) // self._length))]
         warnings: list[str] = []
-        with _explained(self._out), ExitStack() as stack:
+        with explained(self._out), ExitStack() as stack:
             options = {"movflags": "+faststart"} if kind in ("mp4", "mov") else {}
             output = stack.enter_context(
                 av.open(f"file:{target}", "w", format=MUXERS[kind], container_options=options)
@@ -351,15 +351,3 @@ def _reordering(path: Path) -> int:
     stored = _timestamps(path)
     place = {pts: n for n, pts in enumerate(sorted(stored))}
     return max(k - place[pts] for k, pts in enumerate(stored))
-
-
-@contextmanager
-def _explained(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except (av.error.FFmpegError, OSError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise LipwrightError(
-            f"{out} could not be written ({reason}); check the free space and the permissions of "
-            "that folder."
-        ) from error

@@ -56,11 +56,9 @@ class TrainedRestorer(Enhancer):
             )
         checkpoint = load_checkpoint(path)
         fields = checkpoint.fields
-        if checkpoint.header["method"] != "restorer":
-            raise LipwrightError(
-                f"{path} is a checkpoint of '{checkpoint.header['method']}', not of the restorer; "
-                "give one that 'lipwright train restorer' wrote."
-            )
+        fields.check_method(
+            "restorer", ", not of the restorer; give one that 'lipwright train restorer' wrote"
+        )
         self._network = checkpoint.build("restorer", Restorer)
         self._count = fields.whole("references", 0, 8)
         self._side = fields.whole("size", 8, 1024) * self._network.scale

@@ -64,6 +64,11 @@ def write_json(path: Path, content: Any, indent: int | None = 1) -> None:
     write_text(path, json.dumps(content, indent=indent))
 
 
+def json_sha256(content: Any) -> str:
+    """Hexadecimal sha256 of plain data; the order of keys does not matter."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 def file_sha256(path: Path) -> str:
     """Hexadecimal sha256 of a file's content."""
     with path.open("rb") as file:

@@ -6,7 +6,6 @@ changed, makes only the clips that are missing.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Sequence
@@ -24,7 +23,7 @@ from lipwright.dubbing.observer import Observer
 from lipwright.dubbing.options import DubOptions
 from lipwright.dubbing.plan import Source
 from lipwright.errors import Interrupted, LipwrightError
-from lipwright.files.whole import write_json, write_text, written_whole
+from lipwright.files.whole import json_sha256, write_json, write_text, written_whole
 from lipwright.lesson.captions import web_vtt
 from lipwright.lesson.page import Clip, page
 from lipwright.lesson.recording import REST, with_rests
@@ -168,7 +167,7 @@ class _Lesson:
             self.options.shaping(),
             [str(self.options.method), str(self.options.weights), self.options.manifest],
         ]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+        return json_sha256(parts)[:32]
 
     def _made(self, item: Item, name: str) -> dict[str, Any]:
         clip, slow = self.folder / f"{name}.mp4", self.folder / f"{name}-slow.mp4"

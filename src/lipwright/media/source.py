@@ -20,7 +20,7 @@ import av
 import av.container
 import av.error
 
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, reason_of
 from lipwright.media.appended_matroska import OneSegment, appended
 from lipwright.media.stills import as_animated_png, as_png, is_animated_webp, is_photograph
 
@@ -81,9 +81,9 @@ def check_file(path: Path, what: str) -> None:
         with path.open("rb"):
             pass
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
         raise LipwrightError(
-            f"The {what} {path} cannot be read ({reason}); check its name and permissions."
+            f"The {what} {path} cannot be read ({reason_of(error)}); check its name and "
+            "permissions."
         ) from error
 
 

@@ -19,7 +19,7 @@ import av.container
 import av.error
 from av.codec.context import Flags
 
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, reason_of
 from lipwright.media.colour import output_tags
 from lipwright.media.encoding import MUXERS, choose_encoding, kind_of
 from lipwright.media.fields import FieldMarker
@@ -126,7 +126,7 @@ class VideoWriter:
             f".{self._target.stem[:40]}.{secrets.token_hex(4)}{self._target.suffix}"
         )
         try:
-            with self._explained():
+            with explained(self.out):
                 self.temporary.touch()  # tells early whether the place is writable
                 self._output = av.open(
                     f"file:{self.temporary}",
@@ -181,7 +181,7 @@ class VideoWriter:
         """
         if self._last_pts is not None and pts <= self._last_pts:
             raise ValueError(f"pts {pts} after {self._last_pts}: timestamps must grow")
-        with self._explained():
+        with explained(self.out):
             if self._start is None:
                 self._start = pts
                 for track in self._tracks:
@@ -206,7 +206,7 @@ class VideoWriter:
         if self._done:
             return
         try:
-            with self._explained():
+            with explained(self.out):
                 if self._start is None:
                     raise LipwrightError(f"There are no pictures to write to {self.out}.")
                 self._durations.setdefault(self._last_pts or 0, self._last_duration)
@@ -217,7 +217,7 @@ class VideoWriter:
                 self._stack.close()
             if self._finish_hook is not None:
                 self._finish_hook(self.temporary)
-            with self._explained():
+            with explained(self.out):
                 os.replace(self.temporary, self._target)
         except BaseException:
             self.abort()
@@ -350,18 +350,18 @@ class VideoWriter:
             *size, target, src_color_range=full, dst_color_range=stored, interpolation="BICUBIC"
         )
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn libav's and the system's errors into one sentence."""
-        try:
-            yield
-        except (av.error.FFmpegError, OSError) as error:
-            log.debug("writing %s failed", self.out, exc_info=True)
-            reason = getattr(error, "strerror", None) or str(error)
-            raise LipwrightError(
-                f"{self.out} could not be written ({reason}); check the free space and the "
-                "permissions of that folder."
-            ) from error
+
+@contextmanager
+def explained(out: Path) -> Iterator[None]:
+    """Turn libav's and the system's errors while ``out`` is written into one sentence."""
+    try:
+        yield
+    except (av.error.FFmpegError, OSError) as error:
+        log.debug("writing %s failed", out, exc_info=True)
+        raise LipwrightError(
+            f"{out} could not be written ({reason_of(error)}); check the free space and the "
+            "permissions of that folder."
+        ) from error
 
 
 def _checked_target(out: Path, inputs: list[Path]) -> Path:
@@ -385,6 +385,5 @@ def _checked_target(out: Path, inputs: list[Path]) -> Path:
                 f"The folder {target.parent} is not writable; choose another for the output."
             )
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise LipwrightError(f"The output {out} cannot be written ({reason}).") from error
+        raise LipwrightError(f"The output {out} cannot be written ({reason_of(error)}).") from error
     return target

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -21,6 +22,7 @@ from lipwright.lip_motion import LipMotions, NeutralMouth
 from lipwright.media.features import audio_spec, speech_features
 from lipwright.media.mel import STEPS_PER_FRAME, AudioSpec
 from lipwright.methods.speech_stream import ColumnWindows, LastSeconds, SpeechStream
+from lipwright.weights.container import read_arrays
 from lipwright.weights.header import Header
 
 Array = NDArray[np.float32]
@@ -240,6 +242,15 @@ def audio_of(header: Header) -> AudioSpec:
         audio.whole("steps", 1, 2000),
         audio.whole("before", -2000, 2000),
     )
+
+
+def motions_of(header: Header, path: Path, space: str) -> LipMotions:
+    """The space of lip motions that a checkpoint holds as ``SPACE.basis`` and ``SPACE.scale``."""
+    names = [f"{space}.basis", f"{space}.scale"]
+    basis, scale = (x.astype(np.float64) for x in read_arrays(path, names))
+    if basis.ndim != 2 or scale.shape != (basis.shape[1] + 1,):
+        header.fail("the space of lip motions does not fit itself")
+    return LipMotions(basis, scale)
 
 
 def in_full_batches(

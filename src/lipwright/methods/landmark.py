@@ -84,12 +84,11 @@ class LandmarkMethod(EncodedMethod):
         read_points: PointReader | None = None,
     ) -> None:
         header = read_header(path)
-        if header["method"] != "landmark":
-            raise LipwrightError(
-                f"{path} is a checkpoint of '{header['method']}', not of the landmark "
-                "cascade; join its stages with 'lipwright train landmark' first."
-            )
         fields = Header(header, path)
+        fields.check_method(
+            "landmark",
+            ", not of the landmark cascade; join its stages with 'lipwright train landmark' first",
+        )
         self.space = _space(path, fields)
         count = self.space.components
         self.gain = np.array(fields.numbers("gain", count, -100.0, 100.0), np.float32)

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from lipwright.errors import LipwrightError
 from lipwright.files.whole import file_sha256
 from lipwright.lip_motion import LipMotions
 from lipwright.media.features import WhisperSpec
@@ -24,6 +23,7 @@ from lipwright.methods.base import (
     Rendered,
     audio_of,
     in_full_batches,
+    motions_of,
 )
 from lipwright.methods.encoded_method import EncodedMethod
 from lipwright.methods.encoded_speech import ENCODER, MEMBERS
@@ -34,10 +34,8 @@ from lipwright.methods.memory_references import (
     pose_of,
 )
 from lipwright.methods.runtime import load_engines
-from lipwright.weights.container import read_arrays, read_header
+from lipwright.weights.container import read_header
 from lipwright.weights.header import Header
-
-_SPACE = ("talker.mover.space.basis", "talker.mover.space.scale")
 
 
 @dataclass(frozen=True)
@@ -64,19 +62,14 @@ class MemoryMethod(EncodedMethod):
 
     def __init__(self, path: Path, device: str = "auto", backend: str = "auto") -> None:
         header = read_header(path)
-        if header.get("method") != "memory":
-            raise LipwrightError(
-                f"{path} is a checkpoint of '{header.get('method')}', not of the "
-                "Audio-Lip Memory; give one of 'lipwright train memory'."
-            )
         fields = Header(header, path)
+        fields.check_method(
+            "memory", ", not of the Audio-Lip Memory; give one of 'lipwright train memory'"
+        )
         # Not ``motions``: it reads the reference frames' lips, and predicts none from speech.
         self._reference_space: LipMotions | None = None
         if fields.arguments("talker").get("move") is not None:
-            basis, scale = (x.astype(np.float64) for x in read_arrays(path, list(_SPACE)))
-            if basis.ndim != 2 or scale.shape != (basis.shape[1] + 1,):
-                fields.fail("the space of lip motions does not fit itself")
-            self._reference_space = LipMotions(basis, scale)
+            self._reference_space = motions_of(fields, path, "talker.mover.space")
 
         def modules() -> dict[str, Any]:
             from lipwright.methods.memory_networks import modules_of

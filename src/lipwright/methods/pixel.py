@@ -23,7 +23,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lipwright.errors import LipwrightError
 from lipwright.face_regions import pixel_box
 from lipwright.files.whole import file_sha256
 from lipwright.media.mel import AudioSpec
@@ -182,11 +181,7 @@ def load_pixel(kind: str, path: Path, device: str = "auto", backend: str = "auto
         drawer = PixelDrawer(network, kind, published=True)
         return PixelMethod(drawer, PUBLISHED_SIZE, audio, model_id, device, backend)
     checkpoint = load_checkpoint(path)
-    header = checkpoint.header
-    if header.get("method") != kind:
-        raise LipwrightError(
-            f"{path} is a checkpoint of '{header.get('method')}', not of '{kind}'."
-        )
+    checkpoint.fields.check_method(kind, f", not of '{kind}'")
     network = checkpoint.build("generator", PixelUNet)
     size, audio = checkpoint.fields.whole("size", 16, 1024), audio_of(checkpoint.fields)
     drawer = PixelDrawer(network, kind)

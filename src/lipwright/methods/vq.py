@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from lipwright.errors import LipwrightError
 from lipwright.face_regions import DRAWN_BOX, pixel_box
 from lipwright.files.whole import file_sha256
-from lipwright.lip_motion import LipMotions, compensate_dead_zone
+from lipwright.lip_motion import compensate_dead_zone
 from lipwright.media.mel import HOP, SILENCE, STEPS_PER_FRAME
 from lipwright.media.whisper_mel import whisper_log_power
 from lipwright.methods.articulation import stretched
@@ -30,13 +30,14 @@ from lipwright.methods.base import (
     Rendered,
     audio_of,
     in_full_batches,
+    motions_of,
     resized,
 )
 from lipwright.methods.encoded_speech import ENCODER, MEMBERS, lip_motions_of
 from lipwright.methods.encoded_stream import EncodedSpeechStream
 from lipwright.methods.runtime import Engine, GraphEngine, load_engines
 from lipwright.methods.speech_stream import SpeechStream
-from lipwright.weights.container import read_arrays, read_header
+from lipwright.weights.container import read_header
 from lipwright.weights.header import Header
 
 REFERENCE_ROWS = 4
@@ -85,12 +86,10 @@ class VQMethod(Method):
         self, path: Path, device: str = "auto", backend: str = "auto", name: str = "vq"
     ) -> None:
         header = read_header(path)
-        if header["method"] != "vq":
-            raise LipwrightError(
-                f"{path} is a checkpoint of '{header['method']}', not of a dubbing "
-                "method; join the stages with 'lipwright train vq' first."
-            )
         fields = Header(header, path)
+        fields.check_method(
+            "vq", ", not of a dubbing method; join the stages with 'lipwright train vq' first"
+        )
         self.gallery = fields.choice("arch", ("gallery", "paper")) == "gallery"
         fields.choice("snap", ("soft", "raw", "entry"))
         first = fields.choice("reference", PAPER_REFERENCES, PAPER_REFERENCES[0])
@@ -101,12 +100,11 @@ class VQMethod(Method):
         self._drawn_gain = np.float32(1.0)  # the renderer's own
         if self.gallery:
             opening = fields.number("articulation", 0.0, 20.0, 1.0)
-            basis, scale = (x.astype(np.float64) for x in read_arrays(path, list(_SPACE)))
-            if basis.ndim != 2 or scale.shape != (basis.shape[1] + 1,):
-                fields.fail("the space of lip motions does not fit itself")
-            self.motions = LipMotions(basis, scale)
+            self.motions = motions_of(fields, path, "space")
             shape = min(opening, SHAPE_ARTICULATION)
-            self.articulation = np.array([opening] * 2 + [shape] * (len(scale) - 2), np.float32)
+            self.articulation = np.array(
+                [opening] * 2 + [shape] * (self.motions.dim - 2), np.float32
+            )
             self._drawn_gain = np.float32(opening or 1.0)
 
         def modules() -> dict[str, Any]:
@@ -312,7 +310,6 @@ def put_back(drawn: Array, weights: Array, residual: Array, side: int) -> Array:
     return np.clip(restored, -1.0, 1.0, out=restored)
 
 
-_SPACE = ("space.basis", "space.scale")
 _SPEECH = ("speech", ENCODER, MEMBERS)
 """Names of the networks that predict lip motion: one, or an encoder and those on top of it."""
 

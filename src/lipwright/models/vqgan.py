@@ -28,6 +28,14 @@ from lipwright.models.layers import (
 from lipwright.models.quantiser import Quantised, VectorQuantiser
 
 
+def _middle(width: int, attention: bool, groups: int) -> nn.Sequential:
+    """What lies between the two directions: a residual block, or two about an attention."""
+    blocks: list[nn.Module] = [ResidualBlock(width, width, groups)]
+    if attention:
+        blocks += [SpatialAttention(width, groups), ResidualBlock(width, width, groups)]
+    return nn.Sequential(*blocks)
+
+
 class Encoder(nn.Module):
     """Image to latent grid.
 
@@ -65,10 +73,7 @@ class Encoder(nn.Module):
             if not last:
                 layers.append(Downsample(c))
         self.down = nn.Sequential(*layers)
-        middle: list[nn.Module] = [ResidualBlock(width, width, groups)]
-        if attention:
-            middle += [SpatialAttention(width, groups), ResidualBlock(width, width, groups)]
-        self.middle = nn.Sequential(*middle)
+        self.middle = _middle(width, attention, groups)
         self.norm = norm(width, groups)
         self.head = nn.Conv2d(width, z_channels, 3, padding=1)
 
@@ -101,10 +106,7 @@ class Decoder(nn.Module):
         self.patch = patch
         width = channels[-1]
         self.stem = nn.Conv2d(z_channels, width, 3, padding=1)
-        middle: list[nn.Module] = [ResidualBlock(width, width, groups)]
-        if attention:
-            middle += [SpatialAttention(width, groups), ResidualBlock(width, width, groups)]
-        self.middle = nn.Sequential(*middle)
+        self.middle = _middle(width, attention, groups)
         layers: list[nn.Module] = []
         for level, c in enumerate(reversed(channels)):
             for _ in range(blocks):

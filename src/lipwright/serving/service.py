@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import shutil
 import threading
@@ -15,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from lipwright.errors import LipwrightError
+from lipwright.files.whole import json_sha256
 from lipwright.media.synthesis import available, synthesise
 from lipwright.serving import probing, retention
 from lipwright.serving.files import (
@@ -208,7 +207,7 @@ class Service:
         Raises:
             LipwrightError: the request cannot be done, in one sentence.
         """
-        digest = hashlib.sha256(json.dumps([kind, request], sort_keys=True).encode()).hexdigest()
+        digest = json_sha256([kind, request])
         for role, wanted in (("video", ("video", "picture")), ("speech", None), ("file", None)):
             if request.get(role) is not None:
                 request[role] = self._input(request[role], role, wanted)

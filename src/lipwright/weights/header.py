@@ -63,6 +63,20 @@ class Header:
             "damaged or from another version."
         )
 
+    def check_method(self, method: str, otherwise: str) -> None:
+        """Make sure that the checkpoint is of ``method``.
+
+        Args:
+            method: its name in the header.
+            otherwise: ends the sentence: what it is not, and what to do.
+
+        Raises:
+            LipwrightError: it is of another.
+        """
+        found = self._values.get("method")
+        if found != method:
+            raise LipwrightError(f"{self._path} is a checkpoint of '{found}'{otherwise}.")
+
     def _value(self, key: str, default: Any) -> Any:
         if key not in self._values:
             if default is None:

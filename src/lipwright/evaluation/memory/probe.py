@@ -62,11 +62,7 @@ class Probe:
 
     def __init__(self, path: Path, corpus: PackedCorpus) -> None:
         checkpoint = load_checkpoint(path)
-        if checkpoint.header.get("method") != "memory":
-            raise LipwrightError(
-                f"{path} is a checkpoint of '{checkpoint.header.get('method')}'; give one of "
-                "'lipwright train memory'."
-            )
+        checkpoint.fields.check_method("memory", "; give one of 'lipwright train memory'")
         self.model_id, self.header = checkpoint.model_id, checkpoint.header
         self.talker = build_talker(checkpoint)
         if self.talker.size != corpus.size:
@@ -89,9 +85,8 @@ class Probe:
         """Addresses of every frame of a clip."""
         features = self._audio_features(row)
         probed = self.talker.memory.address_audio(features)
-        m, size = self.corpus.margin, self.corpus.size
-        whole = np.array(self.corpus.frames[row.start : row.start + row.frames])
-        half = whole[:, m + size // 2 : m + size, m : m + size].transpose(0, 3, 1, 2)
+        whole = self.corpus.frames[row.start : row.start + row.frames]
+        half = self.corpus.crops(whole)[:, self.corpus.size // 2 :].transpose(0, 3, 1, 2)
         place = np.arange(row.frames)[:, None] + np.arange(-REACH, REACH + 1)
         windows = torch.from_numpy(half.copy())[place.clip(0, row.frames - 1)]
         pictures = windows.float() / 127.5 - 1.0
@@ -114,9 +109,9 @@ class Probe:
 
     def face(self, row: ClipRow, frame: int) -> Face:
         """One frame of a clip."""
-        m, size = self.corpus.margin, self.corpus.size
-        picture = np.array(self.corpus.frames[row.start + frame])[m : m + size, m : m + size]
-        tensor = torch.from_numpy(picture.transpose(2, 0, 1).copy())[None].float() / 127.5 - 1.0
+        first = row.start + frame
+        picture = self.corpus.crops(self.corpus.frames[first : first + 1]).transpose(0, 3, 1, 2)
+        tensor = torch.from_numpy(picture.copy()).float() / 127.5 - 1.0
         if self.talker.mover is None:
             return Face(tensor)
         part = slice(row.start, row.start + row.frames)

@@ -15,8 +15,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 DIMENSIONS = 2048
-PARAMETERS = 23_850_960
-"""21,785,568 of the trunk and 2,065,392 of the classifier."""
 
 Unit = tuple[str, int, int | tuple[int, int], int]
 """Name, output channels, kernel, stride; padded so that a stride of 1 keeps the size."""

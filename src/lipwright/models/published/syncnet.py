@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from lipwright.errors import LipwrightError
 
-PARAMETERS = 13_631_616
 DIMENSIONS = 1024
 _AT = (0, 4, 8, 11, 14, 18)
 """Places of the six convolutions in either published sequence; normalisation follows each."""

@@ -15,8 +15,6 @@ from torch import Tensor
 from lipwright.errors import LipwrightError
 from lipwright.models.vqgan import VQGAN
 
-PARAMETERS = 72_141_699
-"""Of the f = 16 model with 1024 entries."""
 _RESIDUAL = {"nin_shortcut": "skip"}
 _ATTENTION = {"proj_out": "project"}
 

@@ -108,11 +108,9 @@ class MouthGrids:
 
     def window(self, row: ClipRow, start: int, count: int) -> Tensor:
         """See :class:`Grids`."""
-        size, margin = self.packed.size, self.packed.margin
-        first = row.start + start
-        frames = self.packed.frames[first : first + count]
-        left, right = margin + size // 5, margin + size - size // 5
-        mouths = frames[:, margin + size // 2 : margin + size, left:right].mean(axis=3)
+        size, first = self.packed.size, row.start + start
+        crops = self.packed.crops(self.packed.frames[first : first + count])
+        mouths = crops[:, size // 2 :, size // 5 : size - size // 5].mean(axis=3)
         small = np.stack([cv2.resize(m, (64, 64), interpolation=cv2.INTER_AREA) for m in mouths])
         x = torch.from_numpy(small.astype(np.float32))[:, None] / 127.5 - 1.0
         return nn.functional.pixel_unshuffle(x, 4)

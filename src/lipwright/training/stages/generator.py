@@ -174,7 +174,7 @@ class GeneratorStage(Stage):
         if loss.pixel > 0:
             out["pixel"] = self._pixel(network, codes, batch.target, rng, context)
             total = total + loss.pixel * out["pixel"]
-        plain = getattr(network, "module", network)
+        plain = self.network  # ``network`` may be wrapped for several processes, or compiled
         if self.expert is not None and singles is None and bool(plain.sync_on):
             self.expert.to(context.device)
             mel = self._speech(examples).to(context.device)

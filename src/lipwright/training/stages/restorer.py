@@ -204,7 +204,7 @@ class RestorerStage:
             total = total + loss.perceptual_weight * out["perceptual"]
         if self.discriminator is not None and step >= loss.adversarial_start:
             adversarial = generator_hinge(self.discriminator(made))
-            plain = getattr(network, "module", network)
+            plain = self.network  # ``network`` may be wrapped for several processes, or compiled
             assert isinstance(plain, Restorer)
             total, lam = balanced(made, plain.last.weight, total, adversarial, loss.adversarial)
             out |= {"adversarial": adversarial, "lambda": lam}

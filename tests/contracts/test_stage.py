@@ -11,21 +11,17 @@ import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
-from lipwright.data.packed import ClipRow, PackedCorpus
 from lipwright.errors import LipwrightError
 from lipwright.training.config import read_yaml
 from lipwright.training.stages.configs import find_config
 from lipwright.training.stages.registry import STAGES, StageSpec, methods
 from lipwright.training.stages.run import plan_stages, run_stage
 from lipwright.weights.checkpoint import load_checkpoint
-from tests.models.landmark_shapes import face
-from tests.training.tiny import make_corpus
+from tests.training.tiny import make_corpus, points_of, read_mfcc
 
 TOY = Path(__file__).parent / "toy"
 SIZES = {"memory": 48, "baselines": 48}
@@ -54,33 +50,12 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return corpora_of(7, tmp_path_factory)
 
 
-def points_of(corpus: PackedCorpus) -> Any:
-    """A reader of landmarks that knows the clips by their pixels, in the place of the network."""
-    first = {corpus.frames[r.start].tobytes(): r for r in corpus.rows}
-
-    def read(frames: np.ndarray) -> np.ndarray:
-        row = first[frames[0].tobytes()]
-        openings = corpus.opening[row.start : row.start + row.frames]
-        return np.stack([face(0.1 * float(o)).numpy() for o in openings]) * 0.6 + 0.4
-
-    return read
-
-
-def sound_of(corpus: PackedCorpus) -> Any:
-    """A reader of MFCC, in the place of the source videos."""
-
-    def read(row: ClipRow) -> np.ndarray:
-        return np.full((row.columns, 12), row.start, np.float32)
-
-    return read
-
-
 @pytest.fixture(scope="module", autouse=True)
 def readers() -> Iterator[None]:
     """No network and no source video is needed to read a toy corpus."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lipwright.data.landmarks.crop_reader", points_of)
-        patch.setattr("lipwright.data.landmarks.SourceMfcc", sound_of)
+        patch.setattr("lipwright.data.landmarks.SourceMfcc", lambda _: read_mfcc)
         yield
 
 

@@ -20,8 +20,8 @@ def test_plain_values() -> None:
     [
         ("a: &x [1]\nb: *x\n", "repeats"),
         ("[" * 60 + "]" * 60, "nested"),
-        ("[" * 100_000, "nested"),
-        ("a: " + "x" * LONGEST, "longer"),
+        pytest.param("[" * 100_000, "nested", id="deep"),
+        pytest.param("a: " + "x" * LONGEST, "longer", id="long"),
         ("a: [", "not valid"),
         ("a: 2026-13-45\n", "not valid"),
         ("a: !!int 0x\n", "not valid"),

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from lipwright.data.clip_windows import ClipWindow, ReferenceRule
 from lipwright.data.packed import PackedCorpus
@@ -27,8 +26,6 @@ from lipwright.training.stages.registry import STAGES
 from lipwright.training.stages.run import run_stage
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, read_header
-
-from .tiny import make_corpus
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "baselines"
 RUN = {
@@ -57,19 +54,8 @@ CONFIG: dict[str, Any] = {
     "lipgan": {**SMALL, "window": 1, "loss": {"discriminator": 0.01}},
     "speech2vid": {**SMALL, "window": 1},
 }
+CROP = 48
 KINDS = ("wav2lip", "lipgan", "speech2vid")
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_corpus(tmp_path_factory.mktemp("corpus"), size=48)
-
-
-@pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("config") / "tiny.yaml"
-    path.write_text(yaml.safe_dump(CONFIG))
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import torch
 import yaml
 
 from lipwright.data.landmarks import LandmarkCorpus, cache_landmarks
-from lipwright.data.packed import ClipRow, PackedCorpus
+from lipwright.data.packed import PackedCorpus
 from lipwright.data.vary_speech import SpeechVariation
 from lipwright.errors import LipwrightError
 from lipwright.methods.landmark import LandmarkMethod
@@ -37,7 +37,7 @@ from lipwright.weights.checkpoint import load_checkpoint, read_header
 from tests.models.landmark_shapes import face
 from tests.models.test_landmark_networks import AUDIO, DISCRIMINATOR, VIDEO
 
-from .tiny import make_corpus
+from .tiny import make_corpus, points_of, read_mfcc
 
 RUN = {"batch": 2, "precision": "fp32", "validate_every": 4, "validate_batches": 1, "log_every": 2}
 CONFIG: dict[str, Any] = {
@@ -65,10 +65,6 @@ CONFIG: dict[str, Any] = {
 CPU = Context(torch.device("cpu"), lambda: torch.autocast("cpu", enabled=False))
 
 
-def read_mfcc(row: ClipRow) -> np.ndarray:
-    return np.full((row.columns, 12), row.start, np.float32)
-
-
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> PackedCorpus:
     return PackedCorpus(make_corpus(tmp_path_factory.mktemp("corpus")))
@@ -80,35 +76,23 @@ def run_folder(packed: PackedCorpus, tmp_path_factory: pytest.TempPathFactory) -
     out = tmp_path_factory.mktemp("run")
     config = out / "tiny.yaml"
     config.write_text(yaml.safe_dump(CONFIG))
-    cache_landmarks(packed, out / "landmarks", None, ordered(packed), read_mfcc)
+    cache_landmarks(packed, out / "landmarks", None, points_of(packed), read_mfcc)
     for stage in ("landmark-space", "landmark-audio", "landmark-video", "landmark"):
         run_stage(stage, packed.folder.parent, config, out, [], "cpu")
     return out
 
 
-def ordered(corpus: PackedCorpus) -> Any:
-    """A reader that knows the clips by their pixels, in whatever order they come."""
-    first = {corpus.frames[r.start].tobytes(): r for r in corpus.rows}
-
-    def read(frames: np.ndarray) -> np.ndarray:
-        row = first[frames[0].tobytes()]
-        openings = corpus.opening[row.start : row.start + row.frames]
-        return np.stack([face(0.1 * float(o)).numpy() for o in openings]) * 0.6 + 0.4
-
-    return read
-
-
 def test_the_cache_can_be_stopped_and_continued(packed: PackedCorpus, tmp_path: Path) -> None:
     out = tmp_path / "landmarks"
-    assert cache_landmarks(packed, out, 0.0, ordered(packed), read_mfcc) == 1
+    assert cache_landmarks(packed, out, 0.0, points_of(packed), read_mfcc) == 1
     held = LandmarkCorpus(packed, out)
     assert [r.split for r in held.split("val")] == ["val"]  # validation comes first
     with pytest.raises(LipwrightError, match="run longer"):
         held.split("train")
-    assert cache_landmarks(packed, out, None, ordered(packed), read_mfcc) == len(packed.rows)
+    assert cache_landmarks(packed, out, None, points_of(packed), read_mfcc) == len(packed.rows)
     corpus = LandmarkCorpus(packed, out)
     row = corpus.split("train")[1]
-    expected = ordered(packed)(np.asarray(packed.frames[row.start : row.start + row.frames]))
+    expected = points_of(packed)(np.asarray(packed.frames[row.start : row.start + row.frames]))
     assert np.abs(corpus.clip_points(row) - expected).max() < 1e-3
     assert corpus.clip_sound(row, "mel").shape == (80, row.columns)
     assert np.array_equal(
@@ -202,11 +186,11 @@ def test_mfcc_come_from_where_the_sound_was_found_to_lie(
 
 def test_landmarks_of_another_corpus_are_refused(packed: PackedCorpus, tmp_path: Path) -> None:
     other = PackedCorpus(make_corpus(tmp_path / "other", clips=4))
-    cache_landmarks(other, tmp_path / "landmarks", None, ordered(other), read_mfcc)
+    cache_landmarks(other, tmp_path / "landmarks", None, points_of(other), read_mfcc)
     with pytest.raises(LipwrightError, match="another corpus"):
         LandmarkCorpus(packed, tmp_path / "landmarks")
     with pytest.raises(LipwrightError, match="another corpus"):
-        cache_landmarks(packed, tmp_path / "landmarks", None, ordered(packed), read_mfcc)
+        cache_landmarks(packed, tmp_path / "landmarks", None, points_of(packed), read_mfcc)
     with pytest.raises(LipwrightError, match="'landmarks' first"):
         LandmarkCorpus(packed, tmp_path / "nothing")
 
@@ -248,7 +232,7 @@ def test_parts_of_different_spaces_are_not_joined(
 
 def test_missing_stages_are_named(packed: PackedCorpus, tmp_path: Path) -> None:
     data = packed.folder.parent
-    cache_landmarks(packed, tmp_path / "landmarks", None, ordered(packed), read_mfcc)
+    cache_landmarks(packed, tmp_path / "landmarks", None, points_of(packed), read_mfcc)
     with pytest.raises(LipwrightError, match="'landmark-space' first"):
         run_stage("landmark-audio", data, "tiny", tmp_path, [], "cpu")
     with pytest.raises(LipwrightError, match="'landmarks' first"):

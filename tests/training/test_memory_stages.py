@@ -29,8 +29,6 @@ from lipwright.training.stages.run import run_stage
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, read_header
 
-from .tiny import make_corpus
-
 CONFIGS = Path(__file__).parents[2] / "configs" / "memory"
 CONTEXT = Context(torch.device("cpu"), lambda: torch.autocast("cpu", enabled=False))
 RUN = {
@@ -87,18 +85,6 @@ CONFIG: dict[str, Any] = {
         "optimiser": FAST,
     },
 }
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_corpus(tmp_path_factory.mktemp("corpus"))
-
-
-@pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("config") / "tiny.yaml"
-    path.write_text(yaml.safe_dump(CONFIG))
-    return path
 
 
 @pytest.fixture(scope="module")

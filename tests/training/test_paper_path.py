@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import yaml
 from safetensors.torch import save_file
 
 from lipwright.data.packed import PackedCorpus
@@ -31,8 +30,6 @@ from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, read_header
 from tests.dubbing import clips
 from tests.dubbing.clips import Actor
-
-from .tiny import make_corpus
 
 RUN = {"batch": 4, "validate_every": 4, "validate_batches": 1, "log_every": 1, "ema": 0.0}
 VQGAN: dict[str, Any] = {
@@ -85,18 +82,6 @@ CONFIG: dict[str, Any] = {
     },
     "vq": {"snap": "raw"},
 }
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_corpus(tmp_path_factory.mktemp("corpus"))
-
-
-@pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("config") / "paper-toy.yaml"
-    path.write_text(yaml.safe_dump(CONFIG))
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -30,11 +30,6 @@ SHARED = {"window": 5, "dim": 20, "shared": True, "shared_channels": [8, 8], "sh
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_corpus(tmp_path_factory.mktemp("corpus"))
-
-
-@pytest.fixture(scope="module")
 def joined(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of the whole path without an expert; its last file has everything."""
     path = tmp_path_factory.mktemp("config") / "toy.yaml"

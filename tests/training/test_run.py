@@ -21,11 +21,6 @@ from .test_stages import CONFIG
 from .tiny import make_corpus
 
 
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_corpus(tmp_path_factory.mktemp("corpus"))
-
-
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """A config without a section for the expert."""

@@ -16,8 +16,6 @@ from lipwright.methods.registry import load_method
 from lipwright.training.stages.run import run_stage
 from lipwright.weights.checkpoint import load_checkpoint, read_header
 
-from .tiny import make_corpus
-
 TINY_VQGAN: dict[str, Any] = {
     "channels": [8, 16],
     "blocks": 1,
@@ -73,18 +71,6 @@ CONFIG: dict[str, Any] = {
         "run": {"steps": 8, **RUN, "batch": 6},
     },
 }
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_corpus(tmp_path_factory.mktemp("corpus"))
-
-
-@pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("config") / "tiny.yaml"
-    path.write_text(yaml.safe_dump(CONFIG))
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from lipwright.data.packed import ClipRow, write_rows
+from lipwright.data.packed import ClipRow, PackedCorpus, write_rows
+from tests.models.landmark_shapes import face
 
 
 def make_corpus(root: Path, clips: int = 6, frames: int = 40, size: int = 32) -> Path:
@@ -50,3 +52,20 @@ def make_corpus(root: Path, clips: int = 6, frames: int = 40, size: int = 32) ->
     np.savez(folder / "features.npz", opening=o, lips=lips)
     write_rows(folder, rows, size, margin)
     return root
+
+
+def points_of(corpus: PackedCorpus) -> Callable[[np.ndarray], np.ndarray]:
+    """A reader of landmarks that knows the clips by their pixels, in whatever order they come."""
+    first = {corpus.frames[r.start].tobytes(): r for r in corpus.rows}
+
+    def read(frames: np.ndarray) -> np.ndarray:
+        row = first[frames[0].tobytes()]
+        openings = corpus.opening[row.start : row.start + row.frames]
+        return np.stack([face(0.1 * float(o)).numpy() for o in openings]) * 0.6 + 0.4
+
+    return read
+
+
+def read_mfcc(row: ClipRow) -> np.ndarray:
+    """A reader of MFCC, in the place of the source videos: numbers that tell the clip."""
+    return np.full((row.columns, 12), row.start, np.float32)

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lipwright.models.layers import count_parameters
 from lipwright.models.published import gfpgan, gpen
+from tests.models.sizes import count_parameters
 
 State = dict[str, Tensor]
 D = 6

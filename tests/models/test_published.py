@@ -15,13 +15,13 @@ from torch.nn import functional as F
 
 from lipwright.data.codes import load_vqgan
 from lipwright.errors import LipwrightError
-from lipwright.models.layers import count_parameters
 from lipwright.models.pixel_expert import PixelExpert
 from lipwright.models.pixel_unet import PixelUNet, level_sides
 from lipwright.models.published import i3d, inception, lpips, syncnet, taming, wav2lip
 from lipwright.models.vqgan import VQGAN
 from lipwright.training.published_vqgan import convert_vqgan
 from lipwright.weights.checkpoint import load_checkpoint
+from tests.models.sizes import count_parameters
 
 State = dict[str, Tensor]
 

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from lipwright.errors import LipwrightError
 from lipwright.methods import speaker_network
-from lipwright.models.layers import count_parameters
 from lipwright.models.published.lr_asd import LrAsd, convert
+from tests.models.sizes import count_parameters
 from tests.models.test_published import State, norm_shapes, normed, random_state
 
 WIDTHS = ((1, 32), (32, 64), (64, 128))

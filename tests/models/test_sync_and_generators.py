@@ -9,7 +9,8 @@ from lipwright.models.audio_encoder import SpeechEncoder
 from lipwright.models.expert import SyncExpert
 from lipwright.models.gallery_generator import GalleryGenerator, ReferenceCodes, soft_codes
 from lipwright.models.generator import CodeGenerator
-from lipwright.models.layers import count_parameters, fold_norms
+from lipwright.models.layers import fold_norms
+from tests.models.sizes import count_parameters
 
 
 def small_expert(window: int) -> SyncExpert:

@@ -10,9 +10,9 @@ import torch
 from lipwright.face_regions import blank_lower_half
 from lipwright.models.cosine_quantiser import CosineQuantiser
 from lipwright.models.discriminator import PatchDiscriminator
-from lipwright.models.layers import count_parameters
 from lipwright.models.quantiser import VectorQuantiser, perplexity
 from lipwright.models.vqgan import VQGAN
+from tests.models.sizes import count_parameters
 
 
 def small(**changes: object) -> VQGAN:

@@ -10,6 +10,8 @@ holds JPEG, as scanners write it, is read by Pillow: libav makes a black or gree
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lipwright.errors import LipwrightError
@@ -71,6 +73,20 @@ def _brands(path: Path, first: bool = False) -> set[bytes]:
     return {major} if first else {major, *(rest[i : i + 4] for i in range(0, len(rest) - 3, 4))}
 
 
+@contextmanager
+def _undamaged(path: Path, what: str, better: str) -> Iterator[None]:
+    """One sentence for whatever a damaged file makes the readers raise: almost anything."""
+    try:
+        yield
+    except LipwrightError:
+        raise
+    except Exception as error:
+        raise LipwrightError(
+            f"The {what} {path} is a damaged picture; check that it opens, and convert it to "
+            f"{better}."
+        ) from error
+
+
 def as_animated_png(path: Path, what: str) -> io.BytesIO:
     """All frames of an animated WebP as an animated PNG in memory.
 
@@ -79,29 +95,22 @@ def as_animated_png(path: Path, what: str) -> io.BytesIO:
     """
     from PIL import Image
 
-    try:
-        with Image.open(path) as picture:
-            count = int(getattr(picture, "n_frames", 1))
-            limits.check_picture(*picture.size, 4.0, path)
-            if count * picture.size[0] * picture.size[1] * 4 > 8 * limits.active().picture_bytes:
-                raise LipwrightError(
-                    f"The {what} {path} is an animated picture of {count} frames, too many to "
-                    "handle at once; convert it to MP4."
-                )
-            file = io.BytesIO()
-            durations = []
-            for number in range(count):
-                picture.seek(number)
-                picture.load()  # tells the frame's duration
-                durations.append(int(picture.info.get("duration") or 40))
-            picture.seek(0)
-            picture.save(file, "PNG", save_all=True, compress_level=1, duration=durations)
-    except LipwrightError:
-        raise
-    except Exception as error:  # damaged files make the reader raise almost anything
-        raise LipwrightError(
-            f"The {what} {path} is a damaged picture; check that it opens, and convert it to MP4."
-        ) from error
+    with _undamaged(path, what, "MP4"), Image.open(path) as picture:
+        count = int(getattr(picture, "n_frames", 1))
+        limits.check_picture(*picture.size, 4.0, path)
+        if count * picture.size[0] * picture.size[1] * 4 > 8 * limits.active().picture_bytes:
+            raise LipwrightError(
+                f"The {what} {path} is an animated picture of {count} frames, too many to "
+                "handle at once; convert it to MP4."
+            )
+        file = io.BytesIO()
+        durations = []
+        for number in range(count):
+            picture.seek(number)
+            picture.load()  # tells the frame's duration
+            durations.append(int(picture.info.get("duration") or 40))
+        picture.seek(0)
+        picture.save(file, "PNG", save_all=True, compress_level=1, duration=durations)
     file.seek(0)
     return file
 
@@ -122,19 +131,12 @@ def as_png(path: Path, what: str) -> io.BytesIO:
         from pillow_heif import register_heif_opener
 
         register_heif_opener()
-    try:
-        with Image.open(path) as picture:
-            limits.check_picture(*picture.size, 3.0, path)
-            upright = ImageOps.exif_transpose(picture)
-            has_alpha = "A" in upright.getbands()
-            plain = upright.convert("RGBA" if has_alpha else "RGB")
-            file = io.BytesIO()
-            plain.save(file, "PNG", compress_level=1)
-    except LipwrightError:
-        raise
-    except Exception as error:  # damaged files make the readers raise almost anything
-        raise LipwrightError(
-            f"The {what} {path} is a damaged picture; check that it opens, and convert it to PNG."
-        ) from error
+    with _undamaged(path, what, "PNG"), Image.open(path) as picture:
+        limits.check_picture(*picture.size, 3.0, path)
+        upright = ImageOps.exif_transpose(picture)
+        has_alpha = "A" in upright.getbands()
+        plain = upright.convert("RGBA" if has_alpha else "RGB")
+        file = io.BytesIO()
+        plain.save(file, "PNG", compress_level=1)
     file.seek(0)
     return file

@@ -245,8 +245,3 @@ def through(layers: Iterable[nn.Module], x: Tensor, normalise: Normalise) -> Ten
         blocks = isinstance(layer, ResidualBlock | SpatialAttention)
         x = layer(x, normalise) if blocks else layer(x)
     return x
-
-
-def count_parameters(module: nn.Module) -> int:
-    """Number of trainable and frozen parameters (buffers not counted)."""
-    return sum(p.numel() for p in module.parameters())

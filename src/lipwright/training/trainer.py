@@ -47,12 +47,11 @@ FORMER_KEYS = {"discriminator": "critic"}
 
 @dataclass
 class Context:
-    """What a stage may use in a step: the device, autocast and process numbers."""
+    """What a stage may use in a step: the device, autocast and the number of its process."""
 
     device: torch.device
     autocast: Callable[[], Any]
     rank: int = 0
-    world: int = 1
 
     def rng(self, seed: int, step: int) -> np.random.Generator:
         """The generator of one step of one process."""
@@ -150,12 +149,7 @@ def train(
     if run.precision == "bf16" and not low:
         log.info("this %s has no bfloat16; it computes in float32 instead", kind)
     accelerator = Accelerator(mixed_precision="bf16" if low else "no", cpu=kind == "cpu")
-    context = Context(
-        accelerator.device,
-        accelerator.autocast,
-        accelerator.process_index,
-        accelerator.num_processes,
-    )
+    context = Context(accelerator.device, accelerator.autocast, accelerator.process_index)
     out.mkdir(parents=True, exist_ok=True)
     lock = OutputLock(out.resolve()) if accelerator.is_main_process else nullcontext()
     with lock, StopRequest() as request:

@@ -21,7 +21,7 @@ from lipwright.dubbing import (
 )
 from lipwright.dubbing import plan_version as room
 from lipwright.dubbing.plan_version import imported_by, plan_version
-from lipwright.faces import alignment, cuts
+from lipwright.faces import alignment, cuts, hands, stillness
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,8 @@ from lipwright.faces import alignment, cuts
         (track_building, "SMOOTH_RADIUS", 3),
         (analysis, "THUMBNAIL_SIDE", 900),
         (cuts, "LIGHT", 81.0),
+        (hands, "PASSED_OVER", 5),
+        (stillness, "SHARE", 0.5),
         (alignment, "EYE_LINE", 0.27),
         (alignment, "STABLE_POINTS", (33, 133)),
     ],

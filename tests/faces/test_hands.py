@@ -9,6 +9,7 @@ import pytest
 
 from lipwright.faces import hands
 from lipwright.faces.hands import (
+    PASSED_OVER,
     REACH,
     SEARCH_EVERY,
     Hand,
@@ -136,8 +137,51 @@ def test_a_hand_is_found_followed_and_lost(monkeypatch: pytest.MonkeyPatch) -> N
     # A hand that is lost is looked for at once, then every few frames again.
     assert made.update(PICTURE, 1.0, [CROP]) == []
     assert palms.searches == 2
-    for _ in range(SEARCH_EVERY):
+    for _ in range((PASSED_OVER + 1) * SEARCH_EVERY):
         assert made.update(PICTURE, 1.0, [CROP]) == []
+    assert palms.searches == 3
+
+
+def searches(monkeypatch: pytest.MonkeyPatch, pictures: list[np.ndarray]) -> list[int]:
+    """Frames in which hands are looked for that are not there."""
+    palms = Palms([])
+    made = tracker(monkeypatch, palms, [0.0] * len(pictures))
+    found, before = [], 0
+    for number, picture in enumerate(pictures):
+        assert made.update(picture, 1.0, [CROP]) == []
+        if palms.searches > before:
+            found.append(number)
+        before = palms.searches
+    return found
+
+
+def test_where_nothing_changes_hands_are_looked_for_less_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    longest = (PASSED_OVER + 1) * SEARCH_EVERY
+    still = searches(monkeypatch, [PICTURE] * (2 * longest + 1))
+    assert still == [0, longest, 2 * longest]
+    # A finger's breadth beside the mouth, of a third of the face's height, is searched at once.
+    came = PICTURE.copy()
+    came[280:320, 310:330] = 40
+    assert searches(monkeypatch, [PICTURE] * 8 + [came] * 8) == [0, 10]
+    # A picture that is another one every time is searched as often as can be.
+    noise = np.random.default_rng(0).integers(0, 255, (5, *PICTURE.shape), np.uint8)
+    busy = [noise[k // SEARCH_EVERY] for k in range(5 * SEARCH_EVERY)]
+    assert searches(monkeypatch, busy) == list(range(0, 5 * SEARCH_EVERY, SEARCH_EVERY))
+
+
+def test_after_a_cut_hands_are_looked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    palms = Palms([])
+    made = tracker(monkeypatch, palms, [0.0, 0.0, 0.0])
+    made.update(PICTURE, 1.0, [CROP])
+    made.reset()
+    made.update(PICTURE, 1.0, [CROP])
+    assert palms.searches == 2
+    # Every face has its own surroundings.
+    other = CROP + np.array([[0, 0, 400.0], [0, 0, 0]])
+    for _ in range(SEARCH_EVERY):
+        made.update(PICTURE, 1.0, [CROP, other])
     assert palms.searches == 3
 
 

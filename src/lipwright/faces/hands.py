@@ -3,7 +3,8 @@
 As in "MediaPipe Hands" (Zhang et al., CVPR workshops 2020): a palm detector says where to look, a
 landmark network places 21 points and says whether there is a hand at all, and the points say where
 to look in the next frame. Here only the surroundings of faces are searched, every few frames, and
-where no palm is seen, fingers before the face itself.
+where no palm is seen, fingers before the face itself. While there is no hand, surroundings in which
+nothing has changed since they were searched in vain are left alone for a while.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ from lipwright.faces.alignment import Affine, apply
 from lipwright.faces.landmarks import Region, sample_patch
 from lipwright.faces.network import Network
 from lipwright.faces.palms import MIDDLE, WRIST, Palm, PalmDetector
+from lipwright.faces.stillness import LEVELS, PART, SHARE, Look, changed, look
 from lipwright.weights.fetch import resolve
 
 SEARCH_EVERY = 5
 """Frames between two searches."""
+PASSED_OVER = 4
+"""So many searches in succession are left out at most where nothing has changed."""
 REACH = 2.2
 """Side of the part that is searched, in sides of a face's crop; the face lies above its middle."""
 LOWER = 0.25
@@ -68,7 +72,10 @@ class HandTracker:
         name: networks and settings; equal for trackers that find the same.
     """
 
-    name = f"hands {SEARCH_EVERY} {REACH} {LOWER} {SURE} {STILL_THERE}"
+    name = (
+        f"hands {SEARCH_EVERY} {REACH} {LOWER} {SURE} {STILL_THERE} "
+        f"{PASSED_OVER} {LEVELS} {PART} {SHARE}"
+    )
 
     def __init__(self, *, threads: int = 1) -> None:
         """Find the networks; they are loaded when there is a face.
@@ -94,6 +101,7 @@ class HandTracker:
         """Forget all hands: the next frame belongs to another shot."""
         self._hands: list[Hand] = []
         self._count = 0
+        self._vain: list[tuple[Look, int]] = []  # of every face, and searches left out since
 
     def update(self, image: NDArray[np.uint8], scale: float, crops: Sequence[Affine]) -> list[Hand]:
         """Take the next frame.
@@ -108,14 +116,40 @@ class HandTracker:
         hands = [h for h in kept if h.presence >= STILL_THERE and _is_near(h, places)]
         if len(hands) < len(self._hands):
             self._count = 0  # one is lost, and may be seen again at once
+        if self._hands:
+            self._vain = []  # where a hand is, or just was, everything is searched
         if self._count % SEARCH_EVERY == 0:
-            for crop in crops:
+            for crop in self._unknown(image, scale, crops):
                 for hand in self.search(image, scale, crop):
                     if not any(_is_same(hand, h) for h in hands):
                         hands.append(hand)
         self._count += 1
         self._hands = hands
         return hands
+
+    def _unknown(
+        self, image: NDArray[np.uint8], scale: float, crops: Sequence[Affine]
+    ) -> list[Affine]:
+        """Those faces near which something may have come since they were searched in vain."""
+        unknown: list[Affine] = []
+        kept: list[tuple[Look, int]] = []
+        for crop in crops:
+            now = look(image, scale, _place(crop, REACH, LOWER))
+            before, passed = min(
+                self._vain, key=lambda known: _apart(known[0].place, now.place), default=(None, 0)
+            )
+            if (
+                before is not None
+                and passed < PASSED_OVER
+                and _apart(before.place, now.place) < now.place.side / 2
+                and changed(before, now) <= SHARE
+            ):
+                kept.append((before, passed + 1))
+            else:
+                unknown.append(crop)
+                kept.append((now, 0))
+        self._vain = kept
+        return unknown
 
     def search(self, image: NDArray[np.uint8], scale: float, crop: Affine) -> list[Hand]:
         """The hands near one face; arguments as of :meth:`update`."""
@@ -190,6 +224,11 @@ def _place(crop: Affine, reach: float, lower: float) -> Region:
     side = float(np.hypot(crop[0, 0], crop[1, 0]))
     x, y = apply(crop, np.array([0.5, 0.5 + lower]))
     return Region((float(x), float(y)), reach * side, 0.0)
+
+
+def _apart(a: Region, b: Region) -> float:
+    """Display pixels between the middles of two regions."""
+    return float(np.hypot(a.centre[0] - b.centre[0], a.centre[1] - b.centre[1]))
 
 
 def _is_near(hand: Hand, places: Sequence[Region]) -> bool:

@@ -160,7 +160,7 @@ def main() -> None:
         print(json.dumps(row), flush=True)
     table = summarise(rows)
     content = {"model": method.model_id, "expert": str(args.expert or ""), "clips": rows}
-    content["table"] = table
+    content |= {"table": table, "landmarks": tracker.name}
     (args.out / "quality.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
     text = markdown(table)
     (args.out / "quality.md").write_text(text, encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,8 @@ from lipwright.training.stages.registry import STAGES
 from lipwright.training.stages.run import run_stage
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, read_header
+
+from .tiny import log_of
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "baselines"
 RUN = {
@@ -84,7 +85,7 @@ def test_loss_falls_on_one_batch(kind: str, corpus: Path) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_checkpoint_dubs(kind: str, finished: Path) -> None:
-    lines = [json.loads(x) for x in (finished / kind / "log.jsonl").read_text().splitlines()]
+    lines = log_of(finished / kind)
     assert all(np.isfinite(r["loss"]) for r in lines if r["kind"] == "train")
     assert all("copy_l1" in r for r in lines if r["kind"] == "validation")
     method = load_method(finished / kind / f"{kind}.safetensors", "cpu", "torch")
@@ -95,7 +96,7 @@ def test_the_checkpoint_dubs(kind: str, finished: Path) -> None:
 
 
 def test_the_sync_loss_came_on_after_the_gate(finished: Path) -> None:
-    lines = [json.loads(x) for x in (finished / "wav2lip" / "log.jsonl").read_text().splitlines()]
+    lines = log_of(finished / "wav2lip")
     train = [r for r in lines if r["kind"] == "train"]
     assert all("sync" not in r for r in train[:4])
     assert all("sync" in r for r in train[4:])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,8 @@ from lipwright.training.stages.registry import STAGES
 from lipwright.training.stages.run import run_stage
 from lipwright.training.trainer import Context
 from lipwright.weights.checkpoint import load_checkpoint, read_header
+
+from .tiny import log_of
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "memory"
 CONTEXT = Context(torch.device("cpu"), lambda: torch.autocast("cpu", enabled=False))
@@ -106,7 +107,7 @@ def network_of(stage: MemoryStage) -> TrainedMemory:
 
 
 def test_losses_come_on_in_their_order(finished: Path) -> None:
-    lines = [json.loads(x) for x in (finished / "memory" / "log.jsonl").read_text().splitlines()]
+    lines = log_of(finished / "memory")
     train = {r["step"] - 1: r for r in lines if r["kind"] == "train"}
     always = {"recalled", "teacher_forced", "store", "align", "motion", "correlation"}
     assert all(always <= set(r) for r in train.values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,8 @@ from lipwright.training.trainer import train
 from lipwright.weights.checkpoint import load_checkpoint
 from tests.data.test_encoded_speech import corpus as sounding_corpus
 from tests.training.test_memory_stages import CONFIG
+
+from .tiny import log_of
 
 ENCODER: dict[str, Any] = {
     **{"kind": "encoder", "width": 8, "layers": 2, "centred": True},
@@ -75,7 +76,7 @@ def test_lips_come_first_then_the_memory_then_pictures(tmp_path: Path) -> None:
     made = stage(packed, tmp_path / "features")
     before = made.network.talker.memory.value.clone()
     train(made, tmp_path / "run", "cpu")
-    lines = [json.loads(x) for x in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    lines = log_of(tmp_path / "run")
     steps = {r["step"] - 1: r for r in lines if r["kind"] == "train"}
     assert [s for s, r in steps.items() if "store" in r] == [2, 3]
     assert [s for s, r in steps.items() if "motion" in r and "recalled" in r] == [3]

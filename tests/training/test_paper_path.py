@@ -31,6 +31,8 @@ from lipwright.weights.checkpoint import load_checkpoint, read_header
 from tests.dubbing import clips
 from tests.dubbing.clips import Actor
 
+from .tiny import log_of
+
 RUN = {"batch": 4, "validate_every": 4, "validate_batches": 1, "log_every": 1, "ema": 0.0}
 VQGAN: dict[str, Any] = {
     "model": {
@@ -93,8 +95,7 @@ def finished(corpus: Path, config: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 def rows(finished: Path, stage: str) -> list[dict[str, float]]:
-    lines = [json.loads(x) for x in (finished / stage / "log.jsonl").read_text().splitlines()]
-    return [r for r in lines if r["kind"] == "train"]
+    return [r for r in log_of(finished / stage) if r["kind"] == "train"]
 
 
 @pytest.mark.parametrize("stage", ["vqgan", "pose-vqgan"])

@@ -24,7 +24,7 @@ from lipwright.training.stages.run import run_stage
 from lipwright.weights.checkpoint import load_checkpoint
 
 from .test_paper_path import CONFIG
-from .tiny import make_corpus
+from .tiny import log_of, make_corpus
 
 SHARED = {"window": 5, "dim": 20, "shared": True, "shared_channels": [8, 8], "shared_width": 16}
 
@@ -201,7 +201,7 @@ def test_expert_on_a_speech_encoder_gates_the_generator(
     assert header["networks"]["expert"]["speech_inputs"] == 6
     # Features are those of the expert's folder, computed once.
     assert asked == [("whisper-tiny-en", out / "expert" / "features")] * 2
-    rows = [yaml.safe_load(x) for x in (out / "generator" / "log.jsonl").read_text().splitlines()]
+    rows = log_of(out / "generator")
     steps = {r["step"]: r for r in rows if "loss" in r}
     assert "l1" not in steps[1]  # lips alone
     assert "l1" in steps[3]

@@ -16,6 +16,8 @@ from lipwright.methods.registry import load_method
 from lipwright.training.stages.run import run_stage
 from lipwright.weights.checkpoint import load_checkpoint, read_header
 
+from .tiny import log_of
+
 TINY_VQGAN: dict[str, Any] = {
     "channels": [8, 16],
     "blocks": 1,
@@ -201,10 +203,7 @@ def test_folder_of_another_stage_is_refused(finished: Path, corpus: Path, config
 
 
 def test_training_learns(finished: Path) -> None:
-    import json
-
-    lines = (finished / "vqgan" / "log.jsonl").read_text().splitlines()
-    rows = [json.loads(line) for line in lines]
+    rows = log_of(finished / "vqgan")
     losses = [r["l1"] for r in rows if r["kind"] == "train"]
     assert losses[-1] < losses[0]
     assert all(np.isfinite(r["loss"]) for r in rows if r["kind"] == "train")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -14,27 +13,23 @@ from lipwright.training.stages.run import run_stage
 from lipwright.weights.checkpoint import load_checkpoint
 
 from .test_paper_path import VQGAN
-from .tiny import make_corpus
+from .tiny import log_of
 
 
-@pytest.fixture(scope="module")
-def setting(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Corpus, and the folder of the configs."""
-    root = tmp_path_factory.mktemp("vqgan")
-    corpus = make_corpus(root / "corpus")
-    plain = {**VQGAN, "loss": {}, "discriminator": {"width": 4, "layers": 2}}
-    for codebook in ("cosine", "euclidean"):
-        section = {**plain, "model": {**VQGAN["model"], "codebook": codebook}}
-        (root / f"{codebook}.yaml").write_text(yaml.safe_dump({"vqgan": section}))
-    return corpus, root
+def config_of(folder: Path, codebook: str) -> Path:
+    """The config of four plain steps."""
+    model = {**VQGAN["model"], "codebook": codebook}
+    section = {**VQGAN, "loss": {}, "discriminator": {"width": 4, "layers": 2}, "model": model}
+    path = folder / "plain.yaml"
+    path.write_text(yaml.safe_dump({"vqgan": section}))
+    return path
 
 
 @pytest.mark.parametrize("codebook", ["cosine", "euclidean"])
 def test_decoder_alone_learns_against_a_discriminator_that_began_before(
-    codebook: str, setting: tuple[Path, Path], tmp_path: Path
+    codebook: str, corpus: Path, tmp_path: Path
 ) -> None:
-    corpus, root = setting
-    config = root / f"{codebook}.yaml"
+    config = config_of(tmp_path, codebook)
     before = run_stage("vqgan", corpus, config, tmp_path / "before", [], "cpu")
     phase = [
         f"initial={before}",
@@ -52,21 +47,14 @@ def test_decoder_alone_learns_against_a_discriminator_that_began_before(
         if key != "quantiser.calls" and not torch.equal(first[key], second[key])
     }
     assert changed == {"decoder", "post"}
-    rows = [
-        json.loads(line)
-        for line in (tmp_path / "after" / "vqgan" / "log.jsonl").read_text().splitlines()
-    ]
+    rows = log_of(tmp_path / "after" / "vqgan")
     steps = {row["step"]: row for row in rows if row["kind"] == "train"}
     # Rows are written after their step: step 2 is the second one, which has the number 1.
     assert [s for s in steps if "discriminator" in steps[s]] == [2, 3, 4, 5]
     assert [s for s in steps if "adversarial" in steps[s]] == [4, 5]
 
 
-def test_codes_can_only_be_kept_of_a_trained_network(
-    setting: tuple[Path, Path], tmp_path: Path
-) -> None:
-    corpus, root = setting
+def test_codes_can_only_be_kept_of_a_trained_network(corpus: Path, tmp_path: Path) -> None:
+    config = config_of(tmp_path, "cosine")
     with pytest.raises(LipwrightError, match=r"decoder_only keeps the codes .* 'initial'"):
-        run_stage(
-            "vqgan", corpus, root / "cosine.yaml", tmp_path / "run", ["decoder_only=true"], "cpu"
-        )
+        run_stage("vqgan", corpus, config, tmp_path / "run", ["decoder_only=true"], "cpu")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -52,6 +54,12 @@ def make_corpus(root: Path, clips: int = 6, frames: int = 40, size: int = 32) ->
     np.savez(folder / "features.npz", opening=o, lips=lips)
     write_rows(folder, rows, size, margin)
     return root
+
+
+def log_of(folder: Path) -> list[dict[str, Any]]:
+    """The lines that a stage's training wrote into its folder."""
+    lines = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
 
 
 def points_of(corpus: PackedCorpus) -> Callable[[np.ndarray], np.ndarray]:

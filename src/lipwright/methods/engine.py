@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from lipwright.errors import LipwrightError
 from lipwright.methods.graph_cache import cached_graph
-from lipwright.methods.runtime import Shapes, keep_latest
+from lipwright.methods.runtime import Shapes, network_for
 from lipwright.models.layers import channels_last, contiguous
 from lipwright.models.low_precision import computes_bfloat16
 from lipwright.openvino_core import core, has_bfloat16
@@ -83,10 +83,8 @@ class OpenVinoEngine:
         """Run; the graph is compiled once per set of input shapes."""
         arrays = [np.ascontiguousarray(x.detach().float().numpy()) for x in inputs]
         key = tuple(a.shape for a in arrays)
-        if key not in self._compiled:
-            self._compiled[key] = self._compile(inputs, key)
-        keep_latest(self._compiled, key)
-        result = self._compiled[key](arrays)
+        network = network_for(key, self._compiled, lambda: self._compile(inputs, key))
+        result = network(arrays)
         return tuple(torch.from_numpy(np.array(result[i])) for i in range(len(result)))
 
     def _compile(self, inputs: Sequence[Tensor], shapes: Shapes) -> Any:

@@ -49,11 +49,15 @@ KEPT_SHAPES = 6
 """Sets of input shapes for which an engine stays compiled; each takes up to 50 MB."""
 
 
-def keep_latest(compiled_for: OrderedDict[Shapes, Any], used: Shapes) -> None:
-    """Let go of the networks that were compiled for shapes which were not asked for lately."""
-    compiled_for.move_to_end(used)
-    while len(compiled_for) > KEPT_SHAPES:
-        compiled_for.popitem(last=False)
+def network_for(
+    shapes: Shapes, kept: OrderedDict[Shapes, Any], compile_network: Callable[[], Any]
+) -> Any:
+    """The network for inputs of these shapes; of those kept, the ones used last stay kept."""
+    network = kept.pop(shapes, None)
+    kept[shapes] = network = compile_network() if network is None else network
+    while len(kept) > KEPT_SHAPES:
+        kept.popitem(last=False)
+    return network
 
 
 class GraphEngine:
@@ -92,11 +96,9 @@ class GraphEngine:
         """Run it."""
         arrays = [np.ascontiguousarray(x, np.float32) for x in inputs]
         key = tuple((*a.shape[:-1], ANY) if self._any_length else a.shape for a in arrays)
-        if key not in self._compiled:
-            self._compiled[key] = self._compile(key)
-        keep_latest(self._compiled, key)
+        network = network_for(key, self._compiled, lambda: self._compile(key))
         # The arrays are not copied: they outlive the call, which waits for the result.
-        result = self._compiled[key](arrays, share_inputs=True)
+        result = network(arrays, share_inputs=True)
         return tuple(np.array(result[i], np.float32) for i in range(len(result)))
 
     def release(self) -> None:

@@ -21,27 +21,15 @@ def generator_hinge(fake: Tensor) -> Tensor:
     return -fake.mean()
 
 
-def adaptive_weight(
-    reconstruction: Tensor, adversarial: Tensor, last: Tensor, factor: float = 0.8
-) -> Tensor:
-    """Ratio of the gradients of reconstruction and adversary at the decoder's last weight.
-
-    Both gradients are taken with respect to ``last``; the ratio is clamped to [0, 1e4] and carries
-    no gradient.
-    """
-    g_rec = torch.autograd.grad(reconstruction, last, retain_graph=True)[0]
-    g_adv = torch.autograd.grad(adversarial, last, retain_graph=True)[0]
-    return _weight(g_rec, g_adv, factor)
-
-
 def balanced(
     made: Tensor, last: Tensor, reconstruction: Tensor, adversarial: Tensor, factor: float = 0.8
 ) -> tuple[Tensor, Tensor]:
     """Reconstruction plus weighted adversary, each network passed backwards once.
 
-    The same loss and gradient as with :func:`adaptive_weight`, where the norms ask for a pass of
-    their own through everything behind the picture. Here the gradients with respect to the picture
-    are taken first; the norms at ``last`` and the gradients of the generator follow from them.
+    The weight is the ratio of the norms of both losses' gradients at ``last``, clamped to [0, 1e4]
+    and without a gradient. The norms would ask for a pass of their own through everything behind
+    the picture; here the gradients with respect to the picture are taken first, and the norms and
+    the gradients of the generator follow from them.
 
     Args:
         made: the generator's picture, which both losses come from.

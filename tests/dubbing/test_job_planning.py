@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lipwright.dubbing import speaking
+from lipwright.dubbing import planning, speaking
 from lipwright.dubbing.job_planning import JobPlanning
 from lipwright.dubbing.options import DubOptions
 from lipwright.dubbing.plan import NOT_SPEAKING, Plan
+from lipwright.dubbing.planning import passage_until
 from lipwright.media.audio import load_speech
 from lipwright.media.info import VideoInfo, probe
 from lipwright.methods.copy import CopyMethod
@@ -54,6 +56,45 @@ def planned(place: Path) -> Iterator[Any]:
             return job, info, opened.enter_context(plan)
 
         yield give
+
+
+@pytest.mark.parametrize(
+    ("end", "frames", "until"),
+    [
+        (0, 9000, None),  # no passage: all
+        (10, 9000, 60),  # 40 s, to the end of the minute
+        (30, 9000, 60),
+        (Fraction(301, 10), 9000, 120),  # 60.1 s
+        (10, 1500, None),  # a video of a minute
+        (10, 1501, 60),
+        (10, None, 60),  # of unknown length
+    ],
+)
+def test_how_far_a_video_is_looked_at_for_a_passage(
+    place: Path, end: Fraction, frames: int | None, until: int | None
+) -> None:
+    info = replace(probe(place / "v.mp4"), frame_count=frames)
+    assert passage_until(Fraction(end), info) == until
+
+
+def test_faces_are_looked_for_no_further_than_a_passage_needs(
+    planned: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "BEYOND_PASSAGE", Fraction(1, 4))
+    monkeypatch.setattr(planning, "MINUTE", 1)
+    _, _, short = planned(end=Fraction(1, 2))
+    assert len(short.pts) == 25
+    assert short.shots == [(0, 24)]
+    assert [(track.first, track.last) for track in short.tracks] == [(0, 24)]
+    job, _, again = planned(end=Fraction(3, 5))  # the same second
+    assert job.report.settings["plan_from_cache"]
+    assert again.path == short.path
+    _, _, longer = planned(end=Fraction(4, 5))
+    assert len(longer.pts) == 50
+    # A plan of the whole video serves every passage.
+    job, _, found = planned(end=Fraction(1, 2))
+    assert job.report.settings["plan_from_cache"]
+    assert found.path == longer.path
 
 
 def test_the_frames_of_a_passage(place: Path, planned: Any) -> None:

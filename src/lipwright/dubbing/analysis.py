@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -93,6 +95,7 @@ def analyse(
     hands: HandTracker | None = None,
     stream: int | None = None,
     deinterlace: bool = False,
+    until: Fraction | None = None,
 ) -> Plan:
     """Make the plan of a video.
 
@@ -104,6 +107,7 @@ def analyse(
         hands: follows the hands near faces; None: none are looked for.
         stream: number of the video stream; None: the default one.
         deinterlace: make whole frames of interlaced ones.
+        until: look at the frames that appear before this time, in seconds; None: at all.
 
     Raises:
         LipwrightError: if nothing of the video can be decoded.
@@ -114,7 +118,12 @@ def analyse(
         analyser = Analyser(reader.info, writer, tracker, hands)
         cuts = CutDetector()
         last_duration = 0
+        total = reader.info.frame_count
+        if total is not None and until is not None:
+            total = min(total, ceil(until * reader.info.average_rate))
         for frame in reader:
+            if until is not None and frame.time >= until:
+                break
             image, scale = frame.thumbnail(THUMBNAIL_SIDE)
             if cuts.is_cut(image):
                 shots.append(analyser.end_shot(frame.index - 1))
@@ -122,7 +131,7 @@ def analyse(
             analyser.take(frame, image, scale)
             pts.append(frame.pts)
             last_duration = frame.duration
-            progress(len(pts), reader.info.frame_count)
+            progress(len(pts), total)
         shots.append(analyser.end_shot(len(pts) - 1))
         return writer.finish(reader.info.time_base, pts, last_duration, shots, reader.warnings)
 

@@ -69,13 +69,9 @@ def plan_for(
     folder = _folder() if keep else None
     if folder is None:
         return _made(PlanWriter(scratch / "plan.jsonl", source, settings), make), False
-    identity = json.dumps([asdict(source), settings], sort_keys=True)
-    path = folder / kept_name(identity, ".jsonl")
-    file = open_kept(path)
-    found = None if file is None else load(path, source, settings, file)
+    path = _path(folder, source, settings)
+    found = _loaded(path, source, settings)
     if found is not None:
-        with contextlib.suppress(OSError):
-            os.utime(path)  # the most recently used is the last to go
         return found, True
     handle, name = tempfile.mkstemp(dir=folder, prefix=MAKING)
     os.close(handle)
@@ -92,6 +88,34 @@ def plan_for(
     plan.path = path
     tidy(folder)
     return plan, False
+
+
+def kept_plan(video: Path, settings: dict[str, Any]) -> Plan | None:
+    """The plan of a video if it is in the cache.
+
+    Args:
+        video: the file.
+        settings: how it is looked at.
+    """
+    folder = _folder()
+    if folder is None:
+        return None
+    source = Source.of(video)
+    return _loaded(_path(folder, source, settings), source, settings)
+
+
+def _path(folder: Path, source: Source, settings: dict[str, Any]) -> Path:
+    identity = json.dumps([asdict(source), settings], sort_keys=True)
+    return folder / kept_name(identity, ".jsonl")
+
+
+def _loaded(path: Path, source: Source, settings: dict[str, Any]) -> Plan | None:
+    file = open_kept(path)
+    found = None if file is None else load(path, source, settings, file)
+    if found is not None:
+        with contextlib.suppress(OSError):
+            os.utime(path)  # the most recently used is the last to go
+    return found
 
 
 def kept_beside_plans(identity: str, keep: bool, make: Callable[[], Any]) -> Any:

@@ -20,7 +20,7 @@ from lipwright.dubbing.job_inputs import JobInputs
 from lipwright.dubbing.options import STILL_RATE
 from lipwright.dubbing.plan import Plan
 from lipwright.dubbing.plan_file import PlanWriter
-from lipwright.dubbing.planning import plan_of
+from lipwright.dubbing.planning import passage_until, plan_of
 from lipwright.dubbing.schedule import Schedule, select
 from lipwright.media import voice_activity
 from lipwright.media.audio import SAMPLE_RATE
@@ -60,6 +60,8 @@ class JobPlanning(JobInputs):
             return analyse_on(cluster, info, writer, tracker, hands, limit, progress)
 
         distributed = self.options.ray is not None and type(tracker) is FaceTracker
+        own = video == self.video and self.cast is None
+        until = passage_until(Fraction(self.options.end), info) if own else None
         plan, cached = plan_of(
             video,
             info,
@@ -68,6 +70,7 @@ class JobPlanning(JobInputs):
             keep=self.options.plan_cache,
             scratch=scratch,
             make=make if distributed and not info.is_still else None,
+            until=None if distributed else until,
         )
         if video == self.video:
             self.report.settings["plan_from_cache"] = cached

@@ -125,7 +125,8 @@ class DubOptions:
     )
     end: Fraction = option(
         Fraction(0),
-        "Use the video up to this time; 0: to its end.",
+        "Use the video up to this time; 0: to its end. Faces are looked for at least 30 seconds "
+        "beyond it, not in the whole of a long video.",
         "Output",
         shapes=True,
         metavar="TIME",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from functools import cache
+from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lipwright.dubbing.analysis import Tracker, analyse, settings
-from lipwright.dubbing.cache import plan_for
+from lipwright.dubbing.cache import kept_plan, plan_for
 from lipwright.dubbing.plan import Plan
 from lipwright.dubbing.plan_file import PlanWriter
 from lipwright.errors import LipwrightError
@@ -23,6 +25,10 @@ log = logging.getLogger("lipwright.dubbing")
 
 Progress = Callable[[int, int | None], None]
 
+BEYOND_PASSAGE = 30
+MINUTE = 60
+"""Seconds; see ``passage_until``."""
+
 
 def plan_of(
     video: Path,
@@ -33,6 +39,7 @@ def plan_of(
     keep: bool,
     scratch: Path,
     make: Callable[[PlanWriter, bool], Plan] | None = None,
+    until: Fraction | None = None,
 ) -> tuple[Plan, bool]:
     """The plan, and whether it came from the cache.
 
@@ -45,6 +52,8 @@ def plan_of(
         scratch: an existing folder of the job.
         make: makes the plan in another way, with the same result; is told whether hands are
             looked for.
+        until: the frames before this time will do, in seconds (``passage_until``); a plan of all
+            that is kept already is taken nevertheless.
 
     Raises:
         LipwrightError: nothing of the video can be decoded.
@@ -62,15 +71,37 @@ def plan_of(
             hands=hands,
             stream=info.stream_index,
             deinterlace=info.deinterlaced,
+            until=until,
         )
 
-    return plan_for(
-        video,
-        settings(tracker, hands) | {"stream": info.stream_index, "whole": info.deinterlaced},
-        made,
-        keep=keep,
-        scratch=scratch,
-    )
+    facts = settings(tracker, hands) | {"stream": info.stream_index, "whole": info.deinterlaced}
+    if until is not None:
+        found = kept_plan(video, facts) if keep else None
+        if found is not None:
+            return found, True
+        facts["until"] = str(until)
+    return plan_for(video, facts, made, keep=keep, scratch=scratch)
+
+
+def passage_until(end: Fraction, info: VideoInfo) -> Fraction | None:
+    """Up to where a video is looked at when only a passage of it is wanted.
+
+    Beyond the passage, for reference frames and the person's articulation, as far as the end of the
+    minute that is at least ``BEYOND_PASSAGE`` away, so that passages near each other share a plan.
+
+    Args:
+        end: of the passage, in seconds; 0: of the video.
+        info: of the video.
+
+    Returns:
+        A time in seconds; None: the whole video is looked at.
+    """
+    if not end:
+        return None
+    until = Fraction(ceil((end + BEYOND_PASSAGE) / MINUTE) * MINUTE)
+    if info.frame_count is not None and info.frame_count <= until * info.average_rate:
+        return None
+    return until
 
 
 def hands_for(tracker: Tracker) -> HandTracker | None:

@@ -1,4 +1,4 @@
-"""Convolutions in 8-bit integers, on processors that have no bfloat16.
+"""Convolutions in 8-bit integers, on x86 processors.
 
 Post-training quantisation after Jacob et al., "Quantization and Training of Neural Networks for
 Efficient Integer-Arithmetic-Only Inference" (CVPR 2018, section 2): what goes into a convolution is
@@ -9,7 +9,7 @@ convolutions in integers. The ranges stand in the header:
 
     "int8": {GRAPH: {LAYER: [low, high], ...}, ...}
 
-Where a processor has bfloat16 nothing is quantised.
+All else is computed in bfloat16 where the processor has it, in float32 where not.
 """
 
 from __future__ import annotations
@@ -59,10 +59,12 @@ def ranges_of(header: dict[str, Any], path: Path) -> dict[str, Ranges]:
 
 
 def wanted() -> bool:
-    """Whether this processor draws sooner with integers: x86 without bfloat16."""
-    able = cpu_abilities()
+    """Whether this processor draws sooner with integers: x86, with bfloat16 or without.
+
+    Measured on AVX2 and on AVX512 with bfloat16 (``benchmarks/network_cost.py``).
+    """
     known = platform.machine().lower() in ("x86_64", "amd64")
-    return known and "INT8" in able and "BF16" not in able
+    return known and "INT8" in cpu_abilities()
 
 
 def quantise(model: Any, ranges: Ranges) -> None:

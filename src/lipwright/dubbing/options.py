@@ -125,8 +125,7 @@ class DubOptions:
     )
     end: Fraction = option(
         Fraction(0),
-        "Use the video up to this time; 0: to its end. Faces are looked for at least 30 seconds "
-        "beyond it, not in the whole of a long video.",
+        "Use the video up to this time; 0: to its end. Not much more is searched for faces.",
         "Output",
         shapes=True,
         metavar="TIME",

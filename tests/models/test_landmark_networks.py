@@ -250,7 +250,8 @@ def test_sizes_that_do_not_fit_are_refused() -> None:
 def test_discriminator_of_any_length(t: int) -> None:
     discriminator = LandmarkDiscriminator(**DISCRIMINATOR).eval()
     frames, example = torch.rand(3, t, 3, 32, 32) * 2 - 1, torch.randn(3, 136)
-    real, found = discriminator(frames, example)
+    with torch.no_grad():
+        real, found = discriminator(frames, example)
     assert real.shape == (3,)
     assert 0.0 < float(real.min()) <= float(real.max()) < 1.0
     assert found.shape == (3, t, 136)

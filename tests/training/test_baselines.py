@@ -18,8 +18,9 @@ from lipwright.methods.registry import load_method
 from lipwright.models.pixel_discriminators import JointDiscriminator, QualityDiscriminator
 from lipwright.training.config import parse, read_yaml
 from lipwright.training.losses.contrastive import contrastive
+from lipwright.training.speech_jitter import SpeechJitter
 from lipwright.training.stages.configs import find_config
-from lipwright.training.stages.pixel import PixelConfig, PixelStage
+from lipwright.training.stages.pixel import PixelConfig, PixelStage, varied
 from lipwright.training.stages.pixel_expert import PixelExpertConfig
 from lipwright.training.stages.registry import STAGES
 from lipwright.training.stages.run import run_stage
@@ -237,6 +238,39 @@ def test_wrong_configs_are_refused(
         run_stage("wav2lip", corpus, config, tmp_path, ["size=96"], "cpu")
 
 
+def test_the_speech_encoder_learns_lips_before_anything_is_drawn(
+    corpus: Path, tmp_path: Path
+) -> None:
+    values = {**CONFIG["speech2vid"], "lips": {"weight": 0.5, "first": 3, "batch": 8}, "lip_dim": 3}
+    stage = PixelStage(
+        "speech2vid", parse(PixelConfig, values, "test"), PackedCorpus(corpus), None, tmp_path
+    )
+    context = Context(torch.device("cpu"), lambda: torch.autocast("cpu", enabled=False))
+    network = stage.network.train()
+    first = stage.step(network, 2, context)
+    assert set(first) == {"lips", "loss"}
+    first["loss"].backward()
+    generator = stage.gated.generator
+    assert generator.speech_encoder[0].conv.weight.grad.abs().sum() > 0
+    assert all(p.grad is None for p in generator.face_encoder.parameters())
+    losses = stage.step(network, 3, context)
+    assert {"lips", "l1"} < set(losses)
+    total = 0.5 * losses["lips"] + losses["l1"]
+    assert float(losses["loss"].detach()) == pytest.approx(float(total.detach()), rel=1e-6)
+    stage.export(stage.network, tmp_path / "s.safetensors", {})
+    assert not any("motion_head" in k for k in load_checkpoint(tmp_path / "s.safetensors").tensors)
+
+
+def test_windows_of_one_example_are_varied_alike() -> None:
+    """The same columns, seen by two windows, stay the same columns."""
+    mel = torch.randn(80, 24)
+    pair = torch.stack([mel[:, :20], mel[:, 4:]])
+    made = varied(pair, np.random.default_rng(0), SpeechJitter(band=0, floor=0.0))
+    assert made.shape == pair.shape
+    assert torch.equal(made[0, :, 4:], made[1, :, :16])
+    assert not torch.allclose(made, pair)
+
+
 def test_a_baseline_learns_on_top_of_a_speech_encoder(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,6 +293,9 @@ def test_a_baseline_learns_on_top_of_a_speech_encoder(
     assert stage.gated.generator.encoded.members[0].join.weight.grad.abs().sum() > 0
     stage.export(stage.network, tmp_path / "s.safetensors", {})
     assert read_header(tmp_path / "s.safetensors")["audio"]["features"] == "whisper"
+    told = {**values, "lips": {"weight": 1.0, "first": 2, "batch": 3}, "lip_dim": 3}
+    stage = PixelStage("speech2vid", parse(PixelConfig, told, "test"), packed, None, tmp_path)
+    assert set(stage.step(stage.network, 1, context)) == {"lips", "loss"}
     uneven = parse(PixelConfig, {**values, "variation": {"pace": 0.1}}, "test")
     with pytest.raises(LipwrightError, match="pace"):
         PixelStage("speech2vid", uneven, packed, None, tmp_path)

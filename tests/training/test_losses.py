@@ -254,7 +254,7 @@ def test_lpips_is_the_published_distance_frozen_and_differentiable(
         u, v = (f / f.norm(dim=1, keepdim=True) for f in (a, b))
         weight = heads[f"lin{n}.model.1.weight"].reshape(1, -1, 1, 1)
         expected += ((u - v).square() * weight).sum(1).mean().item()
-    assert float(value) == pytest.approx(expected, rel=1e-4)
+    assert float(value.detach()) == pytest.approx(expected, rel=1e-4)
     value.backward()
     assert x.grad is not None
     assert bool(x.grad.any())

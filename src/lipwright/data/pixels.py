@@ -155,14 +155,19 @@ class PixelWindows:
     ) -> tuple[Tensor, Tensor]:
         """Short windows of the target frames, and the long window that begins at ``start``."""
         mel = self.corpus.speech(window.row)
+        long_mel = speech_of(mel, start, self.clips.length)
         if self.encoded is not None:
-            variant = 0 if rng is None else int(rng.integers(self._variants))
-            features, _ = self.encoded.of(window.row, variant)
-            about = [
-                rows_about(features, int(t) - self.context, 2 * self.context + 1).T
-                for t in window.times
-            ]
-            long_mel = speech_of(mel, start, self.clips.length)
-            return torch.from_numpy(np.stack(about)), long_mel
+            return self.features(window, rng), long_mel
         times = [Fraction(int(t), MODEL_FPS) for t in window.times]
-        return windows(mel, times, self.audio), speech_of(mel, start, self.clips.length)
+        return windows(mel, times, self.audio), long_mel
+
+    def features(self, window: ClipWindow, rng: np.random.Generator | None = None) -> Tensor:
+        """(T, C, 1 + 2 context) features of the speech encoder about each frame of a window, of
+        any of their variants if there is ``rng``.
+        """
+        assert self.encoded is not None
+        variant = 0 if rng is None else int(rng.integers(self._variants))
+        found, _ = self.encoded.of(window.row, variant)
+        width = 2 * self.context + 1
+        about = [rows_about(found, int(t) - self.context, width).T for t in window.times]
+        return torch.from_numpy(np.stack(about))

@@ -93,7 +93,7 @@ class PixelUNet(nn.Module):
 
         enc = [scaled(WIDTHS[min(i, 5)]) for i in range(depth)]
         dec = [scaled(DECODER[i] if i < 5 else 512) for i in range(depth)]
-        dim = scaled(512)
+        self.dim = dim = scaled(512)
         levels = [nn.Sequential(ConvBlock(3 * faces, enc[0], kernel=7, padding=3))]
         for i in range(1, depth):
             # Published: one residual block at the last level of 96 px.
@@ -142,14 +142,14 @@ class PixelUNet(nn.Module):
         for level in self.face_encoder:
             x = level(x)
             maps.append(x)
-        y = self._encode_speech(mel)
+        y = self.encode_speech(mel)
         for level in self.decoder:
             y = torch.cat([level(y), maps.pop()], dim=1)
         out: Tensor = self.head(y)
         return out
 
-    def _encode_speech(self, speech: Tensor) -> Tensor:
-        """(B, dim, 1, 1)."""
+    def encode_speech(self, speech: Tensor) -> Tensor:
+        """(B, dim, 1, 1) of the speech that :meth:`forward` takes."""
         if self.encoded is None:
             features: Tensor = self.speech_encoder(speech.unsqueeze(1))
             return features

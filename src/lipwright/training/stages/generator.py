@@ -96,7 +96,9 @@ class GeneratorStage(Stage):
         self.held_out = self._windows("val", 1.0)
         self.lips = None
         if config.arch == "paper" and config.lips.weight > 0:
-            self.lips = LipsFirst(codes, self.audio, config.lips, config.balance)
+            self.lips = LipsFirst(
+                codes.whole, config.lip_dim, self.audio, config.lips, config.balance
+            )
         self.expert_speech: ExpertSpeech | None = None
         self.expert = self._load_expert(expert)
 

@@ -280,6 +280,7 @@ def moving_mean(shape: Tensor, radius: int) -> Tensor:
     return (total / count)[:, 0].T.reshape(shape.shape)
 
 
+@torch.no_grad()
 def measure(
     space: LandmarkSpace,
     real: list[Tensor],

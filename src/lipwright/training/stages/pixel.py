@@ -13,6 +13,7 @@ All hear the mel at 100 columns a second, a deviation that keeps comparisons fai
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lipwright.data.augment import Jitter
-from lipwright.data.clip_windows import ReferenceRule
+from lipwright.data.clip_windows import ClipWindow, ReferenceRule
 from lipwright.data.encoded_speech import EncodedSpeech
 from lipwright.data.packed import PackedCorpus
 from lipwright.data.pixels import PixelBatch, PixelWindows
@@ -36,11 +37,13 @@ from lipwright.models.pixel_discriminators import JointDiscriminator, QualityDis
 from lipwright.models.pixel_unet import STILLS, PixelUNet, stack_input
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.frozen_expert import frozen_expert
+from lipwright.training.lips_first import LipsFirst, SpeechLips
 from lipwright.training.losses.contrastive import contrastive
 from lipwright.training.losses.reconstruction import mouth_weight_map, weighted_l1
 from lipwright.training.losses.sync import sync_loss
 from lipwright.training.pictures import write_sheet
 from lipwright.training.speech_encoding import encode_with_whisper
+from lipwright.training.speech_jitter import SpeechJitter, vary_speech
 from lipwright.training.stages.run import StageRun
 from lipwright.training.stages.trained import trained
 from lipwright.training.trainer import Context
@@ -71,6 +74,9 @@ class PixelConfig(Section):
 
     Attributes:
         min_distance: in frames from a target to a reference.
+        lips: ours; how the speech encoder learns what lips do, see :class:`SpeechLips`. Speech is
+            then varied by its ``jitter`` (with ``encoder`` by its variants).
+        lip_dim: numbers of a lip motion.
         encoder: ours; arguments of a network on top of a frozen speech encoder, which then hears in
             the place of the published one.
         variants: varied copies of the speech, with ``encoder``.
@@ -87,23 +93,36 @@ class PixelConfig(Section):
     min_distance: int = 6
     balance: float = 0.5
     jitter: dict[str, float] = Field(default_factory=dict)
+    lips: SpeechLips = SpeechLips()
+    lip_dim: int = Field(default=8, ge=1)
     encoder: dict[str, Any] | None = None
     variants: int = Field(default=2, ge=0)
     variation: SpeechVariation = SpeechVariation(pace=0.0)
 
 
 class Gated(nn.Module):
-    """The generator with the switch of its sync loss, which a resumed run must remember."""
+    """The generator with the switch of its sync loss, which a resumed run must remember.
+
+    Args:
+        generator: what is trained.
+        lips: numbers of a lip motion that a linear layer, left out of the checkpoint, predicts from
+            the speech vector; 0 for none.
+    """
 
     sync_on: Tensor
 
-    def __init__(self, generator: PixelUNet) -> None:
+    def __init__(self, generator: PixelUNet, lips: int = 0) -> None:
         super().__init__()
         self.generator = generator
+        self.motion_head = nn.Linear(generator.dim, lips) if lips else None
         self.register_buffer("sync_on", torch.tensor(False))
 
-    def forward(self, pictures: Tensor, mel: Tensor) -> Tensor:
-        """The generator's picture."""
+    def forward(self, pictures: Tensor | None, mel: Tensor) -> Tensor:
+        """The generator's picture; without pictures the lip motions (B, K) that speech tells."""
+        if pictures is None:
+            assert self.motion_head is not None
+            motions: Tensor = self.motion_head(self.generator.encode_speech(mel).flatten(1))
+            return motions
         out: Tensor = self.generator(pictures, mel)
         return out
 
@@ -138,7 +157,7 @@ class PixelStage:
         torch.manual_seed(config.run.seed)
         network = PixelUNet(**self.arguments)
         self.encoded = self._encoded(network.encoded, folder)
-        self.gated = Gated(network)
+        self.gated = Gated(network, config.lip_dim if config.lips.weight > 0 else 0)
         self.network: nn.Module = self.gated
         self.discriminator: nn.Module | None = None
         if config.loss.discriminator > 0:
@@ -152,6 +171,7 @@ class PixelStage:
         self.jitter = Jitter(**config.jitter)
         self.train_windows = self._windows("train", config.balance)
         self.held_out = self._windows("val", 1.0)
+        self.lips = self._lips() if config.lips.weight > 0 else None
         self._last: tuple[PixelBatch, Tensor] | None = None
 
     def _windows(self, split: str, balance: float) -> PixelWindows:
@@ -166,6 +186,15 @@ class PixelStage:
             encoded=self.encoded,
             context=self._context,
         )
+
+    def _lips(self) -> LipsFirst:
+        c = self.config
+
+        def features(w: ClipWindow, rng: np.random.Generator) -> Tensor:
+            return self.train_windows.features(w, rng)[0]
+
+        hear = None if self.encoded is None else features
+        return LipsFirst(self.corpus, c.lip_dim, self.audio, c.lips, c.balance, hear)
 
     def _encoded(self, network: EncoderToLips | None, folder: Path | None) -> EncodedSpeech | None:
         """Features of the frozen speech encoder that the generator hears with, if it has one."""
@@ -194,13 +223,21 @@ class PixelStage:
         """Losses of one batch."""
         c = self.config.loss
         rng = context.rng(self.run.seed, step)
+        lips = self._lips_error(network, rng, context)
+        if lips is not None and step < self.config.lips.first:
+            return {"lips": lips, "loss": lips}
         batch = self.train_windows.draw(rng, self.run.batch, context.device, self.jitter)
+        if lips is not None and self.encoded is None:
+            mel = [varied(m, rng, self.config.lips.jitter) for m in batch.mel]
+            batch = replace(batch, mel=torch.stack(mel))
         with context.autocast():
             drawn = self.draw(network, batch)
         drawn = drawn.float()
         target = batch.target.flatten(0, 1)
         out = {"l1": weighted_l1(drawn, target, self.weight.to(context.device))}
         rest, total = 1.0, torch.zeros((), device=context.device)
+        if lips is not None:
+            out["lips"], total = lips, self.config.lips.weight * lips
         if self.expert is not None and bool(self.gated.sync_on):
             out["sync"] = self._sync(drawn, batch, context)
             total, rest = total + c.sync * out["sync"], rest - c.sync
@@ -210,6 +247,17 @@ class PixelStage:
         out["loss"] = total + rest * out["l1"]
         self._last = (batch, drawn.detach())
         return out
+
+    def _lips_error(
+        self, network: nn.Module, rng: np.random.Generator, context: Context
+    ) -> Tensor | None:
+        """Squared error of the lip motions that speech alone tells, of frames of their own."""
+        if self.lips is None:
+            return None
+        speech, motions = self.lips.draw(rng, context.device)
+        with context.autocast():
+            predicted = network(None, speech)
+        return F.mse_loss(predicted.float(), motions)
 
     def _sync(self, drawn: Tensor, batch: PixelBatch, context: Context) -> Tensor:
         assert self.expert is not None
@@ -297,6 +345,13 @@ class PixelStage:
             "parents": {"expert": self.expert_sha} if self.expert_sha else {},
         }
         save_checkpoint(path, header, {"generator": network.generator})
+
+
+def varied(mel: Tensor, rng: np.random.Generator, jitter: SpeechJitter) -> Tensor:
+    """The windows (T, 80, steps) of one example, all in the same other voice and room."""
+    count, bands, steps = mel.shape
+    flat = vary_speech(mel.transpose(0, 1).reshape(bands, -1), rng, jitter)
+    return flat.reshape(bands, count, steps).transpose(0, 1)
 
 
 def needs(config: PixelConfig) -> tuple[str, ...]:

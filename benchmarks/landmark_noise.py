@@ -10,8 +10,10 @@ network that read those of the real frames, and the mouth's opening is correlate
         --method vq --method landmark --method speech2vid=RUN/... -o noise/
 
 Writes noise.json, noise.md and, where matplotlib is installed, noise.png. Whether one method
-withstands noise better than another is told by the share of its clean correlation that it keeps,
-clip by clip, with 95 % intervals over clips (bootstrap).
+withstands noise better than another is told by the share of its clean correlation that it keeps
+(means over clips and kinds of noise), with 95 % intervals over clips (bootstrap) and, between two
+methods, the interval of the difference. Methods that noise.json has already, of the same clips, are
+not drawn again, so that a further one can be added.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from numpy.typing import NDArray
 from lipwright.data.encoded_speech import clip_wave
 from lipwright.data.landmarks import LandmarkCorpus
 from lipwright.data.packed import ClipRow, PackedCorpus
-from lipwright.evaluation.bootstrap import bootstrap_mean
+from lipwright.evaluation.bootstrap import LEVEL, RESAMPLES, bootstrap_mean
 from lipwright.evaluation.mouth import correlation
 from lipwright.evaluation.protocols.speech import active_power
 from lipwright.faces.crop_points import CropPoints
@@ -71,9 +73,17 @@ def main() -> None:
         "identities": [r.identity for r in rows],
         "methods": {},
     }
+    args.out.mkdir(parents=True, exist_ok=True)
+    kept = args.out / "noise.json"
+    if kept.is_file():
+        before = json.loads(kept.read_text(encoding="utf-8"))
+        if before["clips"] == result["clips"]:
+            result = before
     for number, given in enumerate(args.method):
         name, _, path = given.partition("=")
         label = args.label[number] if number < len(args.label) else name
+        if label in result["methods"]:
+            continue
         method = load_method(name, weights=path or None)
         table: dict[str, Any] = {}
         for kind, level in conditions:
@@ -89,8 +99,7 @@ def main() -> None:
             print(label, title, np.round(table[title]["opening_r"], 2).tolist(), flush=True)
         result["methods"][label] = {"model": method.model_id, "conditions": table}
         method.close()
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "noise.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
+        kept.write_text(json.dumps(result, indent=1), encoding="utf-8")
     (args.out / "noise.md").write_text(page(result), encoding="utf-8")
     print(page(result))
     draw(result, args.out / "noise.png")
@@ -206,7 +215,48 @@ def page(result: dict[str, Any]) -> str:
             cells.append(f"{mean.value:.2f} ({mean.low:.2f} to {mean.high:.2f})")
             cells.append(f"{lost.value:.2f} ({lost.low:.2f} to {lost.high:.2f})")
         lines.append(f"| {condition} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *shares(result)]) + "\n"
+
+
+def shares(result: dict[str, Any]) -> list[str]:
+    """Rows of the share of the clean correlation that is kept at each level, over all kinds of
+    noise, and of how much more the first method keeps than each other.
+    """
+    labels = list(result["methods"])
+    first = labels[0]
+    head = [*labels, *(f"{first} - {n}" for n in labels[1:])]
+    lines = ["| kept of the clean r | " + " | ".join(head) + " |", "|---|" + "---|" * len(head)]
+    drawn = resampled(len(result["clips"]))
+    for level in (*LEVELS, None):
+        found = {n: kept_share(result["methods"][n]["conditions"], level, drawn) for n in labels}
+        cells = [interval(found[n]) for n in labels]
+        cells += [interval(found[first] - found[n]) for n in labels[1:]]
+        name = "all levels" if level is None else f"{level:g} dB"
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def resampled(count: int) -> NDArray[np.int64]:
+    """(1 + RESAMPLES, count) clips: first as they are, then drawn with replacement."""
+    rng = np.random.default_rng(0)
+    return np.concatenate([np.arange(count)[None], rng.integers(0, count, (RESAMPLES, count))])
+
+
+def kept_share(
+    conditions: dict[str, Any], level: float | None, drawn: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Mean correlation in noise over mean clean correlation, for every draw of clips."""
+    ends = [f" {v:g} dB" for v in (LEVELS if level is None else (level,))]
+    names = [n for n in conditions if any(n.endswith(e) for e in ends)]
+    noisy_r = np.mean([conditions[n]["opening_r"] for n in names], axis=0)
+    clean = np.array(conditions["clean"]["opening_r"])
+    return np.asarray(noisy_r[drawn].mean(1) / clean[drawn].mean(1), np.float64)
+
+
+def interval(values: NDArray[np.float64]) -> str:
+    """The value of the clips as they are, and the 95 % interval of the draws."""
+    low, high = np.quantile(values[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return f"{values[0]:.2f} ({low:.2f} to {high:.2f})"
 
 
 def draw(result: dict[str, Any], path: Path) -> None:

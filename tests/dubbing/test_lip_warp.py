@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lipwright.dubbing import lip_warp
+from lipwright.faces.mouth_inside import DARK, filled
 from lipwright.lip_motion import DEAD_ZONE, MAX_MOTION, compensate_dead_zone
 
 S = 128
@@ -63,7 +64,7 @@ def test_lips_that_part_show_dark_between_them() -> None:
     picture = np.full((S, S, 3), 0.6, np.float32)
     out = lip_warp.warp_lips(picture, contours(0.0), contours(0.08) - contours(0.0))
     middle = out[round(0.72 * S), S // 2]
-    assert middle[0] == pytest.approx(0.6 * lip_warp.DARK, abs=0.05)
+    assert middle[0] == pytest.approx(0.6 * DARK, abs=0.05)
     assert middle[1] < middle[0]
     assert out[round(0.72 * S), 10] == pytest.approx(np.full(3, 0.6), abs=1e-4)
 
@@ -71,7 +72,7 @@ def test_lips_that_part_show_dark_between_them() -> None:
 def test_teeth_stay_with_the_upper_lip_and_white() -> None:
     picture = np.full((S, S, 3), 0.4, np.float32)
     lips = contours(0.06)
-    inside = lip_warp._filled(lips[:20], S) > 0.5
+    inside = filled(lips[:20], S) > 0.5
     picture[inside] = 0.95
     step = np.zeros((40, 2))
     step[[*range(10, 20), *range(30, 40)], 1] = 0.05  # the lower lip alone

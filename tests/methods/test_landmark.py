@@ -15,7 +15,12 @@ from lipwright.media.features import MfccSpec
 from lipwright.media.whisper_mel import whisper_log_power
 from lipwright.methods.base import NeutralMouth, ReferenceLips
 from lipwright.methods.graphs import export_graphs
-from lipwright.methods.landmark import LandmarkMethod, around_mouth, load_landmark
+from lipwright.methods.landmark import (
+    LandmarkMethod,
+    around_mouth,
+    load_landmark,
+    with_dark_inside,
+)
 from lipwright.methods.landmark_networks import modules_of
 from lipwright.methods.registry import load_method
 from lipwright.models.encoder_lips import by_frame
@@ -306,3 +311,13 @@ def test_on_top_of_a_speech_encoder_it_hears_whole_recordings(tmp_path: Path, gr
     state = made.start(np.zeros((1, 3, SIZE, SIZE), np.float32))
     told = [made._predict(np.ascontiguousarray(heard[:, 4 * n]), state) for n in range(20)]
     assert np.abs(np.stack(told) - whole[0, :20].numpy()).max() < 0.02 * float(whole.abs().max())
+
+
+def test_lips_moved_apart_show_a_dark_mouth_and_nothing_else_changes() -> None:
+    skin = np.full((1, 3, 64, 64), 0.4, np.float32)
+    shut, wide = (face(o).numpy() * 0.6 + [0.5, 0.35] for o in (-0.02, 0.16))
+    made = with_dark_inside(skin, shut, wide)
+    middle = (wide[62] + wide[66]) / 2 * 64
+    assert made[0, :, int(middle[1]), 32].max() < -0.6
+    assert np.array_equal(made[..., :20, :], skin[..., :20, :])
+    assert with_dark_inside(skin, wide, shut) is skin

@@ -17,14 +17,8 @@ from numpy.typing import NDArray
 
 from lipwright.faces.lip_field import lip_field
 from lipwright.faces.measure import INNER_LIPS
+from lipwright.faces.mouth_inside import LEAST_GAP, dark_of, filled
 from lipwright.media.flow import move
-
-DARK = 0.22
-"""The dark of a mouth, as a share of the colour of its lips."""
-TINT = np.array([1.0, 0.55, 0.55], np.float32)
-"""It is reddish."""
-LEAST_GAP = 0.004
-"""Lips that part by less than this share of the crop show nothing new."""
 
 Array = NDArray[np.float32]
 _INNER = len(INNER_LIPS)
@@ -52,34 +46,13 @@ def warp_lips(picture: Array, lips: NDArray[np.floating], step: NDArray[np.float
     # Inside the mouth everything hangs from the upper lip: teeth are not stretched, and what
     # comes to light below them is dark.
     upper = slice(0, _INNER // 2 + 1)
-    inside = share * _filled(there[:_INNER], size)
+    inside = share * filled(there[:_INNER], size)
     flow += inside[:, :, None] * (lip_field(there[upper], -by[upper], size) - flow)
     moved = move(picture, flow, how=cv2.INTER_LINEAR)
-    seen = move(_filled(here[:_INNER], size)[:, :, None], flow, how=cv2.INTER_LINEAR)
-    ring = there[_INNER:] * size - 0.5
-    at = np.clip(np.rint(ring).astype(int), 0, size - 1)
-    dark = DARK * TINT * moved[at[:, 1], at[:, 0]].mean(axis=0)
+    seen = move(filled(here[:_INNER], size)[:, :, None], flow, how=cv2.INTER_LINEAR)
+    dark = dark_of(moved, there[_INNER:])
     hole = inside[:, :, None] * (1.0 - seen.reshape(size, size, 1))
     return np.asarray(moved + hole * (dark - moved), np.float32)
-
-
-def _filled(ring: NDArray[np.float64], size: int) -> Array:
-    """(size, size) in [0, 1]: the inside of a contour, with a soft edge.
-
-    It is drawn in a box about the contour only, wide enough that nothing reaches its border.
-    """
-    fine, blur = 4, max(0.6, 0.006 * size)
-    margin = int(np.ceil(5.0 * blur)) + 2
-    points = np.rint(ring * size * fine).astype(np.int32)
-    low = np.clip(points.min(axis=0) // fine - margin, 0, size - 1)
-    high = np.clip(points.max(axis=0) // fine + margin + 1, low + 1, size)
-    width, height = high - low
-    mask = np.zeros((height * fine, width * fine), np.float32)
-    cv2.fillPoly(mask, [points - (low * fine).astype(np.int32)], (1.0,))
-    small = cv2.resize(mask, (int(width), int(height)), interpolation=cv2.INTER_AREA)
-    filled = np.zeros((size, size), np.float32)
-    filled[low[1] : high[1], low[0] : high[0]] = cv2.GaussianBlur(small, (0, 0), blur)
-    return filled
 
 
 def _height(ring: NDArray[np.float64]) -> float:

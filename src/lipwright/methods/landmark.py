@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.errors import LipwrightError
+from lipwright.faces.mouth_inside import dark_of, newly_open
 from lipwright.files.whole import file_sha256
 from lipwright.geometry import smoothstep
 from lipwright.media.features import MfccSpec, WhisperSpec
@@ -36,6 +37,7 @@ from lipwright.weights.header import Header
 
 MOUTH_END = 1.6
 """So far from the middle, in half axes of the mouth, nothing forces the drawn picture any more."""
+OUTER_LIPS = slice(48, 60)
 PointReader = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
 """Takes a crop (S, S, 3), returns its (68, 2) points in parts of the side."""
 
@@ -192,6 +194,7 @@ class LandmarkMethod(EncodedMethod):
             # Where a smile shows teeth, alpha can be small on the very lips: copied teeth are
             # seldom far wrong, but they do not speak.
             alpha = np.maximum(alpha, around_mouth(driven, self.size))
+            drawn = with_dark_inside(drawn, here, driven)
         state.alpha, state.driven = alpha, driven
         return np.asarray(alpha[0] * drawn[0] + (1.0 - alpha[0]) * face, np.float32)
 
@@ -206,7 +209,7 @@ class LandmarkMethod(EncodedMethod):
 
 def around_mouth(points: Array, size: int) -> Array:
     """(1, 1, S, S): 1 on the mouth of (68, 2) points, in parts of the side, and 0 far from it."""
-    mouth = points[48:60]
+    mouth = points[OUTER_LIPS]
     middle, width = mouth.mean(0), np.ptp(mouth[:, 0])
     height = np.ptp(mouth[:, 1])
     place = (np.arange(size, dtype=np.float32) + 0.5) / size
@@ -215,6 +218,25 @@ def around_mouth(points: Array, size: int) -> Array:
     distance = np.hypot(across[None, :], down[:, None])
     ramp = ((MOUTH_END - distance) / (MOUTH_END - 1.0)).clip(0.0, 1.0)
     return np.asarray(smoothstep(ramp)[None, None], np.float32)
+
+
+def with_dark_inside(drawn: Array, here: Array, driven: Array) -> Array:
+    """A moved picture (1, 3, S, S) in [-1, 1] with dark where its lips were moved apart.
+
+    VG-net moves a picture and corrects its colours, but what it did not see between closed lips it
+    fills with what lay on them (ours, as is all of ``colour: moved``).
+
+    Args:
+        drawn: the picture.
+        here: (68, 2) landmarks of the example, in parts of the side.
+        driven: those to which it was moved.
+    """
+    hole = newly_open(here, driven, drawn.shape[-1])
+    if not hole.any():
+        return drawn
+    unit = np.asarray(drawn[0].transpose(1, 2, 0) * 0.5 + 0.5, np.float32)
+    dark = 2.0 * dark_of(unit, driven[OUTER_LIPS]) - 1.0
+    return np.asarray(drawn + hole * (dark[None, :, None, None] - drawn), np.float32)
 
 
 def _space(path: Path, fields: Header) -> LandmarkArrays:

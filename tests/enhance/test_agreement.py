@@ -48,3 +48,26 @@ def test_another_colour_is_another_thing() -> None:
     alike, _ = agreement(LayeredPicture(real), other)
     assert alike[115:125, 75:85].max() < 0.1
     assert alike[20:50, 60:100].min() > 0.9
+
+
+def test_a_highlight_that_was_drawn_much_weaker_is_another_moment() -> None:
+    """A wet lip: it lies where the drawn lip is bright, too, and is three times as strong."""
+    y, x = np.mgrid[:SIDE, :SIDE]
+    spot = np.exp(-0.5 * (((y - 120) / 2) ** 2 + ((x - 80) / 6) ** 2)).astype(np.float32)
+    wet, softer, dull = (picture() + np.float32(v) * spot for v in (0.25, 0.2, 0.08))
+    there = np.s_[119:122, 77:84]
+    alike, _ = agreement(LayeredPicture(dull), wet)
+    assert alike[there].max() < 0.02
+    assert alike[135:, 60:100].min() > 0.9
+    alike, _ = agreement(LayeredPicture(softer), wet)
+    assert alike[there].min() > 0.9
+
+
+def test_the_border_of_an_open_mouth_does_not_excuse_itself() -> None:
+    """A dark and a bright side in the one, plain skin in the other, the light of both the same."""
+    plain = np.full((SIDE, SIDE), 0.55, np.float32)
+    rows = np.arange(SIDE) - 80.0
+    edge = 0.1 * np.tanh(rows / 3) * np.exp(-((rows / 14) ** 2))
+    alike, _ = agreement(LayeredPicture(plain), (plain + edge[:, None]).astype(np.float32))
+    assert alike[72:88, 40:120].max() < 0.1
+    assert alike[110:, 40:120].min() > 0.9

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lipwright.enhance import own_detail
-from lipwright.enhance.own_detail import OwnDetail
+from lipwright.enhance.own_detail import OwnDetail, mixture_gain
 from lipwright.evaluation.metrics.mouth_detail import octave_energies
 from tests.enhance.mouths import Array, context, drawn, error, filmed, references
 
@@ -164,3 +164,41 @@ def test_what_interpolation_takes_of_the_finest_grain_is_made_up() -> None:
         assert after / before == pytest.approx(1.0, abs=0.1)
         if aside == 0.5:
             assert plain / before < 0.75
+
+
+def test_the_highlight_of_another_frame_stays_there() -> None:
+    """A lip that was filmed wet leaves no specks on one that was drawn nearly dull."""
+    real = np.stack([filmed()[0]] * 3)
+    y, x = np.mgrid[: real.shape[1], : real.shape[2]]
+    spot = np.exp(-0.5 * (((y - 180) / 4) ** 2 + ((x - 160) / 12) ** 2)).astype(np.float32)
+    wet = np.clip(real + np.float32(0.35) * spot, 0, 1)
+    soft = drawn(real + np.float32(0.08) * spot)
+    made = sharpened(soft, references(wet), context(wet))
+    lip = np.s_[:, 176:185, 150:171]
+    carried, there = (float(p[lip].mean()) for p in (made - soft, wet - drawn(wet)))
+    assert there > 0.05
+    assert carried < 0.3 * there
+
+
+def test_mixed_textures_are_as_strong_as_one() -> None:
+    full, half, none = (np.full((2, 2), v, np.float32) for v in (1.0, 0.5, 0.0))
+    assert np.allclose(mixture_gain(full, [full, none]), 1.0)
+    assert np.allclose(mixture_gain(half, [half]), 1.0)
+    assert np.allclose(mixture_gain(none, [none, none]), 1.0)
+    # (0.5^2 + 0.5^2) (1 - 0.4) + 0.4 = 0.7 of the energy is left of two that are alike by 0.4.
+    assert np.allclose(mixture_gain(full, [half, half]), 0.7**-0.5, atol=1e-3)
+
+
+def test_two_references_give_the_grain_of_one() -> None:
+    """Two that share the frame by halves, of unlike grain: the top octave does not sink by half."""
+    real = filmed()
+    soft = drawn(real)
+    shapes = [{"opening": o} for o in (0.025, 0.035, 0.2)]
+    two = [filmed(seed=1), filmed(seed=2), filmed(seed=3)]
+    both = references(*two, shapes=shapes)
+    skin = np.s_[0, 230:300, 40:280]
+    alone, mixed = (
+        octave_energies(sharpened(soft, refs, context())[skin])[:2].sum()
+        for refs in (references(two[0]), both)
+    )
+    assert 0.65 < mixed / alone < 1.3

@@ -6,6 +6,10 @@ method. See docs/evaluation.md for what the columns mean.
 
     python benchmarks/quality.py --labels CORPUS/clips.csv --set demo,people -o quality/
 
+An encoder changes fine structures by itself, where nothing was drawn, too. With ``--encoded-real``
+sharpness and high-band flicker are measured a second time, against the real clip that went through
+the same pipeline and encoder with nothing drawn (method ``copy``).
+
 Videos that an earlier run has kept (``--keep``) are measured without dubbing again by ``--kept``,
 say with a judge that was trained later (``--expert``).
 
@@ -21,6 +25,7 @@ import csv
 import json
 import tempfile
 import wave as wavefile
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -84,6 +89,11 @@ def main() -> None:
     parser.add_argument("--reference", default="auto", help="as in lipwright dub, for vq-paper")
     parser.add_argument("--files", nargs="+", help="these clips of the labels, of any split")
     parser.add_argument("--seconds", type=float, default=0.0, help="dub the beginning only")
+    parser.add_argument(
+        "--encoded-real",
+        action="store_true",
+        help="octaves and high-band flicker also against the real clip encoded alike",
+    )
     parser.add_argument("--keep", action="store_true", help="keep the dubbed videos")
     parser.add_argument(
         "--kept", action="store_true", help="measure the videos kept in the folder as they are"
@@ -97,6 +107,7 @@ def main() -> None:
         clips = choose(args.labels, args.set.split(","), args.per_identity, args.clips)
     args.out.mkdir(parents=True, exist_ok=True)
     method = load_method(args.method, weights=args.weights)
+    copy = load_method("copy") if args.encoded_real else None
     expert = load_expert(args.expert) if args.expert else None
     tracker = FaceTracker()
     rows: list[dict[str, Any]] = []
@@ -141,6 +152,12 @@ def main() -> None:
             row = {"clip": clip.name, "identity": clips[clip], "adaptation": learnt}
             series = {kind: watch(path, tracker) for kind, path in results.items()}
             source = part(series_of, begin)
+            if copy is not None and begin == 0:
+                encoded = folder / f"{n:02d}-real.mp4"
+                if not (args.kept and encoded.is_file()):
+                    alike = replace(given, enhance="none", adapt="off")
+                    dub(clip, clip, encoded, alike, method=copy)
+                row |= detail(encoded, watch(encoded, tracker), results, series, "_encoded")
             row |= measure(clip, source, own_wave, waves[other], results, series, begin)
             if "silent" in series and begin == 0:
                 row |= silent(clip, source, own_wave, results["silent"], series["silent"])
@@ -241,14 +258,33 @@ def measure(
             late = out["real.sound_late"] = sound_late(agreed)
             out["ours.own_shifted"] = shifted_correlation(own, real, times, late)
     out |= pixels(clip, results["own"], source, series["own"], n, begin)
-    if begin == 0:
-        for kind, prefix in (("own", "ours."), ("foreign", "ours.foreign_")):
-            if kind not in series:
-                continue
-            partner = match_times(source.times, series[kind].times)
-            meters = measure_detail(clip, results[kind], source, partner)
-            if meters is not None:
-                out |= {f"{prefix}{k}": v for k, v in detail_ratios(*meters).items()}
+    return out | (detail(clip, source, results, series) if begin == 0 else {})
+
+
+def detail(
+    real: Path,
+    source: FaceSeries,
+    results: dict[str, Path],
+    series: dict[str, FaceSeries],
+    suffix: str = "",
+) -> dict[str, float]:
+    """Octaves and high-band flicker of the dubs, over those of a real video.
+
+    Args:
+        real: the real video.
+        source: its faces.
+        results: the dubs, by kind of speech.
+        series: their faces.
+        suffix: of the names.
+    """
+    out: dict[str, float] = {}
+    for kind, prefix in (("own", "ours."), ("foreign", "ours.foreign_")):
+        if kind not in series:
+            continue
+        partner = match_times(source.times, series[kind].times)
+        meters = measure_detail(real, results[kind], source, partner)
+        if meters is not None:
+            out |= {f"{prefix}{k}{suffix}": v for k, v in detail_ratios(*meters).items()}
     return out
 
 
@@ -475,6 +511,12 @@ JUDGED = (
     ("own_expert_offset", "abs. expert offset, own", "{:.1f}"),
 )
 """Further columns where an expert judges."""
+ENCODED = tuple(
+    (f"{key}_encoded", f"{title}, real encoded alike", form)
+    for key, title, form in COLUMNS
+    if key.startswith("mouth_")
+)
+"""Further columns of ``--encoded-real``."""
 
 
 def summarise(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
@@ -492,6 +534,7 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     real = {k: mean(f"real.{k}") for k in of_real}
     copy = {**real, "silence": 1.0}
     ours = {k: mean(f"ours.{k}") for k, _, _ in COLUMNS}
+    ours |= {k: mean(f"ours.{k}") for k, _, _ in ENCODED if any(f"ours.{k}" in r for r in rows)}
     first = {k: real[k] for k in ("own_envelope", "own_lip_sync")}
     first |= {k: mean(f"real.{k}") for k in of_sounds}
     if any("real.own_accuracy" in r for r in rows):
@@ -509,7 +552,7 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
 def markdown(table: dict[str, dict[str, float]]) -> str:
     """The table as Markdown; a dash where a cell has no meaning."""
     known = {k for row in table.values() for k in row}
-    columns = COLUMNS + tuple(c for c in JUDGED if c[0] in known)
+    columns = COLUMNS + tuple(c for c in ENCODED + JUDGED if c[0] in known)
     lines = ["| | " + " | ".join(title for _, title, _ in columns) + " |"]
     lines.append("|---|" + "---|" * len(columns))
     for name, row in table.items():

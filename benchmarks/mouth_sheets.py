@@ -50,8 +50,7 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, default=Path("sheets"))
     parser.add_argument("--second-halves", action="store_true", help="as quality.py was run")
     args = parser.parse_args()
-    with args.labels.open(newline="", encoding="utf-8") as file:
-        files = {Path(row["file"]).name: row["file"] for row in csv.DictReader(file)}
+    files = clip_files(args.labels)
     rows = json.loads((args.quality / "quality.json").read_text(encoding="utf-8"))["clips"]
     args.out.mkdir(parents=True, exist_ok=True)
     tracker = FaceTracker()
@@ -81,6 +80,12 @@ def main() -> None:
         print(f"{n:02d} {row['identity']}: {'no p, b, m' if phone is None else phone}", flush=True)
     if strips:
         write(args.out / "strips.png", np.vstack(strips))
+
+
+def clip_files(labels: Path) -> dict[str, str]:
+    """Where the clips of the labels lie, by their names."""
+    with labels.open(newline="", encoding="utf-8") as file:
+        return {Path(row["file"]).name: row["file"] for row in csv.DictReader(file)}
 
 
 def tiles(video: Path, transforms: list[NDArray[np.float64] | None]) -> list[Picture]:

@@ -216,8 +216,9 @@ def _mixed(
     """
     total = sum((offer.share * offer.agrees for offer in offers), np.zeros_like(free))
     # Where only one of two agrees it counts in full, as far as it agrees.
+    least = np.maximum(total, np.float32(1e-3))
     trusts = [
-        free * offer.share * np.square(offer.agrees) / np.maximum(total, np.float32(1e-3))
+        np.asarray(free * offer.share * np.square(offer.agrees) / least, np.float32)
         for offer in offers
     ]
     sharpness = np.ones(len(offers)) if own is None else _focus(place, own, offers)

@@ -12,8 +12,8 @@ network that read those of the real frames, and the mouth's opening is correlate
 Writes noise.json, noise.md and, where matplotlib is installed, noise.png. Whether one method
 withstands noise better than another is told by the share of its clean correlation that it keeps
 (means over clips and kinds of noise), with 95 % intervals over clips (bootstrap) and, between two
-methods, the interval of the difference. Methods that noise.json has already, of the same clips, are
-not drawn again, so that a further one can be added.
+methods, the interval of the difference. What noise.json has already, of the same clips, is not
+drawn again, so that a method can be added or an unfinished run goes on.
 """
 
 from __future__ import annotations
@@ -82,24 +82,24 @@ def main() -> None:
     for number, given in enumerate(args.method):
         name, _, path = given.partition("=")
         label = args.label[number] if number < len(args.label) else name
-        if label in result["methods"]:
-            continue
         method = load_method(name, weights=path or None)
-        table: dict[str, Any] = {}
+        known = result["methods"].setdefault(label, {"model": method.model_id, "conditions": {}})
+        table: dict[str, Any] = known["conditions"]
         for kind, level in conditions:
+            title = kind if level is None else f"{kind} {level:g} dB"
+            if title in table:
+                continue
             each = [
                 moved(method, corpus, r, noisy(waves, r.clip, level, kind), args.frames)
                 for r in rows
             ]
-            title = kind if level is None else f"{kind} {level:g} dB"
             table[title] = {
                 "opening_r": [correlation(drawn, real) for real, drawn in each],
                 "spread": [float(drawn.std() / real.std()) for real, drawn in each],
             }
             print(label, title, np.round(table[title]["opening_r"], 2).tolist(), flush=True)
-        result["methods"][label] = {"model": method.model_id, "conditions": table}
+            kept.write_text(json.dumps(result, indent=1), encoding="utf-8")
         method.close()
-        kept.write_text(json.dumps(result, indent=1), encoding="utf-8")
     (args.out / "noise.md").write_text(page(result), encoding="utf-8")
     print(page(result))
     draw(result, args.out / "noise.png")

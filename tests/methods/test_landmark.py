@@ -16,9 +16,11 @@ from lipwright.media.whisper_mel import whisper_log_power
 from lipwright.methods.base import NeutralMouth, ReferenceLips
 from lipwright.methods.graphs import export_graphs
 from lipwright.methods.landmark import (
+    OF_SEVERAL,
     LandmarkMethod,
     around_mouth,
     load_landmark,
+    opening_of,
     with_dark_inside,
 )
 from lipwright.methods.landmark_networks import modules_of
@@ -257,14 +259,50 @@ def test_in_a_video_nothing_is_drawn_from_the_frame(tmp_path: Path, references: 
     assert torch.allclose(a, b, atol=1e-4) == (references > 1)
 
 
-def test_the_look_that_rests_is_the_example(tmp_path: Path) -> None:
+def test_a_mouth_at_rest_a_middling_and_an_open_one_are_the_examples(tmp_path: Path) -> None:
     method = load(save(tmp_path / "m.safetensors"))
-    reference = frames(3)[0]
+    reference = torch.linspace(-0.9, 0.9, 5)[:, None, None, None].expand(5, 3, SIZE, SIZE)
+    shapes = np.zeros((5, 40, 2))
+    openings = np.array([0.0, 0.05, 0.1, 0.2, 0.3])
+    lips = ReferenceLips(openings, shapes, NeutralMouth(0.04, shapes[0]))
+    state = method.start(reference.contiguous(), lips)
+    shown = [float(example.picture.mean()) for example in state.examples]
+    assert shown == pytest.approx([-0.45, 0.0, 0.9])
+    gaps = [example.opening for example in state.examples]
+    assert gaps == sorted(gaps)
+    assert gaps[0] < gaps[-1]
+    assert not method.start(reference[:1].contiguous()).examples  # a still picture is its own
+
+
+def test_a_frame_is_mixed_from_the_examples_about_what_speech_asks_for(tmp_path: Path) -> None:
+    method = load(save(tmp_path / "m.safetensors", colour="moved"))
+    reference = torch.linspace(-0.9, 0.9, 3)[:, None, None, None].expand(3, 3, SIZE, SIZE)
     shapes = np.zeros((3, 40, 2))
-    lips = ReferenceLips(np.array([0.3, 0.02, 0.2]), shapes, NeutralMouth(0.01, shapes[0]))
-    state = method.start(reference, lips)
-    assert state.example_frame is not None
-    assert np.array_equal(state.example_frame, reference[1])
+    lips = ReferenceLips(np.array([0.0, 0.1, 0.2]), shapes, NeutralMouth(0.0, shapes[0]))
+    faces, audio = frames(1)
+    given = faces[0].numpy(), audio[0].numpy()
+    told = method._predict(given[1], method.start(reference.contiguous(), lips))
+    still = method.space.decode(np.zeros(6))
+    opens = np.array([opening_of(method.space.decode(unit) - still) for unit in np.eye(6)])
+    opens /= opens @ opens
+    method.quiet = told - 0.1 * opens  # so the mouth is so much wider than in silence:
+    wider = 0.1 * OF_SEVERAL
+
+    def drawn(*gaps: float) -> np.ndarray:
+        """With examples whose lips are so much further apart than those of the first."""
+        state = method.start(reference.contiguous(), lips)
+        for example, gap in zip(state.examples, (0.0, *gaps), strict=True):
+            example.opening = gap
+        return np.asarray(method._frame(*given, state))
+
+    low = drawn(1e6 * wider, 2e6 * wider)
+    middle = drawn(wider, 2 * wider)
+    high = drawn(wider / 2, wider)
+    assert np.abs(low - middle).mean() > 0.05
+    assert np.abs(middle - high).mean() > 0.05
+    mixed = drawn(0.75 * wider, 1.75 * wider)
+    assert np.allclose(mixed, 0.75 * middle + 0.25 * high, atol=1e-4)
+    assert np.array_equal(drawn(wider / 4, wider / 2), drawn(wider / 8, wider / 3))  # the widest
 
 
 def test_on_the_mouth_the_moved_picture_is_shown_in_full(tmp_path: Path) -> None:

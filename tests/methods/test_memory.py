@@ -14,7 +14,8 @@ from lipwright.errors import LipwrightError
 from lipwright.media.whisper_mel import whisper_log_power
 from lipwright.methods.base import NeutralMouth, ReferenceLips
 from lipwright.methods.graphs import export_graphs
-from lipwright.methods.memory_networks import MemoryDrawer, build_talker, mouth_mask
+from lipwright.methods.memory_networks import MemoryDrawer, SaidMotion, build_talker, mouth_mask
+from lipwright.methods.opening_levels import shares
 from lipwright.methods.registry import load_method
 from lipwright.models.memory_lips import LipEncoder
 from lipwright.models.memory_talker import MemoryTalker
@@ -101,45 +102,73 @@ def test_its_graph_draws_what_pytorch_draws(moving: Path, tmp_path: Path) -> Non
     assert np.abs(made[0] - faces.numpy()).mean() > 0.04
 
 
+def said(path: Path, mel: torch.Tensor, articulation: float = 1.0) -> torch.Tensor:
+    """(B, K) the lip motion that a checkpoint asks for, beside what it asks for in silence."""
+    talker = build_talker(load_checkpoint(path))
+    assert talker.mover is not None
+    with torch.no_grad():
+        features = (talker.recall(x)[0] for x in (talker.audio(mel), talker.audio.quiet()))
+        heard, rest = (talker.mover.reader(x) for x in features)
+    return (articulation * (heard - rest)).clamp(-4.0, 4.0)
+
+
+def by_hand(
+    path: Path, faces: torch.Tensor, mel: torch.Tensor, known: list[torch.Tensor], gain: float
+) -> torch.Tensor:
+    """What is shown when every frame is drawn from one reference of ``known``."""
+    talker = build_talker(load_checkpoint(path))
+    with torch.no_grad():
+        features = talker.audio(mel)
+        rest = talker.recall(talker.audio.quiet())[0]
+        each = (t.expand(len(faces), *t.shape[1:]) for t in known)
+        lips = talker.recall(features)[0]
+        whole = talker.draw(lips, features, faces, *each, articulation=gain, rest=rest)
+    return faces + mouth_mask(32) * (whole - faces)
+
+
+@pytest.mark.parametrize("gain", [1.0, 2.5])
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
-def test_a_moved_reference_starts_from_where_its_lips_are(moving: Path, backend: str) -> None:
-    method = TensorMethod(load_method(moving, "cpu", backend))
-    faces, mel = torch.rand(3, 3, 32, 32) * 2 - 1, torch.randn(3, 80, STEPS)
-    references, lips = torch.rand(3, 3, 32, 32) * 2 - 1, lips_of_references(3)
+def test_frames_are_mixed_from_references_about_the_opening_that_is_said(
+    tmp_path: Path, backend: str, gain: float
+) -> None:
+    model = {**TINY, "move": {"motions": 3, "points": 5}}
+    path = write(tmp_path / "moving.safetensors", model, articulation=gain)
+    method = TensorMethod(load_method(path, "cpu", backend))
+    generator = torch.Generator().manual_seed(1)
+    faces = torch.rand(3, 3, 32, 32, generator=generator) * 2 - 1
+    mel = torch.randn(3, 80, STEPS, generator=generator)
+    references = torch.rand(1, 3, 32, 32, generator=generator).expand(3, -1, -1, -1) * 2 - 1
+    references = references * torch.tensor([0.5, 0.7, 0.9])[:, None, None, None]
+    lips = lips_of_references(3)
     state = method.start(references, lips)
     where, motion = (torch.from_numpy(x) for x in state.lips)
-    assert torch.allclose(where[0], torch.from_numpy(lips.shapes[1]).float())
-    assert motion.shape == (1, 3)
+    assert torch.allclose(where, torch.from_numpy(lips.shapes).float())  # by rising opening
+    opening = said(path, mel, gain)[:, 0]
+    levels = torch.quantile(opening, torch.tensor([0.2, 0.8, 1.0]))
+    motion[:, 0] = levels
+    state = type(state)(state.reference, (where.numpy(), motion.numpy()), state.poses)
     drawn = method.render(faces, mel, state).faces
-    talker = build_talker(load_checkpoint(moving))
-    with torch.no_grad():
-        known = (t.expand(3, *t.shape[1:]) for t in (references[1:2], where, motion))
-        reference, *rest = known
-        whole = talker(faces, reference, mel, *rest)
-    expected = faces + mouth_mask(32) * (whole - faces)
+    known = [[x[n : n + 1] for x in (references, where, motion)] for n in range(3)]
+    each = [by_hand(path, faces, mel, reference, gain) for reference in known]
+    weights = torch.from_numpy(shares(opening.numpy(), levels.expand(3, 3).numpy()))
+    assert (weights > 0.05).sum() > 3  # some are mixed
+    expected = sum(weights[:, n, None, None, None] * each[n] for n in range(3))
     assert float((drawn - expected).abs().mean()) < (1e-5 if backend == "torch" else 0.02)
-    shifted = type(state)(state.reference, (where.numpy() + 0.1, motion.numpy()))
+    shifted = type(state)(state.reference, (where.numpy() + 0.1, motion.numpy()), state.poses)
     assert not torch.allclose(method.render(faces, mel, shifted).faces, drawn, atol=1e-3)
     assert method.render(faces, mel, method.start(references)).faces.isfinite().all()
 
 
-def test_articulation_moves_the_reference_and_leaves_the_feature(tmp_path: Path) -> None:
-    model = {**TINY, "move": {"motions": 3, "points": 5}}
-    path = write(tmp_path / "wide.safetensors", model, articulation=2.5)
-    faces, mel = torch.rand(8, 3, 32, 32) * 2 - 1, torch.randn(8, 80, STEPS)
-    method = TensorMethod(load_method(path, "cpu", "torch"))
-    state = method.start(faces[:2], lips_of_references(2))
-    talker = build_talker(load_checkpoint(path))
+def test_silence_asks_for_rest_whatever_it_recalls(moving: Path) -> None:
+    talker = build_talker(load_checkpoint(moving))
+    assert talker.mover is not None
     with torch.no_grad():
-        audio_features = talker.audio(mel)
-        known = (
-            t.expand(8, *t.shape[1:]) for t in map(torch.from_numpy, (state.reference, *state.lips))
-        )
-        whole = talker.draw(
-            talker.recall(audio_features)[0], audio_features, faces, *known, articulation=2.5
-        )
-    drawn = method.render(faces, mel, state).faces
-    assert torch.allclose(drawn, faces + mouth_mask(32) * (whole - faces), atol=1e-4)
+        torch.nn.init.zeros_(talker.memory.key)  # all sounds recall the same, and it is not 0
+        assert float(talker.mover.reader(talker.recall(talker.audio.quiet())[0]).abs().max()) > 0.01
+    drawer = MemoryDrawer(talker, 3.0)
+    (motion,) = SaidMotion(drawer)(torch.randn(4, 80, STEPS))
+    assert motion.shape == (4, 3)
+    assert not motion.any()
 
 
 def test_a_reference_is_not_moved_from_nowhere(moving: Path) -> None:

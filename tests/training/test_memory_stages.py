@@ -305,8 +305,7 @@ def test_losses_by_hand() -> None:
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda p: p.stem)
 def test_shipped_configs_are_valid_and_build(path: Path) -> None:
     values = read_yaml(path)
-    if path.stem != "encoder":  # which has no expert
-        parse(PixelExpertConfig, values["memory-expert"], str(path))
+    parse(PixelExpertConfig, values["memory-expert"], str(path))
     config = parse(MemoryConfig, values["memory"], str(path))
     size = 256 if path.stem == "base" else 128
     with torch.device("meta"):

@@ -254,7 +254,7 @@ def motions_of(header: Header, path: Path, space: str) -> LipMotions:
 
 
 def in_full_batches(
-    run: Callable[..., tuple[Array, ...]], *inputs: Array, size: int = BATCH
+    run: Callable[..., tuple[Array, ...]], *inputs: NDArray[Any], size: int = BATCH
 ) -> tuple[Array, ...]:
     """Call a network on batches of exactly ``size`` rows.
 

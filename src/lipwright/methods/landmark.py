@@ -3,17 +3,19 @@
 Chen et al., "Hierarchical Cross-Modal Talking Face Generation with Dynamic Pixel-Wise Loss" (CVPR
 2019). See docs/methods/landmark.md for what is theirs and what is ours.
 
-The example of a still picture is the picture. In a video it is one reference frame of
-the person, the mouth at rest, brought into each frame's pose by the landmarks: were it the frame
-itself, the old mouth would show through wherever VG-net moves it too little. Where VG-net does not
-draw, the frame stays as it is. Both networks are recurrent: frames are computed one by one and the
-state goes along, so that batches of any size give the same frames.
+The example of a still picture is the picture. In a video examples are reference frames of the
+person, with the mouth at rest, middling and open (``opening_levels``), brought into each frame's
+pose by the landmarks: were it the frame itself, the old mouth would show through wherever VG-net
+moves it too little. Where VG-net does not draw, the frame stays as it is. Both networks are
+recurrent: frames are computed one by one and the state goes along, so that batches of any size give
+the same frames.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from math import isqrt
 from pathlib import Path
 from typing import Any
@@ -25,11 +27,13 @@ from lipwright.errors import LipwrightError
 from lipwright.faces.mouth_inside import dark_of, newly_open
 from lipwright.files.whole import file_sha256
 from lipwright.geometry import smoothstep
+from lipwright.media.audio import SAMPLE_RATE
 from lipwright.media.features import MfccSpec, WhisperSpec
 from lipwright.media.mel import SILENCE
 from lipwright.methods.base import Array, Method, MethodInfo, ReferenceLips, Rendered, audio_of
 from lipwright.methods.encoded_method import EncodedMethod
 from lipwright.methods.encoded_speech import ENCODER, MEMBERS
+from lipwright.methods.opening_levels import by_level, shares
 from lipwright.methods.runtime import load_engines
 from lipwright.models.landmark_coordinates import NUMBERS, POINTS, LandmarkArrays
 from lipwright.weights.container import read_arrays, read_header
@@ -37,9 +41,32 @@ from lipwright.weights.header import Header
 
 MOUTH_END = 1.6
 """So far from the middle, in half axes of the mouth, nothing forces the drawn picture any more."""
+QUIET_FRAMES = 50
+"""After so many AT-net has forgotten that there was anything but silence."""
+OF_SEVERAL = 0.73
+"""Share of the checkpoint's gain where examples of several openings are moved. A single picture is
+moved less far than it is told, for which the gain makes up; those about the opening that is asked
+for are not. Chosen by lip distance and spread on eight clips of training people."""
 OUTER_LIPS = slice(48, 60)
 PointReader = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
 """Takes a crop (S, S, 3), returns its (68, 2) points in parts of the side."""
+
+
+@dataclass
+class Example:
+    """A picture that is moved.
+
+    Attributes:
+        picture: (3, S, S) of the person.
+        points: (68, 2) its landmarks.
+        opening: of its inner lips, in the aligned shape.
+        video: state of VG-net, which draws from it.
+    """
+
+    picture: Array
+    points: Array
+    opening: float
+    video: Array
 
 
 @dataclass
@@ -48,10 +75,9 @@ class LandmarkState:
 
     Attributes:
         neutral: (68, 2) aligned shape of this face at rest.
-        video: state of VG-net.
+        video: state of VG-net where each frame is its own example.
         audio: state of AT-net.
-        example_frame: (3, S, S) the example; None: each frame is its own.
-        example_points: (68, 2) its landmarks.
+        examples: by rising opening; none: each frame is its own.
         face: the last frame, and ``points``, its landmarks: equal frames are looked at once.
         alpha: (1, 1, S, S) where the last frame was drawn.
         driven: (68, 2) landmarks that drove it, in parts of the side.
@@ -60,8 +86,7 @@ class LandmarkState:
     neutral: Array
     video: Array
     audio: tuple[Array, Array]
-    example_frame: Array | None = None
-    example_points: Array | None = None
+    examples: list[Example] = field(default_factory=list)
     face: Array | None = None
     points: Array | None = None
     alpha: Array | None = None
@@ -131,19 +156,49 @@ class LandmarkMethod(EncodedMethod):
         self._read_points = read_points
 
     def start(self, reference: Array, lips: ReferenceLips | None = None) -> LandmarkState:
-        """Find the shape at rest from (R, 3, S, S) reference frames, R >= 1, and the example."""
+        """Find the shape at rest from (R, 3, S, S) reference frames, R >= 1, and the examples."""
         points = np.stack([self.points(picture) for picture in reference])
         shapes, _ = self.space.align(points)
         video, hidden, cell = self._start
         state = LandmarkState(self.space.neutral(shapes), video, (hidden, cell))
         if len(reference) > 1:
             if lips is not None:
-                far = np.abs(np.asarray(lips.openings) - lips.rest.opening)
+                openings = [float(opening) for opening in lips.openings]
+                far = np.abs(np.asarray(openings) - lips.rest.opening)
             else:
+                openings = [opening_of(shape) for shape in shapes]
                 far = np.square(shapes - state.neutral).sum((1, 2))
-            best = int(np.argmin(far))
-            state.example_frame, state.example_points = reference[best].copy(), points[best]
+            _, *further = by_level(openings)
+            chosen = {int(np.argmin(far)), *(level[len(level) // 2] for level in further if level)}
+            for n in chosen:
+                opening = opening_of(shapes[n])
+                state.examples.append(Example(reference[n].copy(), points[n], opening, video))
+            state.examples.sort(key=lambda example: example.opening)
         return state
+
+    @cached_property
+    def quiet(self) -> Array:
+        """(K,) coefficients that AT-net comes to in silence."""
+        features = self.speech_features(np.zeros(SAMPLE_RATE, np.float32))
+        whole = self.info.whole_speech
+        sound = features[:, features.shape[1] // 2] if whole else features[:, : self.audio.steps]
+        video, hidden, cell = self._start
+        state = LandmarkState(np.zeros((POINTS, 2), np.float32), video, (hidden, cell))
+        return [self._predict(sound, state) for _ in range(QUIET_FRAMES)][-1]
+
+    def _opening(self, coefficients: Array) -> float:
+        """How far (K,) coefficients open the mouth, of which only those count that speech tells.
+
+        The others come from the frame, and its own mouth with them.
+        """
+        return opening_of(self.space.decode(np.where(self.spoken, coefficients, 0.0)))
+
+    def _shown(self, shape: Array, state: LandmarkState) -> Array:
+        """(68, 2) aligned shape of an example as VG-net is told of it."""
+        if not self.project:
+            return shape
+        shown: Array = self.space.decode(self.space.encode(shape - state.neutral))
+        return state.neutral + shown
 
     def points(self, face: Array) -> Array:
         """(68, 2) landmarks of a face (3, S, S), in parts of the side."""
@@ -169,34 +224,60 @@ class LandmarkMethod(EncodedMethod):
         shape, matrix = self.space.align(here)
         coefficients = self.space.encode(shape - state.neutral)
         predicted = self._predict(sound, state)
+        examples, counts = state.examples, np.ones(1, np.float32)
+        gain = OF_SEVERAL * self.gain if examples and self.moved else self.gain
+        told = gain * predicted
         # What speech cannot tell (the head's turn) stays as it is in this frame.
-        driving = self.space.decode(np.where(self.spoken, predicted * self.gain, coefficients))
-        picture = face
-        if state.example_frame is not None and state.example_points is not None:
-            picture, here = state.example_frame, state.example_points
-        example_shape, example_matrix = self.space.align(here)
-        example = example_shape - state.neutral
-        if self.project:
-            example = self.space.decode(self.space.encode(example))
+        driving = self.space.decode(np.where(self.spoken, told, coefficients))
         driven = self.space.place(driving, state.neutral, matrix)
+        if examples:
+            openings = np.array([[example.opening for example in examples]])
+            # Whatever silence asks for is rest.
+            wider = self._opening(told) - self._opening(gain * self.quiet)
+            counts = shares(openings[:, 0] + wider, openings)[0]
+        else:
+            examples = [Example(face, here, 0.0, state.video)]
+        shown, alpha = np.zeros_like(face), np.zeros((1, 1, self.size, self.size), np.float32)
+        for example, count in zip(examples, counts, strict=True):
+            if count > 0:
+                drawn, where = self._drawn(example, driving, driven, state)
+                alpha += count * where
+                shown += count * (where[0] * drawn[0] + (1.0 - where[0]) * face)
+        if not state.examples:
+            state.video = examples[0].video
+        state.alpha, state.driven = alpha, driven
+        return np.asarray(shown, np.float32)
+
+    def _drawn(
+        self, example: Example, driving: Array, driven: Array, state: LandmarkState
+    ) -> tuple[Array, Array]:
+        """An example moved, (1, 3, S, S), and (1, 1, S, S) where that counts.
+
+        Args:
+            example: whose state goes on.
+            driving: (68, 2) motion of the aligned shape.
+            driven: (68, 2) where that puts the landmarks in the frame.
+            state: of the face.
+        """
+        shape, matrix = self.space.align(example.points)
+        motion = self._shown(shape, state) - state.neutral
         points: list[Array] = []
         if self.moved:
-            there = here + driven - self.space.place(example, state.neutral, example_matrix)
-            points = [2.0 * p[None] - 1.0 for p in (here, there)]
-        drawn, alpha, state.video = self.step(
-            picture[None],
+            there = example.points + driven - self.space.place(motion, state.neutral, matrix)
+            points = [2.0 * p[None] - 1.0 for p in (example.points, there)]
+        drawn, alpha, example.video = self.step(
+            example.picture[None],
             self.space.normalised(driving)[None],
-            self.space.normalised(example)[None],
-            state.video,
+            self.space.normalised(motion)[None],
+            example.video,
             *points,
         )
         if self.moved:
             # Where a smile shows teeth, alpha can be small on the very lips: copied teeth are
             # seldom far wrong, but they do not speak.
             alpha = np.maximum(alpha, around_mouth(driven, self.size))
-            drawn = with_dark_inside(drawn, here, driven)
-        state.alpha, state.driven = alpha, driven
-        return np.asarray(alpha[0] * drawn[0] + (1.0 - alpha[0]) * face, np.float32)
+            drawn = with_dark_inside(drawn, example.points, driven)
+        return drawn, alpha
 
     def _predict(self, sound: Array, state: LandmarkState) -> Array:
         """Coefficients (K,) of one window (C, steps) or row (H,)."""
@@ -205,6 +286,11 @@ class LandmarkMethod(EncodedMethod):
         found, hidden, cell = self.listen(sound[None], *state.audio)
         state.audio = (hidden, cell)
         return np.asarray(found[0], np.float32)
+
+
+def opening_of(shape: Array) -> float:
+    """The gap of the inner lips of (68, 2) landmarks."""
+    return float((shape[66] - shape[62])[1])
 
 
 def around_mouth(points: Array, size: int) -> Array:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lipwright.files.whole import file_sha256
 from lipwright.lip_motion import LipMotions
@@ -30,25 +31,35 @@ from lipwright.methods.encoded_speech import ENCODER, MEMBERS
 from lipwright.methods.memory_references import (
     choose_references,
     median_reference,
-    nearest_reference,
+    nearest_pose,
     pose_of,
 )
+from lipwright.methods.opening_levels import MIDDLE, shares
 from lipwright.methods.runtime import load_engines
 from lipwright.weights.container import read_header
 from lipwright.weights.header import Header
+
+DRAW, MOTION = "draw", "motion"
+"""Graphs of a checkpoint: what draws, and what lip motion speech asks for."""
 
 
 @dataclass(frozen=True)
 class MemoryState:
     """What one face track needs: one reference frame (1, 3, S, S) in [-1, 1].
 
-    Where it is moved, R of them with their (R, P, 2) lip points and (R, K) lip motions, and their
-    (R, D) poses.
+    Where it is moved, L of them for each of R poses, by rising opening, (R L, 3, S, S), with their
+    (R L, P, 2) lip points and (R L, K) lip motions; and the (R, D) poses.
     """
 
     reference: Array
     lips: tuple[Array, ...] = ()
     poses: Array | None = None
+
+    @property
+    def openings(self) -> Array:
+        """(R, L) of the mouths in the references, as lip motions have them."""
+        assert self.poses is not None
+        return self.lips[1][:, 0].reshape(len(self.poses), -1)
 
 
 class MemoryMethod(EncodedMethod):
@@ -78,13 +89,16 @@ class MemoryMethod(EncodedMethod):
 
         speech = (ENCODER, MEMBERS)
         engines = load_engines(
-            path, header, device, backend, modules, exact=speech, any_length=speech
+            *(path, header, device, backend, modules),
+            exact=(*speech, MOTION),
+            any_length=speech,
         )
         audio = audio_of(fields)
         encoded = isinstance(audio, WhisperSpec)
-        if set(engines) != {"draw", *((ENCODER, MEMBERS) if encoded else ())}:
+        moving = (MOTION,) if self._reference_space is not None else ()
+        if set(engines) != {DRAW, *moving, *(speech if encoded else ())}:
             fields.fail(f"graphs are {', '.join(sorted(engines))}")
-        self.engine = engines["draw"]
+        self.engine, self._motion = engines[DRAW], engines.get(MOTION)
         self.speech = (engines[ENCODER], engines[MEMBERS]) if encoded else ()
         talker = fields.section("networks").section("talker")
         self.context = talker.section("audio").whole("layers", 0, 64, 6) if encoded else 0
@@ -103,7 +117,8 @@ class MemoryMethod(EncodedMethod):
 
         One for the whole face: a reference whose mouth went along with the source's would tell the
         source's speech. Without ``lips`` it is the middle one. Where references are moved, which
-        takes their own mouths away, further ones serve other poses of the head.
+        takes their own mouths away, further ones serve other poses of the head and other openings
+        (``memory_references``, ``opening_levels``).
         """
         if lips is not None and len(lips.openings) != len(reference):
             lips = None
@@ -116,25 +131,47 @@ class MemoryMethod(EncodedMethod):
             where = np.full((1, len(space.basis) // 2, 2), 0.64, np.float32)
             return MemoryState(reference[index], (where, np.zeros((1, space.dim), np.float32)))
         poses = pose_of(reference)
-        index = choose_references(poses, openings)
-        shapes = np.asarray(lips.shapes, np.float64)[index]
-        motion = space.encode(np.asarray(lips.openings)[index], shapes, lips.rest)
-        return MemoryState(reference[index], (shapes.astype(np.float32), motion), poses[index])
+        chosen = choose_references(poses, openings)
+        flat = chosen.ravel()
+        shapes = np.asarray(lips.shapes, np.float64)[flat]
+        motion = space.encode(np.asarray(lips.openings)[flat], shapes, lips.rest)
+        known = shapes.astype(np.float32), motion
+        return MemoryState(reference[flat], known, poses[chosen[:, MIDDLE]])
 
     def render(self, faces: Array, audio: Array, state: MemoryState) -> Rendered:
         """Draw (B, 3, S, S) faces with (B, 80, steps) log-mel or (B, C_aud) audio features.
 
         The baseline is the source itself, which is what there is outside the ellipse.
         """
+        pose, weights = self._serving(faces, audio, state)
+        frame, level = np.nonzero(weights)
+        which = pose[frame] * weights.shape[1] + level
 
-        def draw(pictures: Array, speech: Array) -> tuple[Array, ...]:
-            nearest = np.zeros(len(pictures), np.int64)
-            if state.poses is not None:
-                nearest = nearest_reference(pictures, state.poses)
-            reference, *moved = (known[nearest] for known in (state.reference, *state.lips))
-            return self.engine(pictures, reference, speech, *moved)
+        def draw(frame: Array, which: Array) -> tuple[Array, ...]:
+            serving = (known[which] for known in (state.reference, *state.lips))
+            reference, *moved = serving
+            return self.engine(faces[frame], reference, audio[frame], *moved)
 
-        return Rendered(in_full_batches(draw, faces, audio, size=self.batch)[0], faces)
+        made = in_full_batches(draw, frame, which, size=self.batch)[0]
+        drawn = np.zeros_like(faces)
+        for number in range(weights.shape[1]):
+            rows = level == number
+            drawn[frame[rows]] += weights[frame[rows], number, None, None, None] * made[rows]
+        return Rendered(drawn, faces)
+
+    def _serving(
+        self, faces: Array, audio: Array, state: MemoryState
+    ) -> tuple[NDArray[np.int64], Array]:
+        """For every frame the number of its pose, and (B, L) how much each reference counts.
+
+        What was drawn from one mouth and from another, both moved to what is said, is mixed.
+        """
+        pose = np.zeros(len(faces), np.int64)
+        if state.poses is None or self._motion is None:
+            return pose, np.ones((len(faces), 1), np.float32)
+        pose = nearest_pose(faces, state.poses)
+        said = in_full_batches(self._motion, audio, size=self.batch)[0]
+        return pose, shares(said[:, 0], state.openings[pose])
 
 
 def load_memory(path: Path, device: str = "auto", backend: str = "auto") -> MemoryMethod:

@@ -68,6 +68,13 @@ class MemoryDrawer(nn.Module):
         self.register_buffer("quiet", quiet)
         self.register_buffer("mask", mouth_mask(talker.size))
 
+    def features(self, speech: Tensor) -> Tensor:
+        """(B, 80, steps) log-mel, or (B, dim) rows of :class:`SpeechRows`, to audio features."""
+        if speech.ndim == 2:
+            return speech + self.quiet
+        features: Tensor = self.talker.audio(speech)
+        return features
+
     def forward(
         self,
         target: Tensor,
@@ -89,15 +96,37 @@ class MemoryDrawer(nn.Module):
             (B, 3, S, S) in [-1, 1], as a tuple of one.
         """
         talker = self.talker
-        audio_features = speech + self.quiet if speech.ndim == 2 else talker.audio(speech)
+        audio_features = self.features(speech)
         lips, _ = talker.recall(audio_features)
         moves = talker.mover is not None
         if self.articulation != 1.0 and not moves:
             lips = self.rest + self.articulation * (lips - self.rest)
             audio_features = self.quiet + self.articulation * (audio_features - self.quiet)
         further = self.articulation if moves else 1.0
-        drawn = talker.draw(lips, audio_features, target, reference, where, motion, further)
+        drawn = talker.draw(
+            lips, audio_features, target, reference, where, motion, further, self.rest
+        )
         return (target + self.mask * (drawn - target),)
+
+
+class SaidMotion(nn.Module):
+    """The graph that tells which lip motion speech asks for; of a talker that moves the reference.
+
+    Args:
+        drawer: with whose networks.
+    """
+
+    def __init__(self, drawer: MemoryDrawer) -> None:
+        super().__init__()
+        self.drawer = drawer
+
+    def forward(self, speech: Tensor) -> tuple[Tensor]:
+        """(B, 80, steps) log-mel, or (B, dim) rows of :class:`SpeechRows`, to a tuple of (B, K)."""
+        drawer = self.drawer
+        mover = drawer.talker.mover
+        assert mover is not None
+        lips, _ = drawer.talker.recall(drawer.features(speech))
+        return (mover.predicted(lips, drawer.articulation, drawer.rest),)
 
 
 def modules_of(path: Path) -> dict[str, nn.Module]:
@@ -109,7 +138,10 @@ def modules_of(path: Path) -> dict[str, nn.Module]:
     checkpoint = load_checkpoint(path, only="talker")
     further = checkpoint.fields.number("articulation", 0.0, 20.0, 1.0)
     talker = build_talker(checkpoint)
-    found: dict[str, nn.Module] = {"draw": MemoryDrawer(talker, further)}
+    drawer = MemoryDrawer(talker, further)
+    found: dict[str, nn.Module] = {"draw": drawer}
+    if talker.mover is not None:
+        found["motion"] = SaidMotion(drawer)
     if talker.audio.encoder is not None:
         found |= speech_modules(talker.audio.encoder.encoder, SpeechRows(talker.audio))
     return {name: module.eval().requires_grad_(False) for name, module in found.items()}
@@ -131,6 +163,8 @@ def exports_of(path: Path, batch: int) -> dict[str, Export]:
         where = torch.full((batch, len(space.basis) // 2, 2), 0.64)
         inputs += [where, torch.zeros(batch, space.dim)]
     exports = {"draw": Export(drawer, tuple(inputs), {})}
+    if talker.mover is not None:
+        exports["motion"] = Export(modules["motion"], (speech,), {})
     if encoder is not None:
         exports |= speech_exports(modules, encoder.encoder.width, encoder.layers)
     return exports

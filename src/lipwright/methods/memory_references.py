@@ -1,9 +1,8 @@
-"""Which reference frame serves for a frame, where references are moved: by pose, not by mouth.
+"""Which reference frames serve for a frame, where references are moved: by pose and by speech.
 
-A reference from another pose of the head brings another chin and background into the drawn ellipse.
-Poses are compared by the upper half of the face, which does not speak. Only references with
-middling mouths are taken, few of them, and the first is kept unless another is clearly nearer: one
-chosen frame by frame among all would bring the source's own mouth back, and its speech with it.
+A reference from another pose of the head brings another chin and background into the drawn ellipse,
+so the nearest pose serves; poses are compared by the upper half of the face, which does not speak.
+Of a pose there are three references, by their openings (``opening_levels``).
 """
 
 from __future__ import annotations
@@ -14,16 +13,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.methods.opening_levels import by_level
+
 Array = NDArray[np.float32]
 
-MIDDLE = (0.3, 0.7)
-"""Reference frames whose openings rank between these shares are middling."""
 MOST = 4
-"""So many reference frames serve at most."""
+"""So many poses serve at most."""
 APART = 0.05
 """Reference frames nearer to each other than this (one minus cosine of poses) are one."""
 CLEARLY = 0.6
-"""Another reference serves when its distance is less than this share of the first one's."""
+"""Another pose serves when its distance is less than this share of the first one's."""
 
 
 def pose_of(faces: Array) -> Array:
@@ -40,27 +39,36 @@ def median_reference(openings: Sequence[float]) -> int:
     return int(np.argsort(openings, kind="stable")[len(openings) // 2])
 
 
-def choose_references(poses: Array, openings: Sequence[float]) -> list[int]:
-    """Indices of the reference frames that serve, that with the median opening first.
+def choose_references(poses: Array, openings: Sequence[float]) -> NDArray[np.int64]:
+    """The reference frames that serve.
 
     Args:
         poses: (R, D) of :func:`pose_of`, R >= 1.
         openings: (R,) of the mouth.
+
+    Returns:
+        (P, 3) indices: for every pose a mouth at rest, a middling and an open one, by rising
+        opening. The pose of the median opening comes first.
     """
-    order = np.argsort(openings, kind="stable")
-    ranks = np.arange(len(order)) / max(1, len(order) - 1)
-    middling = [int(i) for i, r in zip(order, ranks, strict=True) if MIDDLE[0] <= r <= MIDDLE[1]]
+    low, middling, high = by_level(openings)
     chosen = [median_reference(openings)]
     while len(chosen) < MOST:  # the one that is farthest from those there are
         away = (1.0 - poses[middling] @ poses[chosen].T).min(axis=1) if middling else poses[:0, 0]
         if not len(away) or float(away.max()) < APART:
             break
         chosen.append(middling[int(away.argmax())])
-    return chosen
+    rows = [[_nearest(poses, low, i), i, _nearest(poses, high, i)] for i in chosen]
+    known = np.asarray(openings, np.float64)
+    return np.array([sorted(row, key=lambda i: known[i]) for row in rows], np.int64)
 
 
-def nearest_reference(faces: Array, poses: Array) -> NDArray[np.int64]:
-    """(B,) which of (K, D) references serves for each of (B, 3, S, S) faces."""
+def _nearest(poses: Array, among: list[int], to: int) -> int:
+    """Which of some reference frames has the pose that is nearest to another's."""
+    return among[int((poses[among] @ poses[to]).argmax())] if among else to
+
+
+def nearest_pose(faces: Array, poses: Array) -> NDArray[np.int64]:
+    """(B,) which of (P, D) poses serves for each of (B, 3, S, S) faces."""
     away = 1.0 - pose_of(faces) @ poses.T
     best = away.argmin(axis=1)
     clearly = away[np.arange(len(away)), best] < CLEARLY * away[:, 0]

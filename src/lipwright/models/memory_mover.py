@@ -39,6 +39,16 @@ class ReferenceMover(nn.Module):
         self.space = LipSpace(motions, points)
         self.register_buffer("places", centres(GRID), persistent=False)
 
+    def predicted(
+        self, lips: Tensor, articulation: float = 1.0, rest: Tensor | None = None
+    ) -> Tensor:
+        """(B, C) lip features to (B, K) the motion that is wanted; arguments as in forward."""
+        said = self.reader(lips).detach().float()
+        if rest is not None:
+            said = said - self.reader(rest).detach().float()
+        wanted: Tensor = (articulation * said).clamp(-FARTHEST, FARTHEST)
+        return wanted
+
     def forward(
         self,
         lips: Tensor,
@@ -46,6 +56,7 @@ class ReferenceMover(nn.Module):
         where: Tensor,
         motion: Tensor,
         articulation: float = 1.0,
+        rest: Tensor | None = None,
     ) -> Tensor:
         """Move.
 
@@ -56,14 +67,16 @@ class ReferenceMover(nn.Module):
             motion: (B, K) its lip motion.
             articulation: gain of the predicted motion; what speech predicts of lips is an
                 average, and averages move less than lips do.
+            rest: (1, C) lip feature that is recalled in silence, for which lips are to rest; None:
+                where the reader says 0.
 
         Returns:
             (B, 3, S, S). No gradient reaches the lip feature: a picture that was moved too far is
             worse than one that was moved too little, and lips would come to rest.
         """
-        predicted = (articulation * self.reader(lips).detach().float()).clamp(-FARTHEST, FARTHEST)
+        predicted = self.predicted(lips, articulation, rest)
         step = (predicted - motion)[:, 1:] * self.space.scale[1:]
-        step = (step @ self.space.basis.T).unflatten(1, (-1, 2))
+        step = (step @ self.space.basis.T).reshape(-1, where.shape[1], 2)
         flow = landmark_flow(2.0 * where - 1.0, 2.0 * (where + step) - 1.0, self.places, self.size)
         grid = centres(self.size).to(reference.device) + flow.permute(0, 2, 3, 1)
         moved: Tensor = F.grid_sample(

@@ -75,6 +75,7 @@ class MemoryTalker(nn.Module):
         where: Tensor | None = None,
         motion: Tensor | None = None,
         articulation: float = 1.0,
+        rest: Tensor | None = None,
     ) -> Tensor:
         """(B, 3, S, S) in [-1, 1]: what the decoder draws.
 
@@ -88,11 +89,12 @@ class MemoryTalker(nn.Module):
             where: (B, P, 2) lip points of the reference, where it is moved.
             motion: (B, K) its lip motion.
             articulation: of the mover.
+            rest: (1, C) lip feature for which it lets lips rest.
         """
         if self.mover is not None:
             if where is None or motion is None:
                 raise ValueError("a reference is moved from where its lips are: give both")
-            moved = self.mover(lips, reference, where, motion, articulation)
+            moved = self.mover(lips, reference, where, motion, articulation, rest)
             reference = moved.to(reference.dtype)
         drawn: Tensor = self.decoder(lips, audio, self.identity(target, reference), reference)
         if not self.decoder.lower:

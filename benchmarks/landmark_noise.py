@@ -35,6 +35,7 @@ from lipwright.evaluation.bootstrap import LEVEL, RESAMPLES, bootstrap_mean
 from lipwright.evaluation.mouth import correlation
 from lipwright.evaluation.protocols.speech import active_power
 from lipwright.faces.crop_points import CropPoints
+from lipwright.faces.points68 import opening_68
 from lipwright.lip_motion import NeutralMouth
 from lipwright.media.mel import MODEL_FPS, SAMPLE_RATE, column_at, windows
 from lipwright.methods.base import Method, ReferenceLips, resized
@@ -43,7 +44,6 @@ from lipwright.methods.registry import load_method
 LEVELS = (20.0, 10.0, 5.0, 0.0)
 """Signal-to-noise ratios in dB, beside the speech as it is."""
 KINDS = ("white", "babble", "music")
-UPPER, LOWER = 62, 66
 REFERENCES = 16
 Wave = NDArray[np.float32]
 
@@ -188,7 +188,7 @@ def moved(
 
 def gap(points: NDArray[np.floating]) -> NDArray[np.float64]:
     """(T, 68, 2) -> (T,)."""
-    return np.asarray(points[:, LOWER, 1] - points[:, UPPER, 1], np.float64)
+    return np.asarray(opening_68(points), np.float64)
 
 
 _readers: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.float64]]] = {}

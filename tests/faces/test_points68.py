@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from lipwright.faces.measure import CHIN, INNER_LIPS, OUTER_LIPS
-from lipwright.faces.points68 import EYES, MESH_TO_68, MOUTH, NOSE, OUTLINE, points_68
+from lipwright.faces.points68 import (
+    EYES,
+    MESH_TO_68,
+    MOUTH,
+    NOSE,
+    OUTLINE,
+    opening_68,
+    points_68,
+)
 from lipwright.models.landmark_space import MIRROR
 
 
@@ -26,6 +34,12 @@ def test_points_are_taken_in_order() -> None:
     assert np.array_equal(found[8], mesh[152, :2])
     many = points_68(np.stack([mesh[:468], mesh[:468] + 1]))
     assert np.array_equal(many[1], found + 1)
+
+
+def test_the_opening_is_the_gap_of_the_inner_lips() -> None:
+    mesh = np.zeros((2, 478, 2))
+    mesh[0, [13, 14], 1] = 3.0, 5.5  # middle of the upper and of the lower one
+    assert opening_68(points_68(mesh)).tolist() == [2.5, 0.0]
 
 
 @pytest.mark.parametrize("shape", [(68, 2), (477, 3), (478,), (478, 1)])

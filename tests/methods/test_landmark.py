@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lipwright.errors import LipwrightError
+from lipwright.faces.points68 import opening_68
 from lipwright.media.features import MfccSpec
 from lipwright.media.whisper_mel import whisper_log_power
 from lipwright.methods.base import NeutralMouth, ReferenceLips
@@ -20,7 +21,6 @@ from lipwright.methods.landmark import (
     LandmarkMethod,
     around_mouth,
     load_landmark,
-    opening_of,
     with_dark_inside,
 )
 from lipwright.methods.landmark_networks import modules_of
@@ -283,7 +283,7 @@ def test_a_frame_is_mixed_from_the_examples_about_what_speech_asks_for(tmp_path:
     given = faces[0].numpy(), audio[0].numpy()
     told = method._predict(given[1], method.start(reference.contiguous(), lips))
     still = method.space.decode(np.zeros(6))
-    opens = np.array([opening_of(method.space.decode(unit) - still) for unit in np.eye(6)])
+    opens = np.array([opening_68(method.space.decode(unit) - still) for unit in np.eye(6)])
     opens /= opens @ opens
     method.quiet = told - 0.1 * opens  # so the mouth is so much wider than in silence:
     wider = 0.1 * OF_SEVERAL

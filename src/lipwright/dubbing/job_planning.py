@@ -60,8 +60,7 @@ class JobPlanning(JobInputs):
             return analyse_on(cluster, info, writer, tracker, hands, limit, progress)
 
         distributed = self.options.ray is not None and type(tracker) is FaceTracker
-        own = video == self.video and self.cast is None
-        until = passage_until(Fraction(self.options.end), info) if own else None
+        own = video == self.video and self.cast is None and not distributed
         plan, cached = plan_of(
             video,
             info,
@@ -70,7 +69,7 @@ class JobPlanning(JobInputs):
             keep=self.options.plan_cache,
             scratch=scratch,
             make=make if distributed and not info.is_still else None,
-            until=None if distributed else until,
+            until=passage_until(Fraction(self.options.end), info) if own else None,
         )
         if video == self.video:
             self.report.settings["plan_from_cache"] = cached

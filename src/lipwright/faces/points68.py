@@ -9,6 +9,8 @@ to each of them; the map is fixed and symmetric. It was checked by eye on photog
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +19,7 @@ BROWS = slice(17, 27)
 NOSE = slice(27, 36)
 EYES = slice(36, 48)
 MOUTH = slice(48, 68)
+OUTER_LIPS = slice(48, 60)
 
 MESH_TO_68: tuple[int, ...] = (
     *(127, 234, 93, 58, 172, 136, 150, 176, 152),  # outline, left half with the chin
@@ -45,3 +48,8 @@ def points_68(mesh: NDArray[np.floating]) -> NDArray[np.float64]:
     if mesh.ndim < 2 or mesh.shape[-2] not in (468, 478) or mesh.shape[-1] < 2:
         raise ValueError(f"a mesh has (468 or 478, 2 or 3) numbers, not {mesh.shape}")
     return np.asarray(mesh[..., list(MESH_TO_68), :2], np.float64)
+
+
+def opening_68(points: Any) -> Any:
+    """The gap between the inner lips of (..., 68, 2) points, arrays or tensors, in their unit."""
+    return points[..., 66, 1] - points[..., 62, 1]

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from lipwright.errors import LipwrightError
 from lipwright.faces.mouth_inside import dark_of, newly_open
+from lipwright.faces.points68 import OUTER_LIPS, opening_68
 from lipwright.files.whole import file_sha256
 from lipwright.geometry import smoothstep
 from lipwright.media.audio import SAMPLE_RATE
@@ -47,7 +48,6 @@ OF_SEVERAL = 0.73
 """Share of the checkpoint's gain where examples of several openings are moved. A single picture is
 moved less far than it is told, for which the gain makes up; those about the opening that is asked
 for are not. Chosen by lip distance and spread on eight clips of training people."""
-OUTER_LIPS = slice(48, 60)
 PointReader = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
 """Takes a crop (S, S, 3), returns its (68, 2) points in parts of the side."""
 
@@ -59,12 +59,16 @@ class Example:
     Attributes:
         picture: (3, S, S) of the person.
         points: (68, 2) its landmarks.
+        matrix: (2, 3) what aligns them.
+        motion: (68, 2) of the aligned shape, as VG-net is told of it.
         opening: of its inner lips, in the aligned shape.
         video: state of VG-net, which draws from it.
     """
 
     picture: Array
     points: Array
+    matrix: Array
+    motion: Array
     opening: float
     video: Array
 
@@ -158,7 +162,7 @@ class LandmarkMethod(EncodedMethod):
     def start(self, reference: Array, lips: ReferenceLips | None = None) -> LandmarkState:
         """Find the shape at rest from (R, 3, S, S) reference frames, R >= 1, and the examples."""
         points = np.stack([self.points(picture) for picture in reference])
-        shapes, _ = self.space.align(points)
+        shapes, matrices = self.space.align(points)
         video, hidden, cell = self._start
         state = LandmarkState(self.space.neutral(shapes), video, (hidden, cell))
         if len(reference) > 1:
@@ -166,13 +170,13 @@ class LandmarkMethod(EncodedMethod):
                 openings = [float(opening) for opening in lips.openings]
                 far = np.abs(np.asarray(openings) - lips.rest.opening)
             else:
-                openings = [opening_of(shape) for shape in shapes]
+                openings = [float(opening) for opening in opening_68(shapes)]
                 far = np.square(shapes - state.neutral).sum((1, 2))
             _, *further = by_level(openings)
             chosen = {int(np.argmin(far)), *(level[len(level) // 2] for level in further if level)}
             for n in chosen:
-                opening = opening_of(shapes[n])
-                state.examples.append(Example(reference[n].copy(), points[n], opening, video))
+                aligned = shapes[n], matrices[n]
+                state.examples.append(self._example(reference[n].copy(), points[n], aligned, state))
             state.examples.sort(key=lambda example: example.opening)
         return state
 
@@ -191,14 +195,17 @@ class LandmarkMethod(EncodedMethod):
 
         The others come from the frame, and its own mouth with them.
         """
-        return opening_of(self.space.decode(np.where(self.spoken, coefficients, 0.0)))
+        return float(opening_68(self.space.decode(np.where(self.spoken, coefficients, 0.0))))
 
-    def _shown(self, shape: Array, state: LandmarkState) -> Array:
-        """(68, 2) aligned shape of an example as VG-net is told of it."""
-        if not self.project:
-            return shape
-        shown: Array = self.space.decode(self.space.encode(shape - state.neutral))
-        return state.neutral + shown
+    def _example(
+        self, picture: Array, points: Array, aligned: tuple[Array, Array], state: LandmarkState
+    ) -> Example:
+        """A picture (3, S, S) with its (68, 2) landmarks, and their aligned shape and transform."""
+        shape, matrix = aligned
+        motion = shape - state.neutral
+        if self.project:
+            motion = self.space.decode(self.space.encode(motion))
+        return Example(picture, points, matrix, motion, float(opening_68(shape)), state.video)
 
     def points(self, face: Array) -> Array:
         """(68, 2) landmarks of a face (3, S, S), in parts of the side."""
@@ -236,7 +243,7 @@ class LandmarkMethod(EncodedMethod):
             wider = self._opening(told) - self._opening(gain * self.quiet)
             counts = shares(openings[:, 0] + wider, openings)[0]
         else:
-            examples = [Example(face, here, 0.0, state.video)]
+            examples = [self._example(face, here, (shape, matrix), state)]
         shown, alpha = np.zeros_like(face), np.zeros((1, 1, self.size, self.size), np.float32)
         for example, count in zip(examples, counts, strict=True):
             if count > 0:
@@ -259,16 +266,15 @@ class LandmarkMethod(EncodedMethod):
             driven: (68, 2) where that puts the landmarks in the frame.
             state: of the face.
         """
-        shape, matrix = self.space.align(example.points)
-        motion = self._shown(shape, state) - state.neutral
         points: list[Array] = []
         if self.moved:
-            there = example.points + driven - self.space.place(motion, state.neutral, matrix)
+            own = self.space.place(example.motion, state.neutral, example.matrix)
+            there = example.points + driven - own
             points = [2.0 * p[None] - 1.0 for p in (example.points, there)]
         drawn, alpha, example.video = self.step(
             example.picture[None],
             self.space.normalised(driving)[None],
-            self.space.normalised(motion)[None],
+            self.space.normalised(example.motion)[None],
             example.video,
             *points,
         )
@@ -286,11 +292,6 @@ class LandmarkMethod(EncodedMethod):
         found, hidden, cell = self.listen(sound[None], *state.audio)
         state.audio = (hidden, cell)
         return np.asarray(found[0], np.float32)
-
-
-def opening_of(shape: Array) -> float:
-    """The gap of the inner lips of (68, 2) landmarks."""
-    return float((shape[66] - shape[62])[1])
 
 
 def around_mouth(points: Array, size: int) -> Array:

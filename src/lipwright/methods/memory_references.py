@@ -58,8 +58,7 @@ def choose_references(poses: Array, openings: Sequence[float]) -> NDArray[np.int
             break
         chosen.append(middling[int(away.argmax())])
     rows = [[_nearest(poses, low, i), i, _nearest(poses, high, i)] for i in chosen]
-    known = np.asarray(openings, np.float64)
-    return np.array([sorted(row, key=lambda i: known[i]) for row in rows], np.int64)
+    return np.array(rows, np.int64)
 
 
 def _nearest(poses: Array, among: list[int], to: int) -> int:

@@ -24,6 +24,7 @@ from lipwright.data.landmarks import LandmarkCorpus
 from lipwright.data.packed import ClipRow
 from lipwright.data.vary_speech import SpeechVariation
 from lipwright.errors import LipwrightError
+from lipwright.faces.points68 import MOUTH, opening_68
 from lipwright.media.features import audio_spec
 from lipwright.media.mel import MODEL_FPS, STEPS_PER_FRAME, AudioSpec, windows
 from lipwright.models.encoder_lips import EncoderToLips
@@ -41,7 +42,6 @@ from lipwright.training.stages.trained import trained
 from lipwright.training.trainer import Context, Stage
 from lipwright.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
-UPPER, LOWER = 62, 66  # middle of the inner lips
 PREDICTED = 0.02
 """Share of a coefficient's variance that speech must predict, on validation identities, for it to
 be driven by speech."""
@@ -308,12 +308,12 @@ def measure(
     """
     out: dict[str, float] = {}
     motion, made = torch.cat(real), torch.cat([space.decode(h) for h in found])
-    for name, part in (("mouth", slice(48, 68)), ("all", slice(0, 68))):
+    for name, part in (("mouth", MOUTH), ("all", slice(0, 68))):
         error = float((made - motion)[:, part].norm(dim=-1).mean()) * size
         mean = float(motion[:, part].norm(dim=-1).mean()) * size
         out |= {name: error, f"{name}_mean_shape": mean, f"{name}_nearer": 1.0 - error / mean}
     gaps = [
-        [_centred(m[:, LOWER, 1] - m[:, UPPER, 1]) for m in (space.decode(h), r)]
+        [_centred(opening_68(m)) for m in (space.decode(h), r)]
         for h, r in zip(found, real, strict=True)
     ]
     out["opening"] = _correlation(*(torch.cat([g[i] for g in gaps]) for i in (0, 1)))
@@ -327,7 +327,7 @@ def measure(
         mouths = []
         for made_h in (torch.cat(found), torch.zeros_like(h)):
             points = space.decode(torch.where(driven, made_h, h)) - motion
-            mouths.append(float(points[:, 48:68].norm(dim=-1).mean()) * size)
+            mouths.append(float(points[:, MOUTH].norm(dim=-1).mean()) * size)
         out |= {"mouth_driven": mouths[0], "mouth_driven_mean_shape": mouths[1]}
         out["mouth_driven_nearer"] = 1.0 - mouths[0] / mouths[1]
     return out | {f"told_{k}": float(v) for k, v in enumerate(predicted)}

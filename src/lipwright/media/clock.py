@@ -26,6 +26,7 @@ import av.error
 
 from lipwright.media import limits
 from lipwright.media.appended_matroska import Appended, appended
+from lipwright.media.picture_times import displaced
 from lipwright.media.source import open_media, readable_packets
 
 log = logging.getLogger(__name__)
@@ -51,15 +52,17 @@ class Clock:
             stored there, and all after it, belong to that piece.
         jumps: seconds by which the clock jumped at each later piece; negative: it went back.
         left_out: parts of the file that cannot be read with the others.
+        moved: seconds to add in any piece, per stream index (:mod:`lipwright.media.picture_times`).
     """
 
     shifts: tuple[Fraction, ...]
     switches: dict[int, tuple[tuple[int, int, int], ...]]
     jumps: tuple[Fraction, ...]
     left_out: int = 0
+    moved: dict[int, Fraction] = field(default_factory=dict)
 
-    def sentence(self, path: Path) -> str:
-        """What was done, for the report."""
+    def sentence(self, path: Path) -> str | None:
+        """What was done, for the report; None where the file means what is read."""
         lost = (
             f"{path} is several files joined, and {self.left_out} of them could not be read: their "
             "streams have other formats than those of the first; convert them before they are "
@@ -67,7 +70,7 @@ class Clock:
         )
         count = len(self.jumps)
         if not count:
-            return lost
+            return lost if self.left_out else None
         # Libav shows a transport clock that went back as one that passed its end (26.5 hours).
         back = sum(jump < 0 or jump > _HALF_ROUND for jump in self.jumps)
         kinds = [f"restarts {_times(back)}"] if back else []
@@ -88,6 +91,7 @@ class Retimer:
     def __init__(self, clock: Clock, stream_index: int) -> None:
         self._clock = clock
         self._switches = clock.switches.get(stream_index, ())
+        self._moved = clock.moved.get(stream_index, Fraction(0))
         self._piece = 0
         self._place = _Place()
 
@@ -98,7 +102,7 @@ class Retimer:
             for start, nth, piece in self._switches:
                 if place >= (start, nth):
                     self._piece = piece
-        shift = self._clock.shifts[self._piece]
+        shift = self._clock.shifts[self._piece] + self._moved
         if shift == 0:
             return
         ticks = round(shift / packet.time_base)
@@ -133,8 +137,11 @@ def retimer(
 
 
 def clock_of(path: Path, container: av.container.InputContainer) -> Clock | None:
-    """The clock of an open file; None where it is steady."""
+    """The clock of an open file; None where it is steady and libav reads it right."""
     kind = container.format.name
+    moved = displaced(path, container)
+    if moved:
+        return Clock((Fraction(0),), {}, (), moved=moved)
     parts: Appended | None = None
     if kind in ("mpegts", "mpeg"):
         ahead = True

@@ -111,7 +111,9 @@ class VideoReader:
             clock = clock_of(self.path, container)
             if clock is not None:
                 self._retime = Retimer(clock, picked.index)
-                self._warn(clock.sentence(self.path))
+                said = clock.sentence(self.path)
+                if said:
+                    self._warn(said)
             notice = choice_notice(container, self.path, picked, "--video-stream")
             if notice:
                 self._warn(notice)

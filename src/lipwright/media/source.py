@@ -88,12 +88,15 @@ def check_file(path: Path, what: str) -> None:
 
 
 @contextmanager
-def open_media(path: str | Path, what: str) -> Iterator[av.container.InputContainer]:
+def open_media(
+    path: str | Path, what: str, **options: str
+) -> Iterator[av.container.InputContainer]:
     """Open a local media file for reading and close it at the end.
 
     Args:
         path: the file.
         what: what the caller calls it, for the messages: "video", "speech file".
+        options: for libav's demuxer.
 
     Raises:
         LipwrightError: the file is missing, empty, unreadable or no media file.
@@ -112,7 +115,10 @@ def open_media(path: str | Path, what: str) -> Iterator[av.container.InputContai
             container = av.open(as_animated_png(path, what), mode="r", format="apng")
         else:
             container = av.open(
-                f"file:{path.absolute()}", mode="r", options=_OPTIONS, metadata_errors="replace"
+                f"file:{path.absolute()}",
+                mode="r",
+                options={**_OPTIONS, **options},
+                metadata_errors="replace",
             )
     except (av.error.FFmpegError, ValueError, OSError) as error:
         log.debug("cannot open %s", path, exc_info=True)

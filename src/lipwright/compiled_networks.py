@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lipwright.errors import LipwrightError
-from lipwright.files.kept_files import forget, kept_name, put, read_kept
+from lipwright.files.kept_files import forget_old, kept_name, put, read_kept
 from lipwright.files.user_folders import graph_folder
 from lipwright.openvino_core import core, cpu_abilities
 
@@ -50,7 +50,7 @@ def compiled(identity: str, config: Mapping[str, Any], build: Callable[[], Any])
     made = core().compile_model(build(), "CPU", dict(config))
     try:
         _keep(made, path)
-        _forget_old(path.parent)
+        forget_old(path.parent, ".blob", KEPT)
     except (RuntimeError, OSError, LipwrightError) as error:
         log.info("the compiled network cannot be kept in %s (%s)", path.parent, error)
     return made
@@ -65,13 +65,6 @@ def _keep(made: Any, path: Path) -> None:
         new = Path(folder) / path.name
         new.write_bytes(data.getbuffer())
         put(new, path)
-
-
-def _forget_old(folder: Path) -> None:
-    blobs = sorted(folder.glob("*.blob"), key=lambda p: p.stat().st_mtime, reverse=True)
-    for old in blobs[KEPT:]:
-        with contextlib.suppress(OSError):
-            forget(old)
 
 
 def _identity(identity: str, config: Mapping[str, Any]) -> str:

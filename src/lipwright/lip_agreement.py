@@ -27,6 +27,8 @@ LONGEST_GAP = 0.1
 """Between two sightings further apart than this, seconds, lips are not interpolated."""
 MOTION_WEIGHTS = (0.6, 0.2, 0.2)
 """Weights of the opening and the first two components of the lip shape in the correlation."""
+MEASURES = (0.5, 0.25, 0.25)
+"""Weights of opening, width and height of the mouth, where these are correlated instead."""
 
 SURE, FAR = 2.5, 0.1
 """Certainty from which a peak is believed, and how much more it takes per frame of offset."""
@@ -138,11 +140,16 @@ def needed(offset: int) -> float:
 
 def detrended(values: Array) -> Array:
     """(T, K) less its moving mean over TREND frames."""
+    return np.asarray(values - moving_mean(values, TREND))
+
+
+def moving_mean(values: Array, frames: int) -> Array:
+    """(T, K) centred means over so many frames, over fewer at the ends; an odd number."""
     count = len(values)
     total = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
     index = np.arange(count)
-    low, high = np.maximum(index - TREND // 2, 0), np.minimum(index + TREND // 2 + 1, count)
-    return np.asarray(values - (total[high] - total[low]) / (high - low)[:, None])
+    low, high = np.maximum(index - frames // 2, 0), np.minimum(index + frames // 2 + 1, count)
+    return np.asarray((total[high] - total[low]) / (high - low)[:, None])
 
 
 def standardised(values: Array) -> Array:

@@ -7,15 +7,16 @@ import pytest
 
 from lipwright.faces.measure import CHIN, INNER_LIPS, OUTER_LIPS
 from lipwright.faces.points68 import (
-    EYES,
+    INNER_LOWER,
+    INNER_UPPER,
     MESH_TO_68,
     MOUTH,
-    NOSE,
-    OUTLINE,
     opening_68,
     points_68,
 )
 from lipwright.models.landmark_space import MIRROR
+
+OUTLINE, NOSE, EYES = slice(0, 17), slice(27, 36), slice(36, 48)
 
 
 def test_the_map_is_a_choice_of_68_vertices() -> None:
@@ -40,6 +41,12 @@ def test_the_opening_is_the_gap_of_the_inner_lips() -> None:
     mesh = np.zeros((2, 478, 2))
     mesh[0, [13, 14], 1] = 3.0, 5.5  # middle of the upper and of the lower one
     assert opening_68(points_68(mesh)).tolist() == [2.5, 0.0]
+
+
+def test_the_edges_of_the_inner_lips_are_symmetric() -> None:
+    for edge in (INNER_UPPER, INNER_LOWER):
+        assert [MIRROR[i] for i in edge] == list(reversed(edge))
+    assert {*INNER_UPPER, *INNER_LOWER} == set(range(60, 68))
 
 
 @pytest.mark.parametrize("shape", [(68, 2), (477, 3), (478,), (478, 1)])

@@ -21,7 +21,7 @@ from lipwright.animation.idle import idle_frames
 from lipwright.dubbing.disk_errors import disk_errors
 from lipwright.dubbing.job import dub
 from lipwright.dubbing.observer import Observer
-from lipwright.dubbing.options import DubOptions
+from lipwright.dubbing.options import STILL_RATE, DubOptions
 from lipwright.dubbing.origin import Origin
 from lipwright.errors import LipwrightError
 from lipwright.files.beside import folder_beside
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from lipwright.dubbing.report import Report
     from lipwright.methods.base import Method
 
-FPS = Fraction(25)
 LARGEST = 1 << 12
 """Longest side of a picture in idle motion, px: 4K, as much as players show. Every frame of
 8192 pixels a side has 200 MB, and several are at work at once."""
@@ -47,7 +46,7 @@ def animate(
     options: DubOptions | None = None,
     observer: Observer | None = None,
     *,
-    fps: Fraction | int = FPS,
+    fps: Fraction | int = STILL_RATE,
     idle: bool = False,
     method: Method | None = None,
     tracker: Tracker | None = None,

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from lipwright.data.packed import ClipRow, PackedCorpus
 from lipwright.data.vary_speech import SpeechVariation, at_pace, draw_pace, in_a_room
 from lipwright.errors import LipwrightError
+from lipwright.files.whole import write_json, written_whole
 from lipwright.media.mel import SAMPLES_PER_FRAME
 
 log = logging.getLogger("lipwright.train")
@@ -110,9 +111,7 @@ def encode_corpus(
             header.unlink(missing_ok=True)
             log.info("speech features, variant %d of %d", variant, variants)
             found = {**wanted, **_compute(packed, encode, folder, variant, variation)}
-            temporary = header.with_name(f".{header.name}.part")
-            temporary.write_text(json.dumps(found), encoding="utf-8")
-            temporary.replace(header)
+            write_json(header, found, indent=None)
         arrays.append(np.load(folder / f"{variant}.npy", mmap_mode="r"))
         places.append({clip: (int(a), int(n), float(p)) for clip, a, n, p in found["places"]})
     silence = encode(np.zeros(SAMPLES_PER_FRAME * 400, np.float32)).astype(np.float16)
@@ -156,7 +155,6 @@ def _compute(
         places.append((row.clip, start, len(part), pace))
         parts.append(part)
         start += len(part)
-    temporary = folder / f".{variant}.part.npy"
-    np.save(temporary, np.concatenate(parts))
-    temporary.replace(folder / f"{variant}.npy")
+    with written_whole(folder / f"{variant}.npy") as temporary:
+        np.save(temporary, np.concatenate(parts))
     return {"places": places}

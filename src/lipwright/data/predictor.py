@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from lipwright.data.rows import Row, StepContext, accepted_pieces
 from lipwright.data.sources import sound_of
 from lipwright.files.whole import written_whole
-from lipwright.lip_agreement import REACH, certainty, detrended, needed, standardised
+from lipwright.lip_agreement import MEASURES, REACH, certainty, detrended, needed, standardised
 from lipwright.media.mel import SILENCE, STEPS_PER_FRAME
 
 Array = NDArray[np.float64]
@@ -28,8 +28,6 @@ Array = NDArray[np.float64]
 BANDS = 20
 CONTEXT = 4
 RIDGE = 3e-3
-MEASURES = (0.5, 0.25, 0.25)
-"""Weights of mouth opening, width and outer height in the correlation."""
 LEAD = 1
 """Frames by which the mouth opens before the sound is loud; the envelope's curve peaks there."""
 ENOUGH_FRAMES = 5000

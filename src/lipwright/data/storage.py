@@ -11,6 +11,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.files.beside import beside
 from lipwright.files.whole import written_whole
 from lipwright.media.mel import MODEL_FPS
 
@@ -22,7 +23,7 @@ class CropWriter:
 
     def __init__(self, path: Path, side: int) -> None:
         self.path = path
-        self._temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+        self._temporary = beside(path, f"{os.getpid()}.part{path.suffix}")
         self._container = av.open(str(self._temporary), "w")
         stream: Any = self._container.add_stream("libx264", rate=MODEL_FPS)
         stream.width = stream.height = side

@@ -42,6 +42,7 @@ from numpy.typing import NDArray
 from lipwright.dubbing.light import in_light_of
 from lipwright.dubbing.motion import flow_between, move
 from lipwright.dubbing.options import Detail
+from lipwright.faces.crop_pixels import finer as finer_crop
 from lipwright.geometry import smoothstep
 from lipwright.media.warping import scale_of, softened
 
@@ -296,7 +297,7 @@ def delta(
         weight = warp(edit.replace, matrix, size, cv2.INTER_LINEAR)
         if weight.any():
             sharp = sharpen(drawn) if fine > SHARPEN_FROM else drawn
-            there = warp(sharp, _finer(matrix, finer), size, cv2.INTER_CUBIC)
+            there = warp(sharp, finer_crop(matrix, finer), size, cv2.INTER_CUBIC)
             there -= source
             part += _scaled(there - part, weight)
     return _scaled(result, mask), mask
@@ -322,7 +323,7 @@ def overlay(
         The picture (k S, k S, 3), the affine (2, 3) from its pixels to those of the region, and the
         weight (h, w) with which it replaces what is there.
     """
-    matrix = _finer(crop_to_region, len(edit.drawn) / len(edit.mask))
+    matrix = finer_crop(crop_to_region, len(edit.drawn) / len(edit.mask))
     drawn = sharpen(edit.drawn) if scale_of(matrix) > SHARPEN_FROM else edit.drawn
     weight = warp(edit.mask * edit.replace, crop_to_region, size, cv2.INTER_LINEAR)
     weight *= np.float32(strength)
@@ -356,14 +357,6 @@ def _resized(picture: Array, side: int, how: int) -> Array:
     if len(picture) == side:
         return picture
     return np.asarray(cv2.resize(picture, (side, side), interpolation=how), dtype=np.float32)
-
-
-def _finer(matrix: NDArray[np.float64], times: float) -> NDArray[np.float64]:
-    """The same place for a picture with so many times the pixels (pixel centres at integers)."""
-    result = matrix.copy()
-    result[:, :2] /= times
-    result[:, 2] += matrix[:, :2] @ np.full(2, 0.5 / times - 0.5)
-    return result
 
 
 def _soften(picture: Array, sigma: float) -> Array:

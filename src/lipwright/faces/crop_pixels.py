@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 Affine = NDArray[np.float64]
 
 
-def finer(to_display: Affine, times: int) -> Affine:
+def finer(to_display: Affine, times: float) -> Affine:
     """The same crop with ``times`` as many pixels along each axis."""
     fine = to_display.copy()
     fine[:, :2] /= times

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.faces.points68 import INNER_LOWER, INNER_UPPER
+
 Array = NDArray[np.float32]
 
 DARK = 0.22
@@ -63,8 +65,7 @@ def newly_open(here: NDArray[np.floating], there: NDArray[np.floating], size: in
         there: where they are moved to.
         size: side of the map.
     """
-    # Upper edge with its corners from left to right, lower edge likewise.
-    upper, lower = [60, 61, 62, 63, 64], [60, 67, 66, 65, 64]
+    upper, lower = list(INNER_UPPER), list(INNER_LOWER)
     seen = np.maximum(here[lower, 1] - here[upper, 1], 0.0)
     gap = np.maximum(there[lower, 1] - there[upper, 1], 0.0)
     new = gap - seen

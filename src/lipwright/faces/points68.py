@@ -14,12 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-OUTLINE = slice(0, 17)
-BROWS = slice(17, 27)
-NOSE = slice(27, 36)
-EYES = slice(36, 48)
 MOUTH = slice(48, 68)
 OUTER_LIPS = slice(48, 60)
+INNER_UPPER, INNER_LOWER = (60, 61, 62, 63, 64), (60, 67, 66, 65, 64)
+"""Edges of the inner lips from corner to corner; the third point of each is its middle."""
 
 MESH_TO_68: tuple[int, ...] = (
     *(127, 234, 93, 58, 172, 136, 150, 176, 152),  # outline, left half with the chin
@@ -52,4 +50,4 @@ def points_68(mesh: NDArray[np.floating]) -> NDArray[np.float64]:
 
 def opening_68(points: Any) -> Any:
     """The gap between the inner lips of (..., 68, 2) points, arrays or tensors, in their unit."""
-    return points[..., 66, 1] - points[..., 62, 1]
+    return points[..., INNER_LOWER[2], 1] - points[..., INNER_UPPER[2], 1]

@@ -19,12 +19,10 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from lipwright.lip_agreement import MEASURES, detrended, moving_mean
+
 RATE = 25
 """Frames per second of everything here."""
-MEASURES = (0.5, 0.25, 0.25)
-"""Weights of the opening, width and height of the mouth."""
-TREND = 51
-"""Frames over which the mean is taken away: moods of the face and level of the sound."""
 CORRELATIONS = (0.5, 0.65, 0.8)
 """Of a speaker's lips with what the speech tells."""
 OF_TWO = (0.45,)
@@ -52,12 +50,6 @@ STRETCH = 50
 
 NOBODY, SEVERAL = -1, -2
 Array = NDArray[np.float64]
-
-
-def detrended(values: Array) -> Array:
-    """(T, K) less its moving mean over ``TREND`` frames."""
-    found: Array = values - _moving_mean(values, TREND)
-    return found
 
 
 def spread(expected: Array, active: NDArray[np.bool_]) -> Array:
@@ -91,7 +83,7 @@ def evidence(
     best, most = np.zeros(len(lips)), -1.0
     for gain in GAINS:
         moved = lips / gain
-        around = np.clip(_moving_mean(moved**2, AROUND), STILL, 1.0)
+        around = np.clip(moving_mean(moved**2, AROUND), STILL, 1.0)
         silent = -0.5 * np.log(around) - moved**2 / (2.0 * around)
         for correlation in correlations:
             rest = 1.0 - correlation**2
@@ -105,7 +97,7 @@ def evidence(
 
 def favourable(found: Array) -> float:
     """What speaks for a face in evidence (T,): of stretches of two seconds, those that do."""
-    return float(np.maximum(_moving_mean(found[:, None], STRETCH), 0.0).sum())
+    return float(np.maximum(moving_mean(found[:, None], STRETCH), 0.0).sum())
 
 
 def lateness(favour: Mapping[int, Array]) -> tuple[int, dict[int, int]]:
@@ -157,13 +149,3 @@ def without_pauses(found: NDArray[np.int64], active: NDArray[np.bool_]) -> NDArr
         if stop - start > BRIDGED:
             out[start:stop] = NOBODY
     return out
-
-
-def _moving_mean(values: Array, frames: int) -> Array:
-    """(T, K) centred means over so many frames, over fewer at the ends."""
-    count = len(values)
-    total = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
-    index = np.arange(count)
-    low = np.maximum(index - frames // 2, 0)
-    high = np.minimum(index + frames // 2 + 1, count)
-    return np.asarray((total[high] - total[low]) / (high - low)[:, None])

@@ -138,6 +138,21 @@ def forget(path: Path) -> None:
             part.unlink(missing_ok=True)
 
 
+def forget_old(folder: Path, suffix: str, most: int, *others: str) -> None:
+    """Remove all but the kept files of a folder that were used last.
+
+    Args:
+        folder: where they lie.
+        suffix: of the files, which count by the times of their last change.
+        most: so many stay.
+        others: suffixes of what goes with a file.
+    """
+    files = sorted(folder.glob(f"*{suffix}"), key=lambda p: p.stat().st_mtime, reverse=True)
+    for old in files[most:]:
+        for part in (suffix, *others):
+            forget(old.with_suffix(part))
+
+
 def is_own(status: os.stat_result) -> bool:
     """Whether an ordinary file belongs to this user and no other can write to it."""
     if sys.platform == "win32":

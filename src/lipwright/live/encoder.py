@@ -190,7 +190,6 @@ class MuxSink:
     def _encode_sound(self, piece: Sound) -> None:
         if self._container is None:
             self._open(piece)
-            self._sound_rate = piece.rate
         count = piece.samples.shape[0]
         table = piece.samples
         if self._layout == "mono" and count > 1:

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from lipwright.errors import LipwrightError
-from lipwright.files.kept_files import forget, kept_name, put, read_kept
+from lipwright.files.kept_files import forget_old, kept_name, put, read_kept
 from lipwright.files.user_folders import graph_folder
 
 log = logging.getLogger("lipwright.methods")
@@ -51,7 +51,7 @@ def cached_graph(
     model = convert()
     try:
         model = _written(model, path, weights, core)
-        _forget_old(path.parent)
+        forget_old(path.parent, ".xml", KEPT, ".bin")
     except (RuntimeError, OSError, LipwrightError) as error:
         log.info("the graph cannot be kept in %s (%s)", path.parent, error)
         with (
@@ -106,14 +106,6 @@ def _tensor(data: bytes) -> Any:
 
     # A copy that OpenVINO owns: the graph's constants point into it as long as the graph lives.
     return ov.Tensor(np.frombuffer(data, np.uint8), shared_memory=False)
-
-
-def _forget_old(folder: Path) -> None:
-    graphs = sorted(folder.glob("*.xml"), key=lambda p: p.stat().st_mtime, reverse=True)
-    for old in graphs[KEPT:]:
-        with contextlib.suppress(OSError):
-            forget(old)
-            forget(old.with_suffix(".bin"))
 
 
 def _identity(name: str, shapes: Sequence[tuple[int, ...]]) -> str:

@@ -10,15 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.data.packed import ClipRow, PackedCorpus
-from lipwright.data.predictor import (
-    BANDS,
-    CONTEXT,
-    MEASURES,
-    fitted,
-    measures_of,
-    with_context,
-)
-from lipwright.lip_agreement import INDEPENDENT, detrended, needed
+from lipwright.data.predictor import BANDS, CONTEXT, fitted, measures_of, with_context
+from lipwright.lip_agreement import MEASURES, certainty, correlation, needed
 from lipwright.media.mel import MODEL_FPS, SILENCE, STEPS_PER_FRAME
 
 STILL = 0.004
@@ -136,8 +129,7 @@ def _offsets(packed: PackedCorpus, facts: Facts) -> None:
 def clear_offset(curve: NDArray[np.float64], frames: int) -> tuple[int, bool]:
     """The offset that a curve over shifts -REACH .. REACH shows, and whether it is sure."""
     offset = int(curve.argmax()) - REACH
-    certainty = (curve.max() - np.median(curve)) * np.sqrt(frames / INDEPENDENT)
-    return offset, bool(certainty > needed(offset) and abs(offset) < REACH)
+    return offset, certainty(curve, frames) > needed(offset) and abs(offset) < REACH
 
 
 def _half(row: ClipRow) -> int:
@@ -170,9 +162,6 @@ def _curve(lips: NDArray[np.float64], expected: NDArray[np.float64]) -> NDArray[
     out = np.zeros(2 * REACH + 1)
     for shift in range(-REACH, REACH + 1):
         low, high = max(0, -shift), min(count, count - shift)
-        a, b = detrended(lips[low:high]), detrended(expected[low + shift : high + shift])
-        a, b = a - a.mean(axis=0), b - b.mean(axis=0)
-        power = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
-        both = (a * b).sum(axis=0) / np.where(power > 1e-12, power, np.inf)
-        out[shift + REACH] = float(both @ np.array(MEASURES))
+        heard = expected[low + shift : high + shift]
+        out[shift + REACH] = correlation(lips[low:high], heard, MEASURES)
     return out

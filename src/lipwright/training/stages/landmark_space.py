@@ -20,6 +20,7 @@ from torch import Tensor
 
 from lipwright.data.landmarks import LandmarkCorpus
 from lipwright.data.packed import ClipRow
+from lipwright.faces.points68 import opening_68
 from lipwright.models.landmark_space import MIRROR, POINTS, STABLE, LandmarkSpace
 from lipwright.training.config import Section
 from lipwright.training.stages.run import StageRun
@@ -165,12 +166,10 @@ def measure_space(space: LandmarkSpace, clips: Sequence[Tensor]) -> dict[str, fl
     motion = torch.cat([s - s.mean(0) for s in shapes])
     rest = motion - space.decode(space.encode(motion))
     guessed = torch.cat([space.decode(space.estimate(s)) for s in shapes])
-    real = motion[:, 66, 1] - motion[:, 62, 1]
-    predicted = guessed[:, 66, 1] - guessed[:, 62, 1]
     return {
         "held_out": 1.0 - float(rest.square().sum() / motion.square().sum()),
         "held_out_mouth": 1.0 - float(rest[:, 48:].square().sum() / motion[:, 48:].square().sum()),
-        "opening_told": float(torch.corrcoef(torch.stack([real, predicted]))[0, 1]),
+        "opening_told": float(torch.corrcoef(opening_68(torch.stack([motion, guessed])))[0, 1]),
     }
 
 

@@ -29,7 +29,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright.enhance.agreement import LayeredPicture, agreement
 from lipwright.enhance.base import (
     Array,
     Context,
@@ -39,6 +38,7 @@ from lipwright.enhance.base import (
     brightness,
 )
 from lipwright.enhance.choice import distances, shares
+from lipwright.enhance.correspondence import LayeredPicture, correspondence
 from lipwright.enhance.place import INSIDE, SIDE, Moved, Place
 from lipwright.enhance.smoothing import gaussian, smoothed
 from lipwright.faces.lip_align import CORNER, EXTENT
@@ -82,7 +82,7 @@ USED_BYTES = 24 << 20
 USED = 3
 """... or this number of them, whichever is more."""
 
-_NONE = np.float32(1e-4)  # nothing is not divided by nothing
+_EPSILON = np.float32(1e-4)  # keeps 0 / 0 from being computed
 _SCALE = 1 << 14  # high bands of references are kept as 16-bit integers
 
 
@@ -119,21 +119,21 @@ class OwnState(NamedTuple):
         return found
 
 
-class Spot(NamedTuple):
-    """Which place (SIDE, SIDE) of another small window belongs to each place of one, in pixels."""
+class PixelMap(NamedTuple):
+    """Where each pixel (SIDE, SIDE) of a small window lies in another, as cv2.remap takes it."""
 
     x: Array
     y: Array
 
 
 @dataclass(frozen=True)
-class Offer:
+class DetailSource:
     """What one source of detail has for a frame, in the small window but for its high band.
 
     Attributes:
         moved: its high band and where it is to go; its weight only makes up for what that costs.
         agrees: (SIDE, SIDE) in [0, 1], how surely it shows what was drawn, 0 where ``INSIDE`` is.
-        share: how much it counts among the offers of its kind.
+        share: how much it counts among the others of its kind.
     """
 
     moved: Moved
@@ -189,17 +189,17 @@ def _enhanced(picture: Array, context: Context, state: OwnState) -> Array:
     low, small = place.low(grey, sigma)
     drawn = LayeredPicture(small)
     tiny = _eight(small)
-    own: Offer | None = None
+    own: DetailSource | None = None
     if context.source is not None:
         own = _own(place, drawn, tiny, _one_plane(context.source), sigma)
     free = INSIDE if own is None else INSIDE - own.agrees
-    offers: list[Offer] = []
+    others: list[DetailSource] = []
     wanted = state.high and float(free.max()) > FREE
     if context.lips is not None and context.outline is not None and wanted:
         lips = (np.asarray(context.lips, np.float64) - CORNER) / EXTENT
         apart = distances(lips * EXTENT, context.outline, state.lips * EXTENT, state.outlines)
-        offers = [_from_reference(drawn, tiny, lips, state, i, part) for i, part in shares(apart)]
-    less, moved = _mixed(place, free, own, offers)
+        others = [_from_reference(drawn, tiny, lips, state, i, part) for i, part in shares(apart)]
+    less, moved = _mixed(place, free, own, others)
     made = place.added(grey, low, less, moved, context.shown)
     if len(picture) == 1:
         return made[None]
@@ -207,27 +207,27 @@ def _enhanced(picture: Array, context: Context, state: OwnState) -> Array:
 
 
 def _mixed(
-    place: Place, free: Array, own: Offer | None, offers: list[Offer]
+    place: Place, free: Array, own: DetailSource | None, others: list[DetailSource]
 ) -> tuple[Array, list[Moved]]:
     """How much of a picture's high band is taken away, and what comes instead.
 
     The frame's own skin comes first: it has the focus, the light and the noise of the moment.
     ``free``: (SIDE, SIDE) in [0, 1], what that leaves.
     """
-    total = sum((offer.share * offer.agrees for offer in offers), np.zeros_like(free))
+    total = sum((each.share * each.agrees for each in others), np.zeros_like(free))
     # Where only one of two agrees it counts in full, as far as it agrees.
     least = np.maximum(total, np.float32(1e-3))
     trusts = [
-        np.asarray(free * offer.share * np.square(offer.agrees) / least, np.float32)
-        for offer in offers
+        np.asarray(free * each.share * np.square(each.agrees) / least, np.float32)
+        for each in others
     ]
-    sharpness = np.ones(len(offers)) if own is None else _focus(place, own, offers)
+    sharpness = np.ones(len(others)) if own is None else _focus(place, own, others)
     less = np.asarray(sum(trusts, INSIDE - free), np.float32)
-    gain = mixture_gain(less, [INSIDE - free, *trusts]) if offers else INSIDE
+    gain = mixture_gain(less, [INSIDE - free, *trusts]) if others else INSIDE
     moved = [] if own is None else [own.moved.weighted(cv2.multiply(gain, own.agrees))]
-    for offer, trust, times in zip(offers, trusts, sharpness, strict=True):
+    for each, trust, times in zip(others, trusts, sharpness, strict=True):
         weight = cv2.multiply(gain, trust, scale=SHARP * times)
-        moved.append(offer.moved.weighted(np.asarray(weight, np.float32)))
+        moved.append(each.moved.weighted(np.asarray(weight, np.float32)))
     return less, moved
 
 
@@ -244,31 +244,31 @@ def mixture_gain(total: Array, shares: Sequence[Array]) -> Array:
     squares = sum((cv2.multiply(share, share) for share in shares), np.zeros_like(total))
     full = cv2.multiply(total, total)
     kept = np.float32(1.0 - ALIKE) * squares + np.float32(ALIKE) * full
-    return np.asarray(np.sqrt((full + _NONE) / (kept + _NONE)), np.float32)
+    return np.asarray(np.sqrt((full + _EPSILON) / (kept + _EPSILON)), np.float32)
 
 
-def _focus(place: Place, own: Offer, offers: list[Offer]) -> NDArray[np.float64]:
+def _focus(place: Place, own: DetailSource, others: list[DetailSource]) -> NDArray[np.float64]:
     """How sharp a frame is against others, by the grain of the skin that it and they show."""
     skin = place.some(own.agrees)
-    if not offers or float(skin.mean()) < LEAST_SKIN:
-        return np.ones(len(offers))
-    here, *there = (place.energy(offer.moved, skin) for offer in (own, *offers))
+    if not others or float(skin.mean()) < LEAST_SKIN:
+        return np.ones(len(others))
+    here, *there = (place.energy(each.moved, skin) for each in (own, *others))
     ratios = [np.sqrt(here / energy) if energy > 0.0 else 1.0 for energy in there]
     return np.clip(ratios, *FOCUS)
 
 
 def _own(
     place: Place, drawn: LayeredPicture, tiny: NDArray[np.uint8], source: Array, sigma: float
-) -> Offer:
+) -> DetailSource:
     """The frame as it was filmed, moved to where the drawn face has the same."""
     low, small = place.low(source, sigma)
     flow = _flow(tiny, _eight(small), LONGEST_OWN)
-    spot = _spot(flow)
-    agrees, _ = agreement(drawn, _at(small, spot))
-    x, y = place.in_picture(*spot)
+    where = _pixel_map(flow)
+    agrees, _ = correspondence(drawn, _sampled(small, where))
+    x, y = place.in_picture(*where)
     here = place.in_picture(*_GRID)
     kept = grain_gain(x - here[0]) * grain_gain(y - here[1])
-    return Offer(Moved(low.whole(source), x, y, kept, cubic=True), agrees * INSIDE)
+    return DetailSource(Moved(low.whole(source), x, y, kept, cubic=True), agrees * INSIDE)
 
 
 def _from_reference(
@@ -278,16 +278,16 @@ def _from_reference(
     state: OwnState,
     index: int,
     share: float,
-) -> Offer:
+) -> DetailSource:
     """A reference frame, its lips brought onto the drawn ones."""
     field = lip_field(lips, state.lips[index] - lips, FLOW_SIDE, EXTENT)
     flow = _flow(tiny, move(state.tiny[index], field), LONGEST)
-    spot = _spot(flow + move(field, flow, how=cv2.INTER_LINEAR))
-    agrees, gain = agreement(drawn, _at(state.small[index], spot))
+    where = _pixel_map(flow + move(field, flow, how=cv2.INTER_LINEAR))
+    agrees, gain = correspondence(drawn, _sampled(state.small[index], where))
     high = state.finer(index)
     finer = len(high) / SIDE
-    x, y = ((axis + np.float32(0.5)) * np.float32(finer) - np.float32(0.5) for axis in spot)
-    return Offer(Moved(high, x, y, gain), agrees * INSIDE, share)
+    x, y = ((axis + np.float32(0.5)) * np.float32(finer) - np.float32(0.5) for axis in where)
+    return DetailSource(Moved(high, x, y, gain), agrees * INSIDE, share)
 
 
 def grain_gain(where: Array) -> Array:
@@ -305,7 +305,7 @@ def _flow(first: NDArray[np.uint8], second: NDArray[np.uint8], longest: float) -
     return flow
 
 
-def _spot(flow: Array) -> Spot:
+def _pixel_map(flow: Array) -> PixelMap:
     """Where a flow of FLOW_SIDE pixels leads to in the small window."""
     axes = (
         cv2.resize(axis, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR) for axis in cv2.split(flow)
@@ -313,11 +313,11 @@ def _spot(flow: Array) -> Spot:
     x, y = (
         grid + axis * np.float32(SIDE / FLOW_SIDE) for grid, axis in zip(_GRID, axes, strict=True)
     )
-    return Spot(x, y)
+    return PixelMap(x, y)
 
 
-def _at(small: Array, spot: Spot) -> Array:
-    moved = cv2.remap(small, spot.x, spot.y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+def _sampled(small: Array, where: PixelMap) -> Array:
+    moved = cv2.remap(small, where.x, where.y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(moved, np.float32)
 
 
@@ -343,4 +343,4 @@ def _finer(high: Array) -> Array:
     return np.asarray(cv2.resize(high, size, interpolation=cv2.INTER_CUBIC), np.float32)
 
 
-_GRID = Spot(*np.meshgrid(*[np.arange(SIDE, dtype=np.float32)] * 2))
+_GRID = PixelMap(*np.meshgrid(*[np.arange(SIDE, dtype=np.float32)] * 2))

@@ -41,7 +41,7 @@ TWO = 0.02
 """Log-odds per frame against two speaking at once."""
 MOST_LATE = 8
 """Sound that is late or early by up to so many frames is noticed."""
-AWRY = 1.0
+LATENESS_COST = 1.0
 """Log-odds against each frame by which it is, in a film, and in a face beside its film."""
 BRIDGED = 25
 """Pauses of so many frames between words of one speaker belong to the speaker."""
@@ -110,7 +110,7 @@ def lateness(favour: Mapping[int, Array]) -> tuple[int, dict[int, int]]:
     order = np.argsort(np.abs(frames), kind="stable")  # of equals the nearest to 0
 
     def best(found: Array, from_frame: int) -> int:
-        worth = found - AWRY * np.abs(frames - from_frame)
+        worth = found - LATENESS_COST * np.abs(frames - from_frame)
         return int(frames[order[int(worth[order].argmax())]])
 
     film = best(np.sum([np.zeros(len(frames)), *favour.values()], axis=0), 0)

@@ -39,10 +39,11 @@ FEW = 8.0
 """Independent cepstra by which a voice of few is drawn to that of all."""
 CHANGE = 6.0
 """Log-odds that it takes to change voice or choice."""
-FAITH = 0.5
+PRIOR_WEIGHT = 0.5
 """The prior of a choice under a voice counts so much in every frame."""
-FAITHLESS = 12.0
-"""Frames that are added, spread over all choices, to those in which a voice had each of them."""
+PSEUDO_FRAMES = 12.0
+"""Pseudo-counts: frames that are added, spread over all choices, to those in which a voice had
+each of them."""
 ROUNDS = 5
 ENOUGH = 2 * PIECE
 """With fewer cepstra there are no voices to tell apart."""
@@ -126,7 +127,7 @@ class _Search:
         """From a first guess of the voice of every vector to the choices of every frame."""
         size = self._vectors.shape[1]
         share = np.eye(count)[labels]
-        faith = FAITH if count > 1 else 0.0
+        prior_weight = PRIOR_WEIGHT if count > 1 else 0.0
         length = self._shots[-1].stop - self._first
         shares = [np.full((count, s.scores.shape[1]), 1 / s.scores.shape[1]) for s in self._shots]
         total = 0.0
@@ -144,14 +145,14 @@ class _Search:
                 part = slice(shot.first - self._first, shot.stop - self._first)
                 active = self._active[shot.first : shot.stop, None, None]
                 options = shot.scores.shape[1]
-                prior = faith * np.log(shares[n] * options) * active
+                prior = prior_weight * np.log(shares[n] * options) * active
                 score = sounds[part, :, None] + shot.scores[:, None, :] + prior
                 known, likelihood = _forward_backward(score.reshape(len(shot.scores), -1))
                 known = known.reshape(score.shape)
                 total += likelihood
                 choices.append(np.asarray(known.sum(axis=1).argmax(axis=1), np.int64))
                 of_frame[part] = known.sum(axis=2)
-                counts = (known * active).sum(axis=0) + FAITHLESS / options
+                counts = (known * active).sum(axis=0) + PSEUDO_FRAMES / options
                 shares[n] = counts / counts.sum(axis=1, keepdims=True)
             share = of_frame[self._frames]
         numbers = size + size * (size + 1) / 2

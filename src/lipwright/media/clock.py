@@ -36,6 +36,7 @@ _BACK = Fraction(1, 5)
 _BACK_SHOWN = Fraction(1)
 """Where only presentation times are stored, pictures are out of order by less than this."""
 _HALF_ROUND = Fraction(2**32, 90_000)
+"""Half of the 26.5 hours, 33 bits at 90 kHz, after which the clock of a transport stream wraps."""
 _RESTART = Fraction(-1)
 """The jump of a piece of which it is known that its clock is another."""
 _SAME = Fraction(10)
@@ -71,7 +72,7 @@ class Clock:
         count = len(self.jumps)
         if not count:
             return lost if self.left_out else None
-        # Libav shows a transport clock that went back as one that passed its end (26.5 hours).
+        # Libav shows a transport clock that went back as one that passed its end.
         back = sum(jump < 0 or jump > _HALF_ROUND for jump in self.jumps)
         kinds = [f"restarts {_times(back)}"] if back else []
         kinds += [f"jumps ahead {_times(count - back)}"] if count > back else []

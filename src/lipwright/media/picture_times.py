@@ -142,6 +142,8 @@ def _offsets(file: BinaryIO, begin: int, end: int) -> tuple[int, list[int]]:
             flags = int.from_bytes(body[1:4], "big")
             if not flags & 0x800 or body[0] == 0:  # no offsets, or none below 0
                 continue
+            # Data offset and flags of the first sample, where they are stored; then of every sample
+            # its duration, size and flags, likewise, and its offset.
             at = 8 + 4 * bool(flags & 0x1) + 4 * bool(flags & 0x4)
             before = 4 * sum(bool(flags & field) for field in (0x100, 0x200, 0x400))
             offsets += [

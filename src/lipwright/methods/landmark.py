@@ -233,14 +233,14 @@ class LandmarkMethod(EncodedMethod):
         predicted = self._predict(sound, state)
         examples, counts = state.examples, np.ones(1, np.float32)
         gain = OF_SEVERAL * self.gain if examples and self.moved else self.gain
-        told = gain * predicted
+        amplified = gain * predicted
         # What speech cannot tell (the head's turn) stays as it is in this frame.
-        driving = self.space.decode(np.where(self.spoken, told, coefficients))
+        driving = self.space.decode(np.where(self.spoken, amplified, coefficients))
         driven = self.space.place(driving, state.neutral, matrix)
         if examples:
             openings = np.array([[example.opening for example in examples]])
             # Whatever silence asks for is rest.
-            wider = self._opening(told) - self._opening(gain * self.quiet)
+            wider = self._opening(amplified) - self._opening(gain * self.quiet)
             counts = shares(openings[:, 0] + wider, openings)[0]
         else:
             examples = [self._example(face, here, (shape, matrix), state)]

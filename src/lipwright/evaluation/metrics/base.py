@@ -179,7 +179,7 @@ class Metric:
     def finish(self, out: ClipResult) -> None:
         """Write values, features and notes of the whole clip."""
 
-    def heard(
+    def sides_with_sound(
         self, out: ClipResult
     ) -> Iterator[tuple[Side, NDArray[np.float32], dict[str, float]]]:
         """The real and the resulting video, as far as they have sound: side, sound, its values.

@@ -154,7 +154,7 @@ class Closures(Metric):
             return self._nothing(out)
         mouth = Mouth.of(real.series.opening, width_of(real))
         phones: list[Phone] = []
-        for side, speech, values in self.heard(out):
+        for side, speech, values in self.sides_with_sound(out):
             if side is real or not same_sound(side, real):
                 try:
                     phones = phones_of(speech, transcript_of(side.path))

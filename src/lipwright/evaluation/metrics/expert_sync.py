@@ -132,7 +132,7 @@ class ExpertSync(Metric):
         from lipwright.evaluation.experts import expert_features
 
         expert = self.clip.networks.loaded["expert"]
-        for side, speech, values in self.heard(out):
+        for side, speech, values in self.sides_with_sound(out):
             crops = aligned_25(side.path, side.series, expert.size)
             try:
                 features = expert_features(expert, crops, expert.speech_input(speech))

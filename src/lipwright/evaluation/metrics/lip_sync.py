@@ -102,7 +102,7 @@ class LipSync(Metric):
 
     def finish(self, out: ClipResult) -> None:
         """Both sides."""
-        for side, _, values in self.heard(out):
+        for side, _, values in self.sides_with_sound(out):
             found = lip_agreement(side)
             if found is None:
                 values |= {info.name: float("nan") for info in self.infos}

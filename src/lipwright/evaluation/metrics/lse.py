@@ -220,7 +220,7 @@ class Lse(Metric):
 
     def finish(self, out: ClipResult) -> None:
         """Judge both videos."""
-        for side, speech, values in self.heard(out):
+        for side, speech, values in self.sides_with_sound(out):
             try:
                 score = self._score(side, speech)
             except LipwrightError as error:

@@ -135,6 +135,6 @@ class Envelope(Metric):
 
     def finish(self, out: ClipResult) -> None:
         """Both sides, each with its own sound."""
-        for side, speech, values in self.heard(out):
+        for side, speech, values in self.sides_with_sound(out):
             loudness = speech_envelope(speech, side.series.times)
             values[ENVELOPE.name] = correlation(side.series.opening, loudness)

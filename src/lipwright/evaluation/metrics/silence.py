@@ -62,7 +62,7 @@ class SilenceActivity(Metric):
 
     def finish(self, out: ClipResult) -> None:
         """Both sides, each with its own sound."""
-        for side, speech, values in self.heard(out):
+        for side, speech, values in self.sides_with_sound(out):
             silent = silent_frames(speech, side.series.times)
             value = silence_activity(lip_gap(side.series.landmarks), silent)
             values[INFO.name] = value

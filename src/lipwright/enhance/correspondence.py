@@ -72,7 +72,7 @@ class LayeredPicture:
         return _contrast(self.shape)
 
 
-def agreement(drawn: LayeredPicture, picture: Array) -> tuple[Array, Array]:
+def correspondence(drawn: LayeredPicture, picture: Array) -> tuple[Array, Array]:
     """How surely two small pictures show the same.
 
     Args:

@@ -247,11 +247,11 @@ def _load(path: Path) -> Any:
     except LipwrightError:
         raise
     except Exception as error:
-        first = error if isinstance(error, RuntimeError) else first
-    line = str(first).strip().splitlines()[0] if str(first).strip() else type(first).__name__
+        first = error
+    # PyTorch's own message is a page about its versions and never the one sentence wanted here.
     raise LipwrightError(
-        f"{path} cannot be read as weights ({line[:160]}); it is damaged, or holds more than "
-        "weights."
+        f"{path} cannot be read as weights: it is damaged, no file of PyTorch, or holds more than "
+        "weights; download it again or give another."
     ) from first
 
 

@@ -8,7 +8,8 @@ method. See docs/evaluation.md for what the columns mean.
 
 An encoder changes fine structures by itself, where nothing was drawn, too. With ``--encoded-real``
 sharpness and high-band flicker are measured a second time, against the real clip that went through
-the same pipeline and encoder with nothing drawn (method ``copy``).
+the same pipeline and encoder with nothing drawn (method ``copy``); with ``--lossless`` all videos
+are written without loss, so that what was drawn is measured itself.
 
 Videos that an earlier run has kept (``--keep``) are measured without dubbing again by ``--kept``,
 say with a judge that was trained later (``--expert``).
@@ -94,6 +95,9 @@ def main() -> None:
         action="store_true",
         help="octaves and high-band flicker also against the real clip encoded alike",
     )
+    parser.add_argument(
+        "--lossless", action="store_true", help="write videos without loss: what was drawn"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the dubbed videos")
     parser.add_argument(
         "--kept", action="store_true", help="measure the videos kept in the folder as they are"
@@ -109,6 +113,7 @@ def main() -> None:
     method = load_method(args.method, weights=args.weights)
     copy = load_method("copy") if args.encoded_real else None
     expert = load_expert(args.expert) if args.expert else None
+    suffix = ".mkv" if args.lossless else ".mp4"
     tracker = FaceTracker()
     rows: list[dict[str, Any]] = []
     sources = {clip: watch(clip, tracker) for clip in clips}
@@ -135,11 +140,12 @@ def main() -> None:
             speeches = {"own": own, "foreign": other, "silent": silence}
             for kind in ("own", *(k for k in args.kinds.split(",") if k != "own")):
                 speech = speeches[kind]
-                out = folder / f"{n:02d}-{kind}.mp4"
+                out = folder / f"{n:02d}-{kind}{suffix}"
                 given = DubOptions(
                     length="video",
                     manifest=False,
                     crf=16,
+                    lossless=args.lossless,
                     enhance=args.enhance,
                     enhance_weights=args.enhance_weights,
                     reference=args.reference,
@@ -153,7 +159,7 @@ def main() -> None:
             series = {kind: watch(path, tracker) for kind, path in results.items()}
             source = part(series_of, begin)
             if copy is not None and begin == 0:
-                encoded = folder / f"{n:02d}-real.mp4"
+                encoded = folder / f"{n:02d}-real{suffix}"
                 if not (args.kept and encoded.is_file()):
                     alike = replace(given, enhance="none", adapt="off")
                     dub(clip, clip, encoded, alike, method=copy)

@@ -160,9 +160,11 @@ def train(
         return
     if out is None:
         raise typer.BadParameter("is needed: the folder of the run.", param_hint="'--out'")
+    from lipwright.training.kept_memory import keep_freed_memory
     from lipwright.training.stages.run import run_stage
 
     _show_log()
+    keep_freed_memory()
     made = run_stage(stage, data, config, out, list(overrides or ()), device)
     size = f" ({megabytes(made.stat().st_size)})" if made.is_file() else ""
     print(f"Wrote {made}{size}")

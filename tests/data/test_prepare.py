@@ -48,6 +48,13 @@ def made(talkers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(talkers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("uninterrupted") / "corpus"
+    prepare([talkers / "good.mkv", talkers / "late.mkv"], out, SMALL, ALONE)
+    return out
+
+
 def by_source(out: Path) -> dict[str, dict[str, object]]:
     return {Path(r["source"]).name: r for r in read_rows(out / "manifest.jsonl")}
 
@@ -231,7 +238,7 @@ class PowerCutError(Exception):
 
 @pytest.mark.parametrize("when", ["cut", "sync", "finish"])
 def test_an_interrupted_run_goes_on(
-    talkers: Path, tmp_path: Path, when: str, monkeypatch: pytest.MonkeyPatch
+    talkers: Path, uninterrupted: Path, tmp_path: Path, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = [talkers / "good.mkv", talkers / "late.mkv"]
     out = tmp_path / "corpus"
@@ -260,9 +267,7 @@ def test_an_interrupted_run_goes_on(
     assert summary.clips == 2
     assert calls.count(when) == 2  # one before the stop, one after; none twice
     assert calls.count("cut") == 2
-    fresh = tmp_path / "fresh"
-    prepare(chosen, fresh, SMALL, ALONE)
-    assert_same_corpus(out, fresh)
+    assert_same_corpus(out, uninterrupted)
     before = len(calls)
     prepare(chosen, out, SMALL, ALONE)
     assert len(calls) == before  # all is done

@@ -10,8 +10,17 @@ from lipwright.errors import LipwrightError
 from lipwright.models.landmark_audio import LandmarkAudio
 from lipwright.models.landmark_discriminator import LandmarkDiscriminator
 from lipwright.models.landmark_video import LandmarkVideo
-from lipwright.models.published.atvgnet import audio_state, discriminator_state, video_state
+from lipwright.models.published.atvgnet import audio_state, video_state
 
+DISCRIMINATOR = {
+    "image_encoder_dis": "picture",
+    "img_fc": "picture_dense",
+    "encoder": "example",
+    "lstm_fc": "head_landmarks",
+    "lstm": "lstm",
+    "decision.0": "head_real",
+}
+"""Its layers as published, and ours."""
 Layout = dict[str, tuple[int, ...]]
 
 
@@ -90,6 +99,7 @@ def video_layout() -> Layout:
 
 
 def discriminator_layout() -> Layout:
+    """Without its ``decoder``, which is built there and never used."""
     return {
         **conv("image_encoder_dis.0", 64, 3, normal=False),
         **conv("image_encoder_dis.1", 128, 64),
@@ -97,8 +107,6 @@ def discriminator_layout() -> Layout:
         **conv("image_encoder_dis.3", 512, 256),
         **linear("encoder.0", 256, 136),
         **linear("encoder.2", 512, 256),
-        **linear("decoder.0", 512, 1024),  # built there, never used
-        **linear("decoder.2", 136, 512),
         **linear("img_fc.0", 512, 32_768),
         **lstm(1024),
         **linear("lstm_fc.0", 136, 256),
@@ -119,7 +127,6 @@ def filled(layout: Layout) -> dict[str, Tensor]:
     [
         (LandmarkAudio, audio_state, audio_layout()),
         (LandmarkVideo, video_state, video_layout()),
-        (LandmarkDiscriminator, discriminator_state, discriminator_layout()),
     ],
 )
 @pytest.mark.parametrize("prefix", ["", "module."])
@@ -130,8 +137,17 @@ def test_every_tensor_finds_its_place(make, convert, layout: Layout, prefix: str
     wanted = network.state_dict()
     assert set(ours) == set(wanted)
     assert {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in wanted.items()}
-    given = {float(v.flatten()[0]) for k, v in state.items() if "decoder." not in k}
+    given = {float(v.flatten()[0]) for v in state.values()}
     assert {float(v.flatten()[0]) for v in ours.values()} == given  # none twice, none lost
+
+
+def test_the_discriminator_has_the_published_layers() -> None:
+    wanted = plain(LandmarkDiscriminator).state_dict()
+    found = {}
+    for name, shape in discriminator_layout().items():
+        there = next(there for there in DISCRIMINATOR if name.startswith(f"{there}."))
+        found[DISCRIMINATOR[there] + name.removeprefix(there)] = shape
+    assert found == {name: tuple(value.shape) for name, value in wanted.items()}
 
 
 def plain(make: type[nn.Module]) -> nn.Module:
@@ -158,19 +174,19 @@ def test_the_same_places_in_the_same_order() -> None:
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    network = plain(LandmarkDiscriminator)
-    state = filled(discriminator_layout())
+    network = plain(LandmarkVideo)
+    state = filled(video_layout())
     with pytest.raises(LipwrightError, match="'more'"):
-        discriminator_state({**state, "more": torch.zeros(1)}, network)
+        video_state({**state, "more": torch.zeros(1)}, network)
     with pytest.raises(LipwrightError, match="shape"):
-        discriminator_state({**state, "decision.0.weight": torch.zeros(1, 9)}, network)
-    state.pop("img_fc.0.weight")
-    with pytest.raises(LipwrightError, match="picture_dense"):
-        discriminator_state(state, network)
+        video_state({**state, "landmark_encoder.0.weight": torch.zeros(1, 9)}, network)
+    state.pop("bottle_neck.0.0.weight")
+    with pytest.raises(LipwrightError, match="bottleneck"):
+        video_state(state, network)
 
 
 def test_a_convolution_without_a_bias_gets_zeros() -> None:
-    state = filled(discriminator_layout())
-    state.pop("image_encoder_dis.2.0.bias")
-    ours = discriminator_state(state, plain(LandmarkDiscriminator))
-    assert ours["picture.2.0.bias"].shape == (256,)
+    state = filled(video_layout())
+    state.pop("image_encoder1.3.0.bias")
+    ours = video_state(state, plain(LandmarkVideo))
+    assert ours["picture1.3.0.bias"].shape == (128,)

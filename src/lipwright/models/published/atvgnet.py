@@ -42,21 +42,12 @@ _VIDEO = {
     "generator_color": "head_colour",
     "generator_attention": "head_alpha",
 }
-_DISCRIMINATOR = {
-    "image_encoder_dis": "picture",
-    "img_fc": "picture_dense",
-    "encoder": "example",
-    "lstm": "lstm",
-    "lstm_fc": "head_landmarks",
-    "decision.0": "head_real",
-}
 _GRU = {
     "convGRU.weight_ih_l0": "gru.from_input.weight",
     "convGRU.bias_ih_l0": "gru.from_input.bias",
     "convGRU.weight_hh_l0": "gru.from_state.weight",
     "convGRU.bias_hh_l0": "gru.from_state.bias",
 }
-_UNUSED = ("decoder.",)  # built in the published discriminator, but never called
 
 
 def audio_state(state: Mapping[str, Tensor], ours: nn.Module) -> dict[str, Tensor]:
@@ -67,11 +58,6 @@ def audio_state(state: Mapping[str, Tensor], ours: nn.Module) -> dict[str, Tenso
 def video_state(state: Mapping[str, Tensor], ours: nn.Module) -> dict[str, Tensor]:
     """State dict of the published VG-net for a :class:`LandmarkVideo`."""
     return _converted(state, _VIDEO, ours, "VG-net")
-
-
-def discriminator_state(state: Mapping[str, Tensor], ours: nn.Module) -> dict[str, Tensor]:
-    """State dict of the published discriminator for a :class:`LandmarkDiscriminator`."""
-    return _converted(state, _DISCRIMINATOR, ours, "the discriminator")
 
 
 def _converted(
@@ -86,8 +72,6 @@ def _converted(
     out: dict[str, Tensor] = {}
     for key, value in state.items():
         plain = key.removeprefix("module.")
-        if plain.startswith(_UNUSED):
-            continue
         name = _GRU.get(plain) or _renamed(plain, names)
         if name is None or name not in wanted:
             raise LipwrightError(

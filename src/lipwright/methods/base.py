@@ -23,7 +23,7 @@ from lipwright.media.features import audio_spec, speech_features
 from lipwright.media.mel import STEPS_PER_FRAME, AudioSpec
 from lipwright.methods.speech_stream import ColumnWindows, LastSeconds, SpeechStream
 from lipwright.weights.container import read_arrays
-from lipwright.weights.header import Header
+from lipwright.weights.header import Header, read_audio
 
 Array = NDArray[np.float32]
 
@@ -236,12 +236,7 @@ def predicted_motion(method: Method, wave: Array) -> NDArray[np.float64]:
 
 def audio_of(header: Header) -> AudioSpec:
     """The window of speech that a checkpoint's header describes."""
-    audio = header.section("audio")
-    return audio_spec(
-        audio.choice("features", ("mel", "mfcc", "whisper"), "mel"),
-        audio.whole("steps", 1, 2000),
-        audio.whole("before", -2000, 2000),
-    )
+    return audio_spec(*read_audio(header.section("audio")))
 
 
 def motions_of(header: Header, path: Path, space: str) -> LipMotions:

@@ -170,14 +170,13 @@ def check_header(header: Any, path: Path) -> None:
     if top.has("parents") and not isinstance(header["parents"], dict):
         top.fail("parents is no table")
     if top.has("audio"):
-        check_audio(top.section("audio"))
+        read_audio(top.section("audio"))
 
 
-def check_audio(audio: Header) -> None:
-    """Window of speech that a frame sees."""
-    audio.whole("steps", 1, 2000)
-    audio.whole("before", -2000, 2000)
-    audio.choice("features", ("mel", "mfcc", "whisper"), "mel")
+def read_audio(audio: Header) -> tuple[str, int, int]:
+    """Window of speech that a frame sees: features, columns, and columns before its own time."""
+    steps, before = audio.whole("steps", 1, 2000), audio.whole("before", -2000, 2000)
+    return audio.choice("features", ("mel", "mfcc", "whisper"), "mel"), steps, before
 
 
 def _check_plain(value: Any, top: Header, depth: int = 0) -> None:

@@ -9,6 +9,7 @@ reference frames, predicts code indices, and follows a lip motion instead of the
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -310,7 +311,7 @@ class GeneratorStage(Stage):
             "arch": self.config.arch,
             "size": self.codes.packed.size,
             "sigma": self.codes.sigma,
-            "audio": {"steps": self.audio.steps, "before": self.audio.before},
+            "audio": asdict(self.audio),
             "networks": {"generator": self.arguments},
             **trained(
                 history, self.codes.packed, loss=self.config.loss, sync_on=bool(network.sync_on)

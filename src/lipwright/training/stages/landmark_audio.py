@@ -9,6 +9,7 @@ and then, so that a picture alone (of which only the neutral shape is known) is 
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -252,8 +253,7 @@ class LandmarkAudioStage(Stage):
             "method": self.name,
             "size": self.corpus.packed.size,
             "networks": {"audio": self.arguments},
-            "audio": {"steps": self.audio.steps, "before": self.audio.before}
-            | {"features": self.features},
+            "audio": asdict(self.audio) | {"features": self.features},
             "gain": self.config.gain or [1.0] * k,
             "spoken": predicted if any(predicted) else [True] * k,
             **trained(history, self.corpus.packed),

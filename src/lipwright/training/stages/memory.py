@@ -21,6 +21,7 @@ of them (``lips_first``, :mod:`~lipwright.training.stages.memory_start`).
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -344,11 +345,7 @@ class MemoryStage:
         header = {
             "method": self.name,
             "size": self.corpus.size,
-            "audio": {
-                "steps": self.audio.steps,
-                "before": self.audio.before,
-                "features": network.talker.audio.features,
-            },
+            "audio": asdict(self.audio) | {"features": network.talker.audio.features},
             "articulation": self.config.articulation,
             "networks": {
                 "talker": self.arguments,

@@ -13,7 +13,7 @@ All hear the mel at 100 columns a second, a deviation that keeps comparisons fai
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -333,11 +333,8 @@ class PixelStage:
         header = {
             "method": self.kind,
             "size": self.config.size,
-            "audio": {
-                "steps": self.audio.steps,
-                "before": self.audio.before,
-                "features": "mel" if self.encoded is None else "whisper",
-            },
+            "audio": asdict(self.audio)
+            | {"features": "mel" if self.encoded is None else "whisper"},
             "networks": {"generator": self.arguments},
             **trained(
                 history, self.corpus, loss=self.config.loss, sync_on=bool(self.gated.sync_on)

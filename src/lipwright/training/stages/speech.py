@@ -10,6 +10,7 @@ minutes instead of hours.
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -148,7 +149,7 @@ class SpeechStage(Stage):
         header = {
             "method": "speech",
             "size": self.packed.size,
-            "audio": {"steps": self.audio.steps, "before": self.audio.before},
+            "audio": asdict(self.audio),
             "networks": {"speech": self.arguments},
             **trained(history, self.packed, loss=self.config.loss),
         }

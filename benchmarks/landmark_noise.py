@@ -37,8 +37,8 @@ from lipwright.evaluation.protocols.speech import active_power
 from lipwright.faces.crop_points import CropPoints
 from lipwright.faces.points68 import opening_68
 from lipwright.lip_motion import NeutralMouth
-from lipwright.media.mel import MODEL_FPS, SAMPLE_RATE, column_at, windows
-from lipwright.methods.base import Method, ReferenceLips, resized
+from lipwright.media.mel import MODEL_FPS, SAMPLE_RATE
+from lipwright.methods.base import Method, ReferenceLips, heard, resized
 from lipwright.methods.registry import load_method
 
 LEVELS = (20.0, 10.0, 5.0, 0.0)
@@ -170,13 +170,7 @@ def moved(
         openings[references], shapes[references], NeutralMouth.of(openings, shapes)
     )
     state = method.start(crops(references, method.info.reference_size), lips)
-    features = method.speech_features(wave)
-    times = [Fraction(n, MODEL_FPS) for n in range(count)]
-    if method.info.whole_speech:
-        columns = np.array([column_at(t) for t in times]).clip(max=features.shape[1] - 1)
-        sound = np.ascontiguousarray(features[:, columns].T)
-    else:
-        sound = np.asarray(windows(features, times, method.audio), np.float32)
+    sound = heard(method, wave, [Fraction(n, MODEL_FPS) for n in range(count)])
     still = np.repeat(crops(np.zeros(1, np.int64), method.size), count, axis=0)
     made = method.render(still, sound, state)
     pictures = made.faces if made.restored is None else made.restored

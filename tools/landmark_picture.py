@@ -20,8 +20,8 @@ from lipwright.demo import load_portrait, speech_samples
 from lipwright.faces import alignment
 from lipwright.faces.landmarks import sample_patch
 from lipwright.faces.tracker import FaceTracker
-from lipwright.media.features import speech_features
-from lipwright.media.mel import SAMPLE_RATE, windows
+from lipwright.media.mel import MODEL_FPS, SAMPLE_RATE
+from lipwright.methods.base import heard
 from lipwright.methods.landmark import LandmarkMethod
 from lipwright.methods.registry import load_method
 
@@ -45,10 +45,8 @@ def main() -> None:
     samples, rate = speech_samples()
     assert rate % SAMPLE_RATE == 0 or rate == SAMPLE_RATE
     wave = samples[:: rate // SAMPLE_RATE].copy()
-    count = int(len(wave) / SAMPLE_RATE * 25)
-    sound = windows(
-        speech_features(wave, method.audio), [Fraction(n, 25) for n in range(count)], method.audio
-    )
+    count = len(wave) * MODEL_FPS // SAMPLE_RATE
+    sound = heard(method, wave, [Fraction(n, MODEL_FPS) for n in range(count)])
     state = method.start(face[None])
     shown = set(np.linspace(0, count - 1, COLUMNS + 2).round().astype(int)[1:-1].tolist())
     columns, alphas = [], []

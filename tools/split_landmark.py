@@ -2,8 +2,9 @@
 
     python tools/split_landmark.py CHECKPOINT -o RUN
 
-Writes the results of the stages ``landmark-space`` and ``landmark-video`` as training left them;
-after ``lipwright train landmark-audio`` in the same folder ``lipwright train landmark`` joins all.
+Writes the results of the stages ``landmark-space``, ``landmark-audio`` and ``landmark-video`` as
+training left them. Delete the folder of the one to be trained anew; after its ``lipwright train``
+in the same RUN ``lipwright train landmark`` joins all.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from lipwright.errors import LipwrightError
 from lipwright.files.whole import file_sha256
+from lipwright.models.landmark_audio import LandmarkAudio
 from lipwright.models.landmark_video import LandmarkVideo
 from lipwright.training.stages.landmark_audio import load_space
 from lipwright.weights.checkpoint import load_checkpoint, save_checkpoint
@@ -30,8 +32,10 @@ def main() -> None:
         raise LipwrightError(f"{args.joined} is no joined checkpoint of the landmark cascade.")
     parts = {
         "landmark-space": ("space", load_space(joined)),
+        "landmark-audio": ("audio", joined.build("audio", LandmarkAudio)),
         "landmark-video": ("video", joined.build("video", LandmarkVideo)),
     }
+    further = {"landmark-audio": ("audio", "gain", "spoken"), "landmark-video": ("project",)}
     parent = ""
     for stage, (network, module) in parts.items():
         path = args.out / stage / f"{stage}.safetensors"
@@ -43,8 +47,9 @@ def main() -> None:
             "training": header["training"].get(stage, {}),
             "licence": header["licence"],
         }
-        if stage == "landmark-video":
-            made |= {"project": header["project"], "parents": {"space": parent}}
+        if stage in further:
+            made |= {key: header[key] for key in further[stage]}
+            made["parents"] = {"space": parent}
         save_checkpoint(path, made, {network: module})
         parent = parent or file_sha256(path)
         print(path)

@@ -8,8 +8,9 @@ nothing of networks and runtimes.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from lipwright.errors import LipwrightError
 from lipwright.lip_motion import LipMotions, NeutralMouth
 from lipwright.media.features import audio_spec, speech_features
-from lipwright.media.mel import STEPS_PER_FRAME, AudioSpec
+from lipwright.media.mel import STEPS_PER_FRAME, AudioSpec, column_at, windows
 from lipwright.methods.speech_stream import ColumnWindows, LastSeconds, SpeechStream
 from lipwright.weights.container import read_arrays
 from lipwright.weights.header import Header, read_audio
@@ -232,6 +233,24 @@ class Method(ABC):
 def predicted_motion(method: Method, wave: Array) -> NDArray[np.float64]:
     """What a method with ``motions`` says that lips do, at 25 fps: (n,) samples -> (N, K)."""
     return np.asarray(method.speech_features(wave)[:, ::STEPS_PER_FRAME].T, np.float64)
+
+
+def heard(method: Method, wave: Array, times: Sequence[Fraction]) -> Array:
+    """What :meth:`Method.render` takes of a speech at these times.
+
+    Args:
+        method: which hears the whole speech or windows of it.
+        wave: (n,) mono samples at 16 kHz, full scale is 1.
+        times: B seconds from the start of the speech; beyond its end the last column is repeated.
+
+    Returns:
+        (B, K) columns or (B, C, W) windows.
+    """
+    features = method.speech_features(wave)
+    if not method.info.whole_speech:
+        return np.asarray(windows(features, times, method.audio), np.float32)
+    columns = np.array([column_at(time) for time in times]).clip(max=features.shape[1] - 1)
+    return np.ascontiguousarray(features[:, columns].T)
 
 
 def audio_of(header: Header) -> AudioSpec:

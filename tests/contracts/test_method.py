@@ -22,7 +22,7 @@ from lipwright.dubbing.options import DubOptions
 from lipwright.errors import LipwrightError
 from lipwright.lip_motion import NeutralMouth
 from lipwright.media.mel import windows
-from lipwright.methods.base import Array, Method, ReferenceLips
+from lipwright.methods.base import Array, Method, ReferenceLips, heard
 from lipwright.methods.registry import METHODS, load_method
 from tests.contracts.tiny_methods import CHECKPOINTS, SEES_ITS_OWN_FRAME
 from tests.methods.test_landmark import read_points
@@ -137,6 +137,18 @@ def test_what_has_a_space_of_motions_predicts_them_from_speech(load: Loader) -> 
     if method.motions is not None:
         assert method.info.whole_speech
         assert len(features) == method.motions.dim
+
+
+def test_what_is_heard_at_a_time_is_what_a_frame_is_drawn_from(load: Loader) -> None:
+    method = load()
+    wave = np.random.default_rng(4).normal(0, 0.1, 16_000).astype(np.float32)
+    features = method.speech_features(wave)
+    sound = heard(method, wave, [Fraction(2, 25), Fraction(1, 2), Fraction(9)])
+    if method.info.whole_speech:
+        assert np.array_equal(sound, features[:, [8, 50, 100]].T)
+    else:
+        times = [Fraction(2, 25), Fraction(1, 2), Fraction(9)]
+        assert np.array_equal(sound, windows(features, times, method.info.audio))
 
 
 def test_shapes_and_ranges(load: Loader) -> None:

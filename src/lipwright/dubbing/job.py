@@ -122,6 +122,7 @@ class _Dub(JobPlanning):
                     *(kind, info, options.crf, options.lossless),
                     pixels=options.pixels,
                     codec=options.codec,
+                    captions=options.keep_streams,
                 )
                 found: list[str] = []
                 if self.cast is None:
@@ -129,7 +130,11 @@ class _Dub(JobPlanning):
                     wave = shifted_speech(self.speech, stream, offset, found)
                     wave = levelled(wave, self.speech, found)
                 facts, lost = self._described(info)
-                lost = (*lost, *losses(facts, kind, encoding), *self._left_streams(kind, info))
+                lost = (
+                    *lost,
+                    *losses(facts, kind, encoding),
+                    *self._left_streams(kind, info, encoding),
+                )
                 self._say([*lost, *found])
                 method = self._chosen(method)
                 weights = options.enhance_weights
@@ -238,6 +243,7 @@ class _Dub(JobPlanning):
             lossless=options.lossless,
             codec=options.codec,
             pixels=options.pixels,
+            captions=options.keep_streams,
             length=job.segment,
             identity=identity,
             resume=options.resume,

@@ -18,6 +18,7 @@ from lipwright.dubbing.origin import Origin
 from lipwright.dubbing.report import Report
 from lipwright.files.temporary import shown
 from lipwright.media.audio import SAMPLE_RATE, load_speech
+from lipwright.media.encoding import Encoding
 from lipwright.media.info import VideoInfo
 from lipwright.media.names import Kind
 from lipwright.media.tracks import stream_losses
@@ -111,12 +112,12 @@ class JobInputs(ObservedJob):
             return info, ()
         return self.origin.described(info), self.origin.lost
 
-    def _left_streams(self, kind: Kind, info: VideoInfo) -> list[str]:
+    def _left_streams(self, kind: Kind, info: VideoInfo, encoding: Encoding) -> list[str]:
         """What else the video has that the output will not have."""
         if info.is_still or self.origin is not None or self.options.preview is not None:
             return []
         spoken = (self.speech, self.options.speech_stream) if self.cast is None else None
-        return stream_losses(kind, info, spoken, self.options.keep_streams)
+        return stream_losses(kind, info, spoken, self.options.keep_streams, encoding.captions)
 
     def _mixed(self, cast: CastJob, scratch: Path, kind: Kind) -> NDArray[np.float32]:
         """Write the sound of a cast; as long as it, silence, or for a preview itself, at 16 kHz."""

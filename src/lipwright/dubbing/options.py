@@ -297,9 +297,10 @@ class DubOptions:
     )
     keep_streams: bool = option(
         False,
-        "Keep the video's other sound and subtitle streams, its chapters, title and time code.",
+        "Keep the video's other sound and subtitle streams, its chapters, title, time code and "
+        "closed captions.",
         "Output",
-        shapes=False,
+        shapes=True,
         still=False,
     )
     silence_gate: bool = option(

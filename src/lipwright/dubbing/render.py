@@ -22,6 +22,7 @@ from lipwright.dubbing.frames import frame_bytes
 from lipwright.dubbing.queues import ThreadGroup
 from lipwright.dubbing.render_job import Beyond, Face, Job, PendingFrame, Sink
 from lipwright.faces import alignment
+from lipwright.media.planes import private_copy
 from lipwright.media.region import sample_crop
 
 QUEUE_BYTES = 32 << 20
@@ -110,8 +111,6 @@ def preview(job: Job, frames: list[int]) -> Iterator[tuple[av.VideoFrame, av.Vid
 
     A method with a memory begins up to ``RUN_UP`` frames before each, inside the same shot.
     """
-    from lipwright.media.planes import private_copy
-
     assert job.store is not None
     stateless = job.method.info.stateless
     face_renderer = FaceRenderer(job)
@@ -131,9 +130,11 @@ def preview(job: Job, frames: list[int]) -> Iterator[tuple[av.VideoFrame, av.Vid
 
 def _decoded(job: Job, begin: int, stop: int | None) -> Iterator[PendingFrame]:
     assert job.store is not None
-    order = job.schedule.timeline.source[begin:stop]
-    for k, frame in enumerate(job.store.follow(order), begin):
-        yield face_work(job, k, frame.native)
+    timeline = job.schedule.timeline
+    for k, frame in enumerate(job.store.follow(timeline.source[begin:stop]), begin):
+        # Captions are a stream of bytes spread over the frames: read to and fro they are nonsense.
+        again = job.info.captions and timeline.shows_again(k)
+        yield face_work(job, k, private_copy(frame.native) if again else frame.native)
 
 
 def face_work(job: Job, k: int, native: av.VideoFrame) -> PendingFrame:

@@ -61,6 +61,7 @@ class SegmentEncoder:
         lossless: store every bit.
         codec: see ``encoding.choose_encoding``.
         pixels: ``8`` makes 8 bit 4:2:0 of everything.
+        captions: keep the closed captions that the frames carry, where the encoder can.
     """
 
     suffix: str
@@ -69,6 +70,7 @@ class SegmentEncoder:
     lossless: bool
     codec: str
     pixels: Pixels
+    captions: bool = False
 
     def open(self, path: Path, info: VideoInfo) -> VideoWriter:
         """Begin a segment; its frames are written with their numbers as timestamps."""
@@ -81,6 +83,7 @@ class SegmentEncoder:
             lossless=self.lossless,
             codec=self.codec,
             pixels=self.pixels,
+            captions=self.captions,
         )
 
 
@@ -112,6 +115,7 @@ class Segments:
         lossless: bool,
         codec: str = "auto",
         pixels: Pixels = "keep",
+        captions: bool = False,
         identity: dict[str, Any],
         resume: bool,
         length: int,
@@ -126,6 +130,7 @@ class Segments:
             lossless: store every bit.
             codec: see ``encoding.choose_encoding``.
             pixels: ``8`` makes 8 bit 4:2:0 of everything.
+            captions: see :class:`SegmentEncoder`.
             identity: all that shapes the frames; what was made under another one is thrown away.
             resume: use what is there.
             length: frames per segment.
@@ -136,7 +141,7 @@ class Segments:
         self._info, self._timeline = info, timeline
         self._length, self._out = length, out
         rate = min(timeline.rate, _FASTEST)
-        self.encoder = SegmentEncoder(out.suffix, rate, crf, lossless, codec, pixels)
+        self.encoder = SegmentEncoder(out.suffix, rate, crf, lossless, codec, pixels, captions)
         self.folder = beside(out, "lipwright-parts")
         self._list = self.folder / "segments.jsonl"
         self._writer: VideoWriter | None = None

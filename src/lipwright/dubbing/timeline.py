@@ -18,6 +18,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,14 @@ class Timeline:
         base = self.time_base
         found: NDArray[np.float64] = self.pts * base.numerator / base.denominator
         return found
+
+    def shows_again(self, k: int) -> bool:
+        """Whether output frame ``k`` shows a source frame not later than one shown before it."""
+        return k > 0 and bool(self.source[k] <= self._newest[k - 1])
+
+    @cached_property
+    def _newest(self) -> NDArray[np.int64]:
+        return np.maximum.accumulate(self.source)
 
     @property
     def is_steady(self) -> bool:

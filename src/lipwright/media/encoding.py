@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -51,6 +51,7 @@ class Encoding:
         codec_tag: four-character code, where the container's default is not the one to use.
         interlaced: whether the frames are stored as two fields each.
         says_range: whether the stored pictures can say that their codes use the full range.
+        captions: whether the pictures keep the closed captions that the source's frames carry.
     """
 
     codec: str
@@ -61,6 +62,7 @@ class Encoding:
     codec_tag: str | None = None
     interlaced: bool = False
     says_range: bool = True
+    captions: bool = False
 
 
 def kind_of(out: Path) -> Kind:
@@ -81,6 +83,7 @@ def choose_encoding(
     preset: str | None = None,
     pixels: Pixels = "keep",
     codec: str = "auto",
+    captions: bool = False,
 ) -> Encoding:
     """Choose the encoder.
 
@@ -98,11 +101,33 @@ def choose_encoding(
         preset: of x264; by default chosen by picture size.
         pixels: ``8`` makes 8 bit 4:2:0 of everything, which every player shows.
         codec: a name of ``codecs.CODECS`` instead of the choice above; no effect on lossless.
+        captions: keep the closed captions that the source's frames carry (ATSC A/53, part 4), where
+            the encoder can.
 
     Raises:
         LipwrightError: ``lossless`` in a container other than Matroska, a pixel format that cannot
             be stored without loss, or a codec that cannot hold the pictures or be in the container.
     """
+    chosen = _without_captions(kind, info, crf, lossless, preset, pixels, codec)
+    if chosen.codec not in _KEEPS_CAPTIONS:
+        return chosen
+    # Said either way: libx264 keeps them unless told, and libx265 drops them unless told.
+    kept = captions and info.captions
+    return replace(chosen, options={**chosen.options, "a53cc": str(int(kept))}, captions=kept)
+
+
+_KEEPS_CAPTIONS = ("libx264", "libx265")
+
+
+def _without_captions(
+    kind: Kind,
+    info: VideoInfo,
+    crf: int,
+    lossless: bool,
+    preset: str | None,
+    pixels: Pixels,
+    codec: str,
+) -> Encoding:
     if not 0 <= crf <= 51:
         raise LipwrightError(f"The quality --crf {crf} is out of range; give a value from 0 to 51.")
     if lossless:

@@ -81,6 +81,7 @@ class VideoInfo:
         has_alpha: whether the file holds transparency, and the first frame uses it.
         can_jump: whether a seek leads to frames with the times that they have otherwise.
         timecode: SMPTE label of the first frame, where the frames carry one themselves.
+        captions: whether the first frame carries closed captions (CEA-608 or CEA-708).
     """
 
     path: Path
@@ -110,6 +111,7 @@ class VideoInfo:
     has_alpha: bool = False
     can_jump: bool = True
     timecode: str | None = None
+    captions: bool = False
 
     @cached_property
     def square_size(self) -> tuple[float, float]:
@@ -259,6 +261,7 @@ def describe(
         has_alpha=_is_transparent(frame) or stream.metadata.get("alpha_mode") == "1",
         can_jump=clock is None and not stores_decoding_order(container, stream),
         timecode=None if is_still else _timecode(frame, rate),
+        captions=side_data(frame, "A53_CC") is not None,
     )
     if deinterlace and found.field_order != "progressive":
         return replace(found, field_order="progressive", deinterlaced=True)

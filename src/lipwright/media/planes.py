@@ -225,7 +225,10 @@ def layout_is_rgb(format_name: str) -> bool:
 
 
 def private_copy(frame: av.VideoFrame) -> av.VideoFrame:
-    """A frame with the same pixels, tags and times in memory of its own (plain planar only)."""
+    """A frame with the same pixels, tags and times in memory of its own (plain planar only).
+
+    It carries no side data, closed captions for one.
+    """
     result = av.VideoFrame(frame.width, frame.height, frame.format.name)
     for source, copy in zip(plane_views(frame), plane_views(result), strict=True):
         np.copyto(copy, source)

@@ -173,7 +173,11 @@ def kept_streams(
 
 
 def stream_losses(
-    kind: Kind, info: VideoInfo, spoken: tuple[Path, int | None] | None, keep: bool
+    kind: Kind,
+    info: VideoInfo,
+    spoken: tuple[Path, int | None] | None,
+    keep: bool,
+    captions: bool,
 ) -> list[str]:
     """What else a video has that the output will not have, in sentences.
 
@@ -185,6 +189,7 @@ def stream_losses(
         info: of the source video.
         spoken: file and stream number of the speech.
         keep: whether other streams are to be kept where they can.
+        captions: whether the output keeps closed captions of the frames.
     """
     path = info.path
     with open_media(path, "video") as container:
@@ -193,12 +198,18 @@ def stream_losses(
             found = [_cannot_keep(kind, path, s) for s in wanted if not _can_hold(kind, s)]
             if container.streams.attachments and kind != "mkv":
                 found.append(_cannot_keep_attachments(kind, path))
+            if info.captions and not captions:
+                found.append(
+                    f"The closed captions of {path} cannot be kept by this encoder; H.264 and HEVC "
+                    "(--codec h264 or hevc, without --lossless) keep them."
+                )
             return [*found, *other_pictures(container, path, info.stream_index)]
         counts = Counter(stream.type for stream in wanted)
         counts["attachment"] = len(container.streams.attachments)
         others = [_counted(counts[what], *words) for what, words in _NAMES.items() if counts[what]]
         others += ["chapters"] if container.chapters() else []
         others += ["a time code"] if time_code(container) or info.timecode else []
+        others += ["closed captions"] if info.captions else []
     if not others:
         return []
     listed = " and ".join(filter(None, (", ".join(others[:-1]), others[-1])))

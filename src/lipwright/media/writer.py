@@ -59,6 +59,7 @@ class VideoWriter:
         lossless: bool = False,
         pixels: Pixels = "keep",
         codec: str = "auto",
+        captions: bool = False,
         speech: str | Path | None = None,
         keep_streams_from: str | Path | None = None,
         duration: Fraction | None = None,
@@ -78,6 +79,7 @@ class VideoWriter:
             lossless: store every bit (FFV1, .mkv only).
             pixels: ``8`` makes 8 bit 4:2:0 of everything.
             codec: see ``choose_encoding``.
+            captions: see ``choose_encoding``.
             speech: file whose first audio stream goes into the output; it starts with the first
                 picture and may be shorter or longer than the video.
             keep_streams_from: video whose other audio streams and subtitles are copied too.
@@ -101,7 +103,7 @@ class VideoWriter:
         self._target = _checked_target(
             self.out, [info.path, *(Path(p) for p in (speech, keep_streams_from) if p is not None)]
         )
-        self._encoding = choose_encoding(kind, info, crf, lossless, preset, pixels, codec)
+        self._encoding = choose_encoding(kind, info, crf, lossless, preset, pixels, codec, captions)
         if self._encoding.sample_aspect != info.sample_aspect:
             self.warnings.append(
                 f"{self.out} cannot hold pixels that are not square with this codec; the picture "

@@ -122,7 +122,7 @@ def _write_video(
     info = reader.info
     sound = reader.path if info.has_audio else None
     with VideoWriter(
-        out, info, crf=crf, lossless=lossless, speech=sound, keep_streams_from=sound
+        out, info, crf=crf, lossless=lossless, speech=sound, keep_streams_from=sound, captions=True
     ) as writer:
         for frame in reader:
             _mark(frame, marker, find_faces)

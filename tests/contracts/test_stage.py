@@ -16,11 +16,13 @@ import pytest
 import torch
 
 from lipwright.errors import LipwrightError
+from lipwright.methods import export
 from lipwright.training.config import read_yaml
 from lipwright.training.stages.configs import find_config
 from lipwright.training.stages.registry import STAGES, StageSpec, methods
 from lipwright.training.stages.run import plan_stages, run_stage
 from lipwright.weights.checkpoint import load_checkpoint
+from lipwright.weights.container import Graph
 from tests.training.tiny import make_corpus, points_of, read_mfcc
 
 TOY = Path(__file__).parent / "toy"
@@ -56,6 +58,28 @@ def readers() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lipwright.data.landmarks.crop_reader", points_of)
         patch.setattr("lipwright.data.landmarks.SourceMfcc", lambda _: read_mfcc)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_graph_a_network() -> Iterator[None]:
+    """A stage that is run again has the same networks; to convert them takes the longest."""
+    made: dict[object, Graph] = {}
+    convert = export.make_graph
+
+    def make(name: str, exported: export.Export) -> Graph:
+        state = [t.numpy().tobytes() for t in exported.module.state_dict().values()]
+        key = (
+            name,
+            tuple(x.shape for x in exported.inputs),
+            hashlib.sha256(b"".join(state)).digest(),
+        )
+        if key not in made:
+            made[key] = convert(name, exported)
+        return made[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "make_graph", make)
         yield
 
 

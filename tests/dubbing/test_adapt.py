@@ -23,6 +23,7 @@ from tests.dubbing.clips import Actor, ScriptedTracker
 
 SIZE = (192, 160)
 SECONDS = 6
+PLAIN = {"watermark": False, "manifest": False, "enhance": "none", "length": "video"}
 RATE = 16000
 
 
@@ -91,7 +92,7 @@ def run(path: Path, script: clips.Script, **options: Any) -> tuple[dict[str, Any
     speech = path.with_name("speech.wav")
     if not speech.exists():
         clips.write_speech(speech, 2.0)
-    given = DubOptions(watermark=False, manifest=False, length="speech", **options)
+    given = DubOptions(**{**PLAIN, "length": "speech", **options})
     out = path.with_name("out.mp4")
     report = dub(path, speech, out, given, method=method, tracker=ScriptedTracker(script))
     return (report.adaptation or [{}])[0], method
@@ -148,7 +149,7 @@ def test_no_sound_and_no_motion(make_video: MakeVideo) -> None:
     method = LipTalker()
     method.motions = None
     out = silent.with_name("o.mp4")
-    given = DubOptions(watermark=False, manifest=False, length="video", plan_cache=False)
+    given = DubOptions(**PLAIN, plan_cache=False)
     tracker = ScriptedTracker(talking(syllables(0)))
     report = dub(silent, silent.with_name("speech.wav"), out, given, method=method, tracker=tracker)
     assert report.adaptation[0]["reason"] == adapt.NO_MOTION
@@ -172,7 +173,7 @@ def test_another_video_that_teaches_nothing_is_told(make_video: MakeVideo) -> No
     silent = make_video("silent.mkv", size=SIZE, frames=30)
     teacher = make_video("teacher.mkv", size=SIZE, frames=40)
     clips.write_speech(silent.with_name("speech.wav"), 1.0)
-    given = DubOptions(watermark=False, manifest=False, length="video", adapt=str(teacher))
+    given = DubOptions(**PLAIN, adapt=str(teacher))
     out = silent.with_name("o.mp4")
     tracker = ScriptedTracker(talking(syllables(0)))
     speech = silent.with_name("speech.wav")

@@ -32,7 +32,7 @@ from tests.dubbing import clips
 from tests.dubbing.clips import Actor
 from tests.dubbing.test_job import Talker
 
-QUIET = DubOptions(manifest=False, watermark=False)
+QUIET = DubOptions(manifest=False, watermark=False, enhance="none")
 
 
 @pytest.fixture(autouse=True)

@@ -34,7 +34,13 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(video: Path, speech: Path, out: Path, observer: Any = None, **options: Any) -> Any:
-    settings = {"length": "video", "plan_cache": False, "watermark": False, **options}
+    settings = {
+        "length": "video",
+        "plan_cache": False,
+        "watermark": False,
+        "enhance": "none",
+        **options,
+    }
     return dub(
         video,
         speech,

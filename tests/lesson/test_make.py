@@ -23,7 +23,7 @@ from lipwright.media.info import probe
 from tests.dubbing import clips
 from tests.dubbing.test_job import SIZE, Talker, face
 
-PLAIN = DubOptions(manifest=False, watermark=False, pixels="8")
+PLAIN = DubOptions(manifest=False, watermark=False, pixels="8", enhance="none")
 SPEAKER = """
 import sys, wave
 with wave.open(sys.argv[1], "wb") as file:

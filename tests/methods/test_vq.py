@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,20 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def exported(checkpoint: Path) -> Path:
+    """The same checkpoint with its graphs in it."""
+    path = checkpoint.with_name("with.safetensors")
+    path.write_bytes(checkpoint.read_bytes())
+    assert export_graphs(path)
+    return path
+
+
+def copy_of(path: Path, folder: Path) -> Path:
+    """A file of the test's own, to be changed."""
+    return Path(shutil.copy(path, folder))
+
+
 def inputs(n: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     g = torch.Generator().manual_seed(1)
     faces = torch.rand(n, 3, 64, 64, generator=g) * 2 - 1
@@ -128,9 +143,11 @@ def test_backends_agree(checkpoint: Path) -> None:
     faces, mel, reference = inputs(8)
     ours = TensorMethod(load_method(checkpoint, "cpu", "torch"))
     expected = ours.render(faces, mel, ours.start(reference))
+    encoder = ours.references.engine.module.encoder  # type: ignore[attr-defined]
+    renderer = ours.frames.engine.module.renderer  # type: ignore[attr-defined]
     for precision, tolerance in (("f32", 5e-3), ("bf16", 8e-2)):
-        references = OpenVinoEngine(ours.references.engine.module.encoder, precision)  # type: ignore[attr-defined]
-        frames = OpenVinoEngine(ours.frames.engine.module.renderer, precision)  # type: ignore[attr-defined]
+        references = OpenVinoEngine(encoder, precision, "references of test_backends_agree")
+        frames = OpenVinoEngine(renderer, precision, "frames of test_backends_agree")
         known = references(reference, torch.zeros(len(reference), 3))
         drawn, _, _, weights = (x.numpy() for x in frames(faces, mel, *known[:-1]))
         made = torch.from_numpy(put_back(drawn, weights, known[-1][0].numpy(), 64))
@@ -263,20 +280,17 @@ def test_every_default_is_shipped_and_loads(name: str) -> None:
     assert load_method(name, "cpu", "torch").name == name
 
 
-def test_graphs_of_a_checkpoint_draw_what_pytorch_draws(checkpoint: Path, tmp_path: Path) -> None:
+def test_graphs_of_a_checkpoint_draw_what_pytorch_draws(checkpoint: Path, exported: Path) -> None:
     """At another number of references and another length of speech than they were exported for."""
-    path = tmp_path / "with.safetensors"
-    path.write_bytes(checkpoint.read_bytes())
-    assert export_graphs(path)
-    plain, exported = load_method(checkpoint, "cpu", "torch"), load_method(path, "cpu")
-    assert exported.info.backend.startswith("openvino")
+    plain, by_graphs = load_method(checkpoint, "cpu", "torch"), load_method(exported, "cpu")
+    assert by_graphs.info.backend.startswith("openvino")
     wave = np.random.default_rng(0).normal(0, 0.1, 24_000).astype(np.float32)
-    audio = [method.speech_features(wave) for method in (plain, exported)]
+    audio = [method.speech_features(wave) for method in (plain, by_graphs)]
     assert np.abs(audio[0] - audio[1]).max() < 0.02
     faces, _, _ = inputs(5)
     reference = torch.rand(7, 3, 64, 64, generator=torch.Generator().manual_seed(4)).numpy()
     made = []
-    for method in (plain, exported):
+    for method in (plain, by_graphs):
         state = method.start(reference)
         made.append(method.render(faces.numpy(), audio[0][:, :20:4].T, state))
     assert np.abs(made[0].faces - made[1].faces).mean() < 0.08  # bfloat16 may turn a code
@@ -286,10 +300,8 @@ def test_graphs_of_a_checkpoint_draw_what_pytorch_draws(checkpoint: Path, tmp_pa
 
 
 @pytest.mark.parametrize("part", ["frames.xml", "frames.parts", "rest", "missing", "digest"])
-def test_a_changed_graph_is_refused(checkpoint: Path, tmp_path: Path, part: str) -> None:
-    path = tmp_path / "with.safetensors"
-    path.write_bytes(checkpoint.read_bytes())
-    export_graphs(path)
+def test_a_changed_graph_is_refused(exported: Path, tmp_path: Path, part: str) -> None:
+    path = copy_of(exported, tmp_path)
     with safe_open(str(path), "np") as file:
         header = json.loads(file.metadata()["lipwright"])
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -304,10 +316,8 @@ def test_a_changed_graph_is_refused(checkpoint: Path, tmp_path: Path, part: str)
         load_method(path, "cpu")
 
 
-def test_a_checkpoint_that_changes_while_it_is_in_use(checkpoint: Path, tmp_path: Path) -> None:
-    path = tmp_path / "with.safetensors"
-    path.write_bytes(checkpoint.read_bytes())
-    export_graphs(path)
+def test_a_checkpoint_that_changes_while_it_is_in_use(exported: Path, tmp_path: Path) -> None:
+    path = copy_of(exported, tmp_path)
     graph = read_graphs(path, read_header(path))["frames"]
     assert hashlib.sha256(graph.xml + graph.weights).hexdigest() == graph.digest
     with safe_open(str(path), "np") as file:
@@ -319,12 +329,9 @@ def test_a_checkpoint_that_changes_while_it_is_in_use(checkpoint: Path, tmp_path
         _ = graph.weights
 
 
-def test_networks_for_references_are_let_go(checkpoint: Path, tmp_path: Path) -> None:
+def test_networks_for_references_are_let_go(exported: Path) -> None:
     """They are large and wanted once per face; a second face gets the same from them."""
-    path = tmp_path / "with.safetensors"
-    path.write_bytes(checkpoint.read_bytes())
-    export_graphs(path)
-    method: Any = load_method(path, "cpu")
+    method: Any = load_method(exported, "cpu")
     reference = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(4)).numpy()
     one = method.start(reference)
     assert not method.references._compiled

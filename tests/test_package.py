@@ -101,7 +101,7 @@ def modules_loaded_by(statement: str) -> set[str]:
 
 
 def imports_of(path: Path) -> set[str]:
-    """Rooms of the package that a file imports, at any depth of the code."""
+    """Subpackages and modules of lipwright that a file imports, at any depth of the code."""
     rooms = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = []

@@ -1,4 +1,4 @@
-"""Plane geometry that several rooms need: smooth steps and similarity transforms.
+"""Plane geometry that several packages need: smooth steps and similarity transforms.
 
 The functions take NumPy arrays and PyTorch tensors alike and give back what they were given; the
 module imports nothing of the package.

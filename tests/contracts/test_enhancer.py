@@ -203,6 +203,8 @@ def test_names() -> None:
     assert get_args(Enhance) == CHOICES == ("auto", "none", *ENHANCERS)
     told = info_of(DubOptions.__dataclass_fields__["enhance"]).help
     assert all(f"{name}: {spec.summary}" in told for name, spec in ENHANCERS.items())
+    told = info_of(DubOptions.__dataclass_fields__["enhance_weights"]).help
+    assert all((name in told) == spec.weights for name, spec in ENHANCERS.items())
     assert AUTO in ENHANCERS
     assert load_enhancer("none") is None
     chosen = load_enhancer("auto")

@@ -99,6 +99,3 @@ CHECKPOINTS: dict[str, tuple[str, Callable[[Path], Path] | None]] = {
     **{name: (name, None) for name, entry in METHODS.items() if entry.weightless},
 }
 """Name of the variant -> registered method, and what writes its checkpoint (None: it has none)."""
-SEES_ITS_OWN_FRAME = {"copy", "wav2lip", "lipgan", "landmark"}
-"""These draw on the source frame itself, mouth included, as published (or change nothing); every
-other method is held to draw the same mouth whatever the source's mouth does."""

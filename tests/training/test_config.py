@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lipwright.errors import LipwrightError
 from lipwright.training.config import apply_overrides, parse, read_yaml
+from lipwright.training.stages.configs import find_config
+from lipwright.training.stages.registry import STAGES
 from lipwright.training.stages.vqgan import VQGANConfig
 
 
@@ -45,3 +48,13 @@ def test_an_override_of_nothing_is_the_empty_string() -> None:
     assert config == {"vqgan": {"taken_from": ""}, "a": None}
     values = apply_overrides({"taken_from": "vq"}, ["taken_from="])
     assert parse(VQGANConfig, values, "test").taken_from == ""
+
+
+def test_a_config_that_is_not_there_names_those_that_are() -> None:
+    with pytest.raises(
+        LipwrightError, match=r"no config 'huge' for the stage vqgan.*one of .*tiny"
+    ):
+        find_config("huge", STAGES["vqgan"])
+    new = replace(STAGES["vqgan"], name="toy", method="toy")
+    with pytest.raises(LipwrightError, match="stage toy; give a YAML file: none comes with"):
+        find_config("tiny", new)

@@ -156,7 +156,8 @@ class DubOptions:
     )
     enhance_weights: str | Path | None = option(
         None,
-        "Checkpoint of --enhance restorer, as lipwright train restorer writes it.",
+        f"Checkpoint of the enhancer, for {enhancers.takers_in_words()}; that of restorer is what "
+        "lipwright train restorer writes.",
         "Model",
         shapes=False,
         metavar="PATH",

@@ -66,6 +66,12 @@ def choices_in_words() -> str:
     return "; ".join((*parts, f"auto: {AUTO}", "none: the drawn mouth as it is")) + "."
 
 
+def takers_in_words() -> str:
+    """The enhancers that take a checkpoint: ``a, b or c``."""
+    *names, last = (name for name, spec in ENHANCERS.items() if spec.weights)
+    return f"{', '.join(names)} or {last}" if names else last
+
+
 def load_enhancer(name: str, weights: Path | None = None) -> Enhancer | None:
     """An enhancer by name; None for ``none``.
 
@@ -81,10 +87,9 @@ def load_enhancer(name: str, weights: Path | None = None) -> Enhancer | None:
     if spec is None and name != "none":
         raise LipwrightError(f"There is no enhancer {name!r}; choose one of {', '.join(CHOICES)}.")
     if weights is not None and (spec is None or not spec.weights):
-        takers = " or ".join(other for other, entry in ENHANCERS.items() if entry.weights)
         raise LipwrightError(
             f"--enhance {name} takes no weights; leave out --enhance-weights, or use --enhance "
-            f"{takers}."
+            f"{takers_in_words()}."
         )
     if spec is None:
         return None

@@ -181,8 +181,10 @@ class Method(ABC):
         Args:
             faces: (B, 3, S, S) RGB float32 in [-1, 1], the aligned source frames (head pose,
                 light, identity).
-            audio: (B, C, W) windows of the speech features, W = ``info.audio.steps``; or (B, K)
-                single columns of them for a method with ``info.whole_speech``.
+            audio: (B, C, W) windows of the speech features, C = 80 bands of log-mel by default,
+                W = ``info.audio.steps``, of which column ``info.audio.before`` is the time of the
+                frame; or (B, K) single columns of them for a method with ``info.whole_speech``.
+                Where nobody speaks they are faded to silence (-4; 0 of single columns).
             state: what :meth:`start` returned.
         """
 

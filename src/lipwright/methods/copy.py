@@ -1,4 +1,4 @@
-"""The baseline that changes nothing: the faces come back as they went in.
+"""The method for comparison that changes nothing: the faces come back as they went in.
 
 Every table has a row that shows what the pipeline itself costs; it also lets the whole job be
 tested without a network.

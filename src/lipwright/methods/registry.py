@@ -32,12 +32,16 @@ class MethodEntry:
             checkpoint's path (None where there is none), device and backend.
         shipped: its checkpoint in ``lipwright/weights/shipped``; None if it has none.
         weightless: whether it needs no checkpoint at all.
+        sees_mouth: whether it draws on the source frame with the mouth in it, on purpose. The
+            contract suite holds every other method to draw the same mouth whatever the source's
+            mouth does.
     """
 
     name: str
     loader: str
     shipped: str | None = None
     weightless: bool = False
+    sees_mouth: bool = False
 
     def load(self, path: Path | None, device: str, backend: str) -> Method:
         """Build the method."""
@@ -61,12 +65,15 @@ METHODS = {
         MethodEntry("vq-paper", "lipwright.methods.vq:load_vq_paper", "vq-paper-small.safetensors"),
         MethodEntry("memory", "lipwright.methods.memory:load_memory", "memory-tiny.safetensors"),
         MethodEntry(
-            "landmark", "lipwright.methods.landmark:load_landmark", "landmark-tiny.safetensors"
+            "landmark",
+            "lipwright.methods.landmark:load_landmark",
+            "landmark-tiny.safetensors",
+            sees_mouth=True,
         ),
-        MethodEntry("wav2lip", "lipwright.methods.pixel:load_wav2lip"),
-        MethodEntry("lipgan", "lipwright.methods.pixel:load_lipgan"),
+        MethodEntry("wav2lip", "lipwright.methods.pixel:load_wav2lip", sees_mouth=True),
+        MethodEntry("lipgan", "lipwright.methods.pixel:load_lipgan", sees_mouth=True),
         MethodEntry("speech2vid", "lipwright.methods.pixel:load_speech2vid"),
-        MethodEntry("copy", "lipwright.methods.copy:load_copy", weightless=True),
+        MethodEntry("copy", "lipwright.methods.copy:load_copy", weightless=True, sees_mouth=True),
     )
 }
 """All methods by name."""
@@ -111,7 +118,8 @@ def load_method(
         weights: a checkpoint; it has to be of the named method, if one is named.
 
     Raises:
-        LipwrightError: no such method or file, a damaged checkpoint, an absent device.
+        LipwrightError: no such method or file, a damaged checkpoint, weights for a method that
+            takes none, an absent device.
     """
     name = None if name_or_path is None else str(name_or_path)
     if name in METHODS:
@@ -121,6 +129,11 @@ def load_method(
     else:
         path = Path(weights if name is None else name)  # type: ignore[arg-type]
         entry = METHODS[method_of(path)]
+    if path is not None and entry.weightless:
+        raise LipwrightError(
+            f"the method '{entry.name}' takes no weights; leave out --weights, or name another "
+            "method."
+        )
     if path is None and not entry.weightless:
         path = shipped(entry.name)
     return entry.load(path, device, backend)

@@ -37,12 +37,13 @@ class MetricInfo:
         source: paper or code that defines it.
         fidelity: see :data:`Fidelity`.
         deviations: in words; empty only for ``exact``.
-        better: which way is good.
+        better: whether high or low values are good, or those near the real video's; see
+            :data:`Better`.
         unit: of the value.
         digits: decimals that are worth printing.
         needs: names of the published networks without which it is left out.
         paired: it compares with the real video, so the real video itself has no value.
-        protocols: those that measure it.
+        protocols: the evaluation protocols that report it.
         aim: the best value, where that is a number and not the value of the real video.
     """
 
@@ -119,7 +120,8 @@ class Moment:
     """A pair of crops of one moment, and its place in the clip.
 
     Attributes:
-        crops: both pictures, see there.
+        crops: ``crops.real`` and ``crops.result``, (S, S, 3) uint8 RGB, aligned alike by the real
+            face.
         after_gap: the frame before it was left out (no face, no partner).
         times_at_25: how often the frame occurs where the clip is seen at 25 frames a second.
     """
@@ -157,12 +159,12 @@ class ClipResult:
 class Metric:
     """One measure of one clip: made, given the moments of the clip in order, asked for its values.
 
-    A new metric is a subclass in a file of its own and a line in :mod:`catalogue`.
+    A new metric is a subclass in a file of its own and a line in the list of :mod:`catalogue`.
 
     Attributes:
         infos: the numbers that it gives, each with its identity card.
         also: further values of a clip that have no row in tables.
-        every: :meth:`add` is called with the first of so many moments.
+        every: :meth:`add` is called for moments 0, ``every``, 2 ``every`` and so on of a clip.
     """
 
     infos: ClassVar[tuple[MetricInfo, ...]]
@@ -231,7 +233,7 @@ class FeatureMetric(Metric):
     Attributes:
         key: begins the names of its features.
         batch: so many are embedded at once.
-        rest: what does not fill a batch is embedded as well.
+        rest: whether what does not fill a batch at the end is embedded as well.
     """
 
     key: ClassVar[str]

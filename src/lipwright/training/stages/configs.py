@@ -42,9 +42,10 @@ def find_config(name: str, spec: StageSpec | None = None) -> Path:
             found = folder / method / f"{candidate}.yaml"
             if found.is_file():
                 return found
+    sizes = ", ".join(_sizes(method, prefix))
     raise LipwrightError(
         f"there is no config '{name}'{f' for the stage {spec.name}' if spec else ''}; give a YAML "
-        f"file, or one of {', '.join(_sizes(method, prefix)) or 'none'}."
+        + (f"file, or one of {sizes}." if sizes else "file: none comes with Lipwright.")
     )
 
 

@@ -25,7 +25,7 @@ class StageSpec:
     Attributes:
         name: as on the command line, in a config and as the folder of its results.
         method: the method it belongs to, which is also the folder of its shipped configs.
-        summary: what it makes, for help and docs.
+        summary: what it makes, for help and docs; completes "Makes ...", no full stop.
         needs: earlier stages without which it never runs.
         config: ``module:Class`` of its config section, a pydantic model.
         needs_by_config: ``module:function`` from its config section to the names of further stages

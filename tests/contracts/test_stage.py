@@ -17,6 +17,7 @@ import torch
 
 from lipwright.errors import LipwrightError
 from lipwright.methods import export
+from lipwright.methods.registry import METHODS
 from lipwright.training.config import read_yaml
 from lipwright.training.stages.configs import find_config
 from lipwright.training.stages.registry import STAGES, StageSpec, methods
@@ -148,6 +149,8 @@ def test_a_stage_ends_with_its_result(name: str, finished: Callable[[str], Path]
     assert result.exists()
     if result.is_file():
         checkpoint = load_checkpoint(result)
+        becomes_graphs = spec.final and METHODS[checkpoint.header["method"]].exports is not None
+        assert ("graphs" in checkpoint.header) == becomes_graphs
         assert checkpoint.header["licence"]
         assert checkpoint.header["training"]
         assert all(

@@ -49,9 +49,16 @@ def made(talkers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(talkers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def two(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two short clips, for runs that are stopped and go on."""
+    folder = tmp_path_factory.mktemp("two")
+    return [write_talker(folder / f"{name}.mkv", 2, seed=3 + n) for n, name in enumerate("ab")]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(two: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("uninterrupted") / "corpus"
-    prepare([talkers / "good.mkv", talkers / "late.mkv"], out, SMALL, ALONE)
+    prepare(two, out, SMALL, ALONE)
     return out
 
 
@@ -238,9 +245,12 @@ class PowerCutError(Exception):
 
 @pytest.mark.parametrize("when", ["cut", "sync", "finish"])
 def test_an_interrupted_run_goes_on(
-    talkers: Path, uninterrupted: Path, tmp_path: Path, when: str, monkeypatch: pytest.MonkeyPatch
+    two: list[Path],
+    uninterrupted: Path,
+    tmp_path: Path,
+    when: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    chosen = [talkers / "good.mkv", talkers / "late.mkv"]
     out = tmp_path / "corpus"
     calls: list[str] = []
     original = dict(module.STEPS)
@@ -259,39 +269,38 @@ def test_an_interrupted_run_goes_on(
             raise PowerCutError
 
     with pytest.raises(PowerCutError):
-        prepare(chosen, out, SMALL, ALONE, stop)
+        prepare(two, out, SMALL, ALONE, stop)
     unfinished = next((out / "steps").glob(f"*-{when}.jsonl"))
     with unfinished.open("a") as file:
         file.write('{"source": "half a li')  # what a crash in the middle of writing leaves
-    summary = prepare(chosen, out, SMALL, ALONE)
+    summary = prepare(two, out, SMALL, ALONE)
     assert summary.clips == 2
     assert calls.count(when) == 2  # one before the stop, one after; none twice
     assert calls.count("cut") == 2
     assert_same_corpus(out, uninterrupted)
     before = len(calls)
-    prepare(chosen, out, SMALL, ALONE)
+    prepare(two, out, SMALL, ALONE)
     assert len(calls) == before  # all is done
 
 
 def test_a_step_that_broke_down_is_tried_again(
-    talkers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    two: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "corpus"
     original = dict(module.STEPS)
 
     def broken(row, work):  # type: ignore[no-untyped-def]
-        if "late" in row["source"]:
+        if row["source"].endswith("b.mkv"):
             raise ZeroDivisionError("a bug")
         return original["finish"](row, work)
 
-    chosen = [talkers / "good.mkv", talkers / "late.mkv"]
     steps = tuple((n, broken if n == "finish" else step) for n, step in module.STEPS)
     monkeypatch.setattr(module, "STEPS", steps)
-    summary = prepare(chosen, out, SMALL, ALONE)
+    summary = prepare(two, out, SMALL, ALONE)
     assert summary.rejected == {"failed": 1}
     assert summary.clips == 1
     monkeypatch.undo()
-    assert prepare(chosen, out, SMALL, ALONE).clips == 2
+    assert prepare(two, out, SMALL, ALONE).clips == 2
     assert not (out / "scratch").exists()
 
 

@@ -342,7 +342,7 @@ def test_plan_is_kept_for_the_next_dub(place: Path, tmp_path: Path) -> None:
         place / "v.mp4",
         place / "s.wav",
         place / "b.mkv",
-        DubOptions(lossless=True, watermark=False, manifest=False),
+        DubOptions(lossless=True, watermark=False, manifest=False, enhance="none"),
         method=Talker(),
         tracker=tracker,
     )

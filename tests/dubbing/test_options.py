@@ -20,7 +20,7 @@ RESOLVED = {"method", "weights", "enhance_weights", "device", "backend"}
 """A job's identity names what these came to."""
 BESIDE = {
     *("manifest", "certificate", "key", "time_stamp", "consent", "report", "resume", "preview"),
-    *("keep_streams", "plan_cache", "overwrite", "compare", "limit", "ray"),
+    *("plan_cache", "overwrite", "compare", "limit", "ray"),
 }
 """These change the file, or nothing, but no encoded frame."""
 
@@ -62,6 +62,7 @@ CHANGED = {
     "watermark": False,
     "seed": 1,
     "batch_size": 4,
+    "keep_streams": True,
     "silence_gate": False,
     "detail": "off",
     "fps": Fraction(30000, 1001),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,15 @@ def config(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     path = tmp_path_factory.mktemp("config") / "tiny.yaml"
     path.write_text(yaml.safe_dump(request.module.CONFIG))
     return path
+
+
+@pytest.fixture(scope="module")
+def no_graphs() -> Iterator[None]:
+    """Stages end without the export of graphs, which takes longer than these trainings.
+
+    That they end with it is in the contract suite of stages.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for place in ("training.join", "methods.graphs"):
+            patch.setattr(f"lipwright.{place}.export_graphs", lambda path: False)
+        yield

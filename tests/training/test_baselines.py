@@ -29,6 +29,8 @@ from lipwright.weights.checkpoint import load_checkpoint, read_header
 
 from .tiny import log_of
 
+pytestmark = pytest.mark.usefixtures("no_graphs")
+
 CONFIGS = Path(__file__).parents[2] / "configs" / "baselines"
 RUN = {
     "steps": 8,

@@ -20,6 +20,8 @@ from lipwright.weights.checkpoint import load_checkpoint
 
 from .tiny import make_corpus
 
+pytestmark = pytest.mark.usefixtures("no_graphs")
+
 
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:

@@ -39,6 +39,8 @@ from tests.models.test_landmark_networks import AUDIO, DISCRIMINATOR, VIDEO
 
 from .tiny import make_corpus, points_of, read_mfcc
 
+pytestmark = pytest.mark.usefixtures("no_graphs")
+
 RUN = {"batch": 2, "precision": "fp32", "validate_every": 4, "validate_batches": 1, "log_every": 2}
 CONFIG: dict[str, Any] = {
     "landmarks": {},

@@ -30,6 +30,8 @@ from lipwright.weights.checkpoint import load_checkpoint, read_header
 
 from .tiny import log_of
 
+pytestmark = pytest.mark.usefixtures("no_graphs")
+
 CONFIGS = Path(__file__).parents[2] / "configs" / "memory"
 CONTEXT = Context(torch.device("cpu"), lambda: torch.autocast("cpu", enabled=False))
 RUN = {

@@ -5,7 +5,6 @@ first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +26,9 @@ from lipwright.weights.checkpoint import load_checkpoint
 from .test_paper_path import CONFIG
 from .tiny import log_of, make_corpus
 
+pytestmark = pytest.mark.usefixtures("no_graphs")
+
 SHARED = {"window": 5, "dim": 20, "shared": True, "shared_channels": [8, 8], "shared_width": 16}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_graphs() -> Iterator[None]:
-    """These tests are about weights; graphs of joined files are the contract suite's (stages)."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lipwright.training.join.export_graphs", lambda path: False)
-        yield
 
 
 @pytest.fixture(scope="module")

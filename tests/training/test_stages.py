@@ -18,6 +18,8 @@ from lipwright.weights.checkpoint import load_checkpoint, read_header
 
 from .tiny import log_of
 
+pytestmark = pytest.mark.usefixtures("no_graphs")
+
 TINY_VQGAN: dict[str, Any] = {
     "channels": [8, 16],
     "blocks": 1,

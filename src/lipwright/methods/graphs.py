@@ -1,30 +1,20 @@
-"""Which networks of a checkpoint become graphs, by method; needs PyTorch."""
+"""The graphs of a joined checkpoint; needs PyTorch."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
-from lipwright.methods.base import BATCH
 from lipwright.methods.export import add_graphs
+from lipwright.methods.registry import METHODS
 from lipwright.weights.container import read_header
 
 
 def export_graphs(path: Path) -> bool:
-    """Put the graphs into a joined checkpoint; False for a method that has none yet."""
-    method = read_header(path)["method"]
-    if method == "vq":
-        from lipwright.methods import vq_networks
-        from lipwright.methods.vq import REFERENCE_ROWS
-
-        add_graphs(path, vq_networks.exports_of(path, BATCH, REFERENCE_ROWS))
-    elif method == "memory":
-        from lipwright.methods import memory_networks
-
-        add_graphs(path, memory_networks.exports_of(path, BATCH))
-    elif method == "landmark":
-        from lipwright.methods import landmark_networks
-
-        add_graphs(path, landmark_networks.exports_of(path))
-    else:
+    """Put the graphs into a joined checkpoint; False for a method that has none."""
+    exports = METHODS[read_header(path)["method"]].exports
+    if exports is None:
         return False
+    module, function = exports.split(":")
+    add_graphs(path, getattr(import_module(module), function)(path))
     return True

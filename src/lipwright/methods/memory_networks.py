@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lipwright.face_regions import MOUTH_ELLIPSE
 from lipwright.geometry import smoothstep
+from lipwright.methods.base import BATCH
 from lipwright.methods.export import Export
 from lipwright.methods.speech_graphs import speech_exports, speech_modules
 from lipwright.models.memory_audio import AudioEncoder
@@ -147,7 +148,7 @@ def modules_of(path: Path) -> dict[str, nn.Module]:
     return {name: module.eval().requires_grad_(False) for name, module in found.items()}
 
 
-def exports_of(path: Path, batch: int) -> dict[str, Export]:
+def exports_of(path: Path, batch: int = BATCH) -> dict[str, Export]:
     """What becomes the graphs of a checkpoint."""
     modules = modules_of(path)
     drawer = modules["draw"]

@@ -32,6 +32,8 @@ class MethodEntry:
             checkpoint's path (None where there is none), device and backend.
         shipped: its checkpoint in ``lipwright/weights/shipped``; None if it has none.
         weightless: whether it needs no checkpoint at all.
+        exports: ``module:function`` from the path of a checkpoint to those of its networks that are
+            kept in it as graphs; None for a method that PyTorch runs. It may import PyTorch.
         sees_mouth: whether it draws on the source frame with the mouth in it, on purpose. The
             contract suite holds every other method to draw the same mouth whatever the source's
             mouth does.
@@ -41,6 +43,7 @@ class MethodEntry:
     loader: str
     shipped: str | None = None
     weightless: bool = False
+    exports: str | None = None
     sees_mouth: bool = False
 
     def load(self, path: Path | None, device: str, backend: str) -> Method:
@@ -61,13 +64,24 @@ class MethodEntry:
 METHODS = {
     entry.name: entry
     for entry in (
-        MethodEntry("vq", "lipwright.methods.vq:load_vq", "vq-tiny.safetensors"),
+        MethodEntry(
+            "vq",
+            "lipwright.methods.vq:load_vq",
+            "vq-tiny.safetensors",
+            exports="lipwright.methods.vq_networks:exports_of",
+        ),
         MethodEntry("vq-paper", "lipwright.methods.vq:load_vq_paper", "vq-paper-small.safetensors"),
-        MethodEntry("memory", "lipwright.methods.memory:load_memory", "memory-tiny.safetensors"),
+        MethodEntry(
+            "memory",
+            "lipwright.methods.memory:load_memory",
+            "memory-tiny.safetensors",
+            exports="lipwright.methods.memory_networks:exports_of",
+        ),
         MethodEntry(
             "landmark",
             "lipwright.methods.landmark:load_landmark",
             "landmark-tiny.safetensors",
+            exports="lipwright.methods.landmark_networks:exports_of",
             sees_mouth=True,
         ),
         MethodEntry("wav2lip", "lipwright.methods.pixel:load_wav2lip", sees_mouth=True),

@@ -8,9 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lipwright.methods.base import BATCH
 from lipwright.methods.encoded_speech import ENCODER
 from lipwright.methods.export import Export
 from lipwright.methods.speech_graphs import speech_exports, speech_modules
+from lipwright.methods.vq import REFERENCE_ROWS
 from lipwright.models.encoder_lips import EncoderToLips
 from lipwright.models.gallery_generator import GalleryGenerator
 from lipwright.models.generator import CodeGenerator
@@ -107,7 +109,7 @@ def modules_of(path: Path) -> dict[str, nn.Module]:
     return {name: module.eval() for name, module in found.items()}
 
 
-def exports_of(path: Path, batch: int, rows: int) -> dict[str, Export]:
+def exports_of(path: Path, batch: int = BATCH, rows: int = REFERENCE_ROWS) -> dict[str, Export]:
     """What becomes the graphs of a joined checkpoint: modules, example inputs, free dimensions."""
     checkpoint = load_checkpoint(path)
     modules, fields = modules_of(path), checkpoint.fields

@@ -52,6 +52,7 @@ class Encoding:
         interlaced: whether the frames are stored as two fields each.
         says_range: whether the stored pictures can say that their codes use the full range.
         captions: whether the pictures keep the closed captions that the source's frames carry.
+        fewer_bits: whether they are stored in 8 bits only because the encoder here has no more.
     """
 
     codec: str
@@ -63,6 +64,7 @@ class Encoding:
     interlaced: bool = False
     says_range: bool = True
     captions: bool = False
+    fewer_bits: bool = False
 
 
 def kind_of(out: Path) -> Kind:
@@ -197,6 +199,11 @@ def losses(info: VideoInfo, kind: Kind, encoding: Encoding) -> list[str]:
         found.append(
             f"{path} is interlaced, which this output cannot say, so that players will show its "
             "lines as combs; use --deinterlace, or write .mp4, .mov or .mkv without --pixels."
+        )
+    if encoding.fewer_bits:
+        found.append(
+            f"The pixels of {path} have {info.bit_depth} bits and are stored in 8, for the VP9 "
+            "encoder of this installation has no more; --codec hevc keeps them."
         )
     found += _hdr_losses(info, encoding)
     deep = layout_of(encoding.pix_fmt)
@@ -358,11 +365,18 @@ def _vp9(
     kind: Kind, info: VideoInfo, sampling: str, depth: int, crf: int, speed: dict[str, str]
 ) -> Encoding:
     size, aspect = _square(kind, info)
+    # Most builds of libvpx are made without its 10 bits.
+    fewer_bits = depth > 8 and not _encodes_format("libvpx-vp9", f"yuv{sampling}p{depth}le")
+    depth = 8 if fewer_bits else depth
     options = {**speed, "row-mt": "1", "b": "0", "crf": str(max(1, round(crf * 1.5)))}
     pix_fmt = f"yuv{sampling}p" + ("" if depth == 8 else f"{depth}le")
     if _has_alpha(info) and kind in ("webm", "mkv"):
         pix_fmt = "yuva420p"  # the only form in which VP9 has alpha: as a second picture
-    return Encoding("libvpx-vp9", pix_fmt, options, size, aspect)
+    return Encoding("libvpx-vp9", pix_fmt, options, size, aspect, fewer_bits=fewer_bits)
+
+
+def _encodes_format(codec: str, pix_fmt: str) -> bool:
+    return pix_fmt in {f.name for f in av.Codec(codec, "w").video_formats or []}
 
 
 def _square(kind: Kind, info: VideoInfo) -> tuple[tuple[int, int], Fraction]:
@@ -384,8 +398,7 @@ def _lossless(kind: Kind, info: VideoInfo) -> Encoding:
         )
     size = (info.width, info.height)
     stored = {"gbrp": "bgr0", "gbrap": "bgra"}.get(info.pix_fmt, info.pix_fmt)
-    known = {f.name for f in av.Codec("ffv1", "w").video_formats or []}
-    if stored not in known:
+    if not _encodes_format("ffv1", stored):
         raise LipwrightError(
             f"{info.path} has the pixel format {info.source_pix_fmt}, which FFV1 cannot hold "
             "without loss; omit --lossless."

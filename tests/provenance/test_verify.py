@@ -276,6 +276,30 @@ def test_a_chain_of_edits(make_video: MakeVideo, tmp_path: Path) -> None:
     with c2pa.Reader(str(second)) as reader:
         assert reader.get_validation_state() == "Valid"
         assert len(json.loads(reader.json())["manifests"]) == 2
+    third = tmp_path / "third.mp4"
+    make(make_video, third, [Input.of("video", second)])
+    found = verify(third)
+    told = [line for line in found.sentences if "of its own" in line]
+    assert [line.split()[0] for line in told] == ["second.mp4", "first.mp4"]
+    for line in told:
+        assert "signed with a self-made certificate, which says that AI took part" in line
+        assert line.endswith("it was intact when the file was used.")
+    assert [p["name"] for p in found.to_json()["manifest"]["parents"]] == [
+        "second.mp4",
+        "first.mp4",
+    ]
+
+
+def test_what_is_made_of_a_changed_file_says_so(make_video: MakeVideo, tmp_path: Path) -> None:
+    first, second = tmp_path / "first.mp4", tmp_path / "second.mp4"
+    make(make_video, first)
+    flip(first)
+    make(make_video, second, [Input.of("video", first)])
+    found = verify(second)
+    assert found.status == "valid"
+    (told,) = [line for line in found.sentences if "of its own" in line]
+    assert "it was broken (the picture or sound was changed after signing) when" in told
+    assert not [line for line in verify(first).sentences if "of its own" in line]
 
 
 def test_a_failed_signature_leaves_the_file_alone(

@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lipwright.errors import LipwrightError
-from lipwright.provenance.record.manifest_reader import ManifestReport, read_manifest
+from lipwright.provenance.record.certificate import COMMON_NAME
+from lipwright.provenance.record.manifest_reader import (
+    ManifestReport,
+    ParentManifest,
+    read_manifest,
+)
 from lipwright.provenance.record.registry import Entry, HashedFile, read_registry
 from lipwright.provenance.watermark.detect import Effort, Search, detect_file
 from lipwright.provenance.watermark.detection_report import DetectionReport
@@ -222,6 +227,7 @@ def _describe_manifest(
             f"Made from {item.get('role', 'file')} {item.get('name', '?')} "
             f"(sha256 {item.get('sha256', '')[:16]}...)."
         )
+    found.sentences += [_describe_parent(parent) for parent in manifest.parents]
     if manifest.consent:
         consent = manifest.consent
         found.sentences.append(
@@ -230,6 +236,18 @@ def _describe_manifest(
         )
     elif manifest.generator.startswith("lipwright"):
         found.sentences.append("No consent is on record.")
+
+
+def _describe_parent(parent: ParentManifest) -> str:
+    signer = parent.signer or "an unnamed signer"
+    signed = "with a self-made certificate" if parent.signer == COMMON_NAME else f"by {signer}"
+    said = "says that AI took part" if parent.ai_edited else "says nothing of AI"
+    reasons = f" ({'; '.join(parent.problems)})" if parent.problems else ""
+    state = f"broken{reasons}" if parent.problems else "intact"
+    return (
+        f"{parent.name} had a C2PA manifest of its own, signed {signed}, which {said}; it was "
+        f"{state} when the file was used."
+    )
 
 
 def _describe_lost_manifest(watermark: DetectionReport | None, entry: Entry | None) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +32,26 @@ _WORDS = {
 _BEGINNING = 2**22  # where manifests lie in files that can be streamed
 
 
+_MOST_PARENTS = 16
+
+
+@dataclass(frozen=True)
+class ParentManifest:
+    """The manifest that a file brought along which the present one was made from.
+
+    Attributes:
+        name: of that file.
+        signer: name in its certificate.
+        ai_edited: whether it says that AI made or changed the content.
+        problems: what was broken when the file was used, in words; empty where it was intact.
+    """
+
+    name: str
+    signer: str
+    ai_edited: bool
+    problems: list[str]
+
+
 @dataclass(frozen=True)
 class ManifestReport:
     """What a manifest says and whether that still holds.
@@ -50,6 +71,7 @@ class ManifestReport:
         inputs: files it was made from: role, name and sha256.
         consent: the consent record.
         mark_id: watermark id that belongs to the file, eight hexadecimal digits.
+        parents: manifests of the files it was made from, and of those that these were made from.
     """
 
     state: ManifestState
@@ -65,6 +87,7 @@ class ManifestReport:
     inputs: list[dict[str, str]] = field(default_factory=list)
     consent: dict[str, Any] | None = None
     mark_id: str | None = None
+    parents: list[ParentManifest] = field(default_factory=list)
 
 
 def read_manifest(path: Path, trust_anchors: Path | None = None) -> ManifestReport | None:
@@ -133,14 +156,8 @@ def _report(stored: dict[str, Any], state: str | None, sidecar: str | None) -> M
     # Whoever made the file wrote this; it goes to terminals and pages.
     store: dict[str, Any] = printable_values(stored)
     active = store.get("manifests", {}).get(store.get("active_manifest"), {})
-    problems = [
-        _WORDS.get(status.get("code", ""), status.get("explanation") or status.get("code", ""))
-        for status in store.get("validation_status") or []
-        if status.get("code") != _UNTRUSTED
-    ]
-    signature = active.get("signature_info") or {}
-    name = str(signature.get("common_name") or signature.get("issuer") or "")
-    actions = list(_actions(active))
+    problems = _problems(store.get("validation_status"))
+    signature, name = active.get("signature_info") or {}, _signer(active)
     assertions = {str(a.get("label")): a.get("data") for a in active.get("assertions") or []}
     facts = assertions.get(f"{PREFIX}.facts")
     facts = facts if isinstance(facts, dict) else {}
@@ -156,13 +173,49 @@ def _report(stored: dict[str, Any], state: str | None, sidecar: str | None) -> M
         signed_here=_is_ours(str(signature.get("cert_serial_number") or "")),
         self_made=name == COMMON_NAME,
         generator=generator,
-        ai_edited=any("lgorithmicMedia" in str(a.get("digitalSourceType")) for a in actions),
+        ai_edited=_says_ai(active),
         model=str(facts.get("model") or ""),
-        edits=[str(a["description"]) for a in actions if a.get("description")],
+        edits=[str(a["description"]) for a in _actions(active) if a.get("description")],
         inputs=[{str(k): str(v) for k, v in i.items()} for i in facts.get("inputs") or []],
         consent=consent if isinstance(consent, dict) else None,
         mark_id=_mark_id(assertions.get("c2pa.soft-binding")),
+        parents=list(islice(_parents(active, store.get("manifests", {})), _MOST_PARENTS)),
     )
+
+
+def _problems(statuses: object) -> list[str]:
+    """Failed checks in words."""
+    return [
+        _WORDS.get(status.get("code", ""), status.get("explanation") or status.get("code", ""))
+        for status in (statuses if isinstance(statuses, list) else [])
+        if status.get("code") != _UNTRUSTED
+    ]
+
+
+def _signer(manifest: dict[str, Any]) -> str:
+    signature = manifest.get("signature_info") or {}
+    return str(signature.get("common_name") or signature.get("issuer") or "")
+
+
+def _says_ai(manifest: dict[str, Any]) -> bool:
+    kinds = (str(action.get("digitalSourceType")) for action in _actions(manifest))
+    return any("lgorithmicMedia" in kind for kind in kinds)
+
+
+def _parents(
+    manifest: dict[str, Any], manifests: dict[str, Any], seen: frozenset[str] = frozenset()
+) -> Iterator[ParentManifest]:
+    """Manifests of the ingredients, each followed by those of its own."""
+    for ingredient in manifest.get("ingredients") or []:
+        label = str(ingredient.get("active_manifest"))
+        own = manifests.get(label)
+        if not isinstance(own, dict) or label in seen:
+            continue
+        checks = (ingredient.get("validation_results") or {}).get("activeManifest") or {}
+        problems = _problems(checks.get("failure"))
+        name = str(ingredient.get("title") or "a file without a name")
+        yield ParentManifest(name, _signer(own), _says_ai(own), problems)
+        yield from _parents(own, manifests, seen | {label})
 
 
 def _actions(active: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from lipwright.dubbing.report import Report
 from lipwright.media.encoding import choose_encoding
 from lipwright.media.info import probe
 from lipwright.methods.copy import CopyMethod
-from tests.conftest import write_video
+from tests.conftest import ffprobe, write_video
 from tests.dubbing.clips import Actor, ScriptedTracker, write_speech
 from tests.media.captions import add_captions, captions_of
 
@@ -71,3 +72,22 @@ def test_a_video_that_goes_on_shows_them_once(captioned: Path, length: str) -> N
     out, report = dubbed(captioned, "o.mp4", seconds=3.0, keep_streams=True, length=length)
     assert report.frames >= 75
     assert captions_of(out) == [TEXT]
+
+
+def test_a_caption_track_of_quicktime_is_kept(captioned: Path) -> None:
+    """MOV can have the same bytes in a stream of their own; ffmpeg makes one here."""
+    film = captioned.with_name("film.mov")
+    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", f"movie={captioned.name}[out+subcc]"]
+    command += ["-i", str(captioned), "-map", "1:v", "-map", "0:s", "-c", "copy"]
+    command += ["-bsf:v", "filter_units=remove_types=6", str(film)]
+    subprocess.run(command, check=True, cwd=captioned.parent)
+    assert not probe(film).captions
+    out, report = dubbed(film, "o.mov", keep_streams=True)
+    assert report.warnings == []
+    read = ["ffmpeg", "-v", "error", "-i", str(out), "-map", "0:s", "-f", "srt", "-"]
+    made = subprocess.run(read, check=True, capture_output=True, text=True).stdout
+    assert TEXT in made
+    (kept,) = [s for s in ffprobe(out, "-show_streams")["streams"] if s["codec_type"] == "subtitle"]
+    assert kept["codec_name"] == "eia_608"
+    _, report = dubbed(film, "o.mkv", keep_streams=True)
+    assert "cannot be kept in a mkv file" in report.warnings[0]

@@ -48,7 +48,7 @@ _UNPLAYABLE: dict[Kind, set[str]] = {"mp4": {"ac3", "eac3"}}
 """Legal, but silent in browsers and in many players; as the only speech they are encoded anew."""
 SUBTITLES: dict[Kind, set[str]] = {
     "mp4": {"mov_text"},
-    "mov": {"mov_text"},
+    "mov": {"mov_text", "eia_608"},
     "mkv": {"subrip", "ass", "ssa", "webvtt", "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"},
     "webm": {"webvtt"},
 }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import struct
+import subprocess
 from fractions import Fraction
 from pathlib import Path
 
@@ -320,3 +323,63 @@ def test_one_frame_is_a_picture_and_two_are_a_video(tmp_path: Path, suffix: str)
     assert not probe(two).is_still
     with VideoReader(two) as reader:
         assert sum(1 for _ in reader) == 2
+
+
+@pytest.fixture
+def film(make_video: MakeVideo) -> Path:
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("no ffmpeg")
+    return make_video("film.mp4", size=(128, 96))
+
+
+def said_of(path: Path) -> str:
+    info = probe(path)
+    return " ".join(losses(info, "mp4", choose_encoding("mp4", info)))
+
+
+def test_a_film_for_two_eyes_says_so_no_longer(film: Path, tmp_path: Path) -> None:
+    command = ["ffmpeg", "-v", "error", "-i", str(film)]
+    packed = ["-c:v", "libx264", "-x264-params", "frame-packing=3", str(tmp_path / "packed.mp4")]
+    tagged = ["-c", "copy", "-metadata:s:v:0", "stereo_mode=top_bottom", str(tmp_path / "t.mkv")]
+    for name, words in (("packed.mp4", packed), ("t.mkv", tagged)):
+        subprocess.run([*command, *words], check=True)
+        assert ffprobe_types(tmp_path / name) == {"Stereo 3D"}
+        assert probe(tmp_path / name).views == ("two views",)
+        assert "hold two views (3D), which the output will not say" in said_of(tmp_path / name)
+    mono = tmp_path / "mono.mkv"
+    subprocess.run(
+        [*command, "-c", "copy", "-metadata:s:v:0", "stereo_mode=mono", mono], check=True
+    )
+    assert probe(mono).views == ()
+    assert probe(film).views == ()
+
+
+def ffprobe_types(path: Path) -> set[str]:
+    shown = ffprobe(path, *FIRST, "-show_streams", "-show_frames", "-read_intervals", "%+#3")
+    entries = [*shown["streams"], *shown["frames"]]
+    kinds = {data["side_data_type"] for e in entries for data in e.get("side_data_list", [])}
+    return {kind for kind in kinds if "SEI" not in kind}
+
+
+def test_a_film_all_round_says_so_no_longer(film: Path, tmp_path: Path) -> None:
+    """Google's boxes for 360 degrees (sv3d), put behind the sample entry's other boxes."""
+
+    def box(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I4s", 8 + len(content), kind) + content
+
+    pose, sphere = box(b"prhd", bytes(16)), box(b"equi", bytes(20))
+    added = box(b"sv3d", box(b"svhd", bytes(4) + b"maker\0") + box(b"proj", pose + sphere))
+    data = bytearray(film.read_bytes())
+    path = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1")
+    assert data.index(b"mdat") < data.index(b"moov")  # so that no place of a sample moves
+    place = 0
+    for kind in path:
+        place = data.index(kind, place) - 4
+        size = struct.unpack(">I", data[place : place + 4])[0]
+        data[place : place + 4] = struct.pack(">I", size + len(added))
+    data[place + size : place + size] = added
+    round_film = tmp_path / "round.mp4"
+    round_film.write_bytes(data)
+    assert "Spherical Mapping" in ffprobe_types(round_film)
+    assert probe(round_film).views == ("sphere",)
+    assert "is a 360 degree video, which the output will not say" in said_of(round_film)

@@ -200,6 +200,16 @@ def losses(info: VideoInfo, kind: Kind, encoding: Encoding) -> list[str]:
             f"{path} is interlaced, which this output cannot say, so that players will show its "
             "lines as combs; use --deinterlace, or write .mp4, .mov or .mkv without --pixels."
         )
+    if "two views" in info.views:
+        found.append(
+            f"{path} says that its pictures hold two views (3D), which the output will not say: "
+            "players will show both, and each counts as a face of its own (--face all)."
+        )
+    if "sphere" in info.views:
+        found.append(
+            f"{path} says that it is a 360 degree video, which the output will not say: players "
+            "will show it flat."
+        )
     if encoding.fewer_bits:
         found.append(
             f"The pixels of {path} have {info.bit_depth} bits and are stored in 8, for the VP9 "

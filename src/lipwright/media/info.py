@@ -82,6 +82,8 @@ class VideoInfo:
         can_jump: whether a seek leads to frames with the times that they have otherwise.
         timecode: SMPTE label of the first frame, where the frames carry one themselves.
         captions: whether the first frame carries closed captions (CEA-608 or CEA-708).
+        views: what the first frame says of itself that a plain video is not: ``two views`` in one
+            picture (3D film), ``sphere`` (360 degrees).
     """
 
     path: Path
@@ -112,6 +114,7 @@ class VideoInfo:
     can_jump: bool = True
     timecode: str | None = None
     captions: bool = False
+    views: tuple[str, ...] = ()
 
     @cached_property
     def square_size(self) -> tuple[float, float]:
@@ -262,6 +265,7 @@ def describe(
         can_jump=clock is None and not stores_decoding_order(container, stream),
         timecode=None if is_still else _timecode(frame, rate),
         captions=side_data(frame, "A53_CC") is not None,
+        views=_views(frame),
     )
     if deinterlace and found.field_order != "progressive":
         return replace(found, field_order="progressive", deinterlaced=True)
@@ -274,6 +278,14 @@ def _timecode(frame: av.VideoFrame, rate: Fraction) -> str | None:
         if label is not None:
             return label
     return None
+
+
+def _views(frame: av.VideoFrame) -> tuple[str, ...]:
+    """The number at the head of libav's ``AVStereo3D`` is the arrangement, 0 for a single view."""
+    stereo = side_data(frame, "STEREO3D") or bytes(4)
+    two = struct.unpack("=i", stereo[:4]) != (0,)
+    sphere = side_data(frame, "SPHERICAL") is not None
+    return (*(["two views"] if two else []), *(["sphere"] if sphere else []))
 
 
 def _has_one_picture(path: Path) -> bool:

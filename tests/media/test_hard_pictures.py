@@ -361,25 +361,37 @@ def ffprobe_types(path: Path) -> set[str]:
     return {kind for kind in kinds if "SEI" not in kind}
 
 
-def test_a_film_all_round_says_so_no_longer(film: Path, tmp_path: Path) -> None:
-    """Google's boxes for 360 degrees (sv3d), put behind the sample entry's other boxes."""
+def box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(content), kind) + content
 
-    def box(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I4s", 8 + len(content), kind) + content
 
-    pose, sphere = box(b"prhd", bytes(16)), box(b"equi", bytes(20))
-    added = box(b"sv3d", box(b"svhd", bytes(4) + b"maker\0") + box(b"proj", pose + sphere))
+def with_box(film: Path, added: bytes, out: Path) -> Path:
+    """A copy with one box more behind those of the video's sample entry."""
     data = bytearray(film.read_bytes())
-    path = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1")
     assert data.index(b"mdat") < data.index(b"moov")  # so that no place of a sample moves
-    place = 0
-    for kind in path:
+    place = size = 0
+    for kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1"):
         place = data.index(kind, place) - 4
         size = struct.unpack(">I", data[place : place + 4])[0]
         data[place : place + 4] = struct.pack(">I", size + len(added))
     data[place + size : place + size] = added
-    round_film = tmp_path / "round.mp4"
-    round_film.write_bytes(data)
-    assert "Spherical Mapping" in ffprobe_types(round_film)
-    assert probe(round_film).views == ("sphere",)
-    assert "is a 360 degree video, which the output will not say" in said_of(round_film)
+    out.write_bytes(data)
+    return out
+
+
+def test_a_film_all_round_says_so_no_longer(film: Path, tmp_path: Path) -> None:
+    """Google's boxes for 360 degrees (sv3d)."""
+    pose, sphere = box(b"prhd", bytes(16)), box(b"equi", bytes(20))
+    added = box(b"sv3d", box(b"svhd", bytes(4) + b"maker\0") + box(b"proj", pose + sphere))
+    path = with_box(film, added, tmp_path / "round.mp4")
+    assert "Spherical Mapping" in ffprobe_types(path)
+    assert probe(path).views == ("sphere",)
+    assert "is a 360 degree video, which the output will not say" in said_of(path)
+
+
+def test_a_film_with_a_layer_for_the_other_eye(film: Path, tmp_path: Path) -> None:
+    """Apple's boxes for spatial video (vexu): both eyes are there, the hero is the left one."""
+    eyes = box(b"eyes", box(b"stri", bytes(4) + b"\x03") + box(b"hero", bytes(4) + b"\x01"))
+    path = with_box(film, box(b"vexu", eyes), tmp_path / "spatial.mp4")
+    assert probe(path).views == ("second view",)
+    assert "holds a second view (spatial video), which is not read" in said_of(path)

@@ -205,6 +205,11 @@ def losses(info: VideoInfo, kind: Kind, encoding: Encoding) -> list[str]:
             f"{path} says that its pictures hold two views (3D), which the output will not say: "
             "players will show both, and each counts as a face of its own (--face all)."
         )
+    if "second view" in info.views:
+        found.append(
+            f"{path} holds a second view (spatial video), which is not read: the output has the "
+            "picture of one eye."
+        )
     if "sphere" in info.views:
         found.append(
             f"{path} says that it is a 360 degree video, which the output will not say: players "

@@ -83,7 +83,7 @@ class VideoInfo:
         timecode: SMPTE label of the first frame, where the frames carry one themselves.
         captions: whether the first frame carries closed captions (CEA-608 or CEA-708).
         views: what the first frame says of itself that a plain video is not: ``two views`` in one
-            picture (3D film), ``sphere`` (360 degrees).
+            picture (3D film), ``second view`` beside it (spatial video), ``sphere`` (360 degrees).
     """
 
     path: Path
@@ -280,12 +280,16 @@ def _timecode(frame: av.VideoFrame, rate: Fraction) -> str | None:
     return None
 
 
+_STEREO_UNSPECIFIED = 8
+"""libav's number where the other view is a layer of the stream, which is not decoded (MV-HEVC)."""
+
+
 def _views(frame: av.VideoFrame) -> tuple[str, ...]:
-    """The number at the head of libav's ``AVStereo3D`` is the arrangement, 0 for a single view."""
-    stereo = side_data(frame, "STEREO3D") or bytes(4)
-    two = struct.unpack("=i", stereo[:4]) != (0,)
-    sphere = side_data(frame, "SPHERICAL") is not None
-    return (*(["two views"] if two else []), *(["sphere"] if sphere else []))
+    """``VideoInfo.views``; the number at the head of libav's ``AVStereo3D`` is the arrangement."""
+    (kind,) = struct.unpack("=i", (side_data(frame, "STEREO3D") or bytes(4))[:4])
+    found = [] if kind == 0 else ["second view" if kind == _STEREO_UNSPECIFIED else "two views"]
+    found += ["sphere"] if side_data(frame, "SPHERICAL") is not None else []
+    return tuple(found)
 
 
 def _has_one_picture(path: Path) -> bool:

@@ -38,7 +38,8 @@ def pick_video_stream(
     moving = [s for s in streams if not s.disposition & _NO_PICTURE]
     if not streams:
         raise LipwrightError(
-            f"There is no picture in {path} that can be read; give a video or a still picture as VIDEO."
+            f"There is no picture in {path} that can be read; give a video or a still picture as "
+            "VIDEO."
         )
     stream: av.VideoStream = _picked(moving or streams, streams, path, wanted, "video")
     limits.check_picture(stream.width, stream.height, 1.0, path)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from lipwright.dubbing.observer import QuietObserver
 from lipwright.dubbing.options import DubOptions
-from lipwright.errors import LipwrightError
+from lipwright.errors import system_errors
 from lipwright.files.whole import written_whole
 from lipwright.geometry import smoothstep
 
@@ -92,16 +92,13 @@ def run_demo(
         sheet=folder / "contact-sheet.png",
         report=folder / "report.json",
     )
-    try:
+    with system_errors(
+        f"The demo cannot be written into {str(folder)!r}", "name another folder with -o"
+    ):
         folder.mkdir(parents=True, exist_ok=True)
         files.speech.write_bytes(_asset("speech.ogg"))
         samples, rate = speech_samples()
         make_video(files.source, seconds=len(samples) / rate)
-    except OSError as error:
-        raise LipwrightError(
-            f"The demo cannot be written into {str(folder)!r} ({error.strerror}); name another "
-            "folder with -o."
-        ) from error
     options = DubOptions(report=files.report, compare=files.comparison)
     inputs = (files.source, files.speech, files.result)
     watched = None if observer is None else _DemoObserver(observer)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 _LINE_ENDS = re.compile(r"\r\n|[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
 """What ``str.splitlines`` takes for the end of a line."""
@@ -69,6 +70,24 @@ def missing_extra(what: str, extra: str) -> LipwrightError:
 def reason_of(error: BaseException) -> str:
     """What the system or libav says of an error, without number and file name."""
     return getattr(error, "strerror", None) or str(error)
+
+
+@contextmanager
+def system_errors(
+    what: str, remedy: str = "", kinds: type[Exception] | tuple[type[Exception], ...] = OSError
+) -> Iterator[None]:
+    """Say errors of the system, and of libav, as one sentence: ``WHAT (REASON); REMEDY.``
+
+    Args:
+        what: that cannot be done, such as ``The report x.json cannot be written``.
+        remedy: what to do about it.
+        kinds: which errors.
+    """
+    try:
+        yield
+    except kinds as error:
+        advice = f"; {remedy}" if remedy else ""
+        raise LipwrightError(f"{what} ({reason_of(error)}){advice}.") from error
 
 
 class Interrupted(LipwrightError):  # noqa: N818 - not an error: the user asked for it

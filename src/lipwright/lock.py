@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, system_errors
 from lipwright.files.beside import beside
 
 if sys.platform == "win32":
@@ -32,14 +32,11 @@ class OutputLock:
 
     def __enter__(self) -> OutputLock:
         while self._handle is None:
-            try:
+            with system_errors(
+                f"The folder {self._out.parent} cannot be written",
+                "choose another output, or correct its permissions",
+            ):
                 handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-            except OSError as error:
-                raise LipwrightError(
-                    f"The folder {self._out.parent} cannot be written "
-                    f"({error.strerror or error}); choose another output, or correct its "
-                    "permissions."
-                ) from error
             try:
                 _acquire(handle)
                 # The job before may have removed the file between our open and our lock; then we

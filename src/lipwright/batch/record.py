@@ -18,7 +18,7 @@ from lipwright import __version__
 from lipwright.batch.table import BatchJob
 from lipwright.dubbing.options import DubOptions
 from lipwright.dubbing.plan import Source
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, system_errors
 from lipwright.files.whole import json_sha256
 
 
@@ -107,12 +107,8 @@ class Record:
             LipwrightError: it cannot be written.
         """
         self._latest[outcome.job] = outcome
-        try:
-            with self.path.open("ab") as file:
-                file.write(json.dumps(asdict(outcome)).encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise LipwrightError(
-                f"The record {self.path} cannot be written ({error.strerror or error})."
-            ) from error
+        told = system_errors(f"The record {self.path} cannot be written")
+        with told, self.path.open("ab") as file:
+            file.write(json.dumps(asdict(outcome)).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from lipwright.cli.options import Region
-from lipwright.errors import LipwrightError
+from lipwright.errors import system_errors
 from lipwright.printable import printable
 
 NOTHING_FOUND = 3
@@ -159,10 +159,5 @@ def _print_result(
     for sentence in sentences:
         print(printable(sentence))
     if report is not None:
-        try:
+        with system_errors(f"The report {report} cannot be written", "choose another place for it"):
             report.write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            raise LipwrightError(
-                f"The report {report} cannot be written ({error.strerror or error}); choose "
-                "another place for it."
-            ) from error

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from lipwright.cli.options import Backend, Device
-from lipwright.errors import LipwrightError, missing_extra
+from lipwright.errors import LipwrightError, missing_extra, system_errors
 
 LIMITS, ACCESS, COMPUTE = "Limits", "Access", "Computing"
 
@@ -192,13 +192,9 @@ def check_live(face: Path) -> None:
 def _webhook_secret(data: Path) -> str:
     """The key of the webhooks' signatures, made once; receivers need it, too."""
     path = data / "webhook-secret"
-    try:
+    with system_errors(f"The file {path} cannot be used", "choose another --data"):
         data.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             path.touch(mode=0o600)
             path.write_text(secrets.token_urlsafe(32) + "\n", "utf-8")
         return path.read_text("utf-8").strip()
-    except OSError as error:
-        raise LipwrightError(
-            f"The file {path} cannot be used ({error.strerror or error}); choose another --data."
-        ) from error

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, system_errors
 
 study_app = typer.Typer(
     no_args_is_help=True,
@@ -140,9 +140,5 @@ def _check_extra() -> None:
 def _write(path: Path, text: str) -> None:
     from lipwright.files.whole import write_text
 
-    try:
+    with system_errors(f"The file {path} cannot be written", "choose another"):
         write_text(path, text)
-    except OSError as error:
-        raise LipwrightError(
-            f"The file {path} cannot be written ({error.strerror or error}); choose another."
-        ) from error

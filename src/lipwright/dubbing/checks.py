@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from lipwright.dubbing.options import DubOptions
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, system_errors
 from lipwright.files.beside import LONGEST
 from lipwright.media import limits
 from lipwright.media.encoding import kind_of
@@ -126,16 +126,13 @@ def check_folder(path: Path, what: str) -> None:
         raise LipwrightError(f"The name of the {what} {name} holds a null character; correct it.")
     if not folder.is_dir():
         raise LipwrightError(f"The folder {folder} of the {what} does not exist; create it first.")
-    try:
+    with system_errors(
+        f"The {what} {path} cannot be written", "choose another place or correct its permissions"
+    ):
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".lipwright-"):
             pass
         if path.exists() and not os.access(path, os.W_OK):
             raise PermissionError(13, "the file is write-protected")
-    except OSError as error:
-        raise LipwrightError(
-            f"The {what} {path} cannot be written ({error.strerror or error}); choose another "
-            "place or correct its permissions."
-        ) from error
 
 
 def check_method(method: Method, options: DubOptions) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.dubbing.report import Status
-from lipwright.errors import LipwrightError
+from lipwright.errors import system_errors
 from lipwright.media.voice_activity import HOP_SECONDS
 
 Picture = NDArray[np.uint8]
@@ -312,10 +312,5 @@ def save_picture(picture: Picture, path: Path) -> None:
     """
     suffix = path.suffix.lower() if path.suffix.lower() in (".png", ".jpg", ".jpeg") else ".png"
     _, data = cv2.imencode(suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    try:
+    with system_errors(f"The picture {path} cannot be written", "choose another place for it"):
         path.write_bytes(data.tobytes())
-    except OSError as error:
-        raise LipwrightError(
-            f"The picture {path} cannot be written ({error.strerror or error}); choose another "
-            "place for it."
-        ) from error

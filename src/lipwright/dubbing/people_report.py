@@ -13,7 +13,7 @@ from lipwright.dubbing.plan import Plan
 from lipwright.dubbing.planning import planned
 from lipwright.dubbing.speaking import seconds_spoken, speaking_in
 from lipwright.dubbing.speed import Speed
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, system_errors
 from lipwright.files.whole import write_json
 from lipwright.media.source import open_media
 
@@ -51,12 +51,8 @@ def write_people(
                 f"No usable face was found in {video}; give a video that shows a person's face "
                 "from the front."
             )
-        try:
+        with system_errors(f"The folder {folder} cannot be made", "choose another with -o"):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise LipwrightError(
-                f"The folder {folder} cannot be made ({error.strerror}); choose another with -o."
-            ) from error
         sheet, table = folder / "people.png", folder / "people.json"
         save_picture(draw_people(plan, people, f"People in {video.name}"), sheet)
         write_json(table, {"video": str(video), "people": as_table(people)})

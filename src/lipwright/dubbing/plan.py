@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, system_errors
 from lipwright.faces import alignment
 
 _END_BYTES = 1 << 20
@@ -171,18 +171,13 @@ class Source:
     @classmethod
     def of(cls, path: Path) -> Source:
         """Look at a file."""
-        try:
+        with system_errors(f"The file {path} cannot be read", "check its name and permissions"):
             stat = path.stat()
             digest = hashlib.sha256()
             with path.open("rb") as file:
                 digest.update(file.read(_END_BYTES))
                 file.seek(max(0, stat.st_size - _END_BYTES))
                 digest.update(file.read(_END_BYTES))
-        except OSError as error:
-            raise LipwrightError(
-                f"The file {path} cannot be read ({error.strerror or error}); check its name and "
-                "permissions."
-            ) from error
         return cls(stat.st_size, stat.st_mtime_ns, digest.hexdigest())
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from lipwright.errors import LipwrightError
+from lipwright.errors import system_errors
 from lipwright.versions import versions
 
 Status = Literal["synced", "silent", "held", "passed_through"]
@@ -194,13 +194,8 @@ class Report:
         Raises:
             LipwrightError: if the file cannot be written.
         """
-        try:
+        with system_errors(f"The report {path} cannot be written", "choose another place for it"):
             path.write_text(_laid_out(self.as_json()) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise LipwrightError(
-                f"The report {path} cannot be written ({error.strerror or error}); choose another "
-                "place for it."
-            ) from error
 
     def summary_lines(self, known: Collection[str] = ()) -> list[str]:
         """For people: what became of the frames, and what is to be known beside that.

@@ -29,7 +29,7 @@ import av.error
 from av.stream import Disposition
 
 from lipwright.dubbing.timeline import Timeline
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, system_errors
 from lipwright.files.beside import beside
 from lipwright.media.description import keep_description
 from lipwright.media.encoding import MUXERS, kind_of
@@ -153,14 +153,12 @@ class Segments:
 
     def _begin(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
-        try:
+        with system_errors(
+            f"The folder {self._out.parent} cannot be written",
+            "choose another output or correct its permissions",
+        ):
             self.folder.mkdir()
             self._note(self._identity)
-        except OSError as error:
-            raise LipwrightError(
-                f"The folder {self._out.parent} cannot be written ({error.strerror or error}); "
-                "choose another output or correct its permissions."
-            ) from error
 
     def _found(self) -> int:
         """The first frame after the segments that an equal job has finished."""

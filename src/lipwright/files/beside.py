@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lipwright.errors import LipwrightError
+from lipwright.errors import system_errors
 
 LONGEST = 255
 """Bytes of a file name that common file systems take."""
@@ -44,13 +44,11 @@ def folder_beside(out: Path, what: str) -> Iterator[Path]:
 
     folder = beside(out, what)
     shutil.rmtree(folder, ignore_errors=True)  # of a killed job; the lock says nobody works there
-    try:
+    with system_errors(
+        f"The folder {out.parent} cannot be written",
+        "choose another output or correct its permissions",
+    ):
         folder.mkdir()
-    except OSError as error:
-        raise LipwrightError(
-            f"The folder {out.parent} cannot be written ({error.strerror or error}); choose "
-            "another output or correct its permissions."
-        ) from error
     try:
         yield folder
     finally:

@@ -23,7 +23,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, system_errors
 from lipwright.files.user_folders import home, private_folder
 from lipwright.files.whole import temporary_beside
 
@@ -217,19 +217,19 @@ def _key(folder: Path) -> bytes:
 
 def _make_key(path: Path) -> None:
     """Put a new key there, unless another process was faster; a damaged one gives way."""
-    try:
-        with temporary_beside(path) as temporary:
-            temporary.write_bytes(secrets.token_bytes(_KEY_BYTES))
-            try:
-                if path.stat().st_size != _KEY_BYTES:
-                    temporary.replace(path)
-            except FileNotFoundError:
-                _link(temporary, path)
-    except OSError as error:
-        raise LipwrightError(
-            f"The key of the cache {path} cannot be written ({error.strerror or error}); free "
-            "space or set LIPWRIGHT_HOME to another folder."
-        ) from error
+    with (
+        system_errors(
+            f"The key of the cache {path} cannot be written",
+            "free space or set LIPWRIGHT_HOME to another folder",
+        ),
+        temporary_beside(path) as temporary,
+    ):
+        temporary.write_bytes(secrets.token_bytes(_KEY_BYTES))
+        try:
+            if path.stat().st_size != _KEY_BYTES:
+                temporary.replace(path)
+        except FileNotFoundError:
+            _link(temporary, path)
 
 
 def _link(temporary: Path, path: Path) -> None:

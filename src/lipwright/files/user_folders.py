@@ -17,7 +17,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, system_errors
 
 CACHE_VARIABLE = "LIPWRIGHT_CACHE"
 HOME_VARIABLE = "LIPWRIGHT_HOME"
@@ -81,13 +81,11 @@ def private_folder() -> Path:
         LipwrightError: it cannot be made.
     """
     folder = home()
-    try:
+    with system_errors(
+        f"The folder {folder} for Lipwright's records cannot be made",
+        f"set {HOME_VARIABLE} to a folder that can be written",
+    ):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise LipwrightError(
-            f"The folder {folder} for Lipwright's records cannot be made "
-            f"({error.strerror or error}); set {HOME_VARIABLE} to a folder that can be written."
-        ) from error
     if not os.environ.get(HOME_VARIABLE) and sys.platform != "win32":
         with contextlib.suppress(OSError):  # somebody else's folder: its files are checked
             if folder.stat().st_mode & 0o077:
@@ -102,13 +100,11 @@ def temporary_folder() -> Path:
     Raises:
         LipwrightError: the folder for temporary files cannot be written.
     """
-    try:
+    with system_errors(
+        "No temporary folder can be made",
+        f"set TMPDIR or {CACHE_VARIABLE} to a folder that can be written",
+    ):
         folder = Path(tempfile.mkdtemp(prefix="lipwright-"))
-    except OSError as error:
-        raise LipwrightError(
-            f"No temporary folder can be made ({error.strerror or error}); set TMPDIR or "
-            f"{CACHE_VARIABLE} to a folder that can be written."
-        ) from error
     maker = os.getpid()
 
     def remove() -> None:

@@ -22,7 +22,7 @@ from lipwright.dubbing.marks import marks
 from lipwright.dubbing.observer import Observer
 from lipwright.dubbing.options import DubOptions
 from lipwright.dubbing.plan import Source
-from lipwright.errors import Interrupted, LipwrightError
+from lipwright.errors import Interrupted, LipwrightError, system_errors
 from lipwright.files.whole import json_sha256, write_json, write_text, written_whole
 from lipwright.lesson.captions import web_vtt
 from lipwright.lesson.page import Clip, page
@@ -112,7 +112,10 @@ def make_lesson(
 
 def _prepare(folder: Path) -> None:
     """Make the folder; refuse one with other things in it."""
-    try:
+    with system_errors(
+        f"The folder {folder} cannot be written",
+        "choose another with -o, or correct its permissions",
+    ):
         known = (folder / RECORD).is_file() or not folder.is_dir()
         if not known and any(not path.name.startswith(".") for path in folder.iterdir()):
             raise LipwrightError(
@@ -121,11 +124,6 @@ def _prepare(folder: Path) -> None:
         (folder / CLIPS).mkdir(parents=True, exist_ok=True)
         if not (folder / RECORD).is_file():
             write_json(folder / RECORD, {"version": __version__, "clips": []})
-    except OSError as error:
-        raise LipwrightError(
-            f"The folder {folder} cannot be written ({error.strerror or error}); choose another "
-            "with -o, or correct its permissions."
-        ) from error
 
 
 class _Lesson:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lipwright.errors import LipwrightError
+from lipwright.errors import system_errors
 
 KEPT = 200_000
 """Latencies that are kept: more than two hours; later ones replace the oldest."""
@@ -202,12 +202,8 @@ class LiveReport:
         Raises:
             LipwrightError: the file cannot be written.
         """
-        try:
+        with system_errors(f"The report {path} cannot be written"):
             path.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise LipwrightError(
-                f"The report {path} cannot be written ({error.strerror or error})."
-            ) from error
 
 
 def _cpu_seconds() -> float:

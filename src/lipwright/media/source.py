@@ -20,7 +20,7 @@ import av
 import av.container
 import av.error
 
-from lipwright.errors import LipwrightError, reason_of
+from lipwright.errors import LipwrightError, system_errors
 from lipwright.media.appended_matroska import OneSegment, appended
 from lipwright.media.stills import as_animated_png, as_png, is_animated_webp, is_photograph
 
@@ -59,7 +59,11 @@ def check_file(path: Path, what: str) -> None:
         path: the file.
         what: what the caller calls it, for the message: "video", "speech file".
     """
-    try:
+    with system_errors(
+        f"The {what} {path} cannot be read",
+        "check its name and permissions",
+        kinds=(OSError, ValueError),
+    ):
         if path.is_dir():
             raise LipwrightError(
                 f"The {what} {path} is a folder; give the path of a file inside it."
@@ -80,11 +84,6 @@ def check_file(path: Path, what: str) -> None:
             raise LipwrightError(f"The {what} {path} is empty (0 bytes); give a complete file.")
         with path.open("rb"):
             pass
-    except (OSError, ValueError) as error:
-        raise LipwrightError(
-            f"The {what} {path} cannot be read ({reason_of(error)}); check its name and "
-            "permissions."
-        ) from error
 
 
 @contextmanager

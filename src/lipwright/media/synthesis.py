@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, system_errors
 from lipwright.files.temporary import instead_of
 from lipwright.media import limits
 
@@ -69,7 +69,10 @@ def synthesise(
     words = _template(command, voice)
     text = _cleaned(text)
     path = Path(out).absolute()
-    try:
+    with system_errors(
+        f"The sound of the text could not be written to {path}",
+        "make room there, or correct its permissions",
+    ):
         path.unlink(missing_ok=True)
         with tempfile.TemporaryDirectory(prefix="lipwright-text-") as folder:
             text_file, said = Path(folder) / "text.txt", Path(folder) / "stderr"
@@ -85,11 +88,6 @@ def synthesise(
                 digest.update(data)
         stamp = (int.from_bytes(digest.digest()[:4]) & 0x7FFF_FFFF) * 1_000_000_000
         os.utime(path, ns=(stamp, stamp))
-    except OSError as error:
-        raise LipwrightError(
-            f"The sound of the text could not be written to {path} ({error.strerror or error}); "
-            "make room there, or correct its permissions."
-        ) from error
     try:
         with open_media(path, "sound") as container:
             has_audio = bool(container.streams.audio)

@@ -19,7 +19,7 @@ import av.container
 import av.error
 from av.codec.context import Flags
 
-from lipwright.errors import LipwrightError, reason_of
+from lipwright.errors import LipwrightError, reason_of, system_errors
 from lipwright.media.colour import output_tags
 from lipwright.media.encoding import MUXERS, choose_encoding, kind_of
 from lipwright.media.fields import FieldMarker
@@ -369,7 +369,7 @@ def explained(out: Path) -> Iterator[None]:
 def _checked_target(out: Path, inputs: list[Path]) -> Path:
     """The file that ``out`` stands for, once it is clear that it may be written."""
     target = out.resolve() if out.is_symlink() else out.absolute()
-    try:
+    with system_errors(f"The output {out} cannot be written", kinds=(OSError, ValueError)):
         if target.exists():
             if not target.is_file():
                 raise LipwrightError(f"The output {out} is no ordinary file; give a file name.")
@@ -386,6 +386,4 @@ def _checked_target(out: Path, inputs: list[Path]) -> Path:
             raise LipwrightError(
                 f"The folder {target.parent} is not writable; choose another for the output."
             )
-    except (OSError, ValueError) as error:
-        raise LipwrightError(f"The output {out} cannot be written ({reason_of(error)}).") from error
     return target

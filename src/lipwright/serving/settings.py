@@ -8,7 +8,7 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, system_errors
 from lipwright.serving.ice import IceServer
 
 TOKEN_VARIABLE = "LIPWRIGHT_TOKEN"
@@ -117,15 +117,12 @@ class Settings:
         Raises:
             LipwrightError: they cannot be made.
         """
-        try:
+        with system_errors(
+            f"The data folder {self.data} cannot be used", "choose another with --data"
+        ):
             for folder in (self.data, self.uploads, self.jobs, self.plans):
                 folder.mkdir(parents=True, exist_ok=True)
                 folder.chmod(0o700)
-        except OSError as error:
-            raise LipwrightError(
-                f"The data folder {self.data} cannot be used ({error.strerror or error}); choose "
-                "another with --data."
-            ) from error
 
 
 def is_loopback(host: str) -> bool:

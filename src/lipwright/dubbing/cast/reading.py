@@ -36,7 +36,7 @@ from lipwright.dubbing.cast.otio import read_otio
 from lipwright.dubbing.cast.stretches import Cast, Line, Stretch
 from lipwright.dubbing.cast.subtitles import read_subtitles
 from lipwright.dubbing.option_text import number_of, time_of
-from lipwright.errors import LipwrightError, Problems
+from lipwright.errors import LipwrightError, Problems, system_errors
 from lipwright.files.yaml_text import parse_yaml
 from lipwright.media.timecode import exact_rate, seconds_of
 
@@ -306,13 +306,11 @@ def _time(value: Any, where: str, problems: list[str]) -> Fraction | None:
 
 
 def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise LipwrightError(
-            f"The file {path} cannot be read ({error.strerror or error}); check its name."
-        ) from error
+    with (
+        system_errors(f"The file {path} cannot be read", "check its name"),
+        path.open("rb") as file,
+    ):
+        data = file.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
         raise LipwrightError(f"The file {path} is larger than {MOST_BYTES >> 20} MB.")
     for encoding in ("utf-16",) if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig",):

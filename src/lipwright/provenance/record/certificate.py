@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, system_errors
 from lipwright.files.kept_files import is_own
 from lipwright.files.user_folders import private_folder
 from lipwright.files.whole import temporary_beside
@@ -99,15 +99,13 @@ def local_credentials() -> Credentials:
     if existing is not None:
         return existing
     key, chain = _make()
-    try:
+    with system_errors(
+        f"The signing key cannot be kept in {folder}",
+        "free space or set LIPWRIGHT_HOME to another folder",
+    ):
         # The key goes first: a certificate without its key would be of no use.
         _write_private(key_path, key)
         _write_private(chain_path, chain)
-    except OSError as error:
-        raise LipwrightError(
-            f"The signing key cannot be kept in {folder} ({error.strerror or error}); free space "
-            "or set LIPWRIGHT_HOME to another folder."
-        ) from error
     return Credentials("es256", chain, key, True)
 
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, system_errors
 from lipwright.files.user_folders import HOME_VARIABLE, home, private_folder
 from lipwright.provenance.watermark.grid import format_id, new_id, parse_id
 
@@ -158,15 +158,13 @@ def check_registry() -> None:
 
 def _append(line: str) -> None:
     path = private_folder() / _FILE
-    try:
+    with system_errors(
+        f"The watermark registry {path} cannot be written",
+        f"free space or set {HOME_VARIABLE} to another folder",
+    ):
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         with os.fdopen(handle, "ab") as stream:
             stream.write(line.encode("utf-8"))
-    except OSError as error:
-        raise LipwrightError(
-            f"The watermark registry {path} cannot be written ({error.strerror or error}); free "
-            f"space or set {HOME_VARIABLE} to another folder."
-        ) from error
 
 
 def unused_id() -> int:

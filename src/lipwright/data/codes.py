@@ -37,14 +37,13 @@ COARSE_POINTS = 468
 """Of the network that :func:`lipwright.faces.landmarks.best_network` falls back to."""
 
 
-def load_vqgan(checkpoint: Checkpoint, network: str = "vqgan") -> VQGAN:
+def load_vqgan(checkpoint: Checkpoint) -> VQGAN:
     """The VQGAN of a checkpoint, in eval mode; without the decoder where it holds none."""
-    model = VQGAN(**checkpoint.header["networks"][network])
-    if checkpoint.header.get("encoder_only"):
-        checkpoint.load_into(network, CodeEncoder(model))
-        del model.decoder, model.post  # of random numbers: decoding is to fail
-    else:
-        checkpoint.load_into(network, model)
+    if not checkpoint.header.get("encoder_only"):
+        return checkpoint.build("vqgan", VQGAN)
+    model = VQGAN(**checkpoint.header["networks"]["vqgan"])
+    checkpoint.load_into("vqgan", CodeEncoder(model))
+    del model.decoder, model.post  # of random numbers: decoding is to fail
     return model.eval().requires_grad_(False)
 
 

@@ -78,12 +78,9 @@ def load_judge(run: str) -> tuple[VQGAN, SyncExpert, int, float]:
             f"the expert in {run} hears {judge.header['encoder']}; offsets are judged by one that "
             "hears the mel spectrogram (expert.encoder='')."
         )
-    vqgan = VQGAN(**codes.header["networks"]["vqgan"])
-    codes.load_into("vqgan", vqgan)
-    expert = SyncExpert(**judge.header["networks"]["expert"])
-    judge.load_into("expert", expert)
+    vqgan, expert = codes.build("vqgan", VQGAN), judge.build("expert", SyncExpert)
     sigma = stored_sigma(judge, vqgan.quantiser.codebook)
-    return vqgan.eval(), expert.eval(), int(judge.header["size"]), sigma
+    return vqgan, expert, int(judge.header["size"]), sigma
 
 
 def _resized(crops: NDArray[np.uint8], size: int) -> Tensor:

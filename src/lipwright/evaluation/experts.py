@@ -171,9 +171,8 @@ def load_expert(path: Path, vqgan: Path | None = None) -> Expert:
     checkpoint = load_checkpoint(path)
     method = checkpoint.header.get("method")
     if method == "pixel-expert":
-        pixel = PixelExpert(**checkpoint.header["networks"]["expert"])
-        checkpoint.load_into("expert", pixel)
-        return PixelSpaceExpert(pixel.eval(), pixel.size)
+        pixel = checkpoint.build("expert", PixelExpert)
+        return PixelSpaceExpert(pixel, pixel.size)
     if method != "expert":
         raise LipwrightError(f"{path} is a checkpoint of '{method}', not of a sync expert.")
     parent = checkpoint.header["parents"]["vqgan"]
@@ -188,13 +187,10 @@ def load_expert(path: Path, vqgan: Path | None = None) -> Expert:
             f"the expert {path} was trained on codes of another VQGAN ({parent[:12]}) than "
             f"{vqgan} ({book.sha256[:12]}); give that one."
         )
-    expert = SyncExpert(**checkpoint.header["networks"]["expert"])
-    checkpoint.load_into("expert", expert)
-    model = VQGAN(**book.header["networks"]["vqgan"])
-    book.load_into("vqgan", model)
+    expert, model = checkpoint.build("expert", SyncExpert), book.build("vqgan", VQGAN)
     sigma = stored_sigma(checkpoint, model.quantiser.codebook)
     size, encode = int(book.header["size"]), encoder_of(checkpoint)
-    return CodeExpert(expert.eval(), model.eval(), sigma, size, encode=encode)
+    return CodeExpert(expert, model, sigma, size, encode=encode)
 
 
 def encoder_of(checkpoint: Checkpoint) -> Encode | None:

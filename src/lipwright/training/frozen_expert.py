@@ -35,6 +35,4 @@ def frozen_expert(
             f"the expert {path} judges {arguments['window']} frames of {arguments['size']} px, not "
             f"{sees[1]} of {sees[0]}; train one with the same size and window."
         )
-    expert = PixelExpert(**arguments)
-    checkpoint.load_into("expert", expert)
-    return expert.eval().requires_grad_(False), checkpoint.sha256
+    return checkpoint.build("expert", PixelExpert), checkpoint.sha256

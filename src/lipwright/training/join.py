@@ -59,8 +59,7 @@ def join_vq(
     models = {name: load_vqgan(part) for name, part in parts.items()}
     arch = drawn.header["arch"]
     kind = GalleryGenerator if arch == "gallery" else CodeGenerator
-    network = kind(**drawn.header["networks"]["generator"])
-    drawn.load_into("generator", network)
+    network = drawn.build("generator", kind)
     arguments = drawn.header["networks"]["generator"]
     if arch == "paper":
         fold_norms(network)
@@ -117,8 +116,7 @@ def _speech(drawn: Checkpoint, path: Path | None, modules: dict[str, Any]) -> Ch
             f"{path} predicts lip motions of another corpus than the generator was trained on; "
             "train both on the same one."
         )
-    modules["speech"] = build_speech_network(**speech.header["networks"]["speech"])
-    speech.load_into("speech", modules["speech"])
+    modules["speech"] = speech.build("speech", build_speech_network)
     modules["space"] = LipSpace(drawn.header["networks"]["generator"]["lip_dim"])
     drawn.load_into("space", modules["space"])
     return speech

@@ -70,9 +70,7 @@ class Probe:
                 f"{path} draws {self.talker.size} px, but the corpus holds crops of {corpus.size} "
                 "px; prepare one of that size."
             )
-        self.lips = LipEncoder(**checkpoint.header["networks"]["lips"])
-        checkpoint.load_into("lips", self.lips)
-        self.lips.eval()
+        self.lips = checkpoint.build("lips", LipEncoder)
         self.corpus = corpus
 
     @property

@@ -98,8 +98,7 @@ def _trained(
     if checkpoint.header.get("encoder"):
         print(f"The run's expert hears {checkpoint.header['encoder']}; the doctor has mel only.")
         return None
-    expert = SyncExpert(**checkpoint.header["networks"]["expert"])
-    checkpoint.load_into("expert", expert)
+    expert = checkpoint.build("expert", SyncExpert)
     pairs = pairs_of(packed, CodeGrids(codes), "val", settings, expert.window)
     trial = Trial(source="expert")
     if pairs is not None:

@@ -28,9 +28,9 @@ from lipwright.models.generator import CodeGenerator
 from lipwright.training.code_windows import CodeBatch, CodeExample, CodeWindows
 from lipwright.training.expert_speech import ExpertSpeech, speech_for
 from lipwright.training.lips_first import LipsFirst
+from lipwright.training.losses.audio_visual import audio_visual_loss
 from lipwright.training.losses.codes import cell_weights, code_cross_entropy, code_l1
 from lipwright.training.losses.reconstruction import gradient_l1, mouth_weight_map, weighted_l1
-from lipwright.training.losses.sync import sync_loss
 from lipwright.training.pictures import write_sheet
 from lipwright.training.stages.generator_config import GeneratorConfig
 from lipwright.training.stages.generator_network import (
@@ -135,8 +135,8 @@ class GeneratorStage(Stage):
                 f"{self.config.loss.min_accuracy:.0%} that its loss needs to help; train it "
                 "longer, or set loss.sync=0."
             )
-        expert = SyncExpert(**checkpoint.header["networks"]["expert"])
-        checkpoint.load_into("expert", expert)
+        # Eval mode matters as much as freezing: batch statistics must not follow the generator.
+        expert = checkpoint.build("expert", SyncExpert)
         encoder = checkpoint.header.get("encoder", "")
         self.expert_speech = speech_for(self.codes.whole, encoder, path.parent / "features")
         if expert.window != self.config.window:
@@ -144,8 +144,7 @@ class GeneratorStage(Stage):
                 f"the expert sees {expert.window} frames, the generator is trained on windows of "
                 f"{self.config.window}; set window={expert.window}."
             )
-        # Eval mode matters as much as freezing: batch statistics must not follow the generator.
-        return expert.eval().requires_grad_(False)
+        return expert
 
     def step(self, network: nn.Module, step: int, context: Context) -> dict[str, Tensor]:
         """Losses of one batch."""
@@ -182,7 +181,7 @@ class GeneratorStage(Stage):
             self.expert.to(context.device)
             mel = self._speech(examples).to(context.device)
             cosine = self.expert(codes.unflatten(0, (-1, c.window)), mel)
-            out["sync"] = sync_loss(cosine, torch.ones_like(cosine))
+            out["sync"] = audio_visual_loss(cosine)
             total = (1 - loss.sync) * total + loss.sync * out["sync"]
         out["loss"] = total
         return out
@@ -255,7 +254,7 @@ class GeneratorStage(Stage):
                 mel = self._speech(examples)
                 self.expert.to(context.device)
                 cosine = self.expert(codes.unflatten(0, (-1, w)), mel.to(context.device))
-                syncs.append(float(sync_loss(cosine, torch.ones_like(cosine))))
+                syncs.append(float(audio_visual_loss(cosine)))
         out = {k: float(np.mean(v)) for k, v in sums.items()}
         if syncs:
             out["sync"] = float(np.mean(syncs))

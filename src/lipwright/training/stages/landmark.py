@@ -6,12 +6,10 @@ components, ``landmark-audio`` and ``landmark-video`` train the networks, ``land
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from lipwright.errors import LipwrightError
 from lipwright.training.config import Section
 from lipwright.training.stages.run import StageRun
-from lipwright.weights.checkpoint import RESEARCH_ONLY, Checkpoint, load_checkpoint, save_checkpoint
+from lipwright.weights.checkpoint import RESEARCH_ONLY, load_checkpoint, save_checkpoint
 
 
 class LandmarksConfig(Section):
@@ -38,12 +36,7 @@ def build_landmarks(run: StageRun[LandmarksConfig]) -> None:
 
 
 def build_join(run: StageRun[JoinConfig]) -> None:
-    """Write ``RUN/landmark.safetensors``."""
-    join_landmark(run.out, run.config)
-
-
-def join_landmark(out: Path, config: JoinConfig) -> Path:
-    """Write ``out/landmark.safetensors``: what ``lipwright animate --weights`` takes.
+    """Write ``RUN/landmark.safetensors``: what ``lipwright animate --weights`` takes.
 
     Raises:
         LipwrightError: a stage is missing, or was trained with another landmark space.
@@ -53,7 +46,8 @@ def join_landmark(out: Path, config: JoinConfig) -> Path:
     from lipwright.models.landmark_video import LandmarkVideo
     from lipwright.training.stages.landmark_audio import load_space
 
-    space, audio, video = (_made(out, f"landmark-{s}") for s in ("space", "audio", "video"))
+    stages = (f"landmark-{part}" for part in ("space", "audio", "video"))
+    space, audio, video = (load_checkpoint(run.made(stage)) for stage in stages)
     for part in (audio, video):
         if part.header.get("parents", {}).get("space") != space.sha256:
             raise LipwrightError(
@@ -62,12 +56,10 @@ def join_landmark(out: Path, config: JoinConfig) -> Path:
             )
     networks = {
         "space": load_space(space),
-        "audio": LandmarkAudio(**audio.header["networks"]["audio"]),
-        "video": LandmarkVideo(**video.header["networks"]["video"]),
+        "audio": audio.build("audio", LandmarkAudio),
+        "video": video.build("video", LandmarkVideo),
     }
-    audio.load_into("audio", networks["audio"])
-    video.load_into("video", networks["video"])
-    gain = config.gain or audio.header["gain"]
+    gain = run.config.gain or audio.header["gain"]
     if len(gain) != networks["space"].components:
         raise LipwrightError(
             f"landmark.gain needs {networks['space'].components} numbers, one per coefficient."
@@ -87,14 +79,5 @@ def join_landmark(out: Path, config: JoinConfig) -> Path:
         "parents": {p.header["method"]: p.sha256 for p in (space, audio, video)},
         "licence": RESEARCH_ONLY,
     }
-    path = out / "landmark.safetensors"
-    save_checkpoint(path, header, networks)
-    export_graphs(path)
-    return path
-
-
-def _made(out: Path, stage: str) -> Checkpoint:
-    path = out / stage / f"{stage}.safetensors"
-    if not path.is_file():
-        raise LipwrightError(f"{path} is missing; run the stage '{stage}' first.")
-    return load_checkpoint(path)
+    save_checkpoint(run.result, header, networks)
+    export_graphs(run.result)

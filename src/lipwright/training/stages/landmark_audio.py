@@ -264,9 +264,7 @@ class LandmarkAudioStage(Stage):
 
 def load_space(checkpoint: Checkpoint) -> LandmarkSpace:
     """The landmark space of a checkpoint."""
-    space = LandmarkSpace(**checkpoint.header["networks"]["space"])
-    checkpoint.load_into("space", space)
-    return space.requires_grad_(False)
+    return checkpoint.build("space", LandmarkSpace)
 
 
 def moving_mean(shape: Tensor, radius: int) -> Tensor:

@@ -13,6 +13,7 @@ the principal components, which is what inference has.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +203,7 @@ class LandmarkVideoStage:
             lying.append(placed)
             pictures.append(self.packed.frames[row.start + index])
         stacked = torch.from_numpy(np.concatenate(pictures)).to(context.device)
-        plain = Jitter(**{**vars(jitter), "flip": 0.0})
+        plain = replace(jitter, flip=0.0)
         crops = crop_batch(stacked, size, plain, rng, group=t + 1)
         x = crops.reshape(len(windows), t + 1, *crops.shape[1:])
         flipped = torch.tensor(mirrors, device=x.device)[:, None, None, None, None]

@@ -21,7 +21,7 @@ of them (``lips_first``, :mod:`~lipwright.training.stages.memory_start`).
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lipwright.data.augment import Jitter
+from lipwright.data.augment import NONE
 from lipwright.data.codes import lip_motions
 from lipwright.data.encoded_speech import EncodedSpeech, rows_about
 from lipwright.data.packed import ClipRow, PackedCorpus
@@ -103,7 +103,7 @@ class MemoryStage:
             self.discriminator = QualityDiscriminator(**config.discriminator)
         self.expert, self.expert_sha = frozen_expert(expert, loss.least_accuracy)
         self.terms = MemoryTerms(loss, corpus.size, self.expert)
-        self.jitter = Jitter(**{**_NO_JITTER, **config.jitter})
+        self.jitter = replace(NONE, **config.jitter)
         self.clips = self._clips("train", config.stretch, config.more, config.balance)
         self.first_clips = self._clips("train", config.stretch, config.first_more, config.balance)
         self.held_out = self._clips("val", FRAMES, 2, 1.0)
@@ -167,7 +167,7 @@ class MemoryStage:
         if c.speech_jitter is not None:
             varied = [vary_speech(m.cpu(), rng, c.speech_jitter) for m in speech]
             speech = torch.stack(varied).to(context.device)
-        return TalkingBatch(**{**vars(batch), "speech": speech, "motion": motion, "valid": valid})
+        return replace(batch, speech=speech, motion=motion, valid=valid)
 
     def _silence(self, like: Tensor, rng: np.random.Generator) -> Tensor:
         """(1, C, columns) speech in which nothing is said."""
@@ -375,10 +375,6 @@ def _begin_audio(talker: MemoryTalker, source: str) -> None:
     if talker.audio.encoder is None:
         raise LipwrightError("audio_from needs model.audio.kind: encoder; set it, or leave it out.")
     begin_as_speech_network(talker.audio.encoder, source)
-
-
-_JITTERS = ("shift", "scale", "turn", "flip", "brightness", "contrast", "saturation")
-_NO_JITTER = dict.fromkeys(_JITTERS, 0.0)
 
 
 def _check_mover(config: MemoryConfig, mover: ReferenceMover) -> None:

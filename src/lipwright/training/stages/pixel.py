@@ -38,9 +38,10 @@ from lipwright.models.pixel_unet import STILLS, PixelUNet, stack_input
 from lipwright.training.config import OptimiserConfig, RunConfig, Section
 from lipwright.training.frozen_expert import frozen_expert
 from lipwright.training.lips_first import LipsFirst, SpeechLips
+from lipwright.training.losses.audio_visual import audio_visual_loss
 from lipwright.training.losses.contrastive import contrastive
+from lipwright.training.losses.quality_adversarial import adversarial_loss, discriminator_loss
 from lipwright.training.losses.reconstruction import mouth_weight_map, weighted_l1
-from lipwright.training.losses.sync import sync_loss
 from lipwright.training.pictures import write_sheet
 from lipwright.training.speech_encoding import encode_with_whisper
 from lipwright.training.speech_jitter import SpeechJitter, vary_speech
@@ -265,11 +266,11 @@ class PixelStage:
         windows = lower_half(drawn.reshape(batch.target.shape))
         with context.autocast():
             cosine = expert(windows, batch.long_mel)
-        return sync_loss(cosine, torch.ones(len(cosine), device=cosine.device))
+        return audio_visual_loss(cosine)
 
     def _adversarial(self, discriminator: nn.Module, drawn: Tensor, batch: PixelBatch) -> Tensor:
         if self.kind == "wav2lip":
-            return F.softplus(-discriminator(drawn)).mean()
+            return adversarial_loss(discriminator(drawn))
         return contrastive(discriminator(drawn, batch.mel.flatten(0, 1)), 0.0)
 
     def discriminator_step(
@@ -281,8 +282,7 @@ class PixelStage:
         batch, drawn = self._last
         real, mel = batch.target.flatten(0, 1), batch.mel.flatten(0, 1)
         if self.kind == "wav2lip":
-            right, wrong = discriminator(real), discriminator(drawn)
-            return 0.5 * (F.softplus(-right).mean() + F.softplus(wrong).mean())
+            return discriminator_loss(discriminator(real), discriminator(drawn))
         # By turns fakes and real faces with another's speech, as published.
         if context.rng(self.run.seed + 1, step).random() < 0.5:
             distance = discriminator(drawn, mel)

@@ -12,7 +12,7 @@ from lipwright.dubbing import findings, report, speaking
 from lipwright.dubbing.options import DubOptions
 from lipwright.dubbing.people import people_of
 from lipwright.dubbing.plan import NOT_SPEAKING, Plan, PortablePlan
-from lipwright.dubbing.speaking import limited, seconds_spoken, speaking_in, who_speaks
+from lipwright.dubbing.speaking import limited, speaking_in, who_speaks
 from lipwright.errors import LipwrightError
 from lipwright.files.kept_files import write_digest
 from tests.dubbing.clips import Actor, write_speech
@@ -74,7 +74,7 @@ def test_who_follows_the_sound_speaks(plan: Plan) -> None:
     assert found.rows[1][70:].all()
     assert not found.rows[0][70:].any()
     assert [len(found.rows[n]) for n in (0, 1, 2)] == [120, 120, 20]
-    assert 1.9 < seconds_spoken(plan, plan.tracks[0], found.rows[0]) < 2.9
+    assert 1.9 < plan.shown_seconds(plan.tracks[0], found.rows[0]) < 2.9
 
 
 def test_sound_that_is_late_is_put_right(plan: Plan) -> None:

@@ -116,7 +116,6 @@ def _parameters(
         metavar=info.metavar,
         help=info.help,
         rich_help_panel=info.group,
-        hidden=info.hidden,
         min=info.low if number else None,
         max=info.high if number else None,
     )

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 from bisect import bisect_left
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 
 import av
 import av.container
@@ -229,11 +230,8 @@ class FrameStore:
 
 
 def _numbered(frame: Frame, index: int, start: int) -> Frame:
-    return Frame(index, frame.pts, frame.time_base, frame.duration, frame.native, start, frame.info)
+    return replace(frame, index=index, start=start)
 
 
 def _with_own_pixels(frame: Frame) -> Frame:
-    native = private_copy(frame.native)
-    return Frame(
-        frame.index, frame.pts, frame.time_base, frame.duration, native, frame.start, frame.info
-    )
+    return replace(frame, native=private_copy(frame.native))

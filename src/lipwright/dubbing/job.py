@@ -137,8 +137,7 @@ class _Dub(JobPlanning):
                 )
                 self._say([*lost, *found])
                 method = self._chosen(method)
-                weights = options.enhance_weights
-                enhancer = load_enhancer(options.enhance, Path(weights) if weights else None)
+                enhancer = load_enhancer(options.enhance, options.enhance_weights)
                 identity = job_identity(
                     *(self.given, self.cast or self.speech, method, enhancer, options),
                     made_into_video=self.origin is not None,

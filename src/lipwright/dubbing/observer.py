@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
-
-from lipwright.enhance import registry as enhancers
-
-if TYPE_CHECKING:
-    Enhance = str
-else:  # the registered enhancers, which a type checker cannot know
-    Enhance = Literal[enhancers.CHOICES]
-
+from typing import Literal, Protocol
 
 Stage = Literal["load", "plan", "listen", "render", "join", "compare"]
 

@@ -29,7 +29,6 @@ class OptionInfo:
         low, high: the range of a number, both ends included; None for no limit.
         still: whether it means anything for a still picture (``lipwright animate``).
         off: help of ``--no-NAME``, for an option with values that False switches off.
-        hidden: not shown by ``--help`` and the documents: nothing can be chosen yet.
     """
 
     help: str
@@ -40,7 +39,6 @@ class OptionInfo:
     high: float | None = None
     still: bool = True
     off: str | None = None
-    hidden: bool = False
 
 
 def option(
@@ -54,10 +52,9 @@ def option(
     high: float | None = None,
     still: bool = True,
     off: str | None = None,
-    hidden: bool = False,
 ) -> Any:
     """A dataclass field with a description, see :class:`OptionInfo`; ``shapes`` has no default."""
-    info = OptionInfo(help, group, shapes, metavar, low, high, still, off, hidden)
+    info = OptionInfo(help, group, shapes, metavar, low, high, still, off)
     return field(default=default, metadata={_KEY: info})
 
 

@@ -106,16 +106,7 @@ def _embedding(plan: Plan, track: Track, embed: Embed) -> NDArray[np.float32]:
 
 
 def _person(plan: Plan, number: int, tracks: list[Track]) -> Person:
-    seconds = 0.0
-    for track in tracks:
-        frames = track.first + np.flatnonzero(track.usable)
-        ends = [
-            plan.pts[f + 1] if f + 1 < len(plan.pts) else plan.pts[f] + plan.last_duration
-            for f in frames
-        ]
-        seconds += float(
-            sum(e - plan.pts[f] for e, f in zip(ends, frames, strict=True)) * plan.time_base
-        )
+    seconds = sum(plan.shown_seconds(track, track.usable) for track in tracks)
     first = min(track.first for track in tracks)
     last = max(track.last for track in tracks)
     return Person(

@@ -11,7 +11,7 @@ from lipwright.dubbing.people import Embed, Person, as_table, people_of
 from lipwright.dubbing.people_sheet import draw_people
 from lipwright.dubbing.plan import Plan
 from lipwright.dubbing.planning import planned
-from lipwright.dubbing.speaking import seconds_spoken, speaking_in
+from lipwright.dubbing.speaking import speaking_in
 from lipwright.dubbing.speed import Speed
 from lipwright.errors import LipwrightError, system_errors
 from lipwright.files.whole import write_json
@@ -70,8 +70,6 @@ def with_speakers(plan: Plan, people: list[Person], video: Path) -> list[Person]
         return people
     rows = speaking_in(plan, video).rows
     return [
-        replace(
-            p, speaking=round(sum(seconds_spoken(plan, t, rows[t.number]) for t in p.tracks), 3)
-        )
+        replace(p, speaking=round(sum(plan.shown_seconds(t, rows[t.number]) for t in p.tracks), 3))
         for p in people
     ]

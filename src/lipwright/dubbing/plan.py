@@ -218,6 +218,16 @@ class Plan:
             self.file.close()
             self.file = None
 
+    def seconds(self) -> NDArray[np.float64]:
+        """(n,) when each frame appears, after the first one."""
+        return np.array([float((pts - self.pts[0]) * self.time_base) for pts in self.pts])
+
+    def shown_seconds(self, track: Track, flags: NDArray[np.bool_]) -> float:
+        """For how long the flagged rows of a track are shown."""
+        ends = [*self.pts[1:], self.pts[-1] + self.last_duration]
+        frames = (track.first + np.flatnonzero(flags)).tolist()
+        return float(sum(ends[frame] - self.pts[frame] for frame in frames) * self.time_base)
+
     def portable(self) -> PortablePlan:
         """All of it, for another process that need not see its file."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.init}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import IO, Any
@@ -92,7 +92,7 @@ class PlanWriter:
             ),
             "offsets": tuple(offsets),
         }
-        self._tracks.append(Track(**{**vars(track), **more}))
+        self._tracks.append(replace(track, **more))
 
     def finish(
         self,
@@ -175,7 +175,7 @@ def _load(file: IO[bytes], path: Path, source: Source, settings: dict[str, Any])
                 "reference_lips": tuple(lips),
                 "offsets": tuple(offsets),
             }
-            tracks[-1] = Track(**{**vars(tracks[-1]), **more})
+            tracks[-1] = replace(tracks[-1], **more)
         references.clear()
         lips.clear()
         offsets.clear()

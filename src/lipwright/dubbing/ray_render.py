@@ -174,13 +174,11 @@ class Bench:
         schedule = Schedule(
             plan, recipe.timeline, recipe.speaking, recipe.activity, recipe.activities
         )
-        weights = None if options.weights is None else Path(options.weights)
-        method = load_method(options.method, options.device, options.backend, weights)
+        method = load_method(options.method, options.device, options.backend, options.weights)
         self._stack.callback(method.close)
         if options.reference != "auto":
             method = method.with_reference(options.reference)
-        sharper = options.enhance_weights
-        enhancer = load_enhancer(options.enhance, Path(sharper) if sharper else None)
+        enhancer = load_enhancer(options.enhance, options.enhance_weights)
         self._marker = Marker(*recipe.mark) if recipe.mark else None
         self._store = FrameStore(info, plan.pts, plan.source)
         drawn = method.info.reference_size

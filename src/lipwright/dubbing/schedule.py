@@ -171,8 +171,7 @@ class Schedule:
         activities: the same of each track's own speech, where they have several.
         """
         self.plan, self.timeline, self.activity = plan, timeline, activity
-        self.speaking = speaking
-        self._activities = activities
+        self.speaking, self.activities = speaking, activities
         self._tracks = {track.number: track for track in plan.tracks}
         self._by_shot: list[list[Track]] = [[] for _ in plan.shots]
         for track in plan.tracks:
@@ -191,20 +190,15 @@ class Schedule:
         """A track by its number."""
         return self._tracks[number]
 
-    @property
-    def activities(self) -> Mapping[int, NDArray[np.float32]] | None:
-        """How much there is of each track's own speech, where they have several."""
-        return self._activities
-
     def activity_of(self, number: int) -> NDArray[np.float32]:
         """(n,) how much of a track's speech there is at each output frame."""
-        if self._activities is None:
+        if self.activities is None:
             return self.activity
-        return self._activities.get(number, self.activity)
+        return self.activities.get(number, self.activity)
 
     def _is_spoken(self, k: int) -> bool:
         """Whether a mouth of output frame ``k`` has anything to say."""
-        if self._activities is None:
+        if self.activities is None:
             return bool(self.activity[k] > 0.0)
         return any(self.activity_of(face.track)[k] > 0.0 for face in self.faces(k))
 

@@ -77,7 +77,7 @@ def speaker_scores(
         By track number: the first place on the clock of 25 a second, and (m,) scores from there on,
         NaN where the face was not seen.
     """
-    times = np.array([float((p - plan.pts[0]) * plan.time_base) for p in plan.pts])
+    times = plan.seconds()
     found: dict[int, tuple[int, list[NDArray[np.float64]]]] = {}
     waiting: dict[int, tuple[int, list[NDArray[np.uint8]]]] = {}
     samples = np.pad(wave, SAMPLE_RATE)

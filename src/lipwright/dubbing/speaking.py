@@ -52,15 +52,12 @@ class Speaking:
     late: int
 
 
-def speaking_in(
-    plan: Plan, video: Path, stream: int | None = None, network: str = "lips"
-) -> Speaking:
+def speaking_in(plan: Plan, video: Path, network: str = "lips") -> Speaking:
     """Who speaks in a film; kept beside its plan.
 
     Args:
         plan: of the video.
         video: the file, whose own sound is heard.
-        stream: number of its audio stream; None: the default one.
         network: what judges, see :mod:`lipwright.methods.speaker_network`.
 
     Raises:
@@ -73,7 +70,7 @@ def speaking_in(
 
     def find() -> dict[str, Any]:
         try:
-            wave = load_speech(video, stream)
+            wave = load_speech(video)
         except LipwrightError as error:
             raise LipwrightError(
                 f"Who speaks in {video} cannot be found out without its own sound ({error}); "
@@ -87,8 +84,7 @@ def speaking_in(
         runs = {str(number): runs_of(flags).tolist() for number, flags in found.rows.items()}
         return {"late": found.late, "tracks": runs}
 
-    kind = "speaking" if stream is None else f"speaking-{stream}"
-    networks = expected_lips().model_id
+    kind, networks = "speaking", expected_lips().model_id
     if seeing is not None:
         kind, networks = f"{kind}-{network}", f"{networks} {seeing.model_id}"
     kept = finding(plan, kind, __name__, networks, find)
@@ -127,7 +123,7 @@ def who_speaks(
         expected_lips: (n,) -> (T, 3) at 25 frames a second.
         judge: a network that sees the faces, too.
     """
-    times = np.array([float((p - plan.pts[0]) * plan.time_base) for p in plan.pts])
+    times = plan.seconds()
     end = times[-1] + float(plan.last_duration * plan.time_base)
     clock = np.arange(max(1, int(np.ceil(end * speaker.RATE)))) / speaker.RATE
     expected = expected_lips(wave)[: len(clock)]
@@ -254,15 +250,6 @@ def limited(plan: Plan, rows: Mapping[int, Flags]) -> Plan:
         strength = np.minimum(track.strength, shown).astype(np.float32)
         tracks.append(replace(track, states=states, strength=np.where(still, strength, 0)))
     return replace(plan, tracks=tracks)
-
-
-def seconds_spoken(plan: Plan, track: Track, flags: Flags) -> float:
-    """How long a track speaks, in seconds."""
-    total = 0
-    for frame in track.first + np.flatnonzero(flags):
-        following = plan.pts[frame + 1] if frame + 1 < len(plan.pts) else None
-        total += plan.last_duration if following is None else following - plan.pts[frame]
-    return float(total * plan.time_base)
 
 
 def _lips(track: Track, times: NDArray[np.float64], clock: NDArray[np.float64]) -> Any:

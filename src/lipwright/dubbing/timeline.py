@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,7 +132,7 @@ def increasing(pts: Sequence[int]) -> list[int]:
 
 def still(speech: Fraction, rate: Fraction = STILL_RATE) -> Timeline:
     """A single picture shown at ``rate`` frames per second for as long as the speech lasts."""
-    count = max(1, _ceil(speech * rate))
+    count = max(1, ceil(speech * rate))
     _check(count)
     ticks = np.arange(count, dtype=np.int64)
     return Timeline(1 / rate, np.zeros_like(ticks), ticks, np.ones_like(ticks))
@@ -175,10 +176,10 @@ def build(
         steady = steady_rate(clean, time_base, declared)
         if steady is not None:
             time_base, clean, shown = 1 / steady, list(range(count)), np.ones(count, np.int64)
-    wanted = _ceil(speech / time_base)  # ticks: frame k is needed if it appears before this one
+    wanted = ceil(speech / time_base)  # ticks: frame k is needed if it appears before this one
     once = np.asarray(clean, dtype=np.int64) - clean[0]
     video_ticks = int(once[-1] + shown[-1])
-    if length not in ("speech", "remap") and wanted - _ceil(padding / time_base) <= video_ticks:
+    if length not in ("speech", "remap") and wanted - ceil(padding / time_base) <= video_ticks:
         wanted = min(wanted, video_ticks)
     forward = np.arange(count, dtype=np.int64)
     if length == "remap":
@@ -193,7 +194,7 @@ def build(
     notices: tuple[str, ...] = ()
     if length == "silence":
         usual = max(1, round(float(np.median(shown))))
-        more = _ceil(Fraction(wanted - video_ticks, usual))
+        more = ceil(Fraction(wanted - video_ticks, usual))
         _check(count + more)
         source = np.append(forward, np.full(more, count - 1, np.int64))
         durations = np.append(shown, np.full(more, usual, np.int64))
@@ -202,7 +203,7 @@ def build(
         if length != "loop":
             lap = ping_pong(np.arange(max(1, 2 * (count - 1)), dtype=np.int64), count)
         shown, notices = _slowed(shown, lap, time_base)
-        laps = _ceil(Fraction(wanted, int(shown[lap].sum())))
+        laps = ceil(Fraction(wanted, int(shown[lap].sum())))
         _check(laps * lap.size)
         source = np.tile(lap, laps)
         durations = shown[source]
@@ -219,7 +220,7 @@ def _slowed(
     seconds = int(shown[lap].sum()) * time_base
     if lap.size <= fastest * seconds:
         return shown, ()
-    slower = _ceil(lap.size / (fastest * seconds))
+    slower = ceil(lap.size / (fastest * seconds))
     return shown * slower, (
         f"The timestamps of the video give more than {fastest} frames per second, which is "
         f"probably damage; it is shown {slower} times slower.",
@@ -252,8 +253,8 @@ def passage(
     if not start and end is None:
         return Passage(0, pts, last)
     clean = increasing(pts)
-    first = bisect_left(clean, _ceil(start / time_base) + clean[0])
-    stop = len(clean) if end is None else bisect_left(clean, _ceil(end / time_base) + clean[0])
+    first = bisect_left(clean, ceil(start / time_base) + clean[0])
+    stop = len(clean) if end is None else bisect_left(clean, ceil(end / time_base) + clean[0])
     if first >= stop:
         whole = float((clean[-1] - clean[0]) * time_base)
         raise LipwrightError(
@@ -295,10 +296,6 @@ def _remapped(
     stretched = [round(tick * time_base * ratio / FINE_TICK) for tick in ends]
     ticks = np.asarray(increasing(stretched), np.int64)
     return Timeline(FINE_TICK, np.arange(once.size, dtype=np.int64), ticks[:-1], np.diff(ticks))
-
-
-def _ceil(value: Fraction) -> int:
-    return -(-value.numerator // value.denominator)
 
 
 def _check(frames: int) -> None:

@@ -72,7 +72,7 @@ def takers_in_words() -> str:
     return f"{', '.join(names)} or {last}" if names else last
 
 
-def load_enhancer(name: str, weights: Path | None = None) -> Enhancer | None:
+def load_enhancer(name: str, weights: str | Path | None = None) -> Enhancer | None:
     """An enhancer by name; None for ``none``.
 
     Args:
@@ -86,7 +86,7 @@ def load_enhancer(name: str, weights: Path | None = None) -> Enhancer | None:
     spec = ENHANCERS.get(known)
     if spec is None and name != "none":
         raise LipwrightError(f"There is no enhancer {name!r}; choose one of {', '.join(CHOICES)}.")
-    if weights is not None and (spec is None or not spec.weights):
+    if weights and (spec is None or not spec.weights):
         raise LipwrightError(
             f"--enhance {name} takes no weights; leave out --enhance-weights, or use --enhance "
             f"{takers_in_words()}."
@@ -100,5 +100,5 @@ def load_enhancer(name: str, weights: Path | None = None) -> Enhancer | None:
         if error.name != "torch":
             raise
         raise missing_extra(f"The enhancer '{known}'", "gpu") from error
-    enhancer: Enhancer = maker(weights) if spec.weights else maker()
+    enhancer: Enhancer = maker(Path(weights) if weights else None) if spec.weights else maker()
     return enhancer

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -284,7 +285,7 @@ class _Filling:
             "reference_lips": tuple(r.lips.astype(np.float32) for r in references),
             "strength": strength,
         }
-        self._track = Track(**{**vars(track), **known})
+        self._track = replace(track, **known)
         count = len(frames)
         lap = ping_pong(np.arange(max(1, 2 * (count - 1)), dtype=np.int64), count)
         numbers = np.array([frame.number for frame in self._frames], np.int64)[lap]
@@ -314,7 +315,7 @@ class _Filling:
         self._renderer, self._lap = LiveRenderer(job), lap
 
     def _shot_track(self) -> Track:
-        return Track(**{**vars(self._track), "shot": 0})
+        return replace(self._track, shot=0)
 
     def next(self, audio: NDArray[np.float32], activity: float) -> av.VideoFrame:
         """The next picture, its mouth speaking."""

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import soxr
 
 from lipwright.errors import LipwrightError
 from lipwright.media import limits
@@ -18,7 +17,7 @@ from lipwright.media.info import probe
 from lipwright.media.inversion import Inversion
 from lipwright.media.mel import SAMPLE_RATE
 from lipwright.media.mix import mono_weights
-from lipwright.media.sound import Sound, aligned_sound, decoded_sound
+from lipwright.media.sound import Sound, aligned_sound, decoded_sound, resampled
 from lipwright.media.source import open_media
 from lipwright.media.stored_sound import collect
 
@@ -87,7 +86,7 @@ def _decoded(
             found = [clock.sentence(path) if clock else None, said]
             notices += [sentence for sentence in found if sentence]
         sounds = aligned_sound(container, picked, path, origin)
-        return _joined(_resampled(_mono(sounds, inversion)), path)
+        return _joined(resampled(_mono(sounds, inversion), SAMPLE_RATE, 1), path)
 
 
 def _mono(sounds: Iterator[Sound], inversion: Inversion) -> Iterator[tuple[int, Samples]]:
@@ -128,21 +127,6 @@ def _first_sample_time(path: Path, stream: int | None) -> Fraction:
         for sound in decoded_sound(container, pick_audio_stream(container, path, stream), path):
             return sound.time if sound.time is not None else Fraction(0)
     return Fraction(0)
-
-
-def _resampled(pieces: Iterator[tuple[int, Samples]]) -> Iterator[Samples]:
-    """Bring everything to 16 kHz with soxr's high-quality filter."""
-    converter: soxr.ResampleStream | None = None
-    current_rate = 0
-    for rate, wave in pieces:
-        if converter is None or rate != current_rate:
-            if converter is not None:
-                yield converter.resample_chunk(np.zeros(0, np.float32), last=True)
-            converter = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
-            current_rate = rate
-        yield converter.resample_chunk(wave)
-    if converter is not None:
-        yield converter.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
 def mix_down(sound: Sound) -> Samples:

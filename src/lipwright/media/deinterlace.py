@@ -31,7 +31,8 @@ def deinterlaced(frames: Iterator[av.VideoFrame], time_base: Fraction) -> Iterat
             yield from _finished(graph, waiting)
             graph = None
         if graph is None:
-            graph, shape = _graph(frame, time_base), now
+            how = "mode=send_frame:parity=auto:deint=all"
+            graph, shape = one_filter(frame, time_base, "bwdif", how), now
         waiting.append(frame)
         # The filter goes by order alone here; its own times are not used.
         graph.vpush(frame)
@@ -40,15 +41,17 @@ def deinterlaced(frames: Iterator[av.VideoFrame], time_base: Fraction) -> Iterat
         yield from _finished(graph, waiting)
 
 
-def _graph(frame: av.VideoFrame, time_base: Fraction) -> av.filter.Graph:
+def one_filter(
+    frame: av.VideoFrame, time_base: Fraction | None, name: str, settings: str
+) -> av.filter.Graph:
+    """A graph of one filter of libavfilter, for frames like this one."""
     graph = av.filter.Graph()
     source = graph.add_buffer(
         width=frame.width, height=frame.height, format=frame.format, time_base=time_base
     )
-    bwdif = graph.add("bwdif", "mode=send_frame:parity=auto:deint=all")
-    sink = graph.add("buffersink")
-    source.link_to(bwdif)
-    bwdif.link_to(sink)
+    chosen, sink = graph.add(name, settings), graph.add("buffersink")
+    source.link_to(chosen)
+    chosen.link_to(sink)
     graph.configure()
     return graph
 

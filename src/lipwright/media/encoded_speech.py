@@ -11,12 +11,11 @@ import av
 import av.container
 import numpy as np
 import numpy.typing as npt
-import soxr
 
 from lipwright.media.copied_streams import described
 from lipwright.media.mix import Limiter, placed, stereo_weights
 from lipwright.media.names import Kind
-from lipwright.media.sound import Sound, aligned_sound, channel_names
+from lipwright.media.sound import Sound, aligned_sound, channel_names, resampled
 
 _LAYOUTS: dict[str, dict[str, tuple[str, ...]]] = {
     "aac": {
@@ -131,25 +130,12 @@ class EncodedSpeech:
 
     def _uniform(self) -> Iterator[npt.NDArray[np.float32]]:
         """(channels, n) in the output's layout and rate."""
-        converter: soxr.ResampleStream | None = None
-        current = 0
         count = len(self._channels)
-        for sound in aligned_sound(self._container, self._source, self._path, self._begin):
-            mixed = self._mixed(sound)
-            if converter is None or sound.rate != current:
-                if converter is not None:
-                    yield converter.resample_chunk(np.zeros((0, count), np.float32), last=True).T
-                current = sound.rate
-                converter = soxr.ResampleStream(
-                    current, self._rate, count, dtype="float32", quality="HQ"
-                )
-            made = converter.resample_chunk(np.ascontiguousarray(mixed.T)).reshape(-1, count)
+        sounds = aligned_sound(self._container, self._source, self._path, self._begin)
+        mixed = ((s.rate, np.ascontiguousarray(self._mixed(s).T)) for s in sounds)
+        for made in resampled(mixed, self._rate, count):
             if made.size:
-                yield made.T
-        if converter is not None:
-            rest = converter.resample_chunk(np.zeros((0, count), np.float32), last=True)
-            if rest.size:
-                yield rest.reshape(-1, count).T
+                yield made.reshape(-1, count).T
 
     def _mixed(self, sound: Sound) -> npt.NDArray[np.float32]:
         present = sound.samples.shape[0]

@@ -156,16 +156,16 @@ def _without_captions(
     aspect = info.sample_aspect
     deep = depth == 12 or (depth == 10 and sampling == "420" and info.field_order == "progressive")
     if codec == "hevc" or (codec == "auto" and deep and min(width, height) >= _HEVC_MIN_SIDE):
-        hdr = f":{_x265_hdr(info)}" if info.hdr else ""
-        options = {"preset": "superfast", "crf": str(crf), "x265-params": f"log-level=none{hdr}"}
+        parameters = {"log-level": "none", **_hdr(info, "master-display", "max-cll")}
+        options = {"preset": "superfast", "crf": str(crf), "x265-params": _joined(parameters)}
         tag = "hvc1" if kind in ("mp4", "mov") else None
         pix_fmt = f"yuv{sampling}p" + ("" if depth == 8 else f"{depth}le")
         return Encoding("libx265", pix_fmt, options, (width, height), aspect, tag)
     speed = preset or ("fast" if width * height <= _SMALL_PICTURE else "veryfast")
     pix_fmt = f"yuv{sampling}p" if depth == 8 else f"yuv{sampling}p10le"
     parameters = dict(_REPEATABLE)
-    if info.hdr and depth > 8:
-        parameters |= _x264_hdr(info)
+    if depth > 8:
+        parameters |= _hdr(info, "mastering-display", "cll")
     interlaced = info.field_order != "progressive" and _can_interlace(sampling, height)
     if interlaced:
         # libav tells x264 the order with the first frame, too late for the timing messages (SEI):
@@ -173,7 +173,7 @@ def _without_captions(
         parameters[info.field_order] = "1"
     options = {"preset": speed, "crf": str(crf)}
     if parameters:
-        options["x264-params"] = ":".join(f"{key}={value}" for key, value in parameters.items())
+        options["x264-params"] = _joined(parameters)
     size = (width, height)
     return Encoding("libx264", pix_fmt, options, size, aspect, interlaced=interlaced)
 
@@ -289,31 +289,18 @@ def _can_interlace(sampling: str, height: int) -> bool:
     return height % (4 if sampling == "420" else 2) == 0
 
 
-def _x265_hdr(info: VideoInfo) -> str:
-    parts = []
-    if info.hdr.display is not None:
-        parts.append(f"master-display={info.hdr.display.x265()}")
-    if info.hdr.light is not None:
-        parts.append(f"max-cll={info.hdr.light[0]},{info.hdr.light[1]}")
-    return ":".join(parts)
-
-
-def _x264_hdr(info: VideoInfo) -> dict[str, str]:
+def _hdr(info: VideoInfo, display: str, light: str, decimal: bool = False) -> dict[str, str]:
+    """What is known of the light, under an encoder's names for it."""
     found = {}
     if info.hdr.display is not None:
-        found["mastering-display"] = info.hdr.display.x265()
+        found[display] = info.hdr.display.svt() if decimal else info.hdr.display.x265()
     if info.hdr.light is not None:
-        found["cll"] = f"{info.hdr.light[0]},{info.hdr.light[1]}"
+        found[light] = f"{info.hdr.light[0]},{info.hdr.light[1]}"
     return found
 
 
-def _svt_hdr(info: VideoInfo) -> dict[str, str]:
-    found = []
-    if info.hdr.display is not None:
-        found.append(f"mastering-display={info.hdr.display.svt()}")
-    if info.hdr.light is not None:
-        found.append(f"content-light={info.hdr.light[0]},{info.hdr.light[1]}")
-    return {"svtav1-params": ":".join(found)} if found else {}
+def _joined(parameters: dict[str, str]) -> str:
+    return ":".join(f"{key}={value}" for key, value in parameters.items())
 
 
 def _check_codec(codec: str, kind: Kind, info: VideoInfo, even: bool) -> None:
@@ -370,7 +357,8 @@ def _free_codec(kind: Kind, info: VideoInfo, sampling: str, depth: int, crf: int
     if (sampling == "420" or depth > 8) and min(size) >= _AV1_MIN_SIDE:
         os.environ.setdefault("SVT_LOG", "1")  # errors only; it writes to the terminal by itself
         options = {"preset": "9", "crf": str(max(1, round(crf * 1.5)))}
-        options |= _svt_hdr(info) if depth > 8 else {}
+        hdr = _hdr(info, "mastering-display", "content-light", True) if depth > 8 else {}
+        options |= {"svtav1-params": _joined(hdr)} if hdr else {}
         pix_fmt = "yuv420p" if depth == 8 else "yuv420p10le"
         return Encoding("libsvtav1", pix_fmt, options, size, aspect)
     return _vp9(kind, info, sampling, 8, crf, {"deadline": "realtime", "cpu-used": "7"})

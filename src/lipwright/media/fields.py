@@ -5,6 +5,7 @@ from __future__ import annotations
 import av
 import av.filter
 
+from lipwright.media.deinterlace import one_filter
 from lipwright.media.info import FieldOrder
 
 
@@ -23,19 +24,7 @@ class FieldMarker:
     def mark(self, frame: av.VideoFrame) -> av.VideoFrame:
         """The same picture, flagged."""
         if self._graph is None:
-            graph = av.filter.Graph()
-            source = graph.add_buffer(
-                width=frame.width,
-                height=frame.height,
-                format=frame.format,
-                time_base=frame.time_base,
-            )
-            setfield = graph.add("setfield", self._order)
-            sink = graph.add("buffersink")
-            source.link_to(setfield)
-            setfield.link_to(sink)
-            graph.configure()
-            self._graph = graph
+            self._graph = one_filter(frame, frame.time_base, "setfield", self._order)
         self._graph.vpush(frame)
         marked = self._graph.vpull()
         marked.pts, marked.time_base = frame.pts, frame.time_base

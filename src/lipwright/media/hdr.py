@@ -9,6 +9,7 @@ changed here; it cannot be kept.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -48,25 +49,16 @@ class MasteringDisplay:
 
     def x265(self) -> str:
         """As x264 and x265 take it: units of 0.00002 and of 0.0001 cd/m2."""
-
-        def point(value: tuple[Fraction, Fraction]) -> str:
-            return f"({round(value[0] * 50_000)},{round(value[1] * 50_000)})"
-
-        return (
-            f"G{point(self.green)}B{point(self.blue)}R{point(self.red)}WP{point(self.white)}"
-            f"L({round(self.brightest * 10_000)},{round(self.darkest * 10_000)})"
-        )
+        return self._said(lambda x: str(round(x * 50_000)), lambda y: str(round(y * 10_000)))
 
     def svt(self) -> str:
         """As SVT-AV1 takes it: decimal numbers."""
+        return self._said(lambda x: f"{float(x):.5f}", lambda y: f"{float(y):.4f}")
 
-        def point(value: tuple[Fraction, Fraction]) -> str:
-            return f"({float(value[0]):.5f},{float(value[1]):.5f})"
-
-        return (
-            f"G{point(self.green)}B{point(self.blue)}R{point(self.red)}WP{point(self.white)}"
-            f"L({float(self.brightest):.4f},{float(self.darkest):.4f})"
-        )
+    def _said(self, place: Callable[[Fraction], str], light: Callable[[Fraction], str]) -> str:
+        points = {"G": self.green, "B": self.blue, "R": self.red, "WP": self.white}
+        where = "".join(f"{name}({place(x)},{place(y)})" for name, (x, y) in points.items())
+        return f"{where}L({light(self.brightest)},{light(self.darkest)})"
 
 
 @dataclass(frozen=True)

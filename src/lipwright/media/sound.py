@@ -13,6 +13,7 @@ import av.container
 import av.error
 import numpy as np
 import numpy.typing as npt
+import soxr
 
 from lipwright.errors import LipwrightError
 from lipwright.media import limits
@@ -270,6 +271,27 @@ def _as_floats(table: npt.NDArray[Any]) -> Samples:
     finite = np.nan_to_num(table, nan=0.0, posinf=1.0, neginf=-1.0)
     clipped: Samples = np.clip(finite, -_LOUDEST, _LOUDEST).astype(np.float32)
     return clipped
+
+
+def resampled(pieces: Iterator[tuple[int, Samples]], rate: int, channels: int) -> Iterator[Samples]:
+    """Bring sound to one rate with soxr's high-quality filter; a new rate begins anew.
+
+    Args:
+        pieces: rate and samples, (n,) of one channel or (n, channels).
+        rate: of the result, whose pieces are of the same kind.
+        channels: number of them.
+    """
+    converter: soxr.ResampleStream | None = None
+    current = 0
+    for found, samples in pieces:
+        if converter is None or found != current:
+            if converter is not None:
+                yield converter.resample_chunk(samples[:0], last=True)
+            converter = soxr.ResampleStream(found, rate, channels, dtype="float32", quality="HQ")
+            current = found
+        yield converter.resample_chunk(samples)
+    if converter is not None:
+        yield converter.resample_chunk(samples[:0], last=True)
 
 
 def _silence(like: Sound, samples: int) -> Iterator[Sound]:

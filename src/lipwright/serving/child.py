@@ -47,13 +47,15 @@ def probe(path: Path, poster: Path) -> dict[str, Any]:
     Raises:
         LipwrightError: it holds neither pictures nor sound.
     """
+    from av.stream import Disposition
+
     from lipwright.errors import LipwrightError
     from lipwright.media.info import probe as look
     from lipwright.media.source import open_media
 
     with open_media(path, "file") as container:
         has_pictures = any(
-            not stream.disposition & _attached() for stream in container.streams.video
+            not s.disposition & Disposition.attached_pic for s in container.streams.video
         )
         sound = bool(container.streams.audio)
         if not has_pictures and not sound:
@@ -73,12 +75,6 @@ def probe(path: Path, poster: Path) -> dict[str, Any]:
     if facts["kind"] == "picture":
         return {**facts, "seconds": 0.0, "sound": False}
     return {**facts, "seconds": round(float(length(path)), 3)}
-
-
-def _attached() -> Any:
-    from av.stream import Disposition
-
-    return Disposition.attached_pic
 
 
 def length(path: Path) -> Fraction:

@@ -6,7 +6,9 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -76,17 +78,25 @@ class Service:
             TooLargeError, FullError, LipwrightError: it is refused.
         """
         await run_in_threadpool(self._check_room)
-        identity = new_id()
-        folder = folder_of(self.settings, identity)
+        with self._new_folder() as folder:
+            try:
+                given, size = await receive(
+                    chunks, content_type, name, folder / CONTENT, self.settings.max_upload
+                )
+                return await run_in_threadpool(self._note, folder.name, given, size)
+            except ClientDisconnect:
+                raise LipwrightError("The upload broke off; send the whole file.") from None
+
+    @contextmanager
+    def _new_folder(self) -> Iterator[Path]:
+        """The folder of a new upload, named by its id, with one for the file in it.
+
+        It is removed if anything goes wrong.
+        """
+        folder = folder_of(self.settings, new_id())
         try:
             (folder / CONTENT).mkdir(parents=True)
-            given, size = await receive(
-                chunks, content_type, name, folder / CONTENT, self.settings.max_upload
-            )
-            return await run_in_threadpool(self._note, identity, given, size)
-        except ClientDisconnect:
-            remove(folder)
-            raise LipwrightError("The upload broke off; send the whole file.") from None
+            yield folder
         except BaseException:
             remove(folder)
             raise
@@ -121,11 +131,9 @@ class Service:
                 probing.make_sample(made)
         found = {}
         for role, name in (("video", "sample-portrait.mp4"), ("speech", "sample-speech.ogg")):
-            identity = new_id()
-            folder = folder_of(self.settings, identity)
-            (folder / CONTENT).mkdir(parents=True)
-            shutil.copyfile(made / name, folder / CONTENT / name)
-            found[role] = self._note(identity, name, (made / name).stat().st_size)
+            with self._new_folder() as folder:
+                shutil.copyfile(made / name, folder / CONTENT / name)
+                found[role] = self._note(folder.name, name, (made / name).stat().st_size)
         return found
 
     @property
@@ -140,18 +148,12 @@ class Service:
             FullError, LipwrightError: it cannot be spoken, or is too long.
         """
         self._check_room()
-        identity = new_id()
-        folder = folder_of(self.settings, identity)
         name = safe_name(" ".join(text.split())[:TITLE].replace(".", "") + ".wav")
-        try:
-            (folder / CONTENT).mkdir(parents=True)
+        with self._new_folder() as folder:
             path = folder / CONTENT / name
             with self._speak_lock:
                 synthesise(text, path, voice=voice or None, command=self.settings.synthesiser)
-            return self._note(identity, name, path.stat().st_size)
-        except BaseException:
-            remove(folder)
-            raise
+            return self._note(folder.name, name, path.stat().st_size)
 
     def file(self, name: str) -> StoredFile:
         """An upload by its id.
@@ -250,17 +252,11 @@ class Service:
     def _from_media(self, relative: str) -> StoredFile:
         """A file of the media folder as if it had been uploaded; it stays where it is."""
         path = media_path(self.settings, relative)
-        identity = new_id()
-        folder = folder_of(self.settings, identity)
-        folder.mkdir(parents=True)
-        try:
+        with self._new_folder() as folder:
             facts = probing.probe(path, folder / POSTER, self.settings.max_seconds)
             facts["media"] = relative
-            file = StoredFile(identity, path.name, path.stat().st_size, time.time(), facts)
+            file = StoredFile(folder.name, path.name, path.stat().st_size, time.time(), facts)
             self.store.add_file(file)
-        except BaseException:
-            remove(folder)
-            raise
         return file
 
     def delete_job(self, name: str) -> None:

@@ -212,7 +212,7 @@ class CastJob:
                     break
                 owner[number] = face
         refuse(problems)
-        times = np.array([float((p - plan.pts[0]) * plan.time_base) for p in plan.pts])
+        times = plan.seconds()
         rows = {}
         for track in plan.tracks:
             drawn = np.zeros(len(track.states), np.bool_)

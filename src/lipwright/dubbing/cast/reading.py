@@ -26,7 +26,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -274,10 +274,7 @@ def _joined(stretches: list[Stretch]) -> list[Stretch]:
             and before.offset - before.start == each.offset - each.start
         ):
             assert place is not None
-            end = max(before.end, each.end)
-            out[place] = Stretch(
-                each.name, before.start, end, before.speech, before.offset, before.where
-            )
+            out[place] = replace(before, end=max(before.end, each.end))
         else:
             last[each.name] = len(out)
             out.append(each)

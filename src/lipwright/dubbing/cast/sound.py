@@ -7,21 +7,20 @@ lowered by 15 dB. The sum goes through the limiter that all written sound goes t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
 from lipwright.dubbing.cast.stretches import Stretch
 from lipwright.media.audio import speech_origin
 from lipwright.media.choice import pick_audio_stream
 from lipwright.media.mix import Limiter, stereo_weights
-from lipwright.media.sound import Sound, aligned_sound
+from lipwright.media.sound import Sound, aligned_sound, resampled
 from lipwright.media.source import open_media
 
 RATE = 48_000
@@ -45,7 +44,7 @@ class Feed:
         container = self._stack.enter_context(open_media(path, "sound"))
         stream = pick_audio_stream(container, path)
         sounds = aligned_sound(container, stream, path, speech_origin(path))
-        self._pieces = _resampled(sounds)
+        self._pieces = resampled(map(_stereo, sounds), RATE, 2)
         self._left: Samples = np.zeros((2, 0), np.float32)
         self.position = 0
 
@@ -58,7 +57,7 @@ class Feed:
                 piece = next(self._pieces, None)
                 if piece is None:
                     break
-                self._left = piece
+                self._left = piece.T
                 continue
             part = self._left[:, : count - filled]
             out[:, filled : filled + part.shape[1]] = part
@@ -221,17 +220,6 @@ class _Writer:
             self._file.mux(packet)
 
 
-def _resampled(sounds: Iterator[Sound]) -> Iterator[Samples]:
-    converter: soxr.ResampleStream | None = None
-    current = 0
-    for sound in sounds:
-        rate, samples = sound.rate, sound.samples
-        stereo = stereo_weights(sound.channels, samples.shape[0]) @ samples
-        if converter is None or rate != current:
-            if converter is not None:
-                yield converter.resample_chunk(np.zeros((0, 2), np.float32), last=True).T
-            converter = soxr.ResampleStream(rate, RATE, 2, dtype="float32", quality="HQ")
-            current = rate
-        yield converter.resample_chunk(np.ascontiguousarray(stereo.T, np.float32)).T
-    if converter is not None:
-        yield converter.resample_chunk(np.zeros((0, 2), np.float32), last=True).T
+def _stereo(sound: Sound) -> tuple[int, Samples]:
+    stereo = stereo_weights(sound.channels, sound.samples.shape[0]) @ sound.samples
+    return sound.rate, np.ascontiguousarray(stereo.T, np.float32)

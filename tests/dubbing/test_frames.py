@@ -47,7 +47,7 @@ def test_any_order_gives_the_frames_of_the_straight_order(
     assert len(pts) == 70
     monkeypatch.setattr(frames, "CHUNK_FRAMES", 16)
     store = FrameStore(info, pts)
-    order = timeline.ping_pong(np.arange(170), 70)
+    order = np.resize(timeline.ping_pong(70), 170)
     order = np.concatenate([order, [61, 60, 3, 3, 3, 55, 69]])
     for wanted, frame in zip(order, store.follow(order), strict=True):
         assert frame.index == wanted

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lipwright.dubbing.cast.request import CastSpeech
 from lipwright.dubbing.checks import check_job, check_method
-from lipwright.dubbing.marks import marks
+from lipwright.dubbing.marks import marks, model_of
 from lipwright.dubbing.observed_job import ObservedJob
 from lipwright.dubbing.observer import Observer
 from lipwright.dubbing.options import DubOptions
@@ -96,11 +96,9 @@ class JobInputs(ObservedJob):
         """Watermark and manifest; a preview has none."""
         if self.options.preview is not None:
             return None
-        name, model = method.name, method.model_id
-        model = model if model.startswith(name) else f"{name} {model}"
-        explain = self._explains
         facts, _ = self._described(info)
-        made = marks(self.options, identity, model, facts, self.given, self._speeches, explain)
+        inputs = facts, self.given, self._speeches
+        made = marks(self.options, identity, model_of(method), *inputs, self._explains)
         self.report.notices = made.notices
         for line in made.notices:
             self._notice(line)

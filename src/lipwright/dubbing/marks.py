@@ -12,7 +12,8 @@ from lipwright.dubbing.options import DubOptions
 from lipwright.media.info import VideoInfo
 
 if TYPE_CHECKING:
-    from lipwright.provenance.session import Provenance
+    from lipwright.methods.base import Method
+    from lipwright.provenance.session import Provenance, ProvenanceOptions
 
 
 def marks(
@@ -42,13 +43,26 @@ def marks(
         LipwrightError: unusable consent, certificate or key, unreadable inputs.
     """
     from lipwright.provenance.record.manifest import Input
-    from lipwright.provenance.session import Provenance, ProvenanceOptions
+    from lipwright.provenance.session import Provenance
 
-    region = options.region
-    chosen = ProvenanceOptions(
-        watermark=region is not None,
-        region=region or "face",
-        mark_id=mark_id_of(identity),
+    chosen = chosen_marks(options, mark_id_of(identity), explain)
+    inputs = [
+        Input.of("picture" if info.is_still else "video", video),
+        *(Input.of("speech", speech) for speech in speeches),
+    ]
+    return Provenance(chosen, inputs, model=model, size=(info.width, info.height))
+
+
+def chosen_marks(
+    options: DubOptions, mark_id: int | None = None, explain: bool = True
+) -> ProvenanceOptions:
+    """The marks that the user chose."""
+    from lipwright.provenance.session import ProvenanceOptions
+
+    return ProvenanceOptions(
+        watermark=options.region is not None,
+        region=options.region or "face",
+        mark_id=mark_id,
         manifest=options.manifest,
         consent=options.consent,
         certificate=options.certificate,
@@ -56,11 +70,12 @@ def marks(
         time_stamp_url=options.time_stamp,
         explain=explain,
     )
-    inputs = [
-        Input.of("picture" if info.is_still else "video", video),
-        *(Input.of("speech", speech) for speech in speeches),
-    ]
-    return Provenance(chosen, inputs, model=model, size=(info.width, info.height))
+
+
+def model_of(method: Method) -> str:
+    """Name and hash of a model, as marks name it."""
+    name, model = method.name, method.model_id
+    return model if model.startswith(name) else f"{name} {model}"
 
 
 def mark_id_of(identity: dict[str, Any]) -> int:

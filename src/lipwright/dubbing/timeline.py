@@ -91,16 +91,9 @@ class Timeline:
         return (int(self.pts[-1]) + int(self.durations[-1])) * self.time_base
 
 
-def ping_pong(k: NDArray[np.int64] | int, count: int) -> NDArray[np.int64]:
-    """Index of the frame shown at step ``k`` >= 0 when ``count`` frames run to and fro.
-
-    For 4 frames: 0 1 2 3 2 1 0 1 2 3 ...
-    """
-    steps = np.asarray(k, dtype=np.int64)
-    if count == 1:
-        return np.zeros_like(steps)
-    phase = steps % (2 * (count - 1))
-    return np.asarray(np.minimum(phase, 2 * (count - 1) - phase), dtype=np.int64)
+def ping_pong(count: int) -> NDArray[np.int64]:
+    """One lap of ``count`` frames that run to and fro; of 4 frames 0 1 2 3 2 1."""
+    return np.concatenate([np.arange(count), np.arange(count - 2, 0, -1)]).astype(np.int64)
 
 
 def shown_ticks(pts: Sequence[int], last: int, time_base: Fraction) -> NDArray[np.int64]:
@@ -199,9 +192,7 @@ def build(
         source = np.append(forward, np.full(more, count - 1, np.int64))
         durations = np.append(shown, np.full(more, usual, np.int64))
     else:
-        lap = forward
-        if length != "loop":
-            lap = ping_pong(np.arange(max(1, 2 * (count - 1)), dtype=np.int64), count)
+        lap = forward if length == "loop" else ping_pong(count)
         shown, notices = _slowed(shown, lap, time_base)
         laps = ceil(Fraction(wanted, int(shown[lap].sum())))
         _check(laps * lap.size)

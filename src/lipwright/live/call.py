@@ -227,9 +227,7 @@ class Call:
         @self._peer.on("track")
         def _track(track: Any) -> None:
             if track.kind == "audio":
-                task = loop.create_task(self._receive(track))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._keep(loop.create_task(self._receive(track)))
 
         @self._peer.on("connectionstatechange")
         async def _changed() -> None:
@@ -252,10 +250,12 @@ class Call:
                 "that sends a microphone and takes sound and pictures."
             ) from error
         self._thread.start()
-        task = loop.create_task(self._end_unless_connected())
+        self._keep(loop.create_task(self._end_unless_connected()))
+        return str(self._peer.localDescription.sdp)
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return str(self._peer.localDescription.sdp)
 
     async def close(self) -> None:
         """Hang up; may be called twice."""

@@ -286,8 +286,7 @@ class _Filling:
             "strength": strength,
         }
         self._track = replace(track, **known)
-        count = len(frames)
-        lap = ping_pong(np.arange(max(1, 2 * (count - 1)), dtype=np.int64), count)
+        lap = ping_pong(len(frames))
         numbers = np.array([frame.number for frame in self._frames], np.int64)[lap]
         ticks = np.arange(lap.size, dtype=np.int64)
         line = Timeline(1 / camera.rate, numbers, ticks, np.ones_like(ticks))

@@ -15,6 +15,7 @@ from typing import IO
 
 from lipwright.dubbing.analysis import Tracker
 from lipwright.dubbing.checks import check_folder, same_place
+from lipwright.dubbing.marks import chosen_marks, model_of
 from lipwright.dubbing.options import DubOptions
 from lipwright.errors import LipwrightError
 from lipwright.live.camera import Camera
@@ -27,14 +28,14 @@ from lipwright.live.listener import Listener
 from lipwright.live.loop import face_loop
 from lipwright.live.report import LiveReport, LiveStatistics
 from lipwright.live.session import Session
-from lipwright.live.sinks import STREAM_MUXERS, RecordingSink, Sink, Target, address_sink
+from lipwright.live.sinks import RecordingSink, Sink, Target, address_sink, scheme_of
 from lipwright.live.sources import PcmFormat, Source, speech_source
 from lipwright.media import limits
 from lipwright.media.encoding import kind_of
 from lipwright.media.source import check_file
 from lipwright.methods.base import Method
 from lipwright.provenance.record.manifest import Input
-from lipwright.provenance.session import Provenance, ProvenanceOptions
+from lipwright.provenance.session import Provenance
 
 HEADROOM = 0.2
 """Seconds of the agreed delay beyond the look-ahead, where none is asked for."""
@@ -206,9 +207,7 @@ def check(face: str, speech: str | None, to: Sequence[str], options: LiveOptions
         raise LipwrightError("One place is named twice as --to; name it once.")
     for text in to:
         if "://" in text:
-            if text.partition("://")[0].lower() not in STREAM_MUXERS:
-                known = ", ".join(STREAM_MUXERS)
-                raise LipwrightError(f"There is no way to stream to {text}; use one of {known}.")
+            scheme_of(text)
             continue
         if _is_device(text):
             continue
@@ -274,15 +273,4 @@ def _marks(options: DubOptions, method: Method, face: Path, source: Source) -> P
     inputs = [Input.of("video", face)] if face.exists() else []
     if source.path is not None and source.path != face:
         inputs.append(Input.of("speech", source.path))
-    chosen = ProvenanceOptions(
-        watermark=options.region is not None,
-        region=options.region or "face",
-        manifest=options.manifest,
-        consent=options.consent,
-        certificate=options.certificate,
-        key=options.key,
-        time_stamp_url=options.time_stamp,
-    )
-    name, model = method.name, method.model_id
-    model = model if model.startswith(name) else f"{name} {model}"
-    return Provenance(chosen, inputs, model=model)
+    return Provenance(chosen_marks(options), inputs, model=model_of(method))

@@ -30,6 +30,7 @@ from lipwright.errors import LipwrightError
 from lipwright.live.upright import upright, upright_info
 from lipwright.media.info import VideoInfo, probe
 from lipwright.media.planes import private_copy
+from lipwright.runs import runs_of
 
 MOST_BYTES = 384 << 20
 """Memory for the frames of a loop: 25 s of 480p, 11 s of 720p, 5 s of 1080p."""
@@ -118,8 +119,7 @@ def _loop(info: VideoInfo, plan: Plan, speaking: frozenset[int], rate: Fraction 
     wanted = wanted[a : b + 1]
     for number in unused - set(wanted):
         del frames[number]
-    count = len(wanted)
-    lap = ping_pong(np.arange(max(1, 2 * (count - 1)), dtype=np.int64), count)
+    lap = ping_pong(len(wanted))
     ticks = np.arange(lap.size, dtype=np.int64)
     source = np.asarray(wanted, np.int64)[lap]
     line = Timeline(1 / rate, source, ticks, np.ones_like(ticks))
@@ -134,10 +134,9 @@ def _stretch(plan: Plan, speaking: frozenset[int]) -> tuple[int, int]:
     for track in plan.tracks:
         if track.number not in speaking:
             continue
-        flags = np.concatenate([[False], track.usable, [False]]).astype(np.int8)
-        for start, stop in np.flatnonzero(np.diff(flags)).reshape(-1, 2):
+        for start, stop in runs_of(track.usable).tolist():
             if stop - start > best[1] - best[0]:
-                best = (track.first + int(start), track.first + int(stop))
+                best = (track.first + start, track.first + stop)
     if best[1] <= best[0]:
         raise LipwrightError(
             "The video shows no face that can be used for two frames on end; give one that shows "

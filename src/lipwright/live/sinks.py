@@ -94,8 +94,8 @@ class Target:
     delay: float = 0.4
 
 
-def address_sink(address: str, target: Target) -> Sink:
-    """A stream to a network address: MPEG-TS, or FLV for RTMP.
+def scheme_of(address: str) -> str:
+    """How something is streamed to an address, one of :data:`STREAM_MUXERS`.
 
     Raises:
         LipwrightError: an unknown kind of address.
@@ -104,6 +104,16 @@ def address_sink(address: str, target: Target) -> Sink:
     if scheme not in STREAM_MUXERS:
         known = ", ".join(STREAM_MUXERS)
         raise LipwrightError(f"There is no way to stream to {address}; use one of {known}.")
+    return scheme
+
+
+def address_sink(address: str, target: Target) -> Sink:
+    """A stream to a network address: MPEG-TS, or FLV for RTMP.
+
+    Raises:
+        LipwrightError: an unknown kind of address.
+    """
+    scheme = scheme_of(address)
     video, query = {**_LIVE_VIDEO, "bufsize": "2M"}, _QUERIES.get(scheme)
     return MuxSink(
         address,

@@ -174,11 +174,16 @@ def probe(path: str | Path, *, stream: int | None = None, deinterlace: bool = Fa
         guard(picked)
         frame = _first_frame(path, container, picked)
         if frame is None:
-            raise LipwrightError(
-                f"No frame of the video {path} could be decoded: it is damaged or cut off; check "
-                "that it plays."
-            )
+            raise undecodable(path)
         return describe(path, container, picked, frame, deinterlace=deinterlace)
+
+
+def undecodable(path: Path) -> LipwrightError:
+    """The error of a video without a picture."""
+    return LipwrightError(
+        f"No frame of the video {path} could be decoded: it is damaged or cut off; check that it "
+        "plays."
+    )
 
 
 def guard(stream: av.VideoStream) -> None:

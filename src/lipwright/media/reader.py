@@ -16,12 +16,11 @@ import av.error
 import numpy as np
 import numpy.typing as npt
 
-from lipwright.errors import LipwrightError
 from lipwright.media import limits
 from lipwright.media.choice import choice_notice, pick_video_stream
 from lipwright.media.clock import Retimer, clock_of
 from lipwright.media.deinterlace import deinterlaced
-from lipwright.media.info import VideoInfo, describe, guard, stores_decoding_order
+from lipwright.media.info import VideoInfo, describe, guard, stores_decoding_order, undecodable
 from lipwright.media.planes import layout_of, to_planar
 from lipwright.media.source import open_media, packets_of
 from lipwright.media.thumbnail import thumbnail
@@ -120,10 +119,7 @@ class VideoReader:
             self._frames = self._decoded(container, picked)
             first = next(self._frames, None)
             if first is None:
-                raise LipwrightError(
-                    f"No frame of the video {self.path} could be decoded: it is damaged or cut "
-                    "off; check that it plays."
-                )
+                raise undecodable(self.path)
             self.info = describe(self.path, container, picked, first, deinterlace=deinterlace)
         except BaseException:
             self._stack.close()

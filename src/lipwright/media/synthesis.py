@@ -15,7 +15,6 @@ text can hold anything.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
 import shlex
@@ -30,6 +29,7 @@ from pathlib import Path
 
 from lipwright.errors import LipwrightError, system_errors
 from lipwright.files.temporary import instead_of
+from lipwright.files.whole import file_sha256
 from lipwright.media import limits
 
 ESPEAK = "espeak-ng -b 1 -f {text_file} -w {out}"
@@ -82,11 +82,7 @@ def synthesise(
             piped = None if used & {"text", "text_file"} else " ".join(text.split()) + "\n"
             filled = [_filled(word, {**given, "voice": voice or ""}) for word in words]
             _run(filled, piped, path, said)
-        digest = hashlib.sha256()
-        with path.open("rb") as file:
-            while data := file.read(1 << 20):
-                digest.update(data)
-        stamp = (int.from_bytes(digest.digest()[:4]) & 0x7FFF_FFFF) * 1_000_000_000
+        stamp = (int(file_sha256(path)[:8], 16) & 0x7FFF_FFFF) * 1_000_000_000
         os.utime(path, ns=(stamp, stamp))
     try:
         with open_media(path, "sound") as container:

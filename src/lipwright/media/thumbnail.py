@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lipwright.media.colour import colour_code
+from lipwright.media.coded_frame import layout_and_code
 from lipwright.media.info import VideoInfo
-from lipwright.media.planes import Plane, layout_of, plane_views
+from lipwright.media.planes import Plane, plane_views
 
 
 def thumbnail(
@@ -31,9 +31,7 @@ def thumbnail(
     """
     width, height = info.square_size
     scale = _shrinkage(max(width, height), max_side)
-    layout = layout_of(frame.format.name)
-    if layout is None:
-        raise ValueError(f"{frame.format.name} is not plain planar")
+    layout, code = layout_and_code(frame, info)
     across, down = width / (info.width * scale), height / (info.height * scale)
     size = (max(1, round(info.width * across)), max(1, round(info.height * down)))
     views = plane_views(frame)
@@ -42,7 +40,6 @@ def thumbnail(
         _resized(views[plane], across * layout.chroma_x, down * layout.chroma_y, size)
         for plane in layout.planes[1:]
     )
-    code = colour_code(info.colour.name, info.colour.full_range, layout.depth)
     if layout.is_gray:
         luma = (channels[0].astype(np.float32) - code.offset[0]) / code.to_codes[0].sum()
         image = cv2.merge([np.clip(255.0 * luma + 0.5, 0.0, 255.0).astype(np.uint8)] * 3)

@@ -7,7 +7,6 @@ is readable by the user alone, and never leaves the computer.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -18,12 +17,12 @@ from typing import Any
 
 from lipwright.errors import LipwrightError, system_errors
 from lipwright.files.user_folders import HOME_VARIABLE, home, private_folder
+from lipwright.files.whole import file_sha256
 from lipwright.provenance.watermark.grid import format_id, new_id, parse_id
 
 log = logging.getLogger(__name__)
 
 _FILE = "watermarks.jsonl"
-_CHUNK = 2**20
 
 
 @dataclass(frozen=True)
@@ -48,16 +47,10 @@ class HashedFile:
             LipwrightError: it cannot be read.
         """
         path = Path(path)
-        digest = hashlib.sha256()
-        size = 0
         try:
-            with path.open("rb") as stream:
-                while chunk := stream.read(_CHUNK):
-                    digest.update(chunk)
-                    size += len(chunk)
+            return cls(path.name, file_sha256(path), path.stat().st_size)
         except OSError as error:
             raise LipwrightError(f"{path} cannot be read: {error.strerror or error}.") from error
-        return cls(path.name, digest.hexdigest(), size)
 
 
 @dataclass(frozen=True)

@@ -83,16 +83,10 @@ class PlanWriter:
                 # Behind the picture: what reads a plan skips both.
                 line["detail"] = base64.b64encode(reference.detail).decode()
             self._line(line)
-        more = {
-            "references": tuple(
-                (reference.frame, round(reference.opening, _DECIMALS)) for reference in references
-            ),
-            "reference_lips": tuple(
-                settle(reference.lips).astype(np.float32) for reference in references
-            ),
-            "offsets": tuple(offsets),
-        }
-        self._tracks.append(replace(track, **more))
+        openings = tuple((r.frame, round(r.opening, _DECIMALS)) for r in references)
+        shapes = tuple(settle(r.lips).astype(np.float32) for r in references)
+        more = replace(track, references=openings, reference_lips=shapes, offsets=tuple(offsets))
+        self._tracks.append(more)
 
     def finish(
         self,
@@ -170,12 +164,12 @@ def _load(file: IO[bytes], path: Path, source: Source, settings: dict[str, Any])
 
     def close_track() -> None:
         if tracks:
-            more = {
-                "references": tuple(references),
-                "reference_lips": tuple(lips),
-                "offsets": tuple(offsets),
-            }
-            tracks[-1] = replace(tracks[-1], **more)
+            tracks[-1] = replace(
+                tracks[-1],
+                references=tuple(references),
+                reference_lips=tuple(lips),
+                offsets=tuple(offsets),
+            )
         references.clear()
         lips.clear()
         offsets.clear()

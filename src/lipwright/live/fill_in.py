@@ -280,12 +280,12 @@ class _Filling:
         self.log = entry
         self._frames, self._k = frames[::-1], 0
         strength = np.ones_like(track.strength)  # the fades here are by time, not by place
-        known = {
-            "references": tuple((reference.frame, reference.opening) for reference in references),
-            "reference_lips": tuple(r.lips.astype(np.float32) for r in references),
-            "strength": strength,
-        }
-        self._track = replace(track, **known)
+        self._track = replace(
+            track,
+            references=tuple((reference.frame, reference.opening) for reference in references),
+            reference_lips=tuple(r.lips.astype(np.float32) for r in references),
+            strength=strength,
+        )
         lap = ping_pong(len(frames))
         numbers = np.array([frame.number for frame in self._frames], np.int64)[lap]
         ticks = np.arange(lap.size, dtype=np.int64)

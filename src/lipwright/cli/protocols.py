@@ -56,50 +56,59 @@ def _clips(
     return collect(clips or [], labels, sets=sets, per_identity=per_identity, most=most)
 
 
-def _of_clips(command: Callable[..., None]) -> Callable[..., None]:
-    """A command with the parameters of ``_clips``, which gets the chosen clips as ``chosen``."""
-    hints = {each: get_type_hints(each, include_extras=True) for each in (_clips, command)}
-    parameters = [
-        parameter.replace(
-            annotation=hints[function][parameter.name],
-            kind=inspect.Parameter.KEYWORD_ONLY,
-        )
-        for function in (_clips, command)
-        for parameter in inspect.signature(function).parameters.values()
-        if parameter.name != "chosen"
-    ]
-    shared = inspect.signature(_clips).parameters
-
-    @functools.wraps(command)
-    def run(**given: Any) -> None:
-        command(chosen=_clips(**{name: given.pop(name) for name in shared}), **given)
-
-    run.__annotations__ = {p.name: p.annotation for p in parameters}
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    return run
-
-
 def _dubbing(
+    out: Out, method: MethodName = "vq", checkpoint: Checkpoint = None, weights: Weights = None
+) -> Any:
+    """What the protocols that dub take after the clips."""
+    from lipwright.evaluation.networks import parse_weights
+
+    return out, method, checkpoint, parse_weights(weights or [])
+
+
+def _takes(**shared: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the parameters of functions; it gets their results by the names here."""
+
+    def with_parameters(command: Callable[..., None]) -> Callable[..., None]:
+        functions = (*shared.values(), command)
+        hints = {each: get_type_hints(each, include_extras=True) for each in functions}
+        parameters = [
+            parameter.replace(
+                annotation=hints[function][parameter.name],
+                kind=inspect.Parameter.KEYWORD_ONLY,
+            )
+            for function in functions
+            for parameter in inspect.signature(function).parameters.values()
+            if parameter.name not in shared
+        ]
+
+        @functools.wraps(command)
+        def run(**given: Any) -> None:
+            for name, function in shared.items():
+                own = inspect.signature(function).parameters
+                given[name] = function(**{each: given.pop(each) for each in own})
+            command(**given)
+
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return run
+
+    return with_parameters
+
+
+def _run(
     name: Literal["reconstruction", "unpaired", "silent"],
     clips: Any,
-    out: Path,
-    method: str,
-    checkpoint: Path | None,
-    weights: list[str] | None,
+    dubbing: Any,
     pairing: Path | None = None,
 ) -> None:
     from lipwright.cli.progress import counter
-    from lipwright.evaluation.networks import parse_weights
     from lipwright.evaluation.protocols.run import run_protocol
 
     with counter("Dubbing, then measuring", "steps") as progress:
         table = run_protocol(
             name,
             clips,
-            out,
-            method,
-            checkpoint,
-            parse_weights(weights or []),
+            *dubbing,
             pairing,
             progress=lambda done, total: progress(done, 2 * total),
             measuring_progress=lambda done, total: progress(total + done, 2 * total),
@@ -108,59 +117,39 @@ def _dubbing(
 
 
 @protocol_app.command(no_args_is_help=True)
-@_of_clips
-def reconstruction(
-    *,
-    chosen: Any,
-    out: Out,
-    method: MethodName = "vq",
-    checkpoint: Checkpoint = None,
-    weights: Weights = None,
-) -> None:
+@_takes(chosen=_clips, dubbing=_dubbing)
+def reconstruction(*, chosen: Any, dubbing: Any) -> None:
     """Dub every clip with its own speech and compare it with the real video."""
-    _dubbing("reconstruction", chosen, out, method, checkpoint, weights)
+    _run("reconstruction", chosen, dubbing)
 
 
 @protocol_app.command(no_args_is_help=True)
-@_of_clips
+@_takes(chosen=_clips, dubbing=_dubbing)
 def unpaired(
     *,
     chosen: Any,
-    out: Out,
-    method: MethodName = "vq",
-    checkpoint: Checkpoint = None,
-    weights: Weights = None,
+    dubbing: Any,
     pairing: Annotated[
         Path | None, typer.Option(help="CSV with the columns video and speech; default: the rule.")
     ] = None,
 ) -> None:
     """Dub every clip with another person's speech, by a pairing that is the same for everybody."""
-    _dubbing("unpaired", chosen, out, method, checkpoint, weights, pairing)
+    _run("unpaired", chosen, dubbing, pairing)
 
 
 @protocol_app.command(no_args_is_help=True)
-@_of_clips
-def silent(
-    *,
-    chosen: Any,
-    out: Out,
-    method: MethodName = "vq",
-    checkpoint: Checkpoint = None,
-    weights: Weights = None,
-) -> None:
+@_takes(chosen=_clips, dubbing=_dubbing)
+def silent(*, chosen: Any, dubbing: Any) -> None:
     """Dub every clip with digital silence: does the mouth rest?"""
-    _dubbing("silent", chosen, out, method, checkpoint, weights)
+    _run("silent", chosen, dubbing)
 
 
 @protocol_app.command(no_args_is_help=True)
-@_of_clips
+@_takes(chosen=_clips, dubbing=_dubbing)
 def noise(
     *,
     chosen: Any,
-    out: Out,
-    method: MethodName = "vq",
-    checkpoint: Checkpoint = None,
-    weights: Weights = None,
+    dubbing: Any,
     levels: Annotated[
         str,
         typer.Option(metavar="DB,...", help="Signal-to-noise ratios; the clean speech is added."),
@@ -168,7 +157,6 @@ def noise(
 ) -> None:
     """Dub with speech under noise and plot the metrics against the signal-to-noise ratio."""
     from lipwright.cli.progress import counter
-    from lipwright.evaluation.networks import parse_weights
     from lipwright.evaluation.protocols.run import run_noise
     from lipwright.evaluation.table import cells_of_data
 
@@ -177,8 +165,7 @@ def noise(
     except ValueError as error:
         raise LipwrightError(f"'{levels}' is no list of decibels; write 20,10,5,0.") from error
     with counter("Dubbing", "clips") as progress:
-        networks = parse_weights(weights or [])
-        table = run_noise(chosen, out, method, checkpoint, networks, numbers, progress=progress)
+        table = run_noise(chosen, *dubbing, numbers, progress=progress)
     content = json.loads(table.read_text(encoding="utf-8"))
     for note in content["notes"]:
         print(f"- {note}")
@@ -187,7 +174,7 @@ def noise(
 
 
 @protocol_app.command("expert-accuracy", no_args_is_help=True)
-@_of_clips
+@_takes(chosen=_clips)
 def expert_accuracy(
     *,
     chosen: Any,
@@ -212,7 +199,7 @@ def expert_accuracy(
 
 
 @protocol_app.command(no_args_is_help=True)
-@_of_clips
+@_takes(chosen=_clips)
 def ablation(
     *,
     chosen: Any,

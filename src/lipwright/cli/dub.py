@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,8 @@ from lipwright.cli.spoken import Synthesiser, Text, TextFile, Voice, check_given
 from lipwright.dubbing.cast.request import CastSpeech, Original
 from lipwright.dubbing.options import DubOptions
 from lipwright.printable import printable
+
+_cast_option = partial(typer.Option, rich_help_panel="Cast")
 
 
 def register(app: typer.Typer) -> None:
@@ -45,32 +48,25 @@ def dub(
     synthesiser: Synthesiser = None,
     cast: Annotated[
         Path | None,
-        typer.Option(
+        _cast_option(
             metavar="FILE",
             help="Who says what, and when, in a film of several people: .yaml or .csv.",
-            rich_help_panel="Cast",
         ),
     ] = None,
     bed: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Music and effects, to be heard below the speeches of a cast.",
-            rich_help_panel="Cast",
+        _cast_option(
+            metavar="FILE", help="Music and effects, to be heard below the speeches of a cast."
         ),
     ] = None,
     duck_bed: Annotated[
-        bool,
-        typer.Option(
-            "--duck-bed", help="Lower the bed where somebody speaks.", rich_help_panel="Cast"
-        ),
+        bool, _cast_option("--duck-bed", help="Lower the bed where somebody speaks.")
     ] = False,
     original: Annotated[
         Original,
-        typer.Option(
+        _cast_option(
             help="The film's own sound below the speeches of a cast. keep: as it is; duck: lower "
-            "where somebody speaks; drop: not at all; auto: drop where there is a bed, else duck.",
-            rich_help_panel="Cast",
+            "where somebody speaks; drop: not at all; auto: drop where there is a bed, else duck."
         ),
     ] = "auto",
     quiet: Quiet = False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,7 +38,7 @@ SHARED = {
 }
 """Options of a dub that mean the same here."""
 LINE_SECONDS = 10.0
-TIMING = "Timing"
+_timing = partial(typer.Option, rich_help_panel="Timing")
 
 
 def register(app: typer.Typer) -> None:
@@ -88,30 +89,22 @@ def live(
     ] = "s16le:16000:1",
     delay: Annotated[
         float,
-        typer.Option(
+        _timing(
             metavar="MS",
             min=0,
             max=10_000,
             help="Milliseconds after its sound came in by which a frame should be ready; later "
             "ones are skipped where there is a newer one. 0: the look-ahead of the mouth and 200.",
-            rich_help_panel=TIMING,
         ),
     ] = 0.0,
     fps: Annotated[
         str | None,
-        typer.Option(
-            metavar="RATE",
-            help="Frames per second; by default those of the video, at most 30.",
-            rich_help_panel=TIMING,
+        _timing(
+            metavar="RATE", help="Frames per second; by default those of the video, at most 30."
         ),
     ] = None,
     seconds: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            help="End after so many seconds; 0: when the speech ends.",
-            rich_help_panel=TIMING,
-        ),
+        float, _timing(min=0, help="End after so many seconds; 0: when the speech ends.")
     ] = 0.0,
     quiet: Quiet = False,
     *,

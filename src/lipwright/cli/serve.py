@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,9 @@ import typer
 from lipwright.cli.options import Backend, Device
 from lipwright.errors import LipwrightError, missing_extra, system_errors
 
-LIMITS, ACCESS, COMPUTE = "Limits", "Access", "Computing"
+_limit = partial(typer.Option, rich_help_panel="Limits")
+_access = partial(typer.Option, rich_help_panel="Access")
+_compute = partial(typer.Option, rich_help_panel="Computing")
 
 
 def register(app: typer.Typer) -> None:
@@ -21,67 +24,45 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    host: Annotated[
-        str, typer.Option(help="Address to listen at.", rich_help_panel=ACCESS)
-    ] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(min=1, max=65535, help="Port to listen at.", rich_help_panel=ACCESS)
-    ] = 7860,
+    host: Annotated[str, _access(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, _access(min=1, max=65535, help="Port to listen at.")] = 7860,
     data: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Where uploads, jobs and results are kept.")
     ] = Path("lipwright-data"),
     token_file: Annotated[
         Path | None,
-        typer.Option(
+        _access(
             metavar="FILE",
             help="Token that every client must give; needed unless the address is a loopback one. "
             "Also taken from LIPWRIGHT_TOKEN.",
-            rich_help_panel=ACCESS,
         ),
     ] = None,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(
+        _access(
             metavar="NAME",
             help="Host name under which the server may be addressed; may be repeated.",
-            rich_help_panel=ACCESS,
         ),
     ] = None,
     media: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Folder whose files jobs may name as 'path:NAME'.",
-            rich_help_panel=ACCESS,
-        ),
+        _access(metavar="FOLDER", help="Folder whose files jobs may name as 'path:NAME'."),
     ] = None,
     webhook_host: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="HOST[:PORT]",
-            help="Host to which webhooks may be sent; may be repeated.",
-            rich_help_panel=ACCESS,
-        ),
+        _access(metavar="HOST[:PORT]", help="Host to which webhooks may be sent; may be repeated."),
     ] = None,
-    workers: Annotated[
-        int, typer.Option(min=1, help="Dubs at the same time.", rich_help_panel=COMPUTE)
-    ] = 1,
-    device: Annotated[
-        Device, typer.Option(help="What computes: auto, cpu, cuda or mps.", rich_help_panel=COMPUTE)
-    ] = "auto",
+    workers: Annotated[int, _compute(min=1, help="Dubs at the same time.")] = 1,
+    device: Annotated[Device, _compute(help="What computes: auto, cpu, cuda or mps.")] = "auto",
     backend: Annotated[
-        Backend,
-        typer.Option(
-            help="Which runtime computes: auto, torch or openvino.", rich_help_panel=COMPUTE
-        ),
+        Backend, _compute(help="Which runtime computes: auto, torch or openvino.")
     ] = "auto",
     synthesiser: Annotated[
         str | None,
-        typer.Option(
+        _compute(
             metavar="COMMAND",
             help="Program that speaks texts, a command with {text_file}, {out} and perhaps "
             "{voice}; default: espeak-ng where it is installed.",
-            rich_help_panel=COMPUTE,
         ),
     ] = None,
     live_face: Annotated[
@@ -100,22 +81,11 @@ def serve(
             'it, [{"urls": "stun:HOST:3478"}, ...].',
         ),
     ] = None,
-    max_upload: Annotated[
-        int, typer.Option(min=1, help="Megabytes of one upload.", rich_help_panel=LIMITS)
-    ] = 2000,
-    max_storage: Annotated[
-        int,
-        typer.Option(min=1, help="Gigabytes of all uploads and results.", rich_help_panel=LIMITS),
-    ] = 50,
-    max_seconds: Annotated[
-        float,
-        typer.Option(min=1, help="Length of a video or speech.", rich_help_panel=LIMITS),
-    ] = 600.0,
+    max_upload: Annotated[int, _limit(min=1, help="Megabytes of one upload.")] = 2000,
+    max_storage: Annotated[int, _limit(min=1, help="Gigabytes of all uploads and results.")] = 50,
+    max_seconds: Annotated[float, _limit(min=1, help="Length of a video or speech.")] = 600.0,
     keep_days: Annotated[
-        float,
-        typer.Option(
-            min=0.01, help="Days after which uploads and results go.", rich_help_panel=LIMITS
-        ),
+        float, _limit(min=0.01, help="Days after which uploads and results go.")
     ] = 7.0,
 ) -> None:
     """Open a web page and an HTTP API for dubbing, until Ctrl-C.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,40 +13,30 @@ import typer
 
 from lipwright.errors import LipwrightError
 
-_PANEL = "Text instead of a speech"
+_option = partial(typer.Option, rich_help_panel="Text instead of a speech")
 
 Text = Annotated[
     str | None,
-    typer.Option(
-        metavar="TEXT",
-        help="What is to be said, by a speech synthesiser; instead of SPEECH.",
-        rich_help_panel=_PANEL,
-    ),
+    _option(metavar="TEXT", help="What is to be said, by a speech synthesiser; instead of SPEECH."),
 ]
 TextFile = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="The same from a text file in UTF-8; - for a pipe.",
-        rich_help_panel=_PANEL,
-    ),
+    _option(metavar="FILE", help="The same from a text file in UTF-8; - for a pipe."),
 ]
 Voice = Annotated[
     str | None,
-    typer.Option(
+    _option(
         metavar="NAME",
         help="Voice or language of the synthesiser, such as de or en-gb for espeak-ng.",
-        rich_help_panel=_PANEL,
     ),
 ]
 Synthesiser = Annotated[
     str | None,
-    typer.Option(
+    _option(
         metavar="COMMAND",
         help="Program that speaks, with {out} for the sound file that it writes and {text}, "
         "{text_file} and {voice}; without a text in it, the text comes on standard input. "
         "Default: espeak-ng.",
-        rich_help_panel=_PANEL,
     ),
 ]
 

@@ -10,7 +10,6 @@ import pytest
 from lipwright.data import sync_lips
 from lipwright.data.predictor import (
     CONTEXT,
-    Predictor,
     envelope_curve,
     predicted_curve,
     shifted_correlation,
@@ -76,12 +75,6 @@ def test_predicted_curve_uses_the_weights() -> None:
     lips = (lips - lips.mean(axis=0)) / lips.std(axis=0)
     curve = predicted_curve(lips, bands, weights)
     assert int(curve.argmax()) - REACH == 3
-
-
-def test_predictor_survives_storage(tmp_path: Path) -> None:
-    predictor = Predictor(np.random.default_rng(0).standard_normal((2, 180, 3)))
-    predictor.save(tmp_path / "p.npy")
-    assert np.array_equal(Predictor.load(tmp_path / "p.npy").weights, predictor.weights)
 
 
 def piece(clip: str, offset: int, sync: str = "unsure", frames: int = 30) -> Row:

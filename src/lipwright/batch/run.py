@@ -7,7 +7,6 @@ makes the plan of the video, which the others read from the cache.
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -24,6 +23,7 @@ from lipwright.dubbing.observer import Observer
 from lipwright.dubbing.options import DubOptions
 from lipwright.errors import Interrupted, LipwrightError
 from lipwright.lock import OutputLock
+from lipwright.methods.runtime import cores
 
 ProgressFunction = Callable[[BatchJob, Outcome | None], None]
 
@@ -145,11 +145,10 @@ class _Batch:
 
     def _with_pool(self, waiting: deque[BatchJob], workers: int) -> list[BatchJob]:
         """Work until nothing waits, or a process dies; gives the jobs that were lost then."""
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         running: dict[Future[Outcome], BatchJob] = {}
         planned: set[Path] = set()
         context = multiprocessing.get_context("spawn")
-        share = max(1, (cores or 1) // workers)
+        share = max(1, cores() // workers)
         pool = ProcessPoolExecutor(workers, context, worker.begin, (share,))
         try:
             while waiting or running:
@@ -157,10 +156,8 @@ class _Batch:
                     job = next_job(waiting, planned, running.values())
                     if job is None:
                         break
-                    self._progress(job, None)
-                    given = self._options(job), self._identities[job.number], self._retries
                     try:
-                        running[pool.submit(worker.work, job, *given)] = job
+                        running[pool.submit(worker.work, *self._given(job))] = job
                     except BrokenProcessPool:
                         waiting.appendleft(job)
                         raise
@@ -192,9 +189,7 @@ class _Batch:
                     job = next_job(waiting, planned, running.values())
                     if job is None:
                         break
-                    self._progress(job, None)
-                    given = self._options(job), self._identities[job.number], self._retries
-                    running[submit(job, *given)] = job
+                    running[submit(*self._given(job))] = job
                 for reference in cluster.ray.wait(list(running))[0]:
                     job = running.pop(reference)
                     try:
@@ -205,6 +200,11 @@ class _Batch:
 
     def _options(self, job: BatchJob) -> DubOptions:
         return worker.options_of_job(job, self._common)
+
+    def _given(self, job: BatchJob) -> tuple[BatchJob, DubOptions, str, int]:
+        """What :func:`lipwright.batch.worker.work` takes; the job has begun then."""
+        self._progress(job, None)
+        return job, self._options(job), self._identities[job.number], self._retries
 
     def _failed(self, job: BatchJob, sentence: str) -> Outcome:
         return Outcome(self._identities[job.number], str(job.out.absolute()), error=sentence)

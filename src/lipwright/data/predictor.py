@@ -11,15 +11,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.data.rows import Row, StepContext, accepted_pieces
 from lipwright.data.sources import sound_of
-from lipwright.files.whole import written_whole
 from lipwright.lip_agreement import MEASURES, REACH, certainty, detrended, needed, standardised
 from lipwright.media.mel import SILENCE, STEPS_PER_FRAME
 
@@ -36,26 +33,9 @@ PLENTY_FRAMES = 500_000
 """Above this (over five hours) more examples change nothing."""
 
 
-@dataclass(frozen=True)
-class Predictor:
-    """Two fits, for the two halves of a corpus; ``weights`` (2, bands x context, measures)."""
-
-    weights: Array
-
-    def save(self, path: Path) -> None:
-        """Write ``.npy``."""
-        with written_whole(path) as temporary, temporary.open("wb") as file:
-            np.save(file, self.weights)
-
-    @staticmethod
-    def load(path: Path) -> Predictor:
-        """Read what :meth:`save` wrote."""
-        return Predictor(np.load(path))
-
-
-def half_of(row: Row) -> int:
-    """Which half of the corpus a source belongs to: 0 or 1, by its name."""
-    return hashlib.sha256(str(row["name"]).encode()).digest()[0] % 2
+def half_of(name: str) -> int:
+    """Which half of a corpus a source or a person belongs to: 0 or 1."""
+    return hashlib.sha256(name.encode()).digest()[0] % 2
 
 
 def lip_measures(work: StepContext, clip: str) -> Array:
@@ -81,8 +61,12 @@ def bands_of(work: StepContext, row: Row, piece: Row, before: int, after: int) -
 
     frames = before + piece["frames"] + after
     wave = sound_of(work, row, piece["first"] - before, frames)
-    mel = mel_spectrogram(wave)[:, : STEPS_PER_FRAME * frames]
-    grouped = mel.reshape(BANDS, mel.shape[0] // BANDS, frames, STEPS_PER_FRAME)
+    return bands_of_mel(mel_spectrogram(wave), frames)
+
+
+def bands_of_mel(mel: NDArray[np.floating], frames: int) -> Array:
+    """(frames, BANDS) of log-mel (M, at least 4 columns a frame)."""
+    grouped = mel[:, : STEPS_PER_FRAME * frames].reshape(BANDS, -1, frames, STEPS_PER_FRAME)
     return np.asarray(grouped.mean(axis=(1, 3)).T, np.float64)
 
 
@@ -123,8 +107,12 @@ def shifted_correlation(lips: Array, expected: Array, weights: Iterable[float]) 
     return out
 
 
-def fit(rows: Iterable[Row], work: StepContext) -> Predictor | None:
-    """Fit both halves on all pieces that nothing speaks against; None for too small a corpus."""
+def fit(rows: Iterable[Row], work: StepContext) -> Array | None:
+    """Fit both halves of a corpus on all pieces that nothing speaks against.
+
+    Returns:
+        (2, BANDS (2 CONTEXT + 1), MEASURES); None for too small a corpus.
+    """
     pieces = []
     gathered = 0
     for row in rows:
@@ -132,7 +120,7 @@ def fit(rows: Iterable[Row], work: StepContext) -> Predictor | None:
             gathered += piece["frames"]
             margin = REACH + CONTEXT
             bands = bands_of(work, row, piece, margin, margin)
-            pieces.append((half_of(row), lip_measures(work, piece["clip"]), bands))
+            pieces.append((half_of(str(row["name"])), lip_measures(work, piece["clip"]), bands))
     lengths = [sum(len(lips) for half, lips, _ in pieces if half == h) for h in (0, 1)]
     if min(lengths) < ENOUGH_FRAMES:
         return None
@@ -146,7 +134,7 @@ def fit(rows: Iterable[Row], work: StepContext) -> Predictor | None:
             curve = predicted_curve(lips, bands, weights[half])
             shift = int(curve.argmax()) - REACH
             shifts[i] = shift if certainty(curve, len(lips)) > needed(shift) else 0
-    return Predictor(weights)
+    return weights
 
 
 def _ridge(pieces: list[tuple[Array, Array, int]]) -> Array:

@@ -18,6 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lipwright.data import cut as cutting
 from lipwright.data import finish as finishing
 from lipwright.data import judge as judging
@@ -45,7 +47,7 @@ from lipwright.data.workers import FAILED, StepFunction, Workers
 from lipwright.data.workers import workers as make_workers
 from lipwright.errors import LipwrightError
 from lipwright.faces.landmarks import best_network
-from lipwright.files.whole import write_json, write_text
+from lipwright.files.whole import write_json, write_text, written_whole
 from lipwright.lock import OutputLock
 
 log = logging.getLogger("lipwright.prepare")
@@ -302,11 +304,12 @@ def _fit_predictor(rows: list[Row], work: StepContext) -> None:
     if work.expert or work.lips or path.is_file():
         return
     # Rows that an earlier run took further have lost their scratch files.
-    predictor = fit((r for r in rows if finding.sound_path(work, r).is_file()), work)
-    if predictor is None:
+    weights = fit((r for r in rows if finding.sound_path(work, r).is_file()), work)
+    if weights is None:
         log.info("too few frames to learn how lips follow sound; judging by the loudness alone")
-    else:
-        predictor.save(path)
+        return
+    with written_whole(path) as temporary:
+        np.save(temporary, weights)
 
 
 def reasons(clips: list[Row]) -> dict[str, int]:

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from lipwright.data.predictor import (
     CONTEXT,
-    Predictor,
     bands_of,
     envelope_curve,
     half_of,
@@ -209,10 +208,10 @@ def _curve(row: Row, piece: Row, work: StepContext) -> Curve:
     bands = bands_of(work, row, piece, REACH + CONTEXT, REACH + CONTEXT)
     if judge_of(work) == "envelope":
         return envelope_curve(lips, bands)
-    predictor = _predictor(Path(work.folder) / PREDICTOR_FILE)
-    return predicted_curve(lips, bands, predictor.weights[half_of(row)])
+    weights = _weights(Path(work.folder) / PREDICTOR_FILE)
+    return predicted_curve(lips, bands, weights[half_of(str(row["name"]))])
 
 
 @lru_cache(maxsize=1)
-def _predictor(path: Path) -> Predictor:
-    return Predictor.load(path)
+def _weights(path: Path) -> NDArray[np.float64]:
+    return np.asarray(np.load(path))

@@ -10,9 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.data.packed import ClipRow, PackedCorpus
-from lipwright.data.predictor import BANDS, CONTEXT, fitted, measures_of, with_context
+from lipwright.data.predictor import (
+    CONTEXT,
+    bands_of_mel,
+    fitted,
+    half_of,
+    measures_of,
+    with_context,
+)
 from lipwright.lip_agreement import MEASURES, certainty, correlation, needed
-from lipwright.media.mel import MODEL_FPS, SILENCE, STEPS_PER_FRAME
+from lipwright.media.mel import MODEL_FPS, SILENCE
 
 STILL = 0.004
 """Standard deviation of the mouth opening below which a mouth is still."""
@@ -100,12 +107,12 @@ def _offsets(packed: PackedCorpus, facts: Facts) -> None:
     bands = {r.clip: _bands(packed, r) for r in rows}
     curves: dict[str, NDArray[np.float64]] = {}
     for half in (0, 1):
-        known = [r for r in rows if _half(r) != half]
+        known = [r for r in rows if half_of(r.identity) != half]
         if not known:
             continue
         weights = fitted(((lips[r.clip], bands[r.clip]) for r in known), least=1e-9)
         for r in rows:
-            if _half(r) == half:
+            if half_of(r.identity) == half:
                 curves[r.clip] = _curve(lips[r.clip], bands[r.clip] @ weights)
     people: dict[str, list[ClipRow]] = defaultdict(list)
     for r in rows:
@@ -132,10 +139,6 @@ def clear_offset(curve: NDArray[np.float64], frames: int) -> tuple[int, bool]:
     return offset, certainty(curve, frames) > needed(offset) and abs(offset) < REACH
 
 
-def _half(row: ClipRow) -> int:
-    return hashlib.sha256(row.identity.encode()).digest()[0] % 2
-
-
 def _lips(packed: PackedCorpus, row: ClipRow) -> NDArray[np.float64]:
     part = slice(row.start, row.start + row.frames)
     lips = packed.lips[part]
@@ -148,12 +151,8 @@ def _lips(packed: PackedCorpus, row: ClipRow) -> NDArray[np.float64]:
 
 def _bands(packed: PackedCorpus, row: ClipRow) -> NDArray[np.float64]:
     """(T, BANDS (2 CONTEXT + 1)); silence beyond the clip."""
-    mel = packed.clip_mel(row).astype(np.float64)[:, : STEPS_PER_FRAME * row.frames]
-    grouped = mel.reshape(BANDS, mel.shape[0] // BANDS, row.frames, STEPS_PER_FRAME)
-    bands = np.pad(
-        grouped.mean(axis=(1, 3)).T, ((CONTEXT, CONTEXT), (0, 0)), constant_values=SILENCE
-    )
-    return with_context(bands)
+    bands = bands_of_mel(packed.clip_mel(row).astype(np.float64), row.frames)
+    return with_context(np.pad(bands, ((CONTEXT, CONTEXT), (0, 0)), constant_values=SILENCE))
 
 
 def _curve(lips: NDArray[np.float64], expected: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -85,6 +85,13 @@ def agreement_curve(
     return out
 
 
+def rows_around(predicted: Array, first: int, count: int, beyond: float) -> Array:
+    """(count + 2 REACH, K) predictions about frames ``first`` on; ``beyond`` the sound's ends."""
+    rows = np.arange(first - REACH, first + count + REACH)
+    known = (rows >= 0) & (rows < len(predicted))
+    return np.asarray(np.where(known[:, None], predicted[rows.clip(0, len(predicted) - 1)], beyond))
+
+
 def correlation(measured: Array, predicted: Array, weights: Iterable[float]) -> float:
     """Weighted mean over the first columns of the correlations of two (T, K), trends removed."""
     parts = np.asarray(tuple(weights), np.float64)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lipwright.data.rows import Row, StepContext
 from lipwright.data.sources import FULL_SCALE, sound_path
 from lipwright.errors import LipwrightError
-from lipwright.lip_agreement import REACH, agreement_curve
+from lipwright.lip_agreement import agreement_curve, rows_around
 from lipwright.lip_motion import NeutralMouth
 from lipwright.methods.base import Method, predicted_motion
 
@@ -29,10 +29,8 @@ def lips_curve(row: Row, piece: Row, work: StepContext) -> NDArray[np.float64]:
         shapes = stored["lips"].astype(np.float64).reshape(len(opening), -1, 2)
     measured = space.encode(opening, shapes, NeutralMouth.of(opening, shapes)).astype(np.float64)
     predicted = _predicted(sound_path(work, row))
-    rows = np.arange(piece["first"] - REACH, piece["first"] + piece["frames"] + REACH)
-    known = (rows >= 0) & (rows < len(predicted))
     # Outside the recording nobody speaks: lips rest.
-    around = np.where(known[:, None], predicted[rows.clip(0, len(predicted) - 1)], 0.0)
+    around = rows_around(predicted, piece["first"], piece["frames"], 0.0)
     return np.nan_to_num(agreement_curve(measured, around))
 
 

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lipwright.errors import LipwrightError, missing_extra
 from lipwright.files.whole import file_sha256
 from lipwright.methods.runtime import has_torch
 
-NAMES = ("syncnet", "inception", "i3d", "vgg16", "lpips-heads", "identity", "expert", "vqgan")
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module
+
+PUBLISHED = (("syncnet",), ("inception",), ("i3d",), ("vgg16", "lpips-heads"))
+"""Names of the files of each network that is published."""
+NAMES = (*(name for names in PUBLISHED for name in names), "identity", "expert", "vqgan")
 
 
 @dataclass
@@ -56,28 +62,9 @@ def load_networks(given: Mapping[str, Path]) -> Networks:
     Raises:
         LipwrightError: a given file is missing or is not that network.
     """
-    from lipwright.weights.published import find_published
-
     out = Networks()
-    loaders: dict[str, Callable[[Path], Any]] = {
-        "syncnet": _syncnet,
-        "inception": _inception,
-        "i3d": _i3d,
-    }
-    for name, loader in loaders.items():
-        try:
-            path = find_published(name, given.get(name))
-        except LipwrightError as error:
-            if name in given:
-                raise
-            out.absent[name] = str(error)
-            continue
-        if not has_torch():
-            _lacks_torch(name, given, out)
-            continue
-        out.loaded[name] = loader(path)
-        out.files[name] = f"{path.name} sha256 {file_sha256(path)}"
-    _lpips(given, out)
+    for names in PUBLISHED:
+        _load_published(names, given, out)
     if "identity" in given:
         from lipwright.evaluation.metrics.identity import OnnxEmbedder
 
@@ -97,64 +84,37 @@ def load_networks(given: Mapping[str, Path]) -> Networks:
     return out
 
 
-def _lacks_torch(name: str, given: Mapping[str, Path], out: Networks) -> None:
-    """Leave a network out where PyTorch is not installed; raise for one that was asked for."""
-    error = missing_extra(f"The network '{name}'", "train")
-    if name in given:
-        raise error
-    out.absent[name] = str(error)
-
-
-def _syncnet(path: Path) -> Any:
-    from lipwright.models.published import syncnet
-    from lipwright.weights.published import load_into, load_state
-
-    network = syncnet.SyncNet().eval()
-    load_into(network, syncnet.convert(load_state(path)), path, "SyncNet v2")
-    return network
-
-
-def _inception(path: Path) -> Any:
-    from lipwright.models.published import inception
-    from lipwright.weights.published import load_into, load_state
-
-    network = inception.InceptionFID().eval()
-    state = inception.convert(load_state(path))
-    load_into(network, state, path, "the Inception-v3 of FID")
-    return network
-
-
-def _i3d(path: Path) -> Any:
-    from lipwright.models.published import i3d
-    from lipwright.weights.published import load_into, load_state
-
-    network = i3d.I3D().eval()
-    load_into(network, i3d.convert(load_state(path)), path, "I3D")
-    return network
-
-
-def _lpips(given: Mapping[str, Path], out: Networks) -> None:
+def _load_published(names: tuple[str, ...], given: Mapping[str, Path], out: Networks) -> None:
     from lipwright.weights.published import find_published, load_into, load_state
 
-    parts: dict[str, Path] = {}
-    for name in ("vgg16", "lpips-heads"):
+    paths: dict[str, Path] = {}
+    for name in names:
         try:
-            parts[name] = find_published(name, given.get(name))
+            paths[name] = find_published(name, given.get(name))
         except LipwrightError as error:
             if name in given:
                 raise
             out.absent[name] = str(error)
-    if len(parts) < 2:
+    if len(paths) < len(names):
         return
     if not has_torch():
-        for name in parts:
-            _lacks_torch(name, given, out)
+        for name in names:
+            lacking = missing_extra(f"The network '{name}'", "train")
+            if name in given:
+                raise lacking
+            out.absent[name] = str(lacking)
         return
-    from lipwright.models.published import lpips
+    from lipwright.models.published import i3d, inception, lpips, syncnet
 
-    network = lpips.LPIPS().eval()
-    trunk, heads = (load_state(p) for p in parts.values())
-    load_into(network, lpips.convert(trunk, heads), parts["vgg16"], "LPIPS")
-    for name, path in parts.items():
+    networks: dict[str, tuple[type[Module], Callable[..., dict[str, Tensor]], str]] = {
+        "syncnet": (syncnet.SyncNet, syncnet.convert, "SyncNet v2"),
+        "inception": (inception.InceptionFID, inception.convert, "the Inception-v3 of FID"),
+        "i3d": (i3d.I3D, i3d.convert, "I3D"),
+        "vgg16": (lpips.LPIPS, lpips.convert, "LPIPS"),
+    }
+    make, convert, title = networks[names[0]]
+    network = make().eval()
+    load_into(network, convert(*(load_state(p) for p in paths.values())), paths[names[0]], title)
+    for name, path in paths.items():
         out.loaded[name] = network
         out.files[name] = f"{path.name} sha256 {file_sha256(path)}"

@@ -298,6 +298,21 @@ def same_images(a: NDArray[Any], b: NDArray[Any]) -> None:
             raise LipwrightError("a picture holds values that are not finite; repair the input.")
 
 
+def features_of_one_clip(
+    visual: NDArray[Any], speech: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Features (N, D) of a clip's pictures and of its sound as float64.
+
+    Raises:
+        LipwrightError: other shapes, no rows, or values that are not finite.
+    """
+    v = finite_features(visual, "the visual features")
+    s = finite_features(speech, "the speech features")
+    if v.shape != s.shape:
+        raise LipwrightError(f"features of {v.shape} and {s.shape} do not belong to one clip.")
+    return v, s
+
+
 def finite_features(x: NDArray[Any], what: str, least: int = 1) -> NDArray[np.float64]:
     """(N, D) features as float64.
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.errors import LipwrightError
-from lipwright.evaluation.metrics.base import ClipResult, Metric, MetricInfo, finite_features
+from lipwright.evaluation.metrics.base import ClipResult, Metric, MetricInfo, features_of_one_clip
 from lipwright.evaluation.sampling import aligned_25
 
 SHIFT = 15
@@ -72,10 +72,7 @@ class ExpertScore:
 
 def cosine_table(visual: NDArray[np.floating], speech: NDArray[np.floating]) -> NDArray[np.float64]:
     """(N, D) and (N, D) -> (N, N): cosine of visual window i and speech window j."""
-    v = finite_features(visual, "the visual features")
-    s = finite_features(speech, "the speech features")
-    if v.shape != s.shape:
-        raise LipwrightError(f"features of {v.shape} and {s.shape} do not belong to one clip.")
+    v, s = features_of_one_clip(visual, speech)
     v = v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-6)
     s = s / np.maximum(np.linalg.norm(s, axis=1, keepdims=True), 1e-6)
     return np.asarray(v @ s.T)

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from lipwright.evaluation.metrics.base import ClipResult, Metric, MetricInfo, Side
 from lipwright.lip_agreement import (
-    REACH,
     Agreement,
     agreement,
     agreement_curve,
+    rows_around,
     steady,
 )
 from lipwright.lip_motion import NeutralMouth
@@ -85,9 +85,7 @@ def lip_agreement(side: Side) -> Agreement | None:
     first, measured = lips_of(side)
     predicted = predicted_motion(predictor(), side.speech)
     # Before and behind the sound there is none.
-    rows = np.arange(first - REACH, first + len(measured) + REACH)
-    known = (rows >= 0) & (rows < len(predicted))
-    around = np.where(known[:, None], predicted[rows.clip(0, len(predicted) - 1)], np.nan)
+    around = rows_around(predicted, first, len(measured), np.nan)
     curve = agreement_curve(measured, around)
     if np.isnan(curve).all():
         return None

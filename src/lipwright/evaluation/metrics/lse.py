@@ -34,7 +34,7 @@ from lipwright.evaluation.metrics.base import (
     Metric,
     MetricInfo,
     Side,
-    finite_features,
+    features_of_one_clip,
 )
 from lipwright.evaluation.sampling import at_25, sync_pictures
 from lipwright.evaluation.without_gradients import without_gradients
@@ -136,10 +136,7 @@ def shifted_distances(
     Raises:
         LipwrightError: other shapes, no rows, or values that are not finite.
     """
-    v = finite_features(visual, "the visual features")
-    s = finite_features(speech, "the speech features")
-    if v.shape != s.shape:
-        raise LipwrightError(f"features of {v.shape} and {s.shape} do not belong to one clip.")
+    v, s = features_of_one_clip(visual, speech)
     padded = np.pad(s, ((shift, shift), (0, 0)))
     columns = [
         np.linalg.norm(v - padded[k : k + len(v)] + 1e-6, axis=1) for k in range(2 * shift + 1)

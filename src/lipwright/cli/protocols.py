@@ -37,6 +37,7 @@ Weights = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=FILE", help="Networks of the metrics, as for lipwright evaluate."),
 ]
+Dubbing = tuple[Path, str, Path | None, dict[str, Path]]
 
 
 def register(app: typer.Typer) -> None:
@@ -58,7 +59,7 @@ def _clips(
 
 def _dubbing(
     out: Out, method: MethodName = "vq", checkpoint: Checkpoint = None, weights: Weights = None
-) -> Any:
+) -> Dubbing:
     """What the protocols that dub take after the clips."""
     from lipwright.evaluation.networks import parse_weights
 
@@ -98,7 +99,7 @@ def _takes(**shared: Callable[..., Any]) -> Callable[[Callable[..., None]], Call
 def _run(
     name: Literal["reconstruction", "unpaired", "silent"],
     clips: Any,
-    dubbing: Any,
+    dubbing: Dubbing,
     pairing: Path | None = None,
 ) -> None:
     from lipwright.cli.progress import counter
@@ -118,7 +119,7 @@ def _run(
 
 @protocol_app.command(no_args_is_help=True)
 @_takes(chosen=_clips, dubbing=_dubbing)
-def reconstruction(*, chosen: Any, dubbing: Any) -> None:
+def reconstruction(*, chosen: Any, dubbing: Dubbing) -> None:
     """Dub every clip with its own speech and compare it with the real video."""
     _run("reconstruction", chosen, dubbing)
 
@@ -128,7 +129,7 @@ def reconstruction(*, chosen: Any, dubbing: Any) -> None:
 def unpaired(
     *,
     chosen: Any,
-    dubbing: Any,
+    dubbing: Dubbing,
     pairing: Annotated[
         Path | None, typer.Option(help="CSV with the columns video and speech; default: the rule.")
     ] = None,
@@ -139,7 +140,7 @@ def unpaired(
 
 @protocol_app.command(no_args_is_help=True)
 @_takes(chosen=_clips, dubbing=_dubbing)
-def silent(*, chosen: Any, dubbing: Any) -> None:
+def silent(*, chosen: Any, dubbing: Dubbing) -> None:
     """Dub every clip with digital silence: does the mouth rest?"""
     _run("silent", chosen, dubbing)
 
@@ -149,7 +150,7 @@ def silent(*, chosen: Any, dubbing: Any) -> None:
 def noise(
     *,
     chosen: Any,
-    dubbing: Any,
+    dubbing: Dubbing,
     levels: Annotated[
         str,
         typer.Option(metavar="DB,...", help="Signal-to-noise ratios; the clean speech is added."),

@@ -181,7 +181,7 @@ def test_shared_frames_are_told_apart_by_their_place() -> None:
     assert not torch.allclose(encoder.embed_faces(frames), encoder.embed_faces(swapped), atol=1e-3)
 
 
-@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("shared", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_an_expert_learns_from_groups(shared: bool, corpus: PackedCorpus) -> None:
     values = {
         "size": 48,

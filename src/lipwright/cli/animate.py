@@ -48,7 +48,7 @@ def animate(
     The whole picture is kept; only the lower face moves, unless --idle is given.
     """
     from lipwright.cli.closing import closing_lines
-    from lipwright.cli.progress import DubProgress, QuietProgress
+    from lipwright.cli.progress import dub_progress
     from lipwright.dubbing.checks import check_job
 
     if (speech is not None) is check_given(text, text_file, voice, synthesiser):
@@ -56,8 +56,7 @@ def animate(
     given = speech or Path()
     with speech_or_text(given, text, text_file, voice, synthesiser, options.limit) as speech_source:
         check_job(image, speech_source, out, options)
-        with QuietProgress() if quiet else DubProgress() as observer:
-            observer.progress("load", 0, None, 0.0)  # importing PyTorch takes seconds
+        with dub_progress(quiet) as observer:
             from lipwright.animation.job import animate as run
 
             found = run(image, speech_source, out, options, observer, fps=options.fps, idle=idle)

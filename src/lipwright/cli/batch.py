@@ -59,15 +59,14 @@ def batch(
     whose row says nothing else. Exits with 1 if a job failed; the others are done all the same.
     """
     from lipwright.batch.table import read_table
-    from lipwright.cli.progress import DubProgress, QuietProgress
+    from lipwright.cli.progress import dub_progress
 
     jobs = read_table(table, out, options)
     count = len(jobs)
     if not quiet:
         print(f"{count} jobs in {table}.", file=sys.stderr)
     several = workers > 1 or options.ray is not None
-    with QuietProgress() if quiet or several else DubProgress() as observer:
-        observer.progress("load", 0, None, 0.0)
+    with dub_progress(quiet or several) as observer:
         from lipwright.batch.run import run_batch
 
         def progress(job: BatchJob, outcome: Outcome | None) -> None:

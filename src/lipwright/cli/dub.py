@@ -79,7 +79,7 @@ def dub(
     """
     from lipwright.cli.closing import closing_lines
     from lipwright.cli.pipes import PIPE, real_files
-    from lipwright.cli.progress import DubProgress, QuietProgress
+    from lipwright.cli.progress import dub_progress
     from lipwright.dubbing.checks import check_job
 
     has_text = check_given(text, text_file, voice, synthesiser)
@@ -97,8 +97,7 @@ def dub(
     ):
         if cast is None:  # what is wrong with a cast is said by its own check, all at once
             check_job(*files, options)
-        with QuietProgress() if quiet else DubProgress() as observer:
-            observer.progress("load", 0, None, 0.0)  # importing PyTorch takes seconds
+        with dub_progress(quiet) as observer:
             from lipwright.dubbing.job import dub as run
 
             spoken: Path | CastSpeech = files[1]
@@ -122,12 +121,11 @@ def demo(
 ) -> None:
     """Dub the bundled portrait and lay source and result side by side."""
     from lipwright.cli.closing import closing_lines
-    from lipwright.cli.progress import DubProgress, QuietProgress
+    from lipwright.cli.progress import dub_progress
 
     if not quiet:
         print("Setting a public-domain portrait in motion and dubbing it ...", file=sys.stderr)
-    with QuietProgress() if quiet else DubProgress() as observer:
-        observer.progress("load", 0, None, 0.0)
+    with dub_progress(quiet) as observer:
         from lipwright.demo import run_demo
 
         files, report = run_demo(out, observer)

@@ -28,11 +28,10 @@ def faces(
     with the number that `--face person:N` takes; people.json says how long they are on screen, and
     how long they speak in the video's own sound. A dub of the same video uses what was found here.
     """
-    from lipwright.cli.progress import DubProgress, QuietProgress
+    from lipwright.cli.progress import dub_progress
     from lipwright.cli.text import print_table
 
-    with QuietProgress() if quiet else DubProgress() as observer:
-        observer.progress("load", 0, None, 0.0)
+    with dub_progress(quiet) as observer:
         from lipwright.dubbing.people_report import write_people
 
         people, files = write_people(video, out, observer)

@@ -71,14 +71,13 @@ def lesson(
     Each word and sentence becomes a clip with captions and a slow version; index.html has them as
     exercises and needs no network. Run again, only what is missing is made.
     """
-    from lipwright.cli.progress import DubProgress, QuietProgress
+    from lipwright.cli.progress import dub_progress
     from lipwright.lesson.words import read_items
 
     items = read_items(text_of(words), "The word list" if words == Path("-") else str(words))
     options.check()
     count = len(items)
-    with QuietProgress() if quiet or count > 1 else DubProgress() as observer:
-        observer.progress("load", 0, None, 0.0)
+    with dub_progress(quiet or count > 1) as observer:
         from lipwright.lesson.make import PAGE, Voice, make_lesson
 
         def progress(item: Item, done: bool) -> None:

@@ -128,15 +128,20 @@ class QuietProgress(QuietObserver):
 
     notices: Collection[str] = ()
 
-    def __enter__(self) -> QuietProgress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing to put back."""
-
     def notice(self, line: str) -> None:
         """Print the line on standard error."""
         print(printable(line), file=sys.stderr)
+
+
+@contextmanager
+def dub_progress(quiet: bool) -> Iterator[DubProgress | QuietProgress]:
+    """The observer of a command that dubs, which shows already that PyTorch is loaded: seconds."""
+    if quiet:
+        yield QuietProgress()
+        return
+    with DubProgress() as observer:
+        observer.progress("load", 0, None, 0.0)
+        yield observer
 
 
 def describe(done: int, total: int | None, fps: float) -> str:

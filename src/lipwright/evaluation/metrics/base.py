@@ -227,54 +227,6 @@ class MeanMetric(Metric):
         out.result[self.infos[0].name] = mean(self.values)
 
 
-class FeatureMetric(Metric):
-    """A metric of a set of clips: embeds what it sees of both sides, in batches.
-
-    Attributes:
-        key: begins the names of its features.
-        batch: so many are embedded at once.
-        rest: whether what does not fill a batch at the end is embedded as well.
-    """
-
-    key: ClassVar[str]
-    batch: ClassVar[int] = 16
-    rest: ClassVar[bool] = True
-
-    def __init__(self, clip: ClipPair) -> None:
-        super().__init__(clip)
-        self._waiting: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = []
-        self._done: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
-
-    def embed(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(B, S, S, 3) pictures -> (N, D) features."""
-        raise NotImplementedError
-
-    def add(self, moment: Moment) -> None:
-        """Keep the moment until there are enough."""
-        self.keep(moment)
-
-    def keep(self, moment: Moment) -> None:
-        """Keep a moment, embed if the batch is full."""
-        self._waiting.append((moment.crops.real, moment.crops.result))
-        if len(self._waiting) == self.batch:
-            self.flush()
-
-    def flush(self) -> None:
-        """Embed what waits."""
-        if self._waiting:
-            real, result = (np.stack(side) for side in zip(*self._waiting, strict=True))
-            self._done.append((self.embed(real), self.embed(result)))
-            self._waiting.clear()
-
-    def finish(self, out: ClipResult) -> None:
-        """Features of both sides."""
-        if self.rest:
-            self.flush()
-        if self._done:
-            real, result = (np.concatenate(side) for side in zip(*self._done, strict=True))
-            out.features |= {f"{self.key}.real": real, f"{self.key}.result": result}
-
-
 def mean(values: Sequence[float]) -> float:
     """Mean of what is finite; NaN where nothing is."""
     known = [v for v in values if np.isfinite(v)]

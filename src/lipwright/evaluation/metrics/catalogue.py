@@ -33,7 +33,7 @@ from lipwright.evaluation.metrics.ssim import Ssim
 METRICS: list[type[Metric]] = []
 """The registered metrics."""
 CATALOGUE: dict[str, MetricInfo] = {}
-"""Their numbers by name. Those of a ``FeatureMetric`` belong to a set of clips; all others to one
+"""Their numbers by name. Those of a ``FrechetMetric`` belong to a set of clips; all others to one
 clip, averaged over clips."""
 
 

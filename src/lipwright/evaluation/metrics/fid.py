@@ -8,15 +8,13 @@ same crop in real and result, all matched frames.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lipwright.evaluation.bootstrap import Estimate
-from lipwright.evaluation.metrics.base import FeatureMetric, MetricInfo, same_images
-from lipwright.evaluation.metrics.frechet import distance_of_clips
+from lipwright.evaluation.metrics.base import MetricInfo, same_images
+from lipwright.evaluation.metrics.frechet import FrechetMetric
 from lipwright.evaluation.without_gradients import without_gradients
 
 if TYPE_CHECKING:
@@ -55,28 +53,18 @@ def fid_features(network: PictureFeatures, crops: NDArray[np.uint8]) -> NDArray[
     return network.features(x).float().numpy()
 
 
-class Fid(FeatureMetric):
+class Fid(FrechetMetric):
     """FID of all matched frames of all clips."""
 
     infos = (INFO,)
-    key = "fid"
 
     def embed(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See :func:`fid_features`."""
         return fid_features(self.clip.networks.loaded["inception"], pictures)
 
     @classmethod
-    def over_clips(
-        cls, names: Sequence[str], features: Mapping[str, list[NDArray[np.float32]]]
-    ) -> tuple[dict[str, Estimate], list[str]]:
-        """The distance, with an interval over clips."""
-        estimate = distance_of_clips(features.get("fid.real", []), features.get("fid.result", []))
-        if estimate is None:
-            return {}, []
-        count = sum(len(x) for x in features["fid.real"])
-        notes: list[str] = []
-        if count <= DIMENSIONS:
-            notes = [
-                f"FID from {count} frames: {DIMENSIONS} dimensions need more, so it reads high"
-            ]
-        return {INFO.name: estimate}, notes
+    def limits(cls, count: int) -> list[str]:
+        """See :meth:`FrechetMetric.limits`."""
+        if count > DIMENSIONS:
+            return []
+        return [f"FID from {count} frames: {DIMENSIONS} dimensions need more, so it reads high"]

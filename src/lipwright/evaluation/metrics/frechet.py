@@ -12,14 +12,15 @@ n1 x n2 instead of D^3.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.errors import LipwrightError
 from lipwright.evaluation.bootstrap import Estimate, bootstrap_pairs
-from lipwright.evaluation.metrics.base import finite_features
+from lipwright.evaluation.metrics.base import ClipPair, ClipResult, Metric, Moment, finite_features
 
 
 def frechet_distance(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
@@ -66,3 +67,63 @@ def distance_of_clips(
         return bootstrap_pairs(real, result, frechet_distance, 100)
     value = frechet_distance(np.concatenate(list(real)), np.concatenate(list(result)))
     return Estimate(value, float("nan"), float("nan"), len(real))
+
+
+class FrechetMetric(Metric):
+    """The distance of a set of clips: embeds what it sees of both sides, in batches.
+
+    Attributes:
+        batch: so many are embedded at once.
+        rest: whether what does not fill a batch at the end is embedded as well.
+    """
+
+    batch: ClassVar[int] = 16
+    rest: ClassVar[bool] = True
+
+    def __init__(self, clip: ClipPair) -> None:
+        super().__init__(clip)
+        self._waiting: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = []
+        self._done: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
+
+    def embed(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(B, S, S, 3) pictures -> (N, D) features."""
+        raise NotImplementedError
+
+    def add(self, moment: Moment) -> None:
+        """Keep the moment, embed if the batch is full."""
+        self._waiting.append((moment.crops.real, moment.crops.result))
+        if len(self._waiting) == self.batch:
+            self.flush()
+
+    def flush(self) -> None:
+        """Embed what waits."""
+        if self._waiting:
+            real, result = (np.stack(side) for side in zip(*self._waiting, strict=True))
+            self._done.append((self.embed(real), self.embed(result)))
+            self._waiting.clear()
+
+    def finish(self, out: ClipResult) -> None:
+        """Features of both sides."""
+        if self.rest:
+            self.flush()
+        if self._done:
+            real, result = (np.concatenate(side) for side in zip(*self._done, strict=True))
+            name = self.infos[0].name
+            out.features |= {f"{name}.real": real, f"{name}.result": result}
+
+    @classmethod
+    def over_clips(
+        cls, names: Sequence[str], features: Mapping[str, list[NDArray[np.float32]]]
+    ) -> tuple[dict[str, Estimate], list[str]]:
+        """The distance, with an interval over clips."""
+        name = cls.infos[0].name
+        real, result = (features.get(f"{name}.{side}", []) for side in ("real", "result"))
+        estimate = distance_of_clips(real, result)
+        if estimate is None:
+            return {}, []
+        return {name: estimate}, cls.limits(sum(len(x) for x in real))
+
+    @classmethod
+    def limits(cls, count: int) -> list[str]:
+        """Notes on a distance of so many real features."""
+        raise NotImplementedError

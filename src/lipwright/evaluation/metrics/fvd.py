@@ -16,13 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipwright.evaluation.bootstrap import Estimate
-from lipwright.evaluation.metrics.base import (
-    FeatureMetric,
-    MetricInfo,
-    Moment,
-    same_images,
-)
-from lipwright.evaluation.metrics.frechet import distance_of_clips
+from lipwright.evaluation.metrics.base import MetricInfo, Moment, same_images
+from lipwright.evaluation.metrics.frechet import FrechetMetric
 from lipwright.evaluation.without_gradients import without_gradients
 
 if TYPE_CHECKING:
@@ -87,11 +82,10 @@ def fvd_features(network: ClipFeatures, clips: NDArray[np.uint8]) -> NDArray[np.
     return network.features(x / 127.5 - 1.0).float().numpy()
 
 
-class Fvd(FeatureMetric):
+class Fvd(FrechetMetric):
     """FVD of clips of 16 frames at 25 fps, none of them over a gap."""
 
     infos = (INFO, HUNDREDTH)
-    key = "fvd"
     batch = CLIP
     rest = False
 
@@ -100,7 +94,7 @@ class Fvd(FeatureMetric):
         if moment.after_gap:
             self._waiting.clear()
         for _ in range(moment.times_at_25):
-            self.keep(moment)
+            super().add(moment)
 
     def embed(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See :func:`fvd_features`."""
@@ -110,14 +104,16 @@ class Fvd(FeatureMetric):
     def over_clips(
         cls, names: Sequence[str], features: Mapping[str, list[NDArray[np.float32]]]
     ) -> tuple[dict[str, Estimate], list[str]]:
-        """The distance, with an interval over clips."""
-        estimate = distance_of_clips(features.get("fvd.real", []), features.get("fvd.result", []))
-        if estimate is None:
-            return {}, []
-        count = sum(len(x) for x in features["fvd.real"])
-        notes = []
-        if count < ENOUGH_CLIPS:
-            notes = [f"FVD from {count} clips of {CLIP} frames: fewer than {ENOUGH_CLIPS}"]
-        parts = (estimate.value / 100, estimate.low / 100, estimate.high / 100)
-        both = {INFO.name: estimate, HUNDREDTH.name: Estimate(*parts, estimate.n)}
+        """The distance and its hundredth, with an interval over clips."""
+        both, notes = super().over_clips(names, features)
+        for estimate in list(both.values()):
+            parts = (estimate.value / 100, estimate.low / 100, estimate.high / 100)
+            both[HUNDREDTH.name] = Estimate(*parts, estimate.n)
         return {name: both[name] for name in both if name in names}, notes
+
+    @classmethod
+    def limits(cls, count: int) -> list[str]:
+        """See :meth:`FrechetMetric.limits`."""
+        if count >= ENOUGH_CLIPS:
+            return []
+        return [f"FVD from {count} clips of {CLIP} frames: fewer than {ENOUGH_CLIPS}"]

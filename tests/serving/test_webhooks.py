@@ -92,7 +92,7 @@ def deliverer(tmp_path: Path, host: str, pauses: tuple[float, ...]) -> tuple[Sto
 def test_delivery_is_signed(tmp_path: Path, receiver: tuple[str, type[Receiver]]) -> None:
     host, handler = receiver
     store, sender = deliverer(tmp_path, host, (0.0,))
-    sender.send_due()
+    sender.once()
     (got,) = handler.got
     assert json.loads(got["body"])["event"] == "job.done"
     names = {name.lower(): value for name, value in got.items()}
@@ -100,7 +100,7 @@ def test_delivery_is_signed(tmp_path: Path, receiver: tuple[str, type[Receiver]]
         "s3cret", names["webhook-id"], int(names["webhook-timestamp"]), got["body"]
     )
     assert names["webhook-signature"] == expected
-    sender.send_due()
+    sender.once()
     assert len(handler.got) == 1
     store.close()
 
@@ -110,7 +110,7 @@ def test_tried_again_and_given_up(tmp_path: Path, receiver: tuple[str, type[Rece
     handler.answers = [500, 302, 500, 500]
     store, sender = deliverer(tmp_path, host, (0.0, 0.0))
     for _ in range(5):
-        sender.send_due()
+        sender.once()
     assert [got["path"] for got in handler.got] == ["/hook"] * 3  # a redirect is not followed
     row = store.database.row("SELECT * FROM deliveries")
     assert row is not None
@@ -122,8 +122,8 @@ def test_the_next_attempt_waits(tmp_path: Path, receiver: tuple[str, type[Receiv
     host, handler = receiver
     handler.answers = [500]
     store, sender = deliverer(tmp_path, host, (3600.0,))
-    sender.send_due()
-    sender.send_due()
+    sender.once()
+    sender.once()
     assert len(handler.got) == 1
     row = store.database.row("SELECT * FROM deliveries")
     assert row is not None

@@ -81,10 +81,7 @@ class Application:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
-        background: tuple[Deliverer, Keeper] = (
-            Deliverer(self.settings, self.store),
-            Keeper(self.settings, self.store),
-        )
+        background = Deliverer(self.settings, self.store), Keeper(self.settings, self.store)
         if self.pool is not None:
             self.pool.start()
         for one in background:

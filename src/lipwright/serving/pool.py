@@ -7,12 +7,12 @@ import logging
 import signal
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lipwright.errors import LipwrightError
+from lipwright.serving.background import Background
 from lipwright.serving.records import SHORT, Kind, new_id
 from lipwright.serving.settings import Settings
 from lipwright.serving.store import Store
@@ -48,18 +48,19 @@ class _Slot:
     due: float = field(default=0.0)
 
 
-class Pool:
+class Pool(Background):
     """Workers: ``settings.workers`` that do everything, and one for short requests only.
 
     The last one lets the page show people and previews while a long video is dubbed.
     """
 
+    doing, pause = "looking after the workers", WATCH_SECONDS
+
     def __init__(self, settings: Settings, store: Store) -> None:
+        super().__init__()
         self.settings, self.store = settings, store
         everything: tuple[Kind, ...] = (*SHORT, "dub")
         self._slots = [_Slot(everything) for _ in range(settings.workers)] + [_Slot(SHORT)]
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="pool", daemon=True)
 
     def start(self) -> None:
         """Queue again what an earlier server left running, and start the workers.
@@ -71,12 +72,11 @@ class Pool:
         recovered = self.store.recover()
         if recovered:
             log.info("%d interrupted jobs continue", recovered)
-        self._thread.start()
+        super().start()
 
     def stop(self) -> None:
         """End the workers; their jobs continue at the next start."""
-        self._stop.set()
-        self._thread.join()
+        super().stop()
         for slot in self._slots:
             self._end(slot)
             self.store.give_back(slot.name)
@@ -89,15 +89,8 @@ class Pool:
         """Their process numbers."""
         return [s.process.pid for s in self._slots if s.process and s.process.poll() is None]
 
-    def _watch(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self._look_after()
-            except Exception:  # the watch must go on, whatever happened
-                log.exception("while looking after the workers")
-            self._stop.wait(WATCH_SECONDS)
-
-    def _look_after(self) -> None:
+    def once(self) -> None:
+        """Replace workers that ended, and end those that are to stop."""
         now = time.monotonic()
         for slot in self._slots:
             if slot.process is not None and slot.process.poll() is not None:

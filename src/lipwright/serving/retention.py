@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
 
 from lipwright.errors import LipwrightError
+from lipwright.serving.background import Background
 from lipwright.serving.files import ID, remove
 from lipwright.serving.records import ENDED
 from lipwright.serving.settings import Settings
 from lipwright.serving.store import Store
-
-log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 60.0
 UNFINISHED_SECONDS = 24 * 3600.0
@@ -75,28 +72,15 @@ def _remove_orphans(settings: Settings, store: Store, now: float) -> None:
                 remove(folder)
 
 
-class Keeper:
+class Keeper(Background):
     """A thread that tidies now and then."""
 
+    doing, pause = "tidying", EVERY_SECONDS
+
     def __init__(self, settings: Settings, store: Store) -> None:
+        super().__init__()
         self._settings, self._store = settings, store
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End."""
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while True:
-            try:
-                tidy(self._settings, self._store)
-            except Exception:
-                log.exception("while tidying")
-            if self._stop.wait(EVERY_SECONDS):
-                return
+    def once(self) -> None:
+        """See :func:`tidy`."""
+        tidy(self._settings, self._store)

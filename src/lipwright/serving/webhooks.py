@@ -9,8 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import logging
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -19,10 +17,9 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from lipwright.errors import LipwrightError
+from lipwright.serving.background import Background
 from lipwright.serving.settings import Settings, is_loopback
 from lipwright.serving.store import Store
-
-log = logging.getLogger(__name__)
 
 PAUSES = (5.0, 30.0, 120.0, 600.0, 3600.0, 6 * 3600.0)
 """Seconds between attempts; after the last one the webhook is given up."""
@@ -76,41 +73,26 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-class Deliverer:
-    """A thread that sends what the store has waiting."""
+class Deliverer(Background):
+    """A thread that sends what the store has waiting; the next start sends what waits still."""
+
+    doing, pause, patience = "sending webhooks", LOOK_SECONDS, TIMEOUT + 1
 
     def __init__(
         self, settings: Settings, store: Store, pauses: tuple[float, ...] = PAUSES
     ) -> None:
+        super().__init__()
         self._settings, self._store, self._pauses = settings, store, pauses
         self._opener = urllib.request.build_opener(_NoRedirect)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="webhooks", daemon=True)
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End; what waits is sent at the next start."""
-        self._stop.set()
-        self._thread.join(TIMEOUT + 1)
-
-    def _run(self) -> None:
-        while not self._stop.wait(LOOK_SECONDS):
-            try:
-                self.send_due()
-            except Exception:
-                log.exception("while sending webhooks")
-
-    def send_due(self) -> None:
+    def once(self) -> None:
         """Send all that are due."""
         rows = self._store.database.rows(
             "SELECT * FROM deliveries WHERE state = 'waiting' AND due <= ? ORDER BY due LIMIT 20",
             time.time(),
         )
         for row in rows:
-            if self._stop.is_set():
+            if self.ended.is_set():
                 return
             error = self._send(row["id"], row["url"], row["body"])
             attempts = row["attempts"] + 1

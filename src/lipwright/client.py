@@ -95,15 +95,13 @@ class Client:
                 kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
                 headers = {"Content-Type": kind, "Content-Length": str(size)}
                 target = "/files?" + urlencode({"name": path.name})
-                found: Json = self._json("POST", target, body=file, headers=headers)
-                return found
+                return self._json("POST", target, body=file, headers=headers)
         except FileNotFoundError:
             raise LipwrightError(f"There is no file {path}; check the name.") from None
 
     def sample(self) -> dict[str, Json]:
         """The server's bundled sample: ``video`` and ``speech``."""
-        found: dict[str, Json] = self._json("POST", "/samples")
-        return found
+        return self._json("POST", "/samples")
 
     def dub(
         self,
@@ -149,8 +147,7 @@ class Client:
     def speak(self, text: str, voice: str | None = None) -> Json:
         """Let the server's synthesiser speak a text; gives an upload like :meth:`upload`."""
         body = {"text": text, **({} if voice is None else {"voice": voice})}
-        made: Json = self._json("POST", "/speeches", data=body)
-        return made
+        return self._json("POST", "/speeches", data=body)
 
     def people(self, video: Json | str) -> Json:
         """Queue a look at who is in a video: its people and, shot by shot, their faces."""
@@ -163,28 +160,25 @@ class Client:
 
     def _create(self, path: str, body: Json, key: str | None = None) -> Json:
         headers = {"Idempotency-Key": key or secrets.token_hex(16)}
-        made: Json = self._json("POST", path, data=body, headers=headers)
-        return made
+        return self._json("POST", path, data=body, headers=headers)
 
     def job(self, job: Json | str) -> Json:
         """A job as it stands."""
-        found: Json = self._json("GET", f"/jobs/{quote(_id(job), safe='')}")
-        return found
+        return self._json("GET", f"/jobs/{quote(_id(job), safe='')}")
 
     def jobs(self, **filters: Any) -> list[Json]:
         """Jobs, the newest first; ``state``, ``kind``, ``limit``, ``before``."""
-        found: list[Json] = self._json("GET", "/jobs?" + urlencode(filters))
-        return found
+        with self._open("GET", "/jobs?" + urlencode(filters)) as answer:
+            found: list[Json] = json.loads(answer.read())
+            return found
 
     def cancel(self, job: Json | str) -> Json:
         """Cancel a job."""
-        found: Json = self._json("POST", f"/jobs/{_id(job)}/cancel")
-        return found
+        return self._json("POST", f"/jobs/{_id(job)}/cancel")
 
     def retry(self, job: Json | str) -> Json:
         """Queue a failed or cancelled job again."""
-        found: Json = self._json("POST", f"/jobs/{_id(job)}/retry")
-        return found
+        return self._json("POST", f"/jobs/{_id(job)}/retry")
 
     def delete(self, job: Json | str) -> None:
         """Remove an ended job with its results."""
@@ -263,10 +257,11 @@ class Client:
             partial.unlink(missing_ok=True)
         return path
 
-    def _json(self, method: str, path: str, **more: Any) -> Any:
+    def _json(self, method: str, path: str, **more: Any) -> Json:
         with self._open(method, path, **more) as answer:
             content = answer.read()
-            return json.loads(content) if content else None
+            found: Json = json.loads(content) if content else {}
+            return found
 
     def _open(
         self,

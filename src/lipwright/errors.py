@@ -90,5 +90,16 @@ def system_errors(
         raise LipwrightError(f"{what} ({reason_of(error)}){advice}.") from error
 
 
+@contextmanager
+def reading_errors(what: object) -> Iterator[None]:
+    """Say why a file cannot be read: ``WHAT cannot be read: REASON.``"""
+    try:
+        yield
+    except (OSError, UnicodeDecodeError) as error:
+        is_text = not isinstance(error, UnicodeDecodeError)
+        reason = reason_of(error) if is_text else "it is not a text file"
+        raise LipwrightError(f"{what} cannot be read: {reason}.") from error
+
+
 class Interrupted(LipwrightError):  # noqa: N818 - not an error: the user asked for it
     """The user pressed Ctrl-C; the command line exits with 130."""

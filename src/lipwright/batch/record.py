@@ -8,6 +8,7 @@ job's own matter: it resumes (see ``dubbing.segments``).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -18,7 +19,7 @@ from lipwright import __version__
 from lipwright.batch.table import BatchJob
 from lipwright.dubbing.options import DubOptions
 from lipwright.dubbing.plan import Source
-from lipwright.errors import LipwrightError, system_errors
+from lipwright.errors import reading_errors, system_errors
 from lipwright.files.whole import json_sha256
 
 
@@ -70,15 +71,9 @@ class Record:
     def __init__(self, table: Path) -> None:
         self.path = table.with_name(f".{table.name}.lipwright-batch.jsonl")
         self._latest: dict[str, Outcome] = {}
-        try:
+        with reading_errors(f"The record {self.path}"), contextlib.suppress(FileNotFoundError):
             for line in self.path.read_bytes().split(b"\n")[:-1]:  # a kill may cut off the last one
                 self._keep(line)
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            raise LipwrightError(
-                f"The record {self.path} cannot be read ({error.strerror or error})."
-            ) from error
 
     def _keep(self, line: bytes) -> None:
         try:

@@ -31,7 +31,7 @@ from typing import Any
 
 from lipwright.dubbing.option_text import option_name, options_from
 from lipwright.dubbing.options import DubOptions
-from lipwright.errors import LipwrightError, Problems
+from lipwright.errors import LipwrightError, Problems, reading_errors
 from lipwright.files.yaml_text import parse_yaml
 
 FILES = ("video", "speech", "out")
@@ -146,11 +146,8 @@ def read_table(
 
 
 def _rows(path: Path) -> tuple[list[tuple[str, dict[str, Any]]], str | None]:
-    try:
+    with reading_errors(f"The table {path}"):
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not a text file"
-        raise LipwrightError(f"The table {path} cannot be read ({reason}).") from error
     if path.suffix.lower() in (".yaml", ".yml"):
         return _yaml_rows(path, text)
     if path.suffix.lower() != ".csv":

@@ -13,7 +13,7 @@ from pathlib import Path
 from lipwright.batch.record import Outcome
 from lipwright.batch.table import BatchJob
 from lipwright.dubbing.dubber import Dubber
-from lipwright.dubbing.observer import Observer
+from lipwright.dubbing.observer import QuietObserver
 from lipwright.dubbing.options import DubOptions
 from lipwright.errors import Interrupted, LipwrightError
 from lipwright.media import limits
@@ -79,23 +79,10 @@ def _speech_of(job: BatchJob) -> Iterator[Path]:
 _dubber: list[Dubber] = []
 
 
-class _Silent:
-    """Observer of jobs in worker processes: the main process tells of them."""
-
-    quiet = True
-
-    def progress(self, stage: str, done: int, total: int | None, fps: float) -> None:
-        """Says nothing."""
-
-    def notice(self, line: str) -> None:
-        """Says nothing."""
-
-
 def begin(threads: int) -> None:
     """Prepare a worker process: its share of the cores, and no life without its parent."""
     os.environ["OMP_NUM_THREADS"] = str(max(1, threads))  # PyTorch reads it when it is imported
-    observer: Observer = _Silent()
-    _dubber[:] = [Dubber(observer=observer)]
+    _dubber[:] = [Dubber(observer=QuietObserver())]  # the main process tells of the jobs
     threading.Thread(target=_watch_parent, args=(os.getppid(),), daemon=True).start()
 
 
@@ -107,7 +94,7 @@ def work(job: BatchJob, options: DubOptions, identity: str, retries: int) -> Out
 def work_in_cluster(job: BatchJob, options: DubOptions, identity: str, retries: int) -> Outcome:
     """The same in a worker of a Ray cluster, which ends with its driver by itself."""
     if not _dubber:
-        _dubber.append(Dubber(observer=_Silent()))
+        _dubber.append(Dubber(observer=QuietObserver()))
     return work(job, options, identity, retries)
 
 

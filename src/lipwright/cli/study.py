@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lipwright.errors import LipwrightError, system_errors
+from lipwright.errors import reading_errors, system_errors
 
 study_app = typer.Typer(
     no_args_is_help=True,
@@ -120,11 +120,8 @@ def import_(
     from lipwright.serving.study.design import load
 
     design = load(study)
-    try:
+    with reading_errors(f"The file {file}"):
         text = file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not a text file"
-        raise LipwrightError(f"The file {file} cannot be read: {reason}.") from error
     answers = Answers(study)
     new = answers.from_csv(text, design)
     answers.close()

@@ -15,8 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
-from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Self
 
 from lipwright.data.rows import Row, StepContext
 from lipwright.errors import LipwrightError
@@ -30,21 +29,18 @@ FAILED = "failed"
 StepFunction = Callable[[Row, StepContext], Row]
 
 
-class Workers(Protocol):
+class Workers:
     """Runs a step on many rows. A context manager."""
 
     def map(self, step: StepFunction, rows: Iterable[Row], work: StepContext) -> Iterator[Row]:
         """The rows after the step, as they are finished."""
-        ...
+        raise NotImplementedError
 
-    def __enter__(self) -> Workers: ...
+    def __enter__(self) -> Self:
+        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None:
+        """Nothing to close."""
 
 
 def attempt(step: StepFunction, row: Row, work: StepContext) -> Row:
@@ -64,13 +60,9 @@ def quiet_worker() -> None:
     """Workers are the parallelism; threads inside them would only fight."""
     import signal
 
-    import cv2
-    import torch
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends them
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
+    _one_thread()
 
 
 def _end_with_parent() -> None:
@@ -81,7 +73,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-class SerialWorkers:
+class SerialWorkers(Workers):
     """One after the other, in this process."""
 
     def map(self, step: StepFunction, rows: Iterable[Row], work: StepContext) -> Iterator[Row]:
@@ -89,14 +81,8 @@ class SerialWorkers:
         for row in rows:
             yield attempt(step, row, work)
 
-    def __enter__(self) -> SerialWorkers:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        """Nothing to close."""
-
-
-class Processes:
+class Processes(Workers):
     """Several processes of this machine."""
 
     def __init__(self, count: int) -> None:
@@ -124,15 +110,12 @@ class Processes:
                 "same command again to go on, with fewer --workers if it recurs."
             ) from error
 
-    def __enter__(self) -> Processes:
-        return self
-
     def __exit__(self, *_: object) -> None:
         """End the workers; jobs that have not begun are dropped."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-class RayWorkers(RayCluster):
+class RayWorkers(RayCluster, Workers):
     """The workers of a Ray cluster, whose machines see the corpus under the same paths."""
 
     def __init__(self, address: str, in_flight: int = 4) -> None:
@@ -161,12 +144,16 @@ class RayWorkers(RayCluster):
 
 
 def _ray_attempt(step: StepFunction, row: Row, work: StepContext) -> Row:
+    _one_thread()
+    return attempt(step, row, work)
+
+
+def _one_thread() -> None:
     import cv2
     import torch
 
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    return attempt(step, row, work)
 
 
 def workers(count: int, ray: str | None = None) -> Workers:

@@ -19,7 +19,7 @@ import av.error
 import numpy as np
 from av.video.frame import PictureType
 
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, reason_of
 from lipwright.live.engine import DrawnFrame
 from lipwright.live.relay import Relay, needs_relay
 from lipwright.live.report import LiveStatistics
@@ -141,10 +141,9 @@ class MuxSink:
         except LipwrightError as error:
             self.error = error
         except (av.error.FFmpegError, OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
             self.error = LipwrightError(
-                f"{self.name} cannot be written to any more ({reason}); check the receiver and "
-                "the network."
+                f"{self.name} cannot be written to any more ({reason_of(error)}); check the "
+                "receiver and the network."
             )
         finally:
             if self.error is not None and self._container is not None:

@@ -13,7 +13,7 @@ from typing import Protocol
 import av
 import av.error
 
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, reason_of
 from lipwright.files.beside import beside
 from lipwright.live.encoder import MuxSink
 from lipwright.live.engine import DrawnFrame
@@ -203,9 +203,8 @@ class RecordingSink:
             self.growing.unlink(missing_ok=True)
             self.complete = True
         except (av.error.FFmpegError, OSError, LipwrightError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
             self._own_error = LipwrightError(
-                f"{self._out} could not be completed ({reason}); what was recorded is in "
+                f"{self._out} could not be completed ({reason_of(error)}); what was recorded is in "
                 f"{self.growing}."
             )
             with contextlib.suppress(OSError):

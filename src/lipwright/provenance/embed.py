@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, system_errors
 from lipwright.files.whole import written_whole
 from lipwright.media.reader import Frame, VideoReader
 from lipwright.media.writer import VideoWriter
@@ -147,14 +147,11 @@ def _write_picture(
         done, data = cv2.imencode(out.suffix.lower(), bgr, settings)
     except cv2.error:
         done = False
-    try:
+    with system_errors(f"{out} could not be written", "check the path"):
         if not done:
             raise OSError(f"no {out.suffix} pictures can be written")
         with written_whole(out) as temporary:
             temporary.write_bytes(data.tobytes())
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise LipwrightError(f"{out} could not be written ({reason}); check the path.") from error
 
 
 def _mark(frame: Frame, marker: Marker, find_faces: FaceFinder | None) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, reading_errors
 
 MOST_SERVERS = 10
 MOST_BYTES = 64 << 10
@@ -48,13 +48,10 @@ def read_ice_servers(path: Path) -> tuple[IceServer, ...]:
     Raises:
         LipwrightError: the file cannot be read, or an entry is no such object.
     """
-    try:
+    with reading_errors(f"The file of ICE servers {path}"):
         text = path.read_bytes()[: MOST_BYTES + 1]
+    try:
         entries = json.loads(text)
-    except OSError as error:
-        raise LipwrightError(
-            f"The file of ICE servers {path} cannot be read: {error.strerror or error}."
-        ) from error
     except (ValueError, RecursionError) as error:
         raise LipwrightError(
             f"The file of ICE servers {path} is no JSON; write a list as RTCPeerConnection takes "

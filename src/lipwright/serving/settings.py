@@ -8,7 +8,7 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lipwright.errors import LipwrightError, system_errors
+from lipwright.errors import LipwrightError, reading_errors, system_errors
 from lipwright.serving.ice import IceServer
 
 TOKEN_VARIABLE = "LIPWRIGHT_TOKEN"
@@ -143,11 +143,8 @@ def read_token(file: Path | None) -> str | None:
     """
     if file is None:
         return os.environ.get(TOKEN_VARIABLE) or None
-    try:
+    with reading_errors(f"The token file {file}"):
         text = file.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not a text file"
-        raise LipwrightError(f"The token file {file} cannot be read: {reason}.") from error
     if not text:
         raise LipwrightError(f"The token file {file} is empty; write a token into it.")
     return text

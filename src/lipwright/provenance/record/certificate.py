@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from lipwright.errors import LipwrightError, system_errors
+from lipwright.errors import LipwrightError, reading_errors, system_errors
 from lipwright.files.kept_files import is_own
 from lipwright.files.user_folders import private_folder
 from lipwright.files.whole import temporary_beside
@@ -222,10 +222,8 @@ def _write_private(path: Path, content: bytes) -> None:
 
 
 def _read(path: Path) -> bytes:
-    try:
+    with reading_errors(path):
         return path.read_bytes()
-    except OSError as error:
-        raise LipwrightError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 def _now() -> datetime.datetime:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, reading_errors
 from lipwright.files.user_folders import home, private_folder
 from lipwright.files.yaml_text import parse_yaml
 
@@ -68,11 +68,8 @@ def parse_consent(text: str) -> Consent:
 
 
 def _from_yaml(path: Path) -> Consent:
-    try:
+    with reading_errors(f"The consent file {path}"):
         content = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not a text file"
-        raise LipwrightError(f"The consent file {path} cannot be read: {reason}.") from error
     parsed = parse_yaml(content, f"The consent file {path}") if len(content) <= _LONGEST else None
     data: dict[Any, Any] = parsed if isinstance(parsed, dict) else {}
     missing = [key for key in ("who", "purpose", "date") if not data.get(key)]

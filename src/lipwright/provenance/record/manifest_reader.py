@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from lipwright.errors import LipwrightError
+from lipwright.errors import LipwrightError, reading_errors
 from lipwright.files.user_folders import home
 from lipwright.printable import printable_values
 from lipwright.provenance.record.certificate import CERTIFICATE_FILE, COMMON_NAME
@@ -109,7 +109,11 @@ def read_manifest(path: Path, trust_anchors: Path | None = None) -> ManifestRepo
     kind = MIME_TYPES.get(path.suffix.lower())
     sidecar = _sidecar(path)
     try:
-        with path.open("rb") as stream, c2pa.Context.from_dict(settings) as context:
+        with (
+            reading_errors(path),
+            path.open("rb") as stream,
+            c2pa.Context.from_dict(settings) as context,
+        ):
             try:
                 with c2pa.Reader(kind, stream, context=context) as reader:
                     return _report(json.loads(reader.json()), reader.get_validation_state(), None)
@@ -126,8 +130,6 @@ def read_manifest(path: Path, trust_anchors: Path | None = None) -> ManifestRepo
             except c2pa.C2paError as error:
                 problem = f"the manifest {name} cannot be read ({_short(error)})"
                 return ManifestReport("broken", [problem], name)
-    except OSError as error:
-        raise LipwrightError(f"{path} cannot be read: {error.strerror or error}.") from error
     except c2pa.C2paError as error:
         raise LipwrightError(f"{path} could not be checked ({_short(error)}).") from error
 

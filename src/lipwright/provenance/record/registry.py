@@ -7,6 +7,7 @@ is readable by the user alone, and never leaves the computer.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -15,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lipwright.errors import LipwrightError, system_errors
+from lipwright.errors import LipwrightError, reading_errors, system_errors
 from lipwright.files.user_folders import HOME_VARIABLE, home, private_folder
 from lipwright.files.whole import file_sha256
 from lipwright.provenance.watermark.grid import format_id, new_id, parse_id
@@ -47,10 +48,8 @@ class HashedFile:
             LipwrightError: it cannot be read.
         """
         path = Path(path)
-        try:
+        with reading_errors(path):
             return cls(path.name, file_sha256(path), path.stat().st_size)
-        except OSError as error:
-            raise LipwrightError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 @dataclass(frozen=True)
@@ -112,14 +111,9 @@ def read_registry() -> list[Entry]:
         path = registry_path()
     except LipwrightError:  # a user without a home has registered nothing
         return []
-    try:
+    lines: list[str] = []
+    with reading_errors(f"The watermark registry {path}"), contextlib.suppress(FileNotFoundError):
         lines = path.read_text("utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise LipwrightError(
-            f"The watermark registry {path} cannot be read: {error.strerror or error}."
-        ) from error
     entries = []
     for number, line in enumerate(lines, 1):
         if not line.strip():

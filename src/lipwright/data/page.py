@@ -151,77 +151,68 @@ def figures(numbers: dict[str, Any]) -> list[Any]:
     languages = sorted(numbers["languages"].items(), key=lambda item: -item[1])
     rest = sum(minutes for _, minutes in languages[LANGUAGES:])
     named = [*languages[:LANGUAGES], *([("others", rest)] if languages[LANGUAGES:] else [])]
-    out.append(_lying_bars([n for n, _ in named], [m for _, m in named], "language", "minutes"))
+    out.append(_lying_bars([n for n, _ in named], [m for _, m in named], "language"))
     people = list(numbers["minutes_by_identity"].items())
     title = f"minutes of each of the {len(people)} people"
     if len(people) > IDENTITIES:
         title = f"minutes of the {IDENTITIES} most frequent of {len(people)} people"
-    out.append(
-        _bars(
-            [""] * len(people[:IDENTITIES]), [m for _, m in people[:IDENTITIES]], title, "minutes"
-        )
-    )
+    shown = [minutes for _, minutes in people[:IDENTITIES]]
+    out.append(_bars([""] * len(shown), shown, title, "minutes"))
     return out
 
 
 def _bars_of_histogram(histogram: dict[str, Any]) -> Any:
     low, high = histogram["borders"][:-1], histogram["borders"][1:]
-    names = [f"{_short(a)} to {_short(b)}" for a, b in zip(low, high, strict=True)]
-    names[-1] = f"over {_short(low[-1])}"
+    names = [f"{a:g} to {b:g}" for a, b in zip(low, high, strict=True)]
+    names[-1] = f"over {low[-1]:g}"
     minutes = histogram["minutes"]
     filled = [place for place, value in enumerate(minutes) if value > 0] or [0]
     shown = slice(filled[0], filled[-1] + 1)  # empty ends say nothing
     title = histogram["title"]
     if histogram["median"] is not None:
         title += f" (median {histogram['median']:g})"
-    return _lying_bars(names[shown], minutes[shown], title, "minutes")
+    return _lying_bars(names[shown], minutes[shown], title)
 
 
-def _short(value: float) -> str:
-    return f"{value:g}"
-
-
-def _lying_bars(names: Sequence[str], values: Sequence[float], title: str, unit: str) -> Any:
-    """Bars from the left, so that their names can be read; the value stands at the end."""
+def _axes(title: str, *without: str) -> Any:
+    """The axes of a new figure without some of their sides."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.6, 2.7), layout="constrained")
-    axes = figure.subplots()
-    drawn = axes.barh(range(len(values)), values, color=BLUE, height=0.7)
-    axes.bar_label(drawn, [f"{value:.3g}" for value in values], fontsize=8, color=GREY, padding=3)
+    axes = Figure(figsize=(4.6, 2.7), layout="constrained").subplots()
     axes.set_title(title, fontsize=10, loc="left")
-    axes.set_xlabel(unit, fontsize=9, color=GREY)
+    axes.spines[list(without)].set_visible(False)
+    return axes
+
+
+def _lying_bars(names: Sequence[str], minutes: Sequence[float], title: str) -> Any:
+    """Bars from the left, so that their names can be read; the value stands at the end."""
+    axes = _axes(title, "top", "right", "bottom")
+    drawn = axes.barh(range(len(minutes)), minutes, color=BLUE, height=0.7)
+    axes.bar_label(drawn, [f"{value:.3g}" for value in minutes], fontsize=8, color=GREY, padding=3)
+    axes.set_xlabel("minutes", fontsize=9, color=GREY)
     axes.set_yticks(range(len(names)), labels=names, fontsize=8)
     axes.invert_yaxis()
     axes.set_xticks([])
     axes.margins(x=0.12)
     axes.tick_params(axis="y", length=0)
-    for side in ("top", "right", "bottom"):
-        axes.spines[side].set_visible(False)
-    return figure
+    return axes.figure
 
 
 def _bars(names: Sequence[str], values: Sequence[float], title: str, unit: str) -> Any:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.6, 2.7), layout="constrained")
-    axes = figure.subplots()
+    axes = _axes(title, "top", "right", "left")
     axes.bar(range(len(values)), values, color=BLUE, width=0.8)
-    axes.set_title(title, fontsize=10, loc="left")
     axes.set_ylabel(unit, fontsize=9, color=GREY)
-    crowded = len(names) > 4
+    turned = len(names) > 4 and max(map(len, names)) > 3
     axes.set_xticks(
         range(len(names)),
         labels=names,
         fontsize=8,
-        rotation=35 if crowded and max(map(len, names)) > 3 else 0,
-        ha="right" if crowded and max(map(len, names)) > 3 else "center",
+        rotation=35 if turned else 0,
+        ha="right" if turned else "center",
     )
     axes.tick_params(axis="y", labelsize=8, colors=GREY)
     axes.tick_params(axis="x", length=0)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    return figure
+    return axes.figure
 
 
 def _svg(figure: Any) -> str:

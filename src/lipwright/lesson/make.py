@@ -14,9 +14,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from lipwright import __version__
+from lipwright.dubbing.contact_sheet import save_picture
 from lipwright.dubbing.dubber import Dubber
 from lipwright.dubbing.marks import marks
 from lipwright.dubbing.observer import Observer
@@ -209,10 +208,8 @@ class _Lesson:
     def _poster(self, clip: Path, target: Path) -> None:
         with VideoReader(clip) as reader:
             picture, _ = next(iter(reader)).thumbnail(POSTER)
-        done, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-        assert done
         with written_whole(target) as temporary:
-            temporary.write_bytes(data.tobytes())
+            save_picture(picture, temporary)
 
 
 def _record(path: Path) -> dict[str, dict[str, Any]]:

@@ -177,14 +177,10 @@ def choices(item: Item, items: Sequence[Item]) -> list[str]:
     others = of_kind or others
 
     def distance(other: Item) -> tuple[int, str]:
-        return abs(len(other.text) - len(item.text)), _mixed(item, other)
+        return abs(len(other.text) - len(item.text)), _digest(item, str(other.number))
 
     nearest = sorted(others.values(), key=distance)[: CHOICES - 1]
     return sorted([item.text, *(o.text for o in nearest)], key=lambda t: _digest(item, t))
-
-
-def _mixed(item: Item, other: Item) -> str:
-    return _digest(item, f"{other.number}")
 
 
 def _digest(item: Item, text: str) -> str:

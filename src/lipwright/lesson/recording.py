@@ -6,8 +6,6 @@ Whoever reads lips needs the resting mouth on both sides of a word.
 from __future__ import annotations
 
 import wave
-from collections.abc import Iterator
-from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -49,13 +47,7 @@ def with_rests(speech: Path, target: Path) -> Fraction:
         raise LipwrightError(f"The sound {speech} is empty.")
     rest = np.zeros(round(REST * rate), np.float32)
     samples = np.concatenate([rest, *pieces, rest])
-    with _wav(target, rate) as file:
+    with wave.open(str(target), "wb") as file:
+        file.setparams((1, 2, rate, 0, "NONE", ""))
         file.writeframes((np.clip(samples, -1.0, 1.0) * 32767).astype("<i2").tobytes())
     return Fraction(count, rate)
-
-
-@contextmanager
-def _wav(path: Path, rate: int) -> Iterator[wave.Wave_write]:
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, rate, 0, "NONE", ""))
-        yield file

@@ -110,15 +110,13 @@ def length(path: Path) -> Fraction:
 
 def write_poster(path: Path, poster: Path) -> None:
     """The first picture of a file as a small JPEG, upright."""
-    import cv2
-
+    from lipwright.dubbing.contact_sheet import save_picture
     from lipwright.media.reader import VideoReader
 
     with VideoReader(path) as reader:
         for frame in reader:
             rgb, _ = frame.thumbnail(POSTER_SIDE)
-            _, data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
-            poster.write_bytes(data.tobytes())
+            save_picture(rgb, poster)
             return
 
 

@@ -68,7 +68,7 @@ def _describe(plan: Plan, tracks: list[Track], video: Path, folder: Path) -> dic
         if pictures:
             name = f"face-{track.number}.jpg"
             picture = cv2.resize(pictures[0], (FACE_SIDE, FACE_SIDE), interpolation=cv2.INTER_AREA)
-            _save(picture, folder / name)
+            save_picture(np.asarray(picture, np.uint8), folder / name)
             files[f"face-{track.number}"] = name
         faces.append(
             {
@@ -83,7 +83,7 @@ def _describe(plan: Plan, tracks: list[Track], video: Path, folder: Path) -> dic
         )
     frame, boxes = _crowd(plan, tracks, video)
     if frame is not None:
-        _save(frame, folder / "frame.jpg")
+        save_picture(frame, folder / "frame.jpg")
         files["frame"] = "frame.jpg"
     return {"faces": faces, "boxes": boxes, "files": files, "shots": len(plan.shots)}
 
@@ -132,8 +132,3 @@ def _crowd(
             if frame.index == wanted:
                 return frame.thumbnail(FRAME_SIDE)[0], boxes
     return None, []
-
-
-def _save(picture: NDArray[np.uint8], path: Path) -> None:
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    path.write_bytes(data.tobytes())

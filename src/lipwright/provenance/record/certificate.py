@@ -76,9 +76,7 @@ def load_credentials(certificate: str | Path, key: str | Path) -> Credentials:
             f"{key} holds no usable PEM private key; give one without a password."
         ) from error
     leaf = certificates[0]
-    if _public(private) != leaf.public_key().public_bytes(
-        Encoding.DER, PublicFormat.SubjectPublicKeyInfo
-    ):
+    if _public(private) != _public(leaf):
         raise LipwrightError(f"The key {key} does not belong to the certificate {certificate}.")
     if not leaf.not_valid_before_utc <= _now() <= leaf.not_valid_after_utc:
         raise LipwrightError(f"The certificate {certificate} is not valid today; renew it.")
@@ -116,11 +114,11 @@ def _existing(chain_path: Path, key_path: Path) -> Credentials | None:
         chain, key = chain_path.read_bytes(), key_path.read_bytes()
         leaf = x509.load_pem_x509_certificates(chain)[0]
         private = load_pem_private_key(key, password=None)
-        spki = leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        pair = _public(private) == _public(leaf)
     except (OSError, ValueError, TypeError, UnsupportedAlgorithm):
         return None
     soon = _now() + datetime.timedelta(days=_RENEW_DAYS)
-    if leaf.not_valid_after_utc < soon or _public(private) != spki:
+    if leaf.not_valid_after_utc < soon or not pair:
         return None
     return Credentials("es256", chain, key, True)
 
@@ -210,8 +208,8 @@ def _pkcs8(private: PrivateKeyTypes) -> bytes:
     return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def _public(private: PrivateKeyTypes) -> bytes:
-    return private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+def _public(holder: PrivateKeyTypes | x509.Certificate) -> bytes:
+    return holder.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _write_private(path: Path, content: bytes) -> None:

@@ -16,7 +16,7 @@ _HIDDEN = frozenset("\u00ad\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")  # shown
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
-def printable(text: object, *, lines: bool = False) -> str:
+def printable(text: object) -> str:
     """The text with everything replaced that is not a visible character or a plain space.
 
     Control characters (C0, C1 and DEL), direction marks, line and paragraph separators, other
@@ -25,16 +25,13 @@ def printable(text: object, *, lines: bool = False) -> str:
 
     Args:
         text: anything; ``str`` is taken of it. Cut at the limit ``text``.
-        lines: keep line ends (line feeds).
     """
     raw = str(text)
     most = limits.active().text
     cut = raw[:most]
     out = []
     for place, character in enumerate(cut):
-        if character == "\n" and lines:
-            out.append(character)
-        elif character in "\t\n\r\v\f":
+        if character in "\t\n\r\v\f":
             out.append(" ")
         elif _is_joiner(cut, place) or (
             unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")

@@ -60,17 +60,14 @@ class RayCluster:
         """Processors of all machines together, at least 1."""
         return max(1, int(self.ray.cluster_resources().get("CPU", 1)))
 
-    def task(
-        self, function: Callable[..., Any], *, gpus: float = 0, retries: int = RETRIES
-    ) -> Callable[..., Any]:
+    def task(self, function: Callable[..., Any], *, gpus: float = 0) -> Callable[..., Any]:
         """A function of which each call is a task on one processor; gives a reference at once.
 
         Args:
             function: of a module that the workers can import.
             gpus: share of a graphics processor that a call takes.
-            retries: how often a call is given to another worker when its own was lost.
         """
-        made: Any = self.ray.remote(num_cpus=1, num_gpus=gpus, max_retries=retries)(function)
+        made: Any = self.ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES)(function)
         call: Callable[..., Any] = made.remote
         return call
 

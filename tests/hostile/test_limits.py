@@ -183,4 +183,3 @@ def test_long_strings_are_cut_and_structures_cleaned() -> None:
     with limits.applied(small(text=5)):
         assert printable("abcdefgh") == "abcde\u2026"
     assert printable_values({"a\x1b": ["b\x07", 1, None]}) == {"a\ufffd": ["b\ufffd", 1, None]}
-    assert printable("a\nb", lines=True) == "a\nb"

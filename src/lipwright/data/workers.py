@@ -26,6 +26,9 @@ log = logging.getLogger("lipwright.prepare")
 FAILED = "failed"
 """How the reason of a row begins on which a step broke down."""
 
+IN_FLIGHT = 4
+"""Jobs handed out ahead for every processor of a cluster."""
+
 StepFunction = Callable[[Row, StepContext], Row]
 
 
@@ -118,20 +121,10 @@ class Processes(Workers):
 class RayWorkers(RayCluster, Workers):
     """The workers of a Ray cluster, whose machines see the corpus under the same paths."""
 
-    def __init__(self, address: str, in_flight: int = 4) -> None:
-        """Connect.
-
-        Args:
-            address: see :class:`~lipwright.ray_cluster.RayCluster`.
-            in_flight: jobs handed out ahead for every processor of the cluster.
-        """
-        super().__init__(address)
-        self._in_flight = in_flight
-
     def map(self, step: StepFunction, rows: Iterable[Row], work: StepContext) -> Iterator[Row]:
         """See :class:`Workers`."""
         submit = self.task(_ray_attempt)
-        limit = max(2, self._in_flight * self.cpus)
+        limit = max(2, IN_FLIGHT * self.cpus)
         waiting = iter(rows)
         running: list[Any] = []
         while True:

@@ -44,12 +44,9 @@ def smoothed(picture: Array, sigma: float) -> Array:
     return np.asarray(large[:height, :width], np.float32)
 
 
-def in_blocks(picture: Array, sigma: float, block: int | None = None) -> Array:
-    """What :func:`smoothed` enlarges: one number per block of so many pixels a side.
-
-    ``block``: default that of :func:`block_side`.
-    """
-    block = block or block_side(sigma)
+def in_blocks(picture: Array, sigma: float) -> Array:
+    """What :func:`smoothed` enlarges: one number per block of :func:`block_side` pixels a side."""
+    block = block_side(sigma)
     height, width = picture.shape[:2]
     below, beside = -height % block, -width % block
     if below or beside:

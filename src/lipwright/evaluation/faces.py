@@ -52,13 +52,12 @@ class FaceSeries:
         return np.asarray(measure.lip_shape(self.landmarks))
 
 
-def watch(path: Path, tracker: FaceTracker | None = None, side: int = 960) -> FaceSeries:
+def watch(path: Path, tracker: FaceTracker | None = None) -> FaceSeries:
     """Follow the largest face of a video.
 
     Args:
         path: the video.
         tracker: a tracker to be used again (it is reset).
-        side: longest side of the picture in which faces are looked for.
 
     Raises:
         LipwrightError: unreadable, or no face in any frame.
@@ -72,7 +71,7 @@ def watch(path: Path, tracker: FaceTracker | None = None, side: int = 960) -> Fa
     shot = 0
     with VideoReader(path) as reader:
         for frame in reader:
-            image, scale = frame.thumbnail(side)
+            image, scale = frame.thumbnail(960)
             if cuts.is_cut(image) and times:
                 shot += 1
                 tracker.reset()

@@ -77,25 +77,22 @@ class HandTracker:
         f"{PASSED_OVER} {LEVELS} {PART} {SHARE}"
     )
 
-    def __init__(self, *, threads: int = 1) -> None:
+    def __init__(self) -> None:
         """Find the networks; they are loaded when there is a face.
-
-        Args:
-            threads: CPU threads per call.
 
         Raises:
             LipwrightError: they cannot be had.
         """
-        self._files, self._threads = (resolve("palm-detector"), resolve("hand-landmarks")), threads
+        self._files = resolve("palm-detector"), resolve("hand-landmarks")
         self.reset()
 
     @cached_property
     def _palms(self) -> PalmDetector:
-        return PalmDetector(self._files[0], threads=self._threads)
+        return PalmDetector(self._files[0])
 
     @cached_property
     def _network(self) -> Network:
-        return Network(self._files[1], threads=self._threads)
+        return Network(self._files[1])
 
     def reset(self) -> None:
         """Forget all hands: the next frame belongs to another shot."""

@@ -48,17 +48,16 @@ class IdentityNetwork:
     Calls from several threads are made one after the other.
     """
 
-    def __init__(self, weights: Path, layers: Path, threads: int = 1) -> None:
+    def __init__(self, weights: Path, layers: Path) -> None:
         """Args:
         weights: ``face_recognition_model.bin``.
         layers: its manifest, names, shapes and ranges.
-        threads: how many CPU threads one call uses.
 
         Raises:
             LipwrightError: the two files do not belong together.
         """
         try:
-            self._run = _compile(_read(weights, layers), threads)
+            self._run = _compile(_read(weights, layers))
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
             raise LipwrightError(
                 f"the network files {weights} and {layers.name} do not fit each other; remove "
@@ -124,7 +123,7 @@ def _read(weights: Path, layers: Path) -> Weights:
     return tensors
 
 
-def _compile(weights: Weights, threads: int) -> Any:
+def _compile(weights: Weights) -> Any:
     from openvino import Model, opset13
 
     graph = _Graph(weights, opset13)
@@ -141,7 +140,7 @@ def _compile(weights: Weights, threads: int) -> Any:
     x = opset13.reduce_mean(x, opset13.constant(np.array([2, 3], np.int64)), False)
     x = opset13.matmul(x, opset13.constant(weights["fc"]), False, False)
     settings = {
-        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_NUM_THREADS": 1,
         "ENABLE_CPU_PINNING": False,
         "INFERENCE_PRECISION_HINT": "f32",
     }

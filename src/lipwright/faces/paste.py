@@ -31,6 +31,8 @@ _JAW_END = len(JAW)
 _LIPS_START = len(OUTLINE_POINTS) - len(OUTER_LIPS)
 OPENING = 0.06
 """How far the chin may drop below where it is, as part of the face's height."""
+FEATHER = 0.05
+"""Standard deviation of the soft edge as part of the crop's side."""
 _SUBPIXEL = 4  # fractional bits of polygon corners
 
 
@@ -38,9 +40,6 @@ def lower_face_mask(
     landmarks: NDArray[np.floating],
     crop_to_display: NDArray[np.float64],
     size: int,
-    *,
-    opening: float = OPENING,
-    feather: float = 0.05,
 ) -> Float32:
     """Soft mask of the lower face.
 
@@ -48,26 +47,21 @@ def lower_face_mask(
         landmarks: (P, >=2) in display pixels.
         crop_to_display: 2x3, from crop pixels to display pixels.
         size: side S of the crop in pixels.
-        opening: how far the chin may drop below where it is, as part of the face's height.
-        feather: standard deviation of the soft edge as part of S.
 
     Returns:
         (S, S) float32 in [0, 1]; all zero if the face lies outside the crop.
     """
     outline = apply(invert(crop_to_display), landmarks[list(OUTLINE_POINTS)])
-    return outline_mask(outline, size, opening=opening, feather=feather)
+    return outline_mask(outline, size)
 
 
-def outline_mask(
-    points: NDArray[np.floating], size: int, *, opening: float = OPENING, feather: float = 0.05
-) -> Float32:
+def outline_mask(points: NDArray[np.floating], size: int, *, opening: float = OPENING) -> Float32:
     """The mask of :func:`lower_face_mask`, from the few landmarks that shape it.
 
     Args:
         points: (K, 2) the landmarks :data:`OUTLINE_POINTS` in crop pixels.
         size: side S of the crop in pixels.
-        opening: as there.
-        feather: as there.
+        opening: how far the chin may drop below where it is, as part of the face's height.
     """
     points = np.asarray(points, np.float64)
     jaw, middle = points[:_JAW_END], points[_LIPS_START:].mean(axis=0)
@@ -76,7 +70,7 @@ def outline_mask(
     down = jaw[JAW.index(CHIN)] - forehead
     height = max(_norm(down), 1e-6)
     # The blur spreads the edge to both sides: the outline moves in by as much, towards the mouth.
-    edge = feather * size
+    edge = FEATHER * size
     inward = middle - jaw
     length = np.maximum(np.linalg.norm(inward, axis=1, keepdims=True), 1e-6)
     moved = jaw + inward * np.minimum(1.2 * edge / length, 0.5)

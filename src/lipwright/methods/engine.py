@@ -20,7 +20,6 @@ from lipwright.errors import LipwrightError
 from lipwright.methods.graph_cache import cached_graph
 from lipwright.methods.runtime import Shapes, network_for
 from lipwright.models.layers import channels_last, contiguous
-from lipwright.models.low_precision import computes_bfloat16
 from lipwright.openvino_core import core, has_bfloat16
 
 BACKENDS = ("auto", "torch", "openvino")
@@ -42,19 +41,16 @@ class TorchEngine:
     Args:
         module: the graph.
         device: where.
-        fast: bfloat16 arithmetic, on a CPU that has it; float32 else.
     """
 
-    def __init__(self, module: nn.Module, device: torch.device, fast: bool = False) -> None:
+    def __init__(self, module: nn.Module, device: torch.device) -> None:
         self.name = f"torch ({device.type})"
         self.device = device
-        self.fast = fast and device.type == "cpu" and computes_bfloat16(device)
         self.module = channels_last(module, device)
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Run under inference mode; inputs are moved to the device, outputs back."""
-        lower = torch.autocast(self.device.type, torch.bfloat16, enabled=self.fast)
-        with torch.inference_mode(), lower:
+        with torch.inference_mode():
             out = self.module(*(x.to(self.device) for x in inputs))
         return tuple(x.float().cpu() for x in out)
 
@@ -142,7 +138,6 @@ def build_engine(
     device: str,
     backend: str,
     name: str | None = None,
-    fast: bool = False,
     exact: bool = False,
 ) -> Engine:
     """The engine for a device and backend.
@@ -152,7 +147,6 @@ def build_engine(
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         backend: one of :data:`BACKENDS`.
         name: see :class:`OpenVinoEngine`.
-        fast: see :class:`TorchEngine`.
         exact: float32 arithmetic whatever the processor has.
 
     Raises:
@@ -164,7 +158,7 @@ def build_engine(
     if backend == "openvino" and where.type != "cpu":
         raise LipwrightError("the OpenVINO backend runs on the CPU; add --device cpu.")
     if backend == "torch" or where.type != "cpu":
-        return TorchEngine(module, where, fast)
+        return TorchEngine(module, where)
     try:
         return OpenVinoEngine(module, "f32" if exact else "auto", name=name)
     except ImportError as error:
@@ -172,7 +166,7 @@ def build_engine(
             raise LipwrightError(
                 "the package openvino is not installed; install it or use --backend torch."
             ) from error
-        return TorchEngine(module, where, fast)
+        return TorchEngine(module, where)
 
 
 class ArrayEngine:

@@ -104,7 +104,6 @@ class LandmarkMethod(EncodedMethod):
         path: a joined checkpoint (training stage ``landmark``).
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         backend: ``auto``, ``torch`` or ``openvino``.
-        read_points: another source of landmarks than the network of ``lipwright.faces``.
     """
 
     def __init__(
@@ -112,7 +111,6 @@ class LandmarkMethod(EncodedMethod):
         path: Path,
         device: str = "auto",
         backend: str = "auto",
-        read_points: PointReader | None = None,
     ) -> None:
         header = read_header(path)
         fields = Header(header, path)
@@ -157,7 +155,7 @@ class LandmarkMethod(EncodedMethod):
             stateless=False,
             whole_speech=encoded,
         )
-        self._read_points = read_points
+        self._read_points: PointReader | None = None
 
     def start(self, reference: Array, lips: ReferenceLips | None = None) -> LandmarkState:
         """Find the shape at rest from (R, 3, S, S) reference frames, R >= 1, and the examples."""

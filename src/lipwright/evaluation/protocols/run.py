@@ -162,7 +162,6 @@ def run_noise(
     checkpoint: Path | None = None,
     weights: dict[str, Path] | None = None,
     levels: Sequence[float] = LEVELS,
-    options: dict[str, Any] | None = None,
     progress: ProgressFunction = lambda done, total: None,
 ) -> Path:
     """Dub with speech under noise at each level; ``noise.json`` and a plot of metric against SNR.
@@ -185,7 +184,7 @@ def run_noise(
         def dubbed(done: int, _total: int, before: int = before) -> None:
             progress(before + done, len(levels) * len(clips))
 
-        results = dub_all(spoken, folder / "videos", drawn, options or {}, dubbed)
+        results = dub_all(spoken, folder / "videos", drawn, {}, dubbed)
         pairs = [Pair(r, c.path) for r, (c, _) in zip(results, spoken, strict=True)]
         content = evaluate(
             pairs,

@@ -19,10 +19,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from lipwright.data.arrays import read_array, read_arrays, read_header
 from lipwright.errors import LipwrightError
 from lipwright.files.whole import write_json
+from lipwright.media.mel import SILENCE, STEPS_PER_FRAME, AudioSpec
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,12 @@ class PackedCorpus:
     def speech(self, row: ClipRow) -> Tensor:
         """(80, columns) float32 log-mel of one clip."""
         return torch.from_numpy(self.clip_mel(row).astype(np.float32))
+
+    def heard(self, row: ClipRow, audio: AudioSpec, first: int, count: int) -> Tensor:
+        """(80, columns) what ``count`` frames from ``first`` on hear; silence beyond the clip."""
+        columns = audio.steps + STEPS_PER_FRAME * (count - 1)
+        padded = F.pad(self.speech(row), (audio.before, columns), value=SILENCE)
+        return padded[:, STEPS_PER_FRAME * first :][:, :columns]
 
     def summary(self) -> dict[str, object]:
         """Clips, identities, frames and minutes per split, for model cards."""

@@ -15,13 +15,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from lipwright.data.augment import NONE, Jitter, crop_batch
 from lipwright.data.clip_windows import ClipWindow, ClipWindows, Frames, ReferenceRule
 from lipwright.data.encoded_speech import EncodedSpeech, rows_about
 from lipwright.data.packed import ClipRow, PackedCorpus
-from lipwright.media.mel import SILENCE, STEPS_PER_FRAME, AudioSpec, speech_of
+from lipwright.media.mel import AudioSpec, speech_of
 
 REACH = 2
 """Frames that a lip window sees on either side."""
@@ -197,10 +196,7 @@ class TalkingClips:
             count = self.stretch + 2 * self.context
             audio = torch.from_numpy(rows_about(features, s.first - self.context, count).T)
         else:
-            columns = self.audio.steps + STEPS_PER_FRAME * (self.stretch - 1)
-            whole = self.corpus.speech(s.row)
-            padded = F.pad(whole, (self.audio.before, columns), value=SILENCE)
-            audio = padded[:, STEPS_PER_FRAME * s.first :][:, :columns]
+            audio = self.corpus.heard(s.row, self.audio, s.first, self.stretch)
         motion = torch.zeros(self.stretch, self.motion.shape[1])
         start = s.row.start + s.first
         motion[: s.count] = torch.from_numpy(self.motion[start : start + s.count])

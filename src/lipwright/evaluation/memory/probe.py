@@ -16,7 +16,7 @@ from lipwright.data.packed import ClipRow, PackedCorpus
 from lipwright.data.talking import REACH
 from lipwright.errors import LipwrightError
 from lipwright.lip_motion import NeutralMouth
-from lipwright.media.mel import SILENCE, STEPS_PER_FRAME
+from lipwright.media.mel import AudioSpec
 from lipwright.media.whisper_mel import whisper_log_power
 from lipwright.methods.memory_networks import build_talker
 from lipwright.models.encoder_lips import by_frame
@@ -100,10 +100,8 @@ class Probe:
             columns = by_frame(audio.encoder.encoder.recording(log_power)[None])
             padded = F.pad(columns, (audio.context, audio.context + 1), mode="replicate")
             return audio.sequence(padded)[0, : row.frames]
-        mel = torch.from_numpy(self.corpus.clip_mel(row).astype(np.float32))
-        count = audio.steps + STEPS_PER_FRAME * (row.frames - 1)
-        mel = F.pad(mel, (audio.before, count), value=SILENCE)[:, :count]
-        return audio.sequence(mel[None])[0]
+        spec = AudioSpec(audio.steps, audio.before)
+        return audio.sequence(self.corpus.heard(row, spec, 0, row.frames)[None])[0]
 
     def face(self, row: ClipRow, frame: int) -> Face:
         """One frame of a clip."""

@@ -28,7 +28,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from lipwright.data.augment import NONE
 from lipwright.data.codes import lip_motions
@@ -36,7 +35,7 @@ from lipwright.data.encoded_speech import EncodedSpeech, rows_about
 from lipwright.data.packed import ClipRow, PackedCorpus
 from lipwright.data.talking import TalkingBatch, TalkingClips
 from lipwright.errors import LipwrightError
-from lipwright.media.mel import SILENCE, STEPS_PER_FRAME, AudioSpec
+from lipwright.media.mel import SILENCE, AudioSpec
 from lipwright.models.memory import effective_slots, sharpness
 from lipwright.models.memory_lips import LipEncoder
 from lipwright.models.memory_mover import ReferenceMover
@@ -321,9 +320,7 @@ class MemoryStage:
             features, _ = self.encoded.of(row)
             context = self._context
             return torch.from_numpy(rows_about(features, -context, row.frames + 2 * context).T)
-        mel = torch.from_numpy(self.corpus.clip_mel(row).astype(np.float32))
-        columns = self.audio.steps + STEPS_PER_FRAME * (row.frames - 1)
-        return F.pad(mel, (self.audio.before, columns), value=SILENCE)[:, :columns]
+        return self.corpus.heard(row, self.audio, 0, row.frames)
 
     def samples(self, network: nn.Module, folder: Path, step: int, context: Context) -> None:
         """Reference, real frame, I_g and I_G of validation identities."""

@@ -237,10 +237,7 @@ class Provenance:
                 "sidecar": self.sidecar.name if self.sidecar else None,
             },
             "consent": self.consent.to_json() if self.consent else None,
-            "inputs": [
-                {"role": i.role, "name": i.hashed.name, "sha256": i.hashed.sha256}
-                for i in self.inputs
-            ],
+            "inputs": [each.to_json() for each in self.inputs],
         }
 
 

@@ -75,6 +75,10 @@ class Input:
         """Hash a file; LipwrightError if it cannot be read."""
         return cls(role, Path(path), HashedFile.of(path))
 
+    def to_json(self) -> dict[str, str]:
+        """As manifests and reports name it."""
+        return {"role": self.role, "name": self.hashed.name, "sha256": self.hashed.sha256}
+
 
 @dataclass(frozen=True)
 class Statement:
@@ -194,10 +198,7 @@ def definition(statement: Statement, out: Path) -> dict[str, Any]:
     facts = {
         "model": statement.model,
         "watermark_region": statement.region,
-        "inputs": [
-            {"role": i.role, "name": i.hashed.name, "sha256": i.hashed.sha256}
-            for i in statement.inputs
-        ],
+        "inputs": [each.to_json() for each in statement.inputs],
     }
     assertions.append({"label": f"{PREFIX}.facts", "data": facts})
     if statement.consent is not None:

@@ -60,9 +60,7 @@ def match_times(real: NDArray[np.float64], result: NDArray[np.float64]) -> NDArr
     if len(result) == 0 or len(real) == 0:
         return np.full(len(real), -1, np.int64)
     step = float(np.median(np.diff(real))) if len(real) > 1 else 0.04
-    right = np.clip(np.searchsorted(result, real), 0, len(result) - 1)
-    left = np.maximum(right - 1, 0)
-    nearest = np.where(np.abs(result[left] - real) <= np.abs(result[right] - real), left, right)
+    nearest = _nearest(result, real)
     far = np.abs(result[nearest] - real) > step / 2 + 1e-6
     return np.asarray(np.where(far, -1, nearest), np.int64)
 
@@ -112,9 +110,14 @@ def at_25(times: NDArray[np.float64]) -> NDArray[np.int64]:
     if len(times) == 0:
         return np.zeros(0, np.int64)
     grid = np.arange(int(np.floor(float(times[-1]) * 25 + 0.5)) + 1) / 25
-    right = np.clip(np.searchsorted(times, grid), 0, len(times) - 1)
+    return _nearest(times, grid)
+
+
+def _nearest(times: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Places of the times that are nearest to those wanted, the earlier one of two."""
+    right = np.clip(np.searchsorted(times, wanted), 0, len(times) - 1)
     left = np.maximum(right - 1, 0)
-    near = np.abs(times[left] - grid) <= np.abs(times[right] - grid)
+    near = np.abs(times[left] - wanted) <= np.abs(times[right] - wanted)
     return np.asarray(np.where(near, left, right), np.int64)
 
 

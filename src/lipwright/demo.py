@@ -137,23 +137,26 @@ def speech_samples() -> tuple[NDArray[np.float32], int]:
         return np.concatenate(pieces).astype(np.float32), stream.rate
 
 
-def make_video(out: Path, seconds: float, size: tuple[int, int] = SIZE) -> None:
+def make_video(
+    out: Path, seconds: float, size: tuple[int, int] = SIZE, rate: Fraction | int = RATE
+) -> None:
     """Write the portrait as an H.264 video in which the head moves gently.
 
     Args:
         out: file to write; its suffix chooses the container.
         seconds: length, rounded up to whole frames.
         size: width and height in pixels, both even.
+        rate: frames per second.
     """
     with written_whole(out) as partial, av.open(str(partial), "w") as container:
-        stream = container.add_stream("libx264", rate=RATE)
+        stream = container.add_stream("libx264", rate=Fraction(rate))
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         stream.options = {"crf": CRF, "preset": "veryfast"}
         context = stream.codec_context
         context.colorspace = context.color_primaries = context.color_trc = 1  # BT.709
         context.color_range = 1  # limited
-        for picture in moving_portrait(load_portrait(), seconds, size, Fraction(RATE)):
+        for picture in moving_portrait(load_portrait(), seconds, size, Fraction(rate)):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             container.mux(stream.encode(frame.reformat(format="yuv420p", dst_colorspace=1)))
         container.mux(stream.encode(None))

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lipwright.errors import reading_errors, system_errors
+
+if TYPE_CHECKING:
+    from lipwright.serving.study.answers import Answers
+    from lipwright.serving.study.design import Design
 
 study_app = typer.Typer(
     no_args_is_help=True,
@@ -79,15 +85,10 @@ def report(
     ] = None,
 ) -> None:
     """Print mean opinion scores with 95 % intervals, or preferences, and the raters' agreement."""
-    _check_extra()
-    from lipwright.serving.study.answers import Answers
-    from lipwright.serving.study.design import load
-    from lipwright.serving.study.report import evaluate, markdown
+    with _opened(study) as (design, answers):
+        from lipwright.serving.study.report import evaluate, markdown
 
-    design = load(study)
-    answers = Answers(study)
-    found = evaluate(design, answers.all())
-    answers.close()
+        found = evaluate(design, answers.all())
     print(markdown(found), end="")
     if out is not None:
         _write(out, json.dumps(found.as_json(), indent=1) + "\n")
@@ -99,14 +100,8 @@ def export(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE.csv", help="File to write.")],
 ) -> None:
     """Write all answers as CSV."""
-    _check_extra()
-    from lipwright.serving.study.answers import Answers
-    from lipwright.serving.study.design import load
-
-    load(study)
-    answers = Answers(study)
-    _write(out, answers.to_csv())
-    answers.close()
+    with _opened(study) as (_, answers):
+        _write(out, answers.to_csv())
 
 
 @study_app.command("import", no_args_is_help=True)
@@ -115,17 +110,22 @@ def import_(
     file: Annotated[Path, typer.Argument(help="CSV file, as 'export' writes it.")],
 ) -> None:
     """Add the answers of a CSV file, for example those of a copy of the study."""
+    with _opened(study) as (design, answers):
+        with reading_errors(f"The file {file}"):
+            text = file.read_text("utf-8")
+        new = answers.from_csv(text, design)
+    print(f"{new} new answers.")
+
+
+@contextmanager
+def _opened(study: Path) -> Iterator[tuple[Design, Answers]]:
     _check_extra()
     from lipwright.serving.study.answers import Answers
     from lipwright.serving.study.design import load
 
     design = load(study)
-    with reading_errors(f"The file {file}"):
-        text = file.read_text("utf-8")
-    answers = Answers(study)
-    new = answers.from_csv(text, design)
-    answers.close()
-    print(f"{new} new answers.")
+    with closing(Answers(study)) as answers:
+        yield design, answers
 
 
 def _check_extra() -> None:

@@ -7,13 +7,14 @@ import shlex
 import sys
 import threading
 import time
+import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import uvicorn
 
-from lipwright.demo import make_video
+from lipwright.demo import make_video, speech_samples
 from lipwright.faces import identity
 from lipwright.faces import tracker as trackers
 from lipwright.serving.settings import Settings
@@ -23,7 +24,7 @@ from lipwright.serving.study.report import evaluate, markdown
 from lipwright.serving.study.schedule import items_for
 from lipwright.serving.study.web import application
 from tests.conftest import write_video
-from tests.dubbing.clips import Actor, ScriptedTracker, write_speech
+from tests.dubbing.clips import Actor, ScriptedTracker
 
 from .browser import Browser, axe_source
 from .conftest import CONSENT, Running, free_port, running
@@ -66,11 +67,21 @@ def server(folder: Path) -> Iterator[Running]:
             yield made
 
 
+def write_voice(path: Path) -> None:
+    """A second of the demo's voice: noise for a voice does not open the default method's mouth."""
+    samples, rate = speech_samples()
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((samples[rate // 5 : 6 * rate // 5] * 32_000).astype("<i2").tobytes())
+
+
 @pytest.fixture(scope="module")
 def job(server: Running, desk: Browser, folder: Path) -> str:
     """The address of a job that was made in the browser, done."""
     make_video(folder / "talk.mp4", 1.0, (360, 240))
-    write_speech(folder / "speech.wav", 1.0)
+    write_voice(folder / "speech.wav")
     desk.driver.get(server.url)
     desk.find("button[type=submit]").click()
     assert "Choose a video and a speech" in desk.find("#message").text
@@ -103,6 +114,9 @@ def test_a_dub_from_upload_to_verification(server: Running, desk: Browser, job: 
         "return ['#source', '#result'].map(s => document.querySelector(s).currentTime)"
     )
     assert abs(times[0] - times[1]) < 0.05  # paused at the same frame
+    desk.run("document.querySelectorAll('#source, #result').forEach(v => v.currentTime = 0.7)")
+    desk.wait(lambda _: desk.run("return !document.querySelector('#source').seeking"))
+    desk.wait(lambda _: desk.run("return !document.querySelector('#result').seeking"))
     difference = desk.run(
         "const pictures = ['#source', '#result'].map(s => {"
         " const video = document.querySelector(s), canvas = document.createElement('canvas');"
@@ -115,7 +129,7 @@ def test_a_dub_from_upload_to_verification(server: Running, desk: Browser, job: 
         "return [pictures[0].length, most];"
     )
     assert difference[0] == 360 * 240 * 4
-    assert difference[1] > 25  # the mouth is another one
+    assert difference[1] > 80  # the mouth is another one
 
     name = job.rsplit("/", 1)[1]
     (stored,) = (server.app.settings.jobs / name).glob("*-dubbed.mp4")

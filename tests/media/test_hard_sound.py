@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import wave as waves
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +17,7 @@ from lipwright.media.encoding import MUXERS
 from lipwright.media.mix import Limiter, mono_weights, placed, stereo_weights
 from lipwright.media.names import Kind
 from lipwright.media.tracks import speech_track
+from tests.conftest import ffprobe
 
 
 def tone(hertz: float = 440.0, level: float = 0.5, seconds: float = 1.0) -> np.ndarray:
@@ -77,14 +79,20 @@ def test_one_mix_whatever_the_sample_format(
         assert level(wave) == pytest.approx(expected, abs=0.01)
 
 
-def muxed(path: Path, out: Path, kind: Kind, stream: int | None = None) -> Path:
+def muxed(
+    path: Path,
+    out: Path,
+    kind: Kind,
+    stream: int | None = None,
+    notices: list[str] | None = None,
+) -> Path:
     """A speech in a file with a second of small pictures, as the product muxes it."""
     with ExitStack() as stack:
         output = stack.enter_context(av.open(str(out), "w", format=MUXERS[kind]))
         pictures = output.add_stream("libvpx-vp9" if kind == "webm" else "libx264", rate=25)
         pictures.width = pictures.height = 64
         pictures.pix_fmt = "yuv420p"
-        track = speech_track(output, kind, path, stack, stream)
+        track = speech_track(output, kind, path, stack, stream, notices=notices)
         track.start(Fraction(0))
         for index in range(25):
             frame = av.VideoFrame(64, 64, "yuv420p")
@@ -118,6 +126,36 @@ def test_channels_keep_level_and_place_in_the_output(
             for packed in resampler.resample(frame)
         ]
     assert np.median(peaks) < 1.1  # libavcodec's AAC encoder overshoots in single blocks
+
+
+@pytest.mark.parametrize(("kind", "codec"), [("mp4", "AAC"), ("webm", "Opus")])
+def test_channels_without_a_place_are_mixed_with_a_word(
+    tmp_path: Path, kind: Kind, codec: str
+) -> None:
+    """Ten channels, as objects and 5.1.4 come, have no layout in either encoder."""
+    for count, expected in ((10, 1), (2, 0)):
+        path = tmp_path / f"{count}.wav"
+        samples = np.tile((tone() * 16_000).astype("<i2")[:, None], (1, count))
+        with waves.open(str(path), "wb") as file:
+            file.setnchannels(count)
+            file.setsampwidth(2)
+            file.setframerate(48_000)
+            file.writeframes(samples.tobytes())
+        notices: list[str] = []
+        out = muxed(path, tmp_path / f"{count}.{kind}", kind, notices=notices)
+        said = [f"The 10 channels of {path} are mixed to stereo, for {codec} has no layout in"]
+        assert [line[: len(said[0])] for line in notices] == said * expected
+        (sound,) = ffprobe(out, "-select_streams", "a", "-show_streams")["streams"]
+        assert sound["channels"] == 2
+
+
+def test_what_the_limiter_lowers_is_said(tmp_path: Path) -> None:
+    for peak, said in ((4.0, "lowered by up to 12 dB"), (0.9, "")):
+        path = write(tmp_path / f"{peak}.wav", tone(level=peak)[None], "mono", "pcm_f32le")
+        notices: list[str] = []
+        muxed(path, tmp_path / f"{peak}.mp4", "mp4", notices=notices)
+        assert len(notices) == bool(said)
+        assert said in " ".join(notices)
 
 
 def test_the_limiter_keeps_samples_below_full_scale_without_steps() -> None:

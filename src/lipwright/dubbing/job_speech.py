@@ -46,10 +46,11 @@ def levelled(wave: NDArray[np.float32], speech: Path, notices: list[str]) -> NDA
     if not gain:
         return wave
     if abs(gain) >= 1.0:
+        fits = np.abs(wave).max() <= 1.0  # the encoder's limiter says what becomes of the rest
         notices.append(
             f"The speech {speech} is {'quiet' if gain > 0 else 'loud'}; for the mouth it "
-            f"was {'raised' if gain > 0 else 'lowered'} by {abs(gain):.0f} dB, in the output "
-            "it sounds as it is."
+            f"was {'raised' if gain > 0 else 'lowered'} by {abs(gain):.0f} dB"
+            f"{', in the output it sounds as it is' if fits else ''}."
         )
     amplify(wave, gain)
     return wave

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -39,6 +40,9 @@ _LAYOUTS: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 """Layouts that an encoder takes and players know, and their channels."""
+_FORMATS = {"aac": "AAC", "libopus": "Opus"}
+_AUDIBLE = 10 ** (-1 / 20)
+"""A gain that is worth a sentence: 1 dB."""
 
 
 class EncodedSpeech:
@@ -56,9 +60,14 @@ class EncodedSpeech:
         container: av.container.InputContainer,
         stream: av.AudioStream,
         begin: Fraction,
+        notices: list[str] | None = None,
     ) -> None:
-        """Encode ``stream`` of ``container``, from ``begin`` on, into a new stream."""
+        """Encode ``stream`` of ``container``, from ``begin`` on, into a new stream.
+
+        ``notices`` takes sentences about what becomes of the sound beside that.
+        """
         self._begin, self._path = begin, path
+        self._notices = [] if notices is None else notices
         self._output = output
         self._container, self._source = container, stream
         layout = stream.codec_context.layout
@@ -69,6 +78,11 @@ class EncodedSpeech:
         else:
             codec, self._rate = "aac", rate if rate in (32_000, 44_100, 48_000) else 48_000
         self._layout, self._channels = _output_layout(codec, names, layout.nb_channels)
+        if len(self._channels) == 2 < layout.nb_channels:
+            self._notices.append(
+                f"The {layout.nb_channels} channels of {path} are mixed to stereo, for "
+                f"{_FORMATS[codec]} has no layout in which each keeps its place."
+            )
         self._stream: av.AudioStream = output.add_stream(codec, rate=self._rate)  # type: ignore[assignment,arg-type,call-overload,unused-ignore]
         context = self._stream.codec_context
         context.layout = self._layout
@@ -127,6 +141,11 @@ class EncodedSpeech:
         last = limiter.flush()
         if last.size:
             yield last
+        if limiter.lowest < _AUDIBLE:
+            self._notices.append(
+                f"The loudest parts of {self._path} go beyond full scale; in the output they are "
+                f"lowered by up to {-20 * math.log10(limiter.lowest):.0f} dB, so as not to clip."
+            )
 
     def _uniform(self) -> Iterator[npt.NDArray[np.float32]]:
         """(channels, n) in the output's layout and rate."""

@@ -82,12 +82,16 @@ class Limiter:
 
     The gain of a block is what its peak allows; it is reached by a linear fade over the block
     before, so that no sample exceeds full scale, and it recovers by at most 6 dB a second.
+
+    Attributes:
+        lowest: the smallest gain until now; 1 where nothing had to be lowered.
     """
 
     def __init__(self, rate: int) -> None:
         """``rate``: samples per second."""
         self._rate = rate
         self._gain = 1.0
+        self.lowest = 1.0
         self._held: Samples | None = None
         self._wanted = 1.0
 
@@ -117,6 +121,7 @@ class Limiter:
         end = min(following, self._wanted, max(recovered, 0.0))
         start = min(self._gain, self._wanted)
         self._gain = end
+        self.lowest = min(self.lowest, end)
         if start == end == 1.0:
             return block
         ramp = np.linspace(start, end, block.shape[1], endpoint=True, dtype=np.float32)

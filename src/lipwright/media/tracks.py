@@ -91,7 +91,8 @@ def speech_track(
         stack: closes it in the end.
         stream: number of the stream; None: see :mod:`lipwright.media.choice`.
         offset: seconds.
-        notices: takes a sentence where packets that should be copied had to be encoded.
+        notices: takes sentences: that packets which should be copied had to be encoded, channels
+            mixed, or loud parts lowered (the last one only when all is written).
 
     Raises:
         LipwrightError: unreadable file, or no audio stream.
@@ -112,7 +113,7 @@ def speech_track(
                 "file, for it is damaged or in a form that such files do not hold; it was encoded "
                 "anew."
             )
-    return EncodedSpeech(output, kind, path, container, picked, origin - offset)
+    return EncodedSpeech(output, kind, path, container, picked, origin - offset, notices)
 
 
 def kept_streams(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 from lipwright.errors import LipwrightError
 from lipwright.media.audio import load_speech
 from lipwright.media.clock import clock_of
+from lipwright.media.encoding import choose_encoding, losses
+from lipwright.media.info import probe
 from lipwright.media.reader import VideoReader
 from lipwright.media.source import open_media
 
@@ -119,3 +122,38 @@ def test_damaged_fragments_end_in_no_other_error(tmp_path: Path) -> None:
         path.write_bytes(wrong)
         with contextlib.suppress(LipwrightError), open_media(path, "video") as container:
             clock_of(path, container)
+
+
+def with_edits(path: Path, entries: list[tuple[int, int]], wide: bool) -> Path:
+    """Put another list of (duration in ms, media time) into both tracks; moov lies at the end."""
+    data = bytearray(path.read_bytes())
+    form = ">QqHH" if wide else ">IiHH"
+    content = b"".join(struct.pack(form, length, start, 1, 0) for length, start in entries)
+    body = struct.pack(">BxxxI", wide, len(entries)) + content
+    place = len(data)
+    while (place := data.rfind(b"elst", 0, place)) >= 0:
+        (old,) = struct.unpack(">I", data[place - 4 : place])
+        data[place - 4 : place - 4 + old] = struct.pack(">I4s", 8 + len(body), b"elst") + body
+        for name in (b"edts", b"trak", b"moov"):
+            at = data.rfind(name, 0, place) - 4
+            (size,) = struct.unpack(">I", data[at : at + 4])
+            data[at : at + 4] = struct.pack(">I", size + 8 + len(body) - old)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_several_edits_are_told_of(tmp_path: Path, wide: bool) -> None:
+    plain = record(tmp_path / "plain.mp4", "write_colr")
+    assert not probe(plain).several_edits
+    late = with_edits(record(tmp_path / "late.mp4", "write_colr"), [(500, -1), (2000, 1024)], wide)
+    assert not probe(late).several_edits  # it begins half a second later, uncut
+    apart = with_edits(
+        record(tmp_path / "apart.mp4", "write_colr"), [(500, 1024), (800, 14_000)], wide
+    )
+    info = probe(apart)
+    assert info.several_edits
+    (said,) = losses(info, "mp4", choose_encoding("mp4", info))
+    assert "was cut without encoding in several places" in said
+    with VideoReader(apart) as reader:
+        assert len(list(reader)) < 50  # libav, too, shows less than is stored

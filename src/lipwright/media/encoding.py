@@ -200,6 +200,12 @@ def losses(info: VideoInfo, kind: Kind, encoding: Encoding) -> list[str]:
             f"{path} is interlaced, which this output cannot say, so that players will show its "
             "lines as combs; use --deinterlace, or write .mp4, .mov or .mkv without --pixels."
         )
+    if info.several_edits:
+        found.append(
+            f"{path} was cut without encoding in several places (its edit list); behind the first "
+            "cut its pictures may be read up to a tenth of a second away from its sound. Export it "
+            "anew, encoded, from the program that cut it."
+        )
     if "two views" in info.views:
         found.append(
             f"{path} says that its pictures hold two views (3D), which the output will not say: "

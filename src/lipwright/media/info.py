@@ -30,6 +30,7 @@ from lipwright.media.clock import clock_of, retimer
 from lipwright.media.colour import ColourTags, resolve_tags
 from lipwright.media.exif import exif_matrix
 from lipwright.media.hdr import HdrMetadata, hdr_metadata
+from lipwright.media.picture_times import has_several_edits
 from lipwright.media.planes import layout_is_rgb, layout_of, planar_name
 from lipwright.media.side_data import side_data
 from lipwright.media.source import open_media, packets_of
@@ -84,6 +85,8 @@ class VideoInfo:
         captions: whether the first frame carries closed captions (CEA-608 or CEA-708).
         views: what the first frame says of itself that a plain video is not: ``two views`` in one
             picture (3D film), ``second view`` beside it (spatial video), ``sphere`` (360 degrees).
+        several_edits: whether the file shows several parts of what it stores (MP4 and MOV), whose
+            pictures and sound libav does not keep together.
     """
 
     path: Path
@@ -115,6 +118,7 @@ class VideoInfo:
     timecode: str | None = None
     captions: bool = False
     views: tuple[str, ...] = ()
+    several_edits: bool = False
 
     @cached_property
     def square_size(self) -> tuple[float, float]:
@@ -271,6 +275,7 @@ def describe(
         timecode=None if is_still else _timecode(frame, rate),
         captions=side_data(frame, "A53_CC") is not None,
         views=_views(frame),
+        several_edits="mp4" in container.format.name.split(",") and has_several_edits(path),
     )
     if deinterlace and found.field_order != "progressive":
         return replace(found, field_order="progressive", deinterlaced=True)

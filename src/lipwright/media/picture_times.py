@@ -13,6 +13,9 @@ frames, beside sound that is where it belongs:
   (``findings/libav-fragments-late-pictures.sh``). Here the offsets are read from the fragments;
   where the first one does not reach the lowest, libav's delay changes on the way, and its times
   are kept.
+
+Files with several edits, as players that cut without encoding write them, are not put right: behind
+the second edit libav's pictures and sound are up to a tenth of a second apart. That is said.
 """
 
 from __future__ import annotations
@@ -53,6 +56,29 @@ def displaced(path: Path, container: av.container.InputContainer) -> dict[int, F
         return {}
     moved = _displaced(path, status.st_size, status.st_mtime_ns)
     return {s.index: moved[s.index] for s in container.streams.video if s.index in moved}
+
+
+def has_several_edits(path: Path) -> bool:
+    """Whether a track of an MP4 or MOV file shows more than one part of what it stores."""
+    try:
+        with path.open("rb") as file:
+            return any(count > 1 for count in _edits(file, 0, path.stat().st_size))
+    except OSError:
+        return False
+
+
+def _edits(file: BinaryIO, begin: int, end: int) -> Iterator[int]:
+    """For every track, how many parts of it are shown (``elst``); waits before it do not count."""
+    for kind, first, last in _boxes(file, begin, end):
+        if kind in (b"moov", b"trak", b"edts"):
+            yield from _edits(file, first, last)
+        elif kind == b"elst" and last - first <= _LARGEST_BOX:
+            file.seek(first)
+            body = file.read(last - first)
+            size = 8 if body[:1] == b"\x01" else 4  # of duration and of media time, then the rate
+            entries = range(8, len(body) - 2 * size - 3, 2 * size + 4)
+            starts = [body[place + size : place + 2 * size] for place in entries]
+            yield len(starts) - starts.count(b"\xff" * size)
 
 
 @lru_cache(maxsize=64)
